@@ -1,0 +1,29 @@
+//! From the bytes of a scan to pages, documents and a searchable PDF/A.
+//!
+//! Three verbs do the work, each inside a sandboxed [`worker`] process (INV-7):
+//!
+//! ```text
+//! inspect(file)            -> what it is: kind, pages, dpi, encrypted?, digitally signed?
+//! page(file, n, options)   -> one finished page: encoded image, words with boxes and confidence, measures
+//! bind(pages)              -> the searchable PDF/A
+//! ```
+//!
+//! Between them stand pure decisions: [`separate`] (pages to documents) and [`classify`] (page text to type,
+//! confidence, fields, reasons). [`capture()`] names the stages in order: read it first.
+//!
+//! This crate talks to no network and no database, and never changes an input.
+
+pub mod classify;
+pub mod decode;
+pub mod inspection;
+pub mod ocr;
+pub mod options;
+pub mod pdf;
+pub mod raster;
+pub mod separate;
+pub mod stages;
+pub mod worker;
+
+pub use inspection::{Inspection, Kind};
+pub use options::{Limits, Options, PdfA, Profile};
+pub use stages::{Captured, CapturedDocument, Input, Workshop, capture};

@@ -1,0 +1,92 @@
+//! What may be chosen about capture, and the limits that hold in any case (INV-13).
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// The archival standard the PDF claims.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PdfA {
+    /// PDF/A-2b (ISO 19005-2).
+    #[default]
+    #[serde(rename = "2b")]
+    A2b,
+    /// PDF/A-1b (ISO 19005-1).
+    #[serde(rename = "1b")]
+    A1b,
+    /// Plain PDF.
+    #[serde(rename = "off")]
+    Off,
+}
+
+/// How page images are stored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Profile {
+    /// As faithful as the source.
+    #[default]
+    Exact,
+}
+
+/// What may be chosen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Options {
+    /// Tesseract languages joined by `+`, for example `eng+deu`.
+    pub languages: String,
+    /// The archival standard.
+    pub pdfa: PdfA,
+    /// How page images are stored.
+    pub profile: Profile,
+    /// The limits.
+    pub limits: Limits,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            languages: "eng".into(),
+            pdfa: PdfA::default(),
+            profile: Profile::default(),
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// The limits. Reaching one is a [`Failure`](platen_model::Failure) with its name in the message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Largest input file, in bytes.
+    pub file_bytes: u64,
+    /// Most pages in one input.
+    pub pages: u32,
+    /// Most pixels on one page.
+    pub page_pixels: u64,
+    /// Longest time for one page, or one other request to a worker, in seconds.
+    pub page_seconds: u64,
+    /// Address space of one worker, in MiB.
+    pub worker_memory_mb: u64,
+    /// Pages after which a worker is replaced by a fresh one.
+    pub worker_pages: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            file_bytes: 2 << 30,
+            pages: 5_000,
+            page_pixels: 250_000_000,
+            page_seconds: 120,
+            worker_memory_mb: 4_096,
+            worker_pages: 500,
+        }
+    }
+}
+
+impl Limits {
+    /// The deadline of one request.
+    pub fn deadline(&self) -> Duration {
+        Duration::from_secs(self.page_seconds)
+    }
+}

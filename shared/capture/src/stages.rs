@@ -1,0 +1,235 @@
+//! The capture path, named in order.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use platen_model::{Decision, Digest, Failure, FailureClass, PageRecord, PageText, Stage, durable};
+
+use crate::classify::{RuleSet, classify};
+use crate::inspection::{Inspection, PageImage};
+use crate::options::Options;
+use crate::separate::{Group, separate};
+use crate::worker::pool::{Pool, misfit};
+use crate::worker::protocol::{BindInfo, Reply, Request};
+
+/// One input file, already safe in the caller's keeping.
+#[derive(Clone, Debug)]
+pub struct Input {
+    /// Where its bytes are. They are only read.
+    pub path: PathBuf,
+    /// The name a person knows it by.
+    pub file_name: String,
+    /// Digest of its bytes.
+    pub sha256: Digest,
+}
+
+/// Everything capture works with.
+#[derive(Debug)]
+pub struct Workshop {
+    /// The workers.
+    pub pool: Pool,
+    /// The classification rules.
+    pub rules: RuleSet,
+    /// What was chosen.
+    pub options: Options,
+}
+
+/// What a capture yields.
+#[derive(Clone, Debug)]
+pub struct Captured {
+    /// What each input is, in order.
+    pub inspections: Vec<Inspection>,
+    /// The documents found, in page order.
+    pub documents: Vec<CapturedDocument>,
+}
+
+/// One finished document.
+#[derive(Clone, Debug)]
+pub struct CapturedDocument {
+    /// Its pages.
+    pub text: PageText,
+    /// Blank pages set aside; they remain in the original.
+    pub blank_pages: u32,
+    /// What it is, and why.
+    pub decision: Decision,
+    /// The searchable PDF, durable.
+    pub pdf: PathBuf,
+    /// Digest of the PDF.
+    pub pdf_sha256: Digest,
+    /// Length of the PDF in bytes.
+    pub pdf_bytes: u64,
+}
+
+/// A page with its image kept in a file.
+struct Finished {
+    record: PageRecord,
+    image: PageImage,
+    file: PathBuf,
+}
+
+/// Carries the inputs of one capture (one file, or the files of a batch in page order) to documents.
+///
+/// PDFs and intermediate page images are written into `folder`, which must exist and belong to this capture.
+/// `progress` is told after each page: pages done, pages in all.
+///
+/// # Errors
+///
+/// The first failure ends the capture; inputs are untouched, and it may be repeated with the same outcome.
+pub fn capture(
+    inputs: &[Input],
+    folder: &Path,
+    workshop: &Workshop,
+    progress: &(dyn Fn(usize, usize) + Sync),
+) -> Result<Captured, Failure> {
+    let inspections = inputs.iter().map(|input| inspect(input, workshop)).collect::<Result<Vec<_>, _>>()?;
+    let pages = finish_pages(inputs, &inspections, folder, workshop, progress)?;
+    let records: Vec<PageRecord> = pages.iter().map(|page| page.record.clone()).collect();
+
+    let mut documents = Vec::new();
+    for (number, group) in (1u32..).zip(separate(&records)) {
+        let text = PageText::new(group.pages.iter().map(|&page| records[page].clone()).collect());
+        let decision = classify(&text, &inputs[0].file_name, &workshop.rules);
+        let pdf = folder.join(format!("document-{number}.pdf"));
+        let (pdf_sha256, pdf_bytes) = bind(inputs, &pages, &group, &pdf, workshop)?;
+        let blank_pages = group.blank.len() as u32;
+        documents.push(CapturedDocument { text, blank_pages, decision, pdf, pdf_sha256, pdf_bytes });
+    }
+    Ok(Captured { inspections, documents })
+}
+
+fn inspect(input: &Input, workshop: &Workshop) -> Result<Inspection, Failure> {
+    let limits = workshop.options.limits.clone();
+    let file = open(&input.path, Stage::Inspect)?;
+    let length = file.metadata().map_err(|error| io_failure(Stage::Inspect, &input.path, &error))?.len();
+    if length == 0 {
+        return Err(Failure::new(FailureClass::Empty, Stage::Inspect, "the file has no bytes"));
+    }
+    if length > limits.file_bytes {
+        let message =
+            format!("{length} bytes are over the limit of {} (limits.file_bytes)", limits.file_bytes);
+        return Err(Failure::new(FailureClass::TooLarge, Stage::Inspect, message));
+    }
+    match workshop.pool.call(&Request::Inspect { limits }, &[file.as_fd()])? {
+        Reply::Inspected(inspection) => Ok(inspection),
+        other => Err(misfit(Stage::Inspect, &other)),
+    }
+}
+
+/// Finishes all pages, as many at once as the pool has workers, and answers them in order.
+fn finish_pages(
+    inputs: &[Input],
+    inspections: &[Inspection],
+    folder: &Path,
+    workshop: &Workshop,
+    progress: &(dyn Fn(usize, usize) + Sync),
+) -> Result<Vec<Finished>, Failure> {
+    let work: Vec<(usize, u32)> = inspections
+        .iter()
+        .enumerate()
+        .flat_map(|(input, inspection)| (0..inspection.pages).map(move |page| (input, page)))
+        .collect();
+    let next = AtomicUsize::new(0);
+    let done = AtomicUsize::new(0);
+    let slots: Mutex<Vec<Option<Finished>>> = Mutex::new(work.iter().map(|_| None).collect());
+    let failed: Mutex<Option<Failure>> = Mutex::new(None);
+
+    std::thread::scope(|scope| {
+        for _ in 0..workshop.pool.size().min(work.len()) {
+            scope.spawn(|| {
+                while failed.lock().unwrap_or_else(PoisonError::into_inner).is_none() {
+                    let index = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(&(input, page)) = work.get(index) else { return };
+                    let file = folder.join(format!("page-{index:05}.bin"));
+                    match finish_page(&inputs[input], &inspections[input], page, file, workshop) {
+                        Ok(finished) => {
+                            slots.lock().unwrap_or_else(PoisonError::into_inner)[index] = Some(finished);
+                            progress(done.fetch_add(1, Ordering::Relaxed) + 1, work.len());
+                        }
+                        Err(failure) => {
+                            failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(failure);
+                        }
+                    }
+                }
+            });
+        }
+    });
+
+    match failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        Some(failure) => Err(failure),
+        None => {
+            Ok(slots.into_inner().unwrap_or_else(PoisonError::into_inner).into_iter().flatten().collect())
+        }
+    }
+}
+
+fn finish_page(
+    input: &Input,
+    inspection: &Inspection,
+    page: u32,
+    file: PathBuf,
+    workshop: &Workshop,
+) -> Result<Finished, Failure> {
+    let source = open(&input.path, Stage::Page)?;
+    let image = File::create(&file).map_err(|error| io_failure(Stage::Page, &file, &error))?;
+    let request = Request::Page { kind: inspection.kind, page, options: workshop.options.clone() };
+    match workshop.pool.call(&request, &[source.as_fd(), image.as_fd()])? {
+        Reply::Page { record, image } => Ok(Finished { record: *record, image, file }),
+        other => Err(misfit(Stage::Page, &other)),
+    }
+}
+
+/// Writes one document's PDF durably and removes its page images.
+fn bind(
+    inputs: &[Input],
+    pages: &[Finished],
+    group: &Group,
+    pdf: &Path,
+    workshop: &Workshop,
+) -> Result<(Digest, u64), Failure> {
+    let info = BindInfo {
+        title: inputs[0].file_name.clone(),
+        pdfa: workshop.options.pdfa,
+        languages: workshop.options.languages.clone(),
+        sources: inputs.iter().map(|input| input.sha256).collect(),
+    };
+    let mut worker = workshop.pool.lease();
+    worker.call(&Request::BindBegin { info }, &[])?;
+    for page in group.pages.iter().map(|&page| &pages[page]) {
+        let image = open(&page.file, Stage::Bind)?;
+        let request = Request::BindPage { image: page.image.clone(), record: Box::new(page.record.clone()) };
+        worker.call(&request, &[image.as_fd()])?;
+    }
+    let failed = |error: io::Error| io_failure(Stage::Bind, pdf, &error);
+    let mut target =
+        File::options().create(true).truncate(true).read(true).write(true).open(pdf).map_err(failed)?;
+    let bound = match worker.call(&Request::BindFinish, &[target.as_fd()])? {
+        Reply::Bound { bytes } => bytes,
+        other => return Err(misfit(Stage::Bind, &other)),
+    };
+    target.sync_all().map_err(failed)?;
+    io::Seek::rewind(&mut target).map_err(failed)?;
+    let (sha256, bytes) = Digest::of_reader(&mut target).map_err(failed)?;
+    if bytes != bound {
+        let message = format!("the worker wrote {bound} bytes, but the file holds {bytes}");
+        return Err(Failure::new(FailureClass::Internal, Stage::Bind, message));
+    }
+    if let Some(folder) = pdf.parent() {
+        durable::sync_folder(folder).map_err(failed)?;
+    }
+    for &page in group.pages.iter().chain(&group.blank) {
+        durable::remove_file(&pages[page].file).map_err(failed)?;
+    }
+    Ok((sha256, bytes))
+}
+
+fn open(path: &Path, stage: Stage) -> Result<File, Failure> {
+    File::open(path).map_err(|error| io_failure(stage, path, &error))
+}
+
+fn io_failure(stage: Stage, path: &Path, error: &io::Error) -> Failure {
+    Failure::new(FailureClass::Internal, stage, format!("{}: {error}", path.display()))
+}

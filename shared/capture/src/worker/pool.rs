@@ -1,0 +1,273 @@
+//! The supervisor's side: a fixed number of workers, lent one request or one PDF at a time.
+//!
+//! The pool never reads a document. A worker that crashes, runs out of memory or passes its deadline is
+//! killed and named in the [`Failure`]; the next request gets a fresh one.
+
+use std::collections::VecDeque;
+use std::ffi::OsString;
+use std::io::{self, Read};
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use platen_model::{Failure, FailureClass, Stage};
+
+use crate::options::Limits;
+use crate::worker::protocol::{self, Answer, Reply, Request};
+use crate::worker::workbench::Workbench;
+
+/// How much of a dead worker's last words are kept.
+const LAST_WORDS_BYTES: usize = 2_048;
+
+/// How to start a worker.
+#[derive(Clone, Debug)]
+pub struct Program {
+    /// The executable.
+    pub path: PathBuf,
+    /// Its arguments.
+    pub arguments: Vec<OsString>,
+}
+
+impl Program {
+    /// This same program, started as `… worker --memory-mb N`. `/proc/self/exe` stays right while a package
+    /// upgrade replaces the file on disk.
+    pub fn this(limits: &Limits) -> Self {
+        let memory = limits.worker_memory_mb.to_string();
+        Self {
+            path: "/proc/self/exe".into(),
+            arguments: vec!["worker".into(), "--memory-mb".into(), memory.into()],
+        }
+    }
+}
+
+/// A pool of workers.
+#[derive(Debug)]
+pub struct Pool {
+    program: Option<Program>,
+    limits: Limits,
+    size: usize,
+    state: Mutex<State>,
+    freed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    idle: Vec<Worker>,
+    lent: usize,
+}
+
+impl Pool {
+    /// A pool of at most `size` workers, started when first needed.
+    pub fn new(program: Program, size: usize, limits: Limits) -> Self {
+        Self::with(Some(program), size, limits)
+    }
+
+    /// A pool that does the work in this process, without a sandbox: for tests of this crate.
+    #[doc(hidden)]
+    pub fn in_process(size: usize) -> Self {
+        Self::with(None, size, Limits::default())
+    }
+
+    fn with(program: Option<Program>, size: usize, limits: Limits) -> Self {
+        Self { program, limits, size: size.max(1), state: Mutex::default(), freed: Condvar::new() }
+    }
+
+    /// The most workers at work at once.
+    pub fn size(&self) -> usize {
+        self.size
+    }
+
+    /// Borrows a worker, waiting until one is free.
+    pub fn lease(&self) -> Lease<'_> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        while state.lent >= self.size {
+            state = self.freed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        state.lent += 1;
+        Lease { pool: self, worker: state.idle.pop() }
+    }
+
+    /// One request to any worker.
+    pub fn call(&self, request: &Request, files: &[BorrowedFd<'_>]) -> Answer {
+        self.lease().call(request, files)
+    }
+}
+
+/// A borrowed worker. Requests that belong together (the pages of one PDF) use one lease.
+#[derive(Debug)]
+pub struct Lease<'p> {
+    pool: &'p Pool,
+    worker: Option<Worker>,
+}
+
+impl Lease<'_> {
+    /// Asks the worker, and waits for its answer or its deadline.
+    pub fn call(&mut self, request: &Request, files: &[BorrowedFd<'_>]) -> Answer {
+        let stage = stage_of(request);
+        let mut worker = match self.worker.take() {
+            Some(worker) => worker,
+            None => Worker::start(self.pool.program.as_ref())
+                .map_err(|error| internal(stage, format!("cannot start a worker: {error}")))?,
+        };
+        match worker.ask(request, files, &self.pool.limits) {
+            Ok(answer) => {
+                if matches!(request, Request::Page { .. }) {
+                    worker.pages += 1;
+                }
+                self.worker = Some(worker);
+                answer
+            }
+            // The worker is gone or not to be trusted; it is dropped here, and killed by that.
+            Err(error) => Err(worker.post_mortem(stage, &error, &self.pool.limits)),
+        }
+    }
+}
+
+impl Drop for Lease<'_> {
+    fn drop(&mut self) {
+        let mut state = self.pool.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.lent -= 1;
+        if let Some(worker) = self.worker.take()
+            && worker.pages < self.pool.limits.worker_pages
+        {
+            state.idle.push(worker);
+        }
+        self.pool.freed.notify_one();
+    }
+}
+
+#[derive(Debug)]
+struct Worker {
+    hands: Hands,
+    pages: u32,
+}
+
+#[derive(Debug)]
+enum Hands {
+    Process {
+        child: Child,
+        socket: UnixStream,
+        last_words: Arc<Mutex<VecDeque<u8>>>,
+        reader: Option<JoinHandle<()>>,
+    },
+    Here(Box<Workbench>),
+}
+
+impl Worker {
+    fn start(program: Option<&Program>) -> io::Result<Self> {
+        let Some(program) = program else {
+            return Ok(Self { hands: Hands::Here(Box::default()), pages: 0 });
+        };
+        let (socket, theirs) = UnixStream::pair()?;
+        let mut child = Command::new(&program.path)
+            .args(&program.arguments)
+            // Tesseract's own threads cost up to 30 times the time when several workers run.
+            .env("OMP_THREAD_LIMIT", "1")
+            .stdin(Stdio::from(OwnedFd::from(theirs)))
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()?;
+        let last_words = Arc::new(Mutex::new(VecDeque::new()));
+        let reader = child.stderr.take().map(|stderr| {
+            let words = Arc::clone(&last_words);
+            std::thread::spawn(move || keep_last_words(stderr, &words))
+        });
+        Ok(Self { hands: Hands::Process { child, socket, last_words, reader }, pages: 0 })
+    }
+
+    /// `Err` when the worker itself failed, `Ok(Err(_))` when it answered that the document did.
+    fn ask(&mut self, request: &Request, files: &[BorrowedFd<'_>], limits: &Limits) -> io::Result<Answer> {
+        match &mut self.hands {
+            Hands::Process { socket, .. } => {
+                socket.set_read_timeout(Some(limits.deadline()))?;
+                protocol::send(socket, request, files)?;
+                match protocol::receive::<Answer>(socket)? {
+                    Some((answer, _)) => Ok(answer),
+                    None => Err(io::ErrorKind::UnexpectedEof.into()),
+                }
+            }
+            Hands::Here(bench) => {
+                let files = files.iter().map(|file| file.try_clone_to_owned()).collect::<io::Result<_>>()?;
+                Ok(bench.answer(request.clone(), files))
+            }
+        }
+    }
+
+    fn post_mortem(mut self, stage: Stage, error: &io::Error, limits: &Limits) -> Failure {
+        let Hands::Process { child, last_words, reader, .. } = &mut self.hands else {
+            return internal(stage, error.to_string());
+        };
+        if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) {
+            let message = format!("passed the limit of {} s (limits.page_seconds)", limits.page_seconds);
+            return Failure::new(FailureClass::TimedOut, stage, message);
+        }
+        // It closed its socket, so it is ending; killing what has ended already is harmless.
+        let _ = child.kill();
+        let status = child.wait();
+        if let Some(reader) = reader.take() {
+            let _ = reader.join();
+        }
+        let words: Vec<u8> =
+            last_words.lock().unwrap_or_else(PoisonError::into_inner).iter().copied().collect();
+        let words = String::from_utf8_lossy(&words);
+        let starved = ["memory allocation of", "bad_alloc", "Cannot allocate memory", "capacity overflow"];
+        if starved.iter().any(|sign| words.contains(sign)) {
+            let message =
+                format!("passed the limit of {} MiB (limits.worker_memory_mb)", limits.worker_memory_mb);
+            return Failure::new(FailureClass::OutOfMemory, stage, message);
+        }
+        let end = match status {
+            Ok(status) => match status.signal() {
+                Some(signal) => format!("signal {signal}"),
+                None => status.to_string(),
+            },
+            Err(error) => error.to_string(),
+        };
+        let last = words.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("nothing");
+        internal(stage, format!("the worker ended by itself ({end}); it said: {last}"))
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        if let Hands::Process { child, .. } = &mut self.hands {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+fn keep_last_words(mut stderr: impl Read, words: &Mutex<VecDeque<u8>>) {
+    let mut buffer = [0u8; 1024];
+    while let Ok(count) = stderr.read(&mut buffer)
+        && count > 0
+    {
+        let mut words = words.lock().unwrap_or_else(PoisonError::into_inner);
+        words.extend(&buffer[..count]);
+        let excess = words.len().saturating_sub(LAST_WORDS_BYTES);
+        words.drain(..excess);
+    }
+}
+
+fn internal(stage: Stage, message: String) -> Failure {
+    Failure::new(FailureClass::Internal, stage, message)
+}
+
+fn stage_of(request: &Request) -> Stage {
+    match request {
+        Request::Inspect { .. } => Stage::Inspect,
+        Request::Page { .. } => Stage::Page,
+        Request::BindBegin { .. } | Request::BindPage { .. } | Request::BindFinish => Stage::Bind,
+        Request::Render { .. } => Stage::Render,
+        Request::PrepareSeal { .. } => Stage::Seal,
+    }
+}
+
+/// The failure of a reply that does not fit its request: a defect of ours.
+pub(crate) fn misfit(stage: Stage, reply: &Reply) -> Failure {
+    internal(stage, format!("the worker answered something else: {reply:?}"))
+}

@@ -1,0 +1,211 @@
+//! What supervisor and worker say to each other.
+//!
+//! A message is a 4-byte big-endian length, sent together with its file descriptors (`SCM_RIGHTS`), then
+//! that many bytes of JSON. Both sides are always the same build of the same program, so there is no version.
+
+use std::io::{self, IoSlice, IoSliceMut, Read, Write};
+use std::mem::MaybeUninit;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+
+use platen_model::{Digest, Failure, PageRecord};
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
+    SendFlags, recvmsg, sendmsg,
+};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::inspection::PageImage;
+use crate::options::{Limits, Options, PdfA};
+use crate::pdf::SealRoom;
+use crate::{Inspection, Kind};
+
+/// The longest message. A page of 20,000 words is about 2 MiB.
+const MESSAGE_BYTES_MAX: u32 = 64 << 20;
+/// The most descriptors with one message.
+const FILES_MAX: usize = 3;
+
+/// What a worker is asked. The files that go with each are named in order.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "ask", rename_all = "snake_case")]
+pub enum Request {
+    /// Find out what a file is. Files: input.
+    Inspect {
+        /// The limits to hold it to.
+        limits: Limits,
+    },
+    /// Finish one page. Files: input, image (written).
+    Page {
+        /// What inspection said the input is.
+        kind: Kind,
+        /// The page, from 0.
+        page: u32,
+        /// What was chosen.
+        options: Options,
+    },
+    /// Begin a PDF. Files: none.
+    BindBegin {
+        /// What the PDF says of itself.
+        info: BindInfo,
+    },
+    /// Add a page to it. Files: the page's image.
+    BindPage {
+        /// The image's measures.
+        image: PageImage,
+        /// The page's words.
+        record: Box<PageRecord>,
+    },
+    /// Write it. Files: PDF (written).
+    BindFinish,
+    /// Show a page of a PDF. Files: PDF, PNG (written).
+    Render {
+        /// The page, from 0.
+        page: u32,
+        /// The width of the picture in pixels.
+        width_px: u32,
+    },
+    /// Make room for a signature in a PDF. Files: PDF, PDF (written).
+    PrepareSeal {
+        /// What the signature says.
+        seal: SealInfo,
+    },
+}
+
+/// What a PDF says of itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BindInfo {
+    /// Title, shown by viewers: the file's name.
+    pub title: String,
+    /// The standard it claims.
+    pub pdfa: PdfA,
+    /// Tesseract languages it was read in, for `/Lang`.
+    pub languages: String,
+    /// Digests of the inputs: its document id is made of them, so that the same input gives the same bytes.
+    pub sources: Vec<Digest>,
+}
+
+/// What a signature in a PDF says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SealInfo {
+    /// The signer, shown in the visible signature.
+    pub name: String,
+    /// Why it was signed.
+    pub reason: String,
+    /// When, as the visible signature and `/M` show it.
+    pub at: jiff::Timestamp,
+    /// Lines of the visible signature.
+    pub lines: Vec<String>,
+    /// The page it stands on, from 0.
+    pub page: u32,
+    /// Where: left, bottom, right, top as fractions of the page, origin bottom left.
+    pub place: [u16; 4],
+    /// Room for the CMS signature, in bytes before hexadecimal coding.
+    pub room_bytes: u32,
+}
+
+/// What a worker answers when all went well.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "say", rename_all = "snake_case")]
+pub enum Reply {
+    /// To [`Request::Inspect`].
+    Inspected(Inspection),
+    /// To [`Request::Page`].
+    Page {
+        /// What was found on it.
+        record: Box<PageRecord>,
+        /// The image's measures.
+        image: PageImage,
+    },
+    /// To [`Request::BindBegin`] and [`Request::BindPage`].
+    Noted,
+    /// To [`Request::BindFinish`]: the length of the PDF.
+    Bound {
+        /// Bytes written.
+        bytes: u64,
+    },
+    /// To [`Request::Render`].
+    Rendered {
+        /// Pages in the PDF.
+        pages: u32,
+    },
+    /// To [`Request::PrepareSeal`].
+    Prepared(SealRoom),
+}
+
+/// An answer: a reply or a failure.
+pub type Answer = Result<Reply, Failure>;
+
+/// Sends a message with its files.
+pub fn send(stream: &mut UnixStream, message: &impl Serialize, files: &[BorrowedFd<'_>]) -> io::Result<()> {
+    let body = serde_json::to_vec(message)?;
+    let length = u32::try_from(body.len()).ok().filter(|length| *length <= MESSAGE_BYTES_MAX);
+    let length = length.ok_or_else(|| io::Error::other("message too long"))?.to_be_bytes();
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(FILES_MAX))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    if !files.is_empty() && !control.push(SendAncillaryMessage::ScmRights(files)) {
+        return Err(io::Error::other("too many files for one message"));
+    }
+    // Four bytes always fit an empty socket buffer; a stream socket may still take fewer, which we treat as broken.
+    let sent = sendmsg(&*stream, &[IoSlice::new(&length)], &mut control, SendFlags::NOSIGNAL)?;
+    if sent != length.len() {
+        return Err(io::ErrorKind::WriteZero.into());
+    }
+    stream.write_all(&body)
+}
+
+/// Receives a message with its files; `None` when the other side has closed the socket.
+pub fn receive<T: DeserializeOwned>(stream: &mut UnixStream) -> io::Result<Option<(T, Vec<OwnedFd>)>> {
+    let mut length = [0u8; 4];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(FILES_MAX))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::WAITALL;
+    let received = recvmsg(&*stream, &mut [IoSliceMut::new(&mut length)], &mut control, flags)?;
+    match received.bytes {
+        0 => return Ok(None),
+        4 => {}
+        _ => return Err(io::ErrorKind::UnexpectedEof.into()),
+    }
+    let mut files = Vec::new();
+    for message in control.drain() {
+        if let RecvAncillaryMessage::ScmRights(rights) = message {
+            files.extend(rights);
+        }
+    }
+    let length = u32::from_be_bytes(length);
+    if length > MESSAGE_BYTES_MAX {
+        return Err(io::Error::other("message too long"));
+    }
+    let mut body = vec![0u8; length as usize];
+    stream.read_exact(&mut body)?;
+    Ok(Some((serde_json::from_slice(&body)?, files)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Seek, SeekFrom};
+    use std::os::fd::AsFd;
+
+    #[test]
+    fn a_message_arrives_with_its_files() {
+        let (mut here, mut there) = UnixStream::pair().expect("a socket pair");
+        let mut file = tempfile::tempfile().expect("a file");
+        file.write_all(b"scan").expect("write");
+        send(&mut here, &Request::BindFinish, &[file.as_fd()]).expect("send");
+        send(&mut here, &Request::Inspect { limits: Limits::default() }, &[]).expect("send");
+        drop(here);
+
+        let (request, mut files) = receive::<Request>(&mut there).expect("receive").expect("a message");
+        assert!(matches!(request, Request::BindFinish));
+        let mut file = std::fs::File::from(files.remove(0));
+        file.seek(SeekFrom::Start(0)).expect("seek");
+        let mut text = String::new();
+        file.read_to_string(&mut text).expect("read");
+        assert_eq!(text, "scan");
+
+        let (request, files) = receive::<Request>(&mut there).expect("receive").expect("a message");
+        assert!(matches!(request, Request::Inspect { .. }) && files.is_empty());
+        assert!(receive::<Request>(&mut there).expect("closed").is_none());
+    }
+}

@@ -1,0 +1,95 @@
+//! The worker's side: what stays warm between requests, and the loop that answers them.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+
+use platen_model::{Failure, FailureClass, Stage};
+
+use crate::ocr::Engines;
+use crate::pdf::{self, Binder};
+use crate::worker::protocol::{self, Answer, Reply, Request};
+use crate::worker::sandbox;
+use crate::{decode, raster};
+
+/// What a worker keeps: recognisers by language set, and the PDF it is writing.
+#[derive(Debug, Default)]
+pub struct Workbench {
+    engines: Engines,
+    binder: Option<Binder>,
+}
+
+impl Workbench {
+    /// Answers one request. The files are those the request names, in order.
+    pub fn answer(&mut self, request: Request, files: Vec<OwnedFd>) -> Answer {
+        let mut files = files.into_iter().map(File::from);
+        let mut file = |stage| {
+            files.next().ok_or_else(|| Failure::new(FailureClass::Internal, stage, "a file is missing"))
+        };
+        match request {
+            Request::Inspect { limits } => {
+                decode::inspect(&file(Stage::Inspect)?, &limits).map(Reply::Inspected)
+            }
+            Request::Page { kind, page, options } => {
+                let input = file(Stage::Page)?;
+                let mut target = file(Stage::Page)?;
+                let finished = raster::finish_page(&input, kind, page, &options, &mut self.engines)
+                    .map_err(|failure| failure.on_page(page))?;
+                target.write_all(&finished.bytes).map_err(|error| cannot_write(Stage::Page, &error))?;
+                Ok(Reply::Page { record: Box::new(finished.record), image: finished.image })
+            }
+            Request::BindBegin { info } => {
+                self.binder = Some(Binder::begin(info));
+                Ok(Reply::Noted)
+            }
+            Request::BindPage { image, record } => {
+                let source = file(Stage::Bind)?;
+                self.binder()?.add_page(&image, &record, source)?;
+                Ok(Reply::Noted)
+            }
+            Request::BindFinish => {
+                let mut target = file(Stage::Bind)?;
+                self.binder()?;
+                let bytes = self.binder.take().map(Binder::finish).transpose()?.unwrap_or_default();
+                target.write_all(&bytes).map_err(|error| cannot_write(Stage::Bind, &error))?;
+                Ok(Reply::Bound { bytes: bytes.len() as u64 })
+            }
+            Request::Render { page, width_px } => {
+                let source = file(Stage::Render)?;
+                let mut target = file(Stage::Render)?;
+                let (png, pages) = pdf::render(&source, page, width_px)?;
+                target.write_all(&png).map_err(|error| cannot_write(Stage::Render, &error))?;
+                Ok(Reply::Rendered { pages })
+            }
+            Request::PrepareSeal { seal } => {
+                let source = file(Stage::Seal)?;
+                let mut target = file(Stage::Seal)?;
+                let (bytes, room) = pdf::prepare_seal(&source, &seal)?;
+                target.write_all(&bytes).map_err(|error| cannot_write(Stage::Seal, &error))?;
+                Ok(Reply::Prepared(room))
+            }
+        }
+    }
+
+    fn binder(&mut self) -> Result<&mut Binder, Failure> {
+        let missing = || Failure::new(FailureClass::Internal, Stage::Bind, "no PDF was begun");
+        self.binder.as_mut().ok_or_else(missing)
+    }
+}
+
+fn cannot_write(stage: Stage, error: &io::Error) -> Failure {
+    Failure::new(FailureClass::Internal, stage, format!("cannot write the result: {error}"))
+}
+
+/// The worker's main loop: enters the sandbox, then answers requests on standard input until it is closed.
+pub fn serve(memory_mb: u64) -> io::Result<()> {
+    let mut socket = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
+    sandbox::enter(memory_mb)?;
+    let mut bench = Workbench::default();
+    while let Some((request, files)) = protocol::receive::<Request>(&mut socket)? {
+        let answer = bench.answer(request, files);
+        protocol::send(&mut socket, &answer, &[])?;
+    }
+    Ok(())
+}

@@ -1,0 +1,103 @@
+//! What a document is taken to be, how surely, and why.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Digest, Rect};
+
+/// A document type by its name in the classification rules (`nda`, `invoice`, ...). `unknown` is a normal answer.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct DocumentType(pub String);
+
+impl DocumentType {
+    /// "I do not know": no rule spoke clearly enough.
+    pub fn unknown() -> Self {
+        Self("unknown".into())
+    }
+
+    /// Whether this is [`DocumentType::unknown`].
+    pub fn is_unknown(&self) -> bool {
+        self.0 == "unknown"
+    }
+}
+
+impl fmt::Display for DocumentType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What should happen to a document, judged by its confidence and its type's thresholds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// Sure enough to go on without a person.
+    Auto,
+    /// A person should look.
+    Review,
+}
+
+/// One piece of evidence for or against a type.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Reason {
+    /// The rule that spoke, by its name in the rule file, for example `nda/title`.
+    pub rule: String,
+    /// The document type it speaks for.
+    pub document_type: DocumentType,
+    /// What it adds to that type's score; negative speaks against.
+    pub weight: f32,
+    /// The words it saw, as recognised.
+    pub seen: String,
+    /// The page they stand on, from 0.
+    pub page: u32,
+    /// Where on the page.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rect: Option<Rect>,
+}
+
+/// A value read from the document.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Field {
+    /// The value in its normal form: dates as `2026-03-31`, money as `1234.56 EUR`, numbers without blanks.
+    pub value: String,
+    /// The value as it was read.
+    pub text: String,
+    /// How sure we are, 0 to 1.
+    pub confidence: f32,
+    /// The page it stands on, from 0.
+    pub page: u32,
+    /// Where on the page.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rect: Option<Rect>,
+}
+
+/// A policy file, named so exactly that the decision can be repeated.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PolicyRef {
+    /// The policy's name, for example `classification`.
+    pub name: String,
+    /// Its version, as the file states it.
+    pub version: String,
+    /// The digest of the policy's bytes.
+    pub sha256: Digest,
+}
+
+/// The outcome of classification.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Decision {
+    /// The type, or `unknown`.
+    pub document_type: DocumentType,
+    /// How sure, 0 to 1.
+    pub confidence: f32,
+    /// What should happen next by the type's thresholds.
+    pub verdict: Verdict,
+    /// The evidence, strongest first.
+    pub reasons: Vec<Reason>,
+    /// The values read, by field name.
+    pub fields: BTreeMap<String, Field>,
+    /// The rules that decided.
+    pub policy: PolicyRef,
+}

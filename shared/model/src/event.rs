@@ -1,0 +1,332 @@
+//! Events: the only way a document changes, and the states they lead to.
+//!
+//! An event is appended to its document's own hash chain and never changed (INV-6). Which event may follow
+//! which state is decided by the cloud's state machine; here are only the words.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::{Decision, Digest, DocumentId, DocumentType, EnvelopeId, Part, PolicyRef};
+
+/// Where a document is. Every document is in exactly one of these (INV-14).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// Its bytes and manifest are durable in the cloud.
+    Received,
+    /// Its page text is known.
+    OcrComplete,
+    /// Its type and fields are known.
+    Classified,
+    /// It waits for a person.
+    InReview,
+    /// It passed validation, or a person approved it.
+    Validated,
+    /// Policy said where it goes.
+    Routed,
+    /// Our key for the envelope is stored; the provider may or may not know of it yet.
+    EnvelopeCreated,
+    /// The provider has it and has invited the signer.
+    Sent,
+    /// The signer has looked at it.
+    Viewed,
+    /// Everyone has signed.
+    Signed,
+    /// Its signed form (where its route has one) and its evidence are kept. An end.
+    Archived,
+    /// A signer refused. An end until a person acts.
+    Declined,
+    /// The time to sign ran out. An end until a person acts.
+    Expired,
+    /// The envelope was withdrawn. An end until a person acts.
+    Voided,
+    /// A reviewer rejected it. An end.
+    Rejected,
+    /// It could not be carried on; reason and bytes are kept.
+    Quarantined,
+    /// Its content was removed by retention; its tombstone remains. An end.
+    Deleted,
+}
+
+impl Status {
+    /// The state as written in JSON, in the database and on the screen.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Received => "received",
+            Self::OcrComplete => "ocr_complete",
+            Self::Classified => "classified",
+            Self::InReview => "in_review",
+            Self::Validated => "validated",
+            Self::Routed => "routed",
+            Self::EnvelopeCreated => "envelope_created",
+            Self::Sent => "sent",
+            Self::Viewed => "viewed",
+            Self::Signed => "signed",
+            Self::Archived => "archived",
+            Self::Declined => "declined",
+            Self::Expired => "expired",
+            Self::Voided => "voided",
+            Self::Rejected => "rejected",
+            Self::Quarantined => "quarantined",
+            Self::Deleted => "deleted",
+        }
+    }
+
+    /// All states, in the order of a document's life.
+    pub const ALL: [Self; 17] = [
+        Self::Received,
+        Self::OcrComplete,
+        Self::Classified,
+        Self::InReview,
+        Self::Validated,
+        Self::Routed,
+        Self::EnvelopeCreated,
+        Self::Sent,
+        Self::Viewed,
+        Self::Signed,
+        Self::Archived,
+        Self::Declined,
+        Self::Expired,
+        Self::Voided,
+        Self::Rejected,
+        Self::Quarantined,
+        Self::Deleted,
+    ];
+}
+
+impl std::fmt::Display for Status {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl std::str::FromStr for Status {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::ALL
+            .into_iter()
+            .find(|s| s.as_str() == text)
+            .ok_or_else(|| format!("no state is called {text:?}"))
+    }
+}
+
+/// Who caused an event.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(tag = "kind", content = "id", rename_all = "snake_case")]
+pub enum Actor {
+    /// An enrolled device.
+    Device(String),
+    /// A person, by user name.
+    User(String),
+    /// A signer, by address.
+    Signer(String),
+    /// A signing provider, by name.
+    Provider(String),
+    /// The cloud itself.
+    System,
+}
+
+/// What happened.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum EventBody {
+    /// The manifest was committed and all its parts are durable.
+    Received {
+        /// Digest of the manifest's bytes.
+        manifest_sha256: Digest,
+        /// The parts.
+        parts: Vec<Part>,
+    },
+    /// The page text is in place.
+    OcrComplete {
+        /// Digest of the page text.
+        page_text_sha256: Digest,
+        /// Mean word confidence, 0 to 1.
+        ocr_confidence: f32,
+        /// Number of pages.
+        page_count: u32,
+    },
+    /// Type and fields were decided by rules.
+    Classified {
+        /// The decision with its reasons.
+        decision: Decision,
+    },
+    /// A person is asked.
+    ReviewRequested {
+        /// Why, each as a sentence.
+        reasons: Vec<String>,
+    },
+    /// A person approved the document, perhaps with corrections.
+    Approved {
+        /// The corrected type, where it was corrected.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        document_type: Option<DocumentType>,
+        /// Corrected field values by name.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        fields: BTreeMap<String, String>,
+        /// What the person wrote.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        comment: Option<String>,
+    },
+    /// A person rejected the document.
+    Rejected {
+        /// What the person wrote.
+        comment: String,
+    },
+    /// The document passed validation without a person.
+    Validated,
+    /// Policy said where it goes.
+    Routed {
+        /// The route's name in the policy.
+        route: String,
+        /// The policy that decided.
+        policy: PolicyRef,
+        /// The provider and account, or `None` where the route archives without a signature.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        provider: Option<String>,
+        /// The signers' addresses in order.
+        signers: Vec<String>,
+    },
+    /// Our key for the envelope is stored; the provider is called after this (INV-10).
+    EnvelopeCreated {
+        /// Our key.
+        envelope_id: EnvelopeId,
+        /// The provider.
+        provider: String,
+        /// Digest of the PDF that is to be signed.
+        document_sha256: Digest,
+    },
+    /// The provider took the envelope.
+    Sent {
+        /// The provider's own id for it.
+        provider_reference: String,
+    },
+    /// A signer opened the document.
+    Viewed {
+        /// The signer's address.
+        signer: String,
+    },
+    /// All signers have signed, and the signed PDF is kept.
+    Signed {
+        /// The signers' addresses.
+        signers: Vec<String>,
+        /// Digest of the signed PDF.
+        signed_sha256: Digest,
+    },
+    /// A signer refused.
+    Declined {
+        /// The signer's address.
+        signer: String,
+        /// The reason given.
+        reason: String,
+    },
+    /// The time to sign ran out.
+    Expired,
+    /// The envelope was withdrawn.
+    Voided {
+        /// Why.
+        reason: String,
+    },
+    /// The evidence is complete and kept.
+    Archived {
+        /// Digest of the evidence package.
+        evidence_sha256: Digest,
+    },
+    /// The document cannot be carried on.
+    Quarantined {
+        /// Why, in one sentence.
+        reason: String,
+        /// What would help.
+        help: String,
+    },
+    /// A person sent it on its way again after an end that allows it.
+    Retried,
+}
+
+impl EventBody {
+    /// The event's name as in JSON.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Received { .. } => "received",
+            Self::OcrComplete { .. } => "ocr_complete",
+            Self::Classified { .. } => "classified",
+            Self::ReviewRequested { .. } => "review_requested",
+            Self::Approved { .. } => "approved",
+            Self::Rejected { .. } => "rejected",
+            Self::Validated => "validated",
+            Self::Routed { .. } => "routed",
+            Self::EnvelopeCreated { .. } => "envelope_created",
+            Self::Sent { .. } => "sent",
+            Self::Viewed { .. } => "viewed",
+            Self::Signed { .. } => "signed",
+            Self::Declined { .. } => "declined",
+            Self::Expired => "expired",
+            Self::Voided { .. } => "voided",
+            Self::Archived { .. } => "archived",
+            Self::Quarantined { .. } => "quarantined",
+            Self::Retried => "retried",
+        }
+    }
+}
+
+/// One event as kept: the link of a hash chain.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Event {
+    /// The document.
+    pub document_id: DocumentId,
+    /// Position in the document's chain, from 1.
+    pub sequence: u64,
+    /// When it was appended.
+    pub at: Timestamp,
+    /// Who caused it.
+    pub actor: Actor,
+    /// What happened.
+    #[serde(flatten)]
+    pub body: EventBody,
+    /// The hash of the event before it; the digest of the document's id for the first.
+    pub previous: Digest,
+}
+
+impl Event {
+    /// The event's exact bytes: what is stored, hashed and exported.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("an event is plain data with string keys")
+    }
+
+    /// The `previous` of a document's first event.
+    pub fn origin(document_id: DocumentId) -> Digest {
+        Digest::of(document_id.to_string().as_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_reads_back_as_it_was_written() {
+        let document_id = DocumentId::new();
+        let event = Event {
+            document_id,
+            sequence: 2,
+            at: Timestamp::UNIX_EPOCH,
+            actor: Actor::Signer("ada@example.com".into()),
+            body: EventBody::Declined { signer: "ada@example.com".into(), reason: "not mine".into() },
+            previous: Event::origin(document_id),
+        };
+        let bytes = event.to_bytes();
+        let read: Event = serde_json::from_slice(&bytes).expect("our own JSON");
+        assert_eq!(read, event);
+        assert_eq!(read.to_bytes(), bytes);
+    }
+
+    #[test]
+    fn every_state_is_known_by_its_name() {
+        for status in Status::ALL {
+            assert_eq!(status.as_str().parse(), Ok(status));
+            assert_eq!(serde_json::to_value(status).expect("a string"), status.as_str());
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! Why an input could not be carried on, in words for a machine and for a person.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// The classes of failure. Each has its own treatment; the names are part of the interface.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureClass {
+    /// The file has no bytes.
+    Empty,
+    /// The file ends before its format says it should.
+    Truncated,
+    /// The bytes break their format's rules.
+    Corrupt,
+    /// The document cannot be opened without a password.
+    Locked,
+    /// The format, or a feature of it, is not one we read.
+    Unsupported,
+    /// A named limit on bytes, pixels or pages was passed.
+    TooLarge,
+    /// A stage passed its deadline.
+    TimedOut,
+    /// A worker passed its memory limit.
+    OutOfMemory,
+    /// The file opens but holds no page.
+    NoPages,
+    /// Our own fault, or the machine's.
+    Internal,
+}
+
+impl FailureClass {
+    /// The class as it is written in files and on the command line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Empty => "empty",
+            Self::Truncated => "truncated",
+            Self::Corrupt => "corrupt",
+            Self::Locked => "locked",
+            Self::Unsupported => "unsupported",
+            Self::TooLarge => "too_large",
+            Self::TimedOut => "timed_out",
+            Self::OutOfMemory => "out_of_memory",
+            Self::NoPages => "no_pages",
+            Self::Internal => "internal",
+        }
+    }
+
+    /// What a person can do about it.
+    pub fn what_helps(self) -> &'static str {
+        match self {
+            Self::Empty => "scan the page again; the scanner wrote no bytes",
+            Self::Truncated => "scan or copy the file again; it was cut off",
+            Self::Corrupt => "scan the page again, or save the file anew from the program that made it",
+            Self::Locked => "supply the password, or save a copy without one",
+            Self::Unsupported => "save the file as PDF, TIFF, JPEG or PNG",
+            Self::TooLarge => {
+                "split the file, scan at a lower resolution, or raise the limit in the configuration"
+            }
+            Self::TimedOut => "retry when the machine is less busy, or raise `limits.page_seconds`",
+            Self::OutOfMemory => "scan at a lower resolution, or raise `limits.worker_memory_mb`",
+            Self::NoPages => "check that the file holds pages; some programs write empty documents",
+            Self::Internal => "retry; if it fails again, report it with the message above",
+        }
+    }
+}
+
+impl fmt::Display for FailureClass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The stage of the capture path at which something failed.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// Copying a file from its hot folder into the spool.
+    Claim,
+    /// Finding out what the file is.
+    Inspect,
+    /// Decoding, straightening or reading a page.
+    Page,
+    /// Writing the PDF.
+    Bind,
+    /// Showing a page of a finished PDF as an image.
+    Render,
+    /// Making room for a signature in a finished PDF.
+    Seal,
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Claim => "claim",
+            Self::Inspect => "inspect",
+            Self::Page => "page",
+            Self::Bind => "bind",
+            Self::Render => "render",
+            Self::Seal => "seal",
+        })
+    }
+}
+
+/// One failure: its class, where it happened, and what exactly was wrong.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, thiserror::Error)]
+#[error("{stage}: {message} ({class})")]
+pub struct Failure {
+    /// The class.
+    pub class: FailureClass,
+    /// The stage.
+    pub stage: Stage,
+    /// What was wrong, as a lower-case fragment.
+    pub message: String,
+    /// The page it concerns, from 0, where it concerns one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page: Option<u32>,
+}
+
+impl Failure {
+    /// A failure of `class` at `stage`.
+    pub fn new(class: FailureClass, stage: Stage, message: impl Into<String>) -> Self {
+        Self { class, stage, message: message.into(), page: None }
+    }
+
+    /// The same failure, said of page `page` (from 0).
+    pub fn on_page(mut self, page: u32) -> Self {
+        self.page = Some(page);
+        self
+    }
+}

@@ -1,0 +1,129 @@
+//! The wire contract between agent and cloud: the manifest that commits a document, and the receipt that answers it.
+//!
+//! The agent uploads parts by digest, then posts the manifest's exact bytes with the header
+//! `Platen-Signature: <device id> <base64 Ed25519 signature over those bytes>`. The cloud keeps the bytes.
+//! Its [`Receipt`] names the same digests and carries the cloud's own signature; only such a receipt lets
+//! the document leave the agent's spool (INV-3).
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::{CaptureId, CorrelationId, Decision, DeviceId, Digest, DocumentId};
+
+/// The version of the manifest written by this release.
+pub const MANIFEST_VERSION: u32 = 1;
+/// The header that carries the device's signature of the manifest.
+pub const SIGNATURE_HEADER: &str = "platen-signature";
+
+/// What a part is.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PartRole {
+    /// A file as the scanner wrote it, byte for byte. A batch has several, in page order.
+    Original,
+    /// The searchable PDF/A made from it.
+    Normalized,
+    /// [`crate::PageText`] as JSON.
+    PageText,
+}
+
+/// One uploaded byte string.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Part {
+    /// What it is.
+    pub role: PartRole,
+    /// Its digest: its name in the cloud's blob store.
+    pub sha256: Digest,
+    /// Its length in bytes.
+    pub bytes: u64,
+    /// Its media type.
+    pub mime: String,
+    /// For an original: the name it had in the hot folder. Data only, never a path we open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file_name: Option<String>,
+}
+
+/// A source file as it was claimed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SourceFile {
+    /// The file's name in its folder; bytes that are not UTF-8 are replaced, the spool keeps the raw name.
+    pub file_name: String,
+    /// Digest of the bytes.
+    pub sha256: Digest,
+    /// Length in bytes.
+    pub bytes: u64,
+}
+
+/// The manifest: everything the cloud needs to take a document over.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DocumentManifest {
+    /// [`MANIFEST_VERSION`] of the writer.
+    pub version: u32,
+    /// The document's id, made by the agent; the cloud's idempotency key.
+    pub document_id: DocumentId,
+    /// The claim it came from.
+    pub capture_id: CaptureId,
+    /// The trace.
+    pub correlation_id: CorrelationId,
+    /// The device that made it.
+    pub device_id: DeviceId,
+    /// The configured source (hot folder) by name.
+    pub source: String,
+    /// The department set by the source's configuration, if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub department: Option<String>,
+    /// When the file was claimed.
+    pub claimed_at: Timestamp,
+    /// When the document was finished.
+    pub captured_at: Timestamp,
+    /// Number of pages in the normalized PDF.
+    pub page_count: u32,
+    /// Mean word confidence, 0 to 1.
+    pub ocr_confidence: f32,
+    /// What it was taken to be, and why.
+    pub decision: Decision,
+    /// The parts, originals first, each uploaded before this manifest.
+    pub parts: Vec<Part>,
+    /// Free labels from the source's configuration.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+}
+
+impl DocumentManifest {
+    /// The first part of a role.
+    pub fn part(&self, role: PartRole) -> Option<&Part> {
+        self.parts.iter().find(|part| part.role == role)
+    }
+
+    /// The name a person knows the document by: its first original's.
+    pub fn file_name(&self) -> &str {
+        self.part(PartRole::Original).and_then(|part| part.file_name.as_deref()).unwrap_or("document")
+    }
+}
+
+/// What the cloud answers once a document is durable (INV-4). Signed: see [`SignedReceipt`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Receipt {
+    /// The document.
+    pub document_id: DocumentId,
+    /// Digest of the manifest's bytes as received.
+    pub manifest_sha256: Digest,
+    /// Digests of all parts, in the manifest's order.
+    pub parts: Vec<Digest>,
+    /// When the cloud committed it.
+    pub committed_at: Timestamp,
+}
+
+/// A receipt with the cloud's signature over its exact JSON text.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignedReceipt {
+    /// The receipt as JSON text; the signature covers these bytes.
+    pub receipt: String,
+    /// Base64 Ed25519 signature by the cloud's receipt key, which the device learned at enrolment.
+    pub signature: String,
+}

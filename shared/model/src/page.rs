@@ -1,0 +1,155 @@
+//! What is known of a page after it was straightened and read.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// The version of the page-text file format written by this release.
+pub const PAGE_TEXT_VERSION: u32 = 1;
+
+/// A box in pixels of the output page, origin top left.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rect {
+    /// Left edge.
+    pub x: u32,
+    /// Top edge.
+    pub y: u32,
+    /// Width.
+    pub w: u32,
+    /// Height.
+    pub h: u32,
+}
+
+/// One recognised word.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Word {
+    /// The word's characters in logical order.
+    pub text: String,
+    /// The recogniser's confidence, 0 to 1.
+    pub confidence: f32,
+    /// Where it stands on the output page.
+    #[serde(flatten)]
+    pub rect: Rect,
+    /// The text line it belongs to, counted from 0 on its page in reading order.
+    pub line: u32,
+    /// The block (column, paragraph group, table cell) it belongs to, from 0 on its page in reading order.
+    pub block: u32,
+}
+
+/// A bar code found on a page.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Barcode {
+    /// The symbology by its usual name, for example `code-128` or `qr`.
+    pub symbology: String,
+    /// The decoded text.
+    pub text: String,
+    /// Where it stands.
+    #[serde(flatten)]
+    pub rect: Rect,
+}
+
+/// One finished page: its measures and its words.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct PageRecord {
+    /// Position in its document, from 0.
+    pub index: u32,
+    /// Width of the output page in pixels.
+    pub width_px: u32,
+    /// Height of the output page in pixels.
+    pub height_px: u32,
+    /// Resolution of the output page, used for its size in points.
+    pub dpi: u32,
+    /// The clockwise turn (0, 90, 180, 270) that was applied to make it upright.
+    pub rotation_deg: u32,
+    /// The clockwise rotation found in the input, in degrees; what remained after `rotation_deg`.
+    pub skew_deg: f32,
+    /// No ink but dust: the page was not recognised.
+    pub blank: bool,
+    /// Mean of the words' confidences weighted by their length, 0 to 1; 0 where there are no words.
+    pub mean_confidence: f32,
+    /// The words in reading order.
+    pub words: Vec<Word>,
+    /// The bar codes.
+    #[serde(default)]
+    pub barcodes: Vec<Barcode>,
+    /// What a person should know about this page's quality, as sentences.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+    /// How long each stage took, in milliseconds, by the stage's name.
+    #[serde(default)]
+    pub timings_ms: BTreeMap<String, f64>,
+}
+
+impl PageRecord {
+    /// The page's text in reading order: one line per text line, an empty line between blocks.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        let mut previous: Option<&Word> = None;
+        for word in &self.words {
+            match previous {
+                None => {}
+                Some(last) if last.block != word.block => text.push_str("\n\n"),
+                Some(last) if last.line != word.line => text.push('\n'),
+                Some(_) => text.push(' '),
+            }
+            text.push_str(&word.text);
+            previous = Some(word);
+        }
+        if previous.is_some() {
+            text.push('\n');
+        }
+        text
+    }
+}
+
+/// The text of a whole document: the `page_text` part, as versioned JSON.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PageText {
+    /// [`PAGE_TEXT_VERSION`] of the writer.
+    pub version: u32,
+    /// The pages in order.
+    pub pages: Vec<PageRecord>,
+}
+
+impl PageText {
+    /// The page text of these pages, numbered from 0 in their order.
+    pub fn new(mut pages: Vec<PageRecord>) -> Self {
+        for (index, page) in (0u32..).zip(&mut pages) {
+            page.index = index;
+        }
+        Self { version: PAGE_TEXT_VERSION, pages }
+    }
+
+    /// The document as plain text: reading order, a form feed between pages.
+    pub fn text(&self) -> String {
+        self.pages.iter().map(PageRecord::text).collect::<Vec<_>>().join("\u{c}")
+    }
+
+    /// The mean confidence over all pages that hold words, weighted by their number; 0 where there are none.
+    pub fn mean_confidence(&self) -> f32 {
+        let words: usize = self.pages.iter().map(|page| page.words.len()).sum();
+        let sum: f32 = self.pages.iter().map(|page| page.mean_confidence * page.words.len() as f32).sum();
+        if words == 0 { 0.0 } else { sum / words as f32 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn word(text: &str, line: u32, block: u32) -> Word {
+        Word { text: text.into(), confidence: 0.9, rect: Rect::default(), line, block }
+    }
+
+    #[test]
+    fn text_keeps_lines_blocks_and_pages_apart() {
+        let page = |words| PageRecord { words, ..PageRecord::default() };
+        let text = PageText::new(vec![
+            page(vec![word("Dear", 0, 0), word("Sir,", 0, 0), word("we", 1, 0), word("Total", 2, 1)]),
+            page(vec![]),
+            page(vec![word("End", 0, 0)]),
+        ]);
+        assert_eq!(text.text(), "Dear Sir,\nwe\n\nTotal\n\u{c}\u{c}End\n");
+        assert_eq!(text.pages[2].index, 2);
+    }
+}
