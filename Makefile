@@ -1,0 +1,51 @@
+# Platen: the commands a person types. Each installs what it needs first.
+
+CARGO ?= cargo
+# One job per core and no more: page processing is what uses them.
+export CARGO_TERM_COLOR ?= auto
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+
+.PHONY: demo test bench packages build fmt samples clean-demo build-deps test-deps
+
+help:
+	@echo "make demo        carry sample scans from a hot folder to a signature, and stay up (ONCE=1: end by itself)"
+	@echo "make test        every test"
+	@echo "make packages    .deb files in $(TARGET)/packages"
+	@echo "make bench       benchmark tables"
+	@echo "make build       release binaries"
+	@echo "make samples     make the sample scans in testdata/samples anew"
+
+build-deps:
+	@packaging/build-deps.sh
+
+test-deps:
+	@packaging/build-deps.sh --test
+
+build: build-deps
+	$(CARGO) build --locked --release -p platen-agent -p platen-cloud
+
+# Starts cloud and agent under var/demo, drops the samples into var/demo/inbox, and follows them to their ends.
+demo: build
+	$(CARGO) build --locked --release -p platen-tests --bin platen-demo
+	$(TARGET)/release/platen-demo $(if $(ONCE),--once) --programs $(TARGET)/release --state var/demo
+
+packages: build
+	packaging/make-packages.sh $(TARGET)/release $(TARGET)/packages
+
+fmt:
+	$(CARGO) fmt --all
+
+samples: test-deps
+	$(CARGO) run --locked --release -p platen-testdata
+
+# The programs are built first because the end-to-end tests start them.
+test: test-deps
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	$(CARGO) build --locked --workspace --bins
+	$(MAKE) packages
+	$(CARGO) test --locked --workspace --doc --quiet
+	$(CARGO) nextest run --locked --workspace
+
+bench: build
+	$(CARGO) run --locked --release -p platen-tests --bin platen-bench -- --programs $(TARGET)/release

@@ -1,0 +1,42 @@
+#!/bin/sh
+# Installs what Platen needs to build, to run and to test itself on Debian 12 (bookworm) or a derivative of it.
+#
+#   packaging/build-deps.sh          what a build, the demo and the packages need
+#   packaging/build-deps.sh --test   also what only the tests need
+#
+# Needs root or sudo, apt, and a Rust toolchain (rustup or a package; the version is in Cargo.toml).
+# May be run again at any time: what is there already is left alone.
+set -eu
+
+build='build-essential pkg-config libclang-dev libleptonica-dev libtesseract-dev git make ca-certificates'
+run='tesseract-ocr tesseract-ocr-eng tesseract-ocr-deu tesseract-ocr-osd poppler-utils qpdf'
+test_only='chromium chromium-driver debootstrap fonts-liberation fonts-dejavu-core openssl'
+
+wanted="$build $run"
+[ "${1:-}" = --test ] && wanted="$wanted $test_only"
+
+missing=
+for package in $wanted; do
+    dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || missing="$missing $package"
+done
+
+if [ -n "$missing" ]; then
+    as_root=
+    [ "$(id -u)" -eq 0 ] || as_root=sudo
+    echo "installing:$missing" >&2
+    $as_root apt-get update -qq
+    # shellcheck disable=SC2086 # the list is meant to be split
+    $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing
+fi
+
+command -v cargo >/dev/null || {
+    echo "cargo is not there: install a Rust toolchain (https://rustup.rs), then run this again" >&2
+    exit 1
+}
+
+# cargo add-ons, built from source where they are missing.
+need() {
+    cargo "$1" --version >/dev/null 2>&1 || cargo install --locked --quiet "$2"
+}
+need deb cargo-deb
+[ "${1:-}" != --test ] || need nextest cargo-nextest
