@@ -8,6 +8,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use crate::Digest;
@@ -64,12 +65,22 @@ pub fn write(path: &Path, bytes: &[u8]) -> io::Result<Durable> {
 ///
 /// The digest is taken of the bytes read; the length of the file on disk is checked against their number.
 pub fn write_from(path: &Path, source: &mut impl Read) -> io::Result<Durable> {
+    replace(path, source, OpenOptions::new().write(true).create(true).truncate(true))
+}
+
+/// Writes `bytes` to `path` like [`write`], for nobody but the owner to read at any moment (mode 0600).
+pub fn write_private(path: &Path, bytes: &[u8]) -> io::Result<Durable> {
+    let mut options = OpenOptions::new();
+    replace(path, &mut &bytes[..], options.write(true).create(true).truncate(true).mode(0o600))
+}
+
+fn replace(path: &Path, source: &mut impl Read, options: &OpenOptions) -> io::Result<Durable> {
     let folder = path.parent().unwrap_or(Path::new("."));
     let name = path.file_name().ok_or_else(|| io::Error::other("a file needs a name"))?;
     let mut temporary = std::ffi::OsString::from(".tmp-");
     temporary.push(name);
     let temporary = folder.join(temporary);
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).open(&temporary)?;
+    let mut file = options.open(&temporary)?;
     let written = write_and_sync(&mut file, source).and_then(|durable| {
         fs::rename(&temporary, path)?;
         sync_folder(folder)?;

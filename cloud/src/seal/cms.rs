@@ -1,0 +1,95 @@
+//! The signature: CMS `SignedData` (RFC 5652), detached, with the attributes PAdES asks for.
+//!
+//! Signed attributes are content type, message digest and signing certificate (RFC 5035). There is no
+//! signing-time attribute: PAdES keeps the claimed time in the signature dictionary's `/M`
+//! (ETSI EN 319 142-1, 6.3). The certificate travels inside, so a verifier needs nothing else.
+
+use cms::cert::{CertificateChoices, IssuerAndSerialNumber};
+use cms::content_info::{CmsVersion, ContentInfo};
+use cms::signed_data::{
+    CertificateSet, EncapsulatedContentInfo, SignedData, SignerIdentifier, SignerInfo, SignerInfos,
+};
+use der::asn1::{Any, ObjectIdentifier, OctetString, SetOfVec};
+use der::{Encode as _, Sequence};
+use platen_model::Digest;
+use spki::AlgorithmIdentifierOwned;
+use x509_cert::attr::Attribute;
+
+use super::{SealError, SealKey};
+
+const SIGNED_DATA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.7.2");
+const DATA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.7.1");
+const CONTENT_TYPE: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.3");
+const MESSAGE_DIGEST: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.4");
+const SIGNING_CERTIFICATE_V2: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.16.2.47");
+const SHA_256: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.2.1");
+const ECDSA_WITH_SHA_256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.4.3.2");
+
+/// RFC 5035, 3: the hash algorithm defaults to SHA-256 and is then left out.
+#[derive(Sequence)]
+struct SigningCertificateV2 {
+    certificates: Vec<EssCertIdV2>,
+}
+
+#[derive(Sequence)]
+struct EssCertIdV2 {
+    certificate_hash: OctetString,
+}
+
+/// The DER bytes of a detached signature by `key` over content whose SHA-256 digest is `content`.
+pub fn sign_detached(key: &SealKey, content: Digest) -> Result<Vec<u8>, SealError> {
+    build(key, content).map_err(|error| SealError::Signature(error.to_string()))?
+}
+
+fn build(key: &SealKey, content: Digest) -> der::Result<Result<Vec<u8>, SealError>> {
+    let certificate_der = match key.certificate_der() {
+        Ok(bytes) => bytes,
+        Err(error) => return Ok(Err(error)),
+    };
+    let signing_certificate = SigningCertificateV2 {
+        certificates: vec![EssCertIdV2 {
+            certificate_hash: OctetString::new(Digest::of(&certificate_der).as_bytes().as_slice())?,
+        }],
+    };
+    let signed_attributes = SetOfVec::try_from(vec![
+        attribute(CONTENT_TYPE, Any::encode_from(&DATA)?)?,
+        attribute(MESSAGE_DIGEST, Any::encode_from(&OctetString::new(content.as_bytes().as_slice())?)?)?,
+        attribute(SIGNING_CERTIFICATE_V2, Any::encode_from(&signing_certificate)?)?,
+    ])?;
+    // What is signed is the DER of the attributes as an explicit SET OF, not as tagged in the message
+    // (RFC 5652, 5.4).
+    let signature = match key.sign(&signed_attributes.to_der()?) {
+        Ok(signature) => signature,
+        Err(error) => return Ok(Err(error)),
+    };
+    let sha_256 = AlgorithmIdentifierOwned { oid: SHA_256, parameters: None };
+    let subject = &key.certificate().tbs_certificate;
+    let signer = SignerInfo {
+        version: CmsVersion::V1,
+        sid: SignerIdentifier::IssuerAndSerialNumber(IssuerAndSerialNumber {
+            issuer: subject.issuer.clone(),
+            serial_number: subject.serial_number.clone(),
+        }),
+        digest_alg: sha_256.clone(),
+        signed_attrs: Some(signed_attributes),
+        signature_algorithm: AlgorithmIdentifierOwned { oid: ECDSA_WITH_SHA_256, parameters: None },
+        signature: OctetString::new(signature)?,
+        unsigned_attrs: None,
+    };
+    let signed_data = SignedData {
+        version: CmsVersion::V1,
+        digest_algorithms: SetOfVec::try_from(vec![sha_256])?,
+        encap_content_info: EncapsulatedContentInfo { econtent_type: DATA, econtent: None },
+        certificates: Some(CertificateSet(SetOfVec::try_from(vec![CertificateChoices::Certificate(
+            key.certificate().clone(),
+        )])?)),
+        crls: None,
+        signer_infos: SignerInfos(SetOfVec::try_from(vec![signer])?),
+    };
+    let content = Any::encode_from(&signed_data)?;
+    ContentInfo { content_type: SIGNED_DATA, content }.to_der().map(Ok)
+}
+
+fn attribute(oid: ObjectIdentifier, value: Any) -> der::Result<Attribute> {
+    Ok(Attribute { oid, values: SetOfVec::try_from(vec![value])? })
+}

@@ -1,0 +1,159 @@
+//! A seal in a PDF: prepared by a worker, digested and filled in here.
+
+use std::fmt::Write as _;
+use std::io::{Read as _, Seek as _, Write as _};
+use std::os::fd::AsFd as _;
+
+use platen_capture::pdf::SealRoom;
+use platen_capture::worker::pool::Pool;
+use platen_capture::worker::protocol::{Reply, Request, SealInfo};
+use platen_model::{Failure, FailureClass, Stage};
+use sha2::{Digest as _, Sha256};
+
+use super::{SealError, SealKey, cms};
+
+/// Room for a CMS signature, in bytes. Ours take about 900; the rest is for longer names.
+pub const ROOM_BYTES: u32 = 4_096;
+
+/// The PDF with a visible signature field and a seal by `key`, as an incremental update of `pdf`.
+///
+/// Blocks while a worker prepares it: call it where blocking is allowed.
+pub fn seal_pdf(pool: &Pool, key: &SealKey, pdf: &[u8], seal: SealInfo) -> Result<Vec<u8>, SealError> {
+    let mut source = tempfile::tempfile()?;
+    source.write_all(pdf)?;
+    source.rewind()?;
+    let mut target = tempfile::tempfile()?;
+    let room = match pool.call(&Request::PrepareSeal { seal }, &[source.as_fd(), target.as_fd()])? {
+        Reply::Prepared(room) => room,
+        other => {
+            let message = format!("the worker answered something else: {other:?}");
+            return Err(Failure::new(FailureClass::Internal, Stage::Seal, message).into());
+        }
+    };
+    let mut prepared = Vec::new();
+    target.rewind()?;
+    target.read_to_end(&mut prepared)?;
+    if !prepared.starts_with(pdf) {
+        return Err(SealError::Unfit("it does not begin with the document's own bytes"));
+    }
+    fill(key, prepared, &room)
+}
+
+/// Signs everything but the gap, and writes the signature into the gap as hexadecimal digits.
+fn fill(key: &SealKey, mut prepared: Vec<u8>, room: &SealRoom) -> Result<Vec<u8>, SealError> {
+    let (open, close) = gap(&prepared, room)?;
+    let mut hasher = Sha256::new();
+    hasher.update(&prepared[..open]);
+    hasher.update(&prepared[close..]);
+    let digest = platen_model::Digest::from_bytes(hasher.finalize().into());
+    let signature = cms::sign_detached(key, digest)?;
+    let hex = signature.iter().fold(String::new(), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    });
+    if hex.len() > close - open - 2 {
+        return Err(SealError::Unfit("the signature does not fit the room made for it"));
+    }
+    // Digits that stay unused are zeros: padding, which readers skip (ISO 32000-2, 12.8.1).
+    prepared[open + 1..open + 1 + hex.len()].copy_from_slice(hex.as_bytes());
+    Ok(prepared)
+}
+
+/// Where the gap is, its angle brackets included: from, to. It must be empty, and the only part left unsigned.
+fn gap(prepared: &[u8], room: &SealRoom) -> Result<(usize, usize), SealError> {
+    let [start, before, after, rest] = room.byte_range;
+    let length = prepared.len() as u64;
+    let whole = start == 0 && before < after && after.checked_add(rest) == Some(length);
+    if !whole {
+        return Err(SealError::Unfit("the byte range does not cover the whole file"));
+    }
+    let (open, close) = (before as usize, after as usize);
+    match &prepared[open..close] {
+        [b'<', digits @ .., b'>'] if digits.iter().all(|digit| *digit == b'0') => Ok((open, close)),
+        _ => Err(SealError::Unfit("the byte range does not leave out exactly the empty signature")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A page with an empty signature, as a worker would prepare it.
+    fn prepared_pdf(room: usize) -> (Vec<u8>, SealRoom) {
+        let mut pdf = b"%PDF-1.7\n".to_vec();
+        let mut offsets = Vec::new();
+        let mut gap = 0;
+        let objects = [
+            "<</Type/Catalog/Pages 2 0 R/AcroForm<</Fields[4 0 R]/SigFlags 3>>>>".to_owned(),
+            "<</Type/Pages/Count 1/Kids[3 0 R]>>".to_owned(),
+            "<</Type/Page/Parent 2 0 R/MediaBox[0 0 200 200]/Annots[4 0 R]>>".to_owned(),
+            "<</Type/Annot/Subtype/Widget/FT/Sig/T(Seal)/Rect[0 0 0 0]/F 132/P 3 0 R/V 5 0 R>>".to_owned(),
+            format!(
+                "<</Type/Sig/Filter/Adobe.PPKLite/SubFilter/ETSI.CAdES.detached/M(D:20260101000000Z)\
+                 /ByteRange[0 0000000000 0000000000 0000000000]/Contents<{}>>>",
+                "0".repeat(room * 2)
+            ),
+        ];
+        for (number, object) in (1..).zip(&objects) {
+            offsets.push(pdf.len());
+            pdf.extend(format!("{number} 0 obj").bytes());
+            gap = pdf.len() + object.find("/Contents").map_or(0, |at| at + "/Contents".len());
+            pdf.extend(format!("{object}\nendobj\n").bytes());
+        }
+        let xref = pdf.len();
+        pdf.extend(b"xref\n0 6\n0000000000 65535 f \n");
+        for offset in offsets {
+            pdf.extend(format!("{offset:010} 00000 n \n").bytes());
+        }
+        pdf.extend(format!("trailer<</Size 6/Root 1 0 R>>\nstartxref\n{xref}\n%%EOF\n").bytes());
+        let after = gap + room * 2 + 2;
+        let byte_range = [0, gap as u64, after as u64, (pdf.len() - after) as u64];
+        let text = format!("{:010} {:010} {:010}", byte_range[1], byte_range[2], byte_range[3]);
+        let at = pdf.windows(12).position(|part| part == b"/ByteRange[0").expect("it is there") + 13;
+        pdf[at..at + text.len()].copy_from_slice(text.as_bytes());
+        (pdf, SealRoom { byte_range })
+    }
+
+    /// What poppler's `pdfsig` says of a file.
+    fn pdfsig(pdf: &[u8]) -> String {
+        let mut file = tempfile::NamedTempFile::new().expect("a file");
+        file.write_all(pdf).expect("write");
+        let output = std::process::Command::new("pdfsig").arg(file.path()).output();
+        let output = output.expect("pdfsig is a build need: install poppler-utils");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    #[test]
+    fn poppler_finds_the_seal_valid_and_finds_one_changed_byte() {
+        let key = SealKey::passing("Harbour Office").expect("a key");
+        let (pdf, room) = prepared_pdf(ROOM_BYTES as usize);
+        let mut sealed = fill(&key, pdf, &room).expect("sealed");
+        let said = pdfsig(&sealed);
+        assert!(said.contains("Signature is Valid"), "{said}");
+        assert!(said.contains("Total document signed"), "{said}");
+        assert!(said.contains("Signer Certificate Common Name: Harbour Office"), "{said}");
+        let at = sealed.windows(8).position(|part| part == b"MediaBox").expect("it is there");
+        sealed[at] = b'm';
+        let said = pdfsig(&sealed);
+        assert!(said.contains("Digest Mismatch"), "{said}");
+    }
+
+    #[test]
+    fn a_byte_range_that_leaves_more_than_the_gap_unsigned_is_refused() {
+        let key = SealKey::passing("x").expect("a key");
+        let (pdf, room) = prepared_pdf(64);
+        let [start, before, after, rest] = room.byte_range;
+        for byte_range in [
+            [start + 1, before - 1, after, rest],
+            [start, before - 1, after, rest],
+            [start, before, after + 1, rest - 1],
+            [start, before, after, rest - 1],
+            [start, before, after, u64::MAX],
+        ] {
+            let error = fill(&key, pdf.clone(), &SealRoom { byte_range }).expect_err("must be refused");
+            assert!(matches!(error, SealError::Unfit(_)), "{error}");
+        }
+        let error = fill(&key, pdf, &room).expect_err("64 bytes are too few");
+        assert!(error.to_string().contains("does not fit"), "{error}");
+    }
+}
