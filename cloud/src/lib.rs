@@ -1,3 +1,5 @@
 //! placeholder
 
+pub mod evidence;
 pub mod seal;
+pub mod signing;
