@@ -1,0 +1,147 @@
+//! The names of the results, decided before any work is done.
+//!
+//! The danger is here: a result must never be written over an input, nor over another input's result.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+
+/// What each input writes beside its name.
+pub(super) const EXTENSIONS: [&str; 3] = ["pdf", "txt", "json"];
+
+/// The result names of one run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Names {
+    stems: Vec<OsString>,
+    taken: BTreeSet<OsString>,
+}
+
+impl Names {
+    /// A name for each input: its own without the extension. Where several inputs share one, the second
+    /// becomes `name.2`, the third `name.3`, whichever is free.
+    pub(super) fn plan(inputs: &[PathBuf]) -> Self {
+        let own: Vec<OsString> = inputs.iter().map(|input| own_stem(input)).collect();
+        let mut taken: BTreeSet<OsString> = own.iter().cloned().collect();
+        let mut seen: BTreeMap<&OsString, u32> = BTreeMap::new();
+        let mut stems = Vec::new();
+        for stem in &own {
+            let count = seen.entry(stem).or_default();
+            *count += 1;
+            let stem = if *count == 1 { stem.clone() } else { free(stem, ".", *count, &taken) };
+            taken.insert(stem.clone());
+            stems.push(stem);
+        }
+        Self { stems, taken }
+    }
+
+    /// The name of the results of input `input`.
+    pub(super) fn of(&self, input: usize) -> &OsStr {
+        &self.stems[input]
+    }
+
+    /// The names of the `count` documents found in input `input`: its name alone for one, else numbered
+    /// from 1 (`name-1`, `name-2`), avoiding the names of other inputs.
+    pub(super) fn of_documents(&mut self, input: usize, count: usize) -> Vec<OsString> {
+        let stem = self.stems[input].clone();
+        if count <= 1 {
+            return vec![stem];
+        }
+        let mut names = Vec::new();
+        for number in 1..=count {
+            let mut name = stem.clone();
+            name.push(format!("-{number}"));
+            if self.taken.contains(&name) {
+                name = free(&name, ".", 2, &self.taken);
+            }
+            self.taken.insert(name.clone());
+            names.push(name);
+        }
+        names
+    }
+}
+
+/// A file in `out` by this stem and extension.
+pub(super) fn result_path(out: &Path, stem: &OsStr, extension: &str) -> PathBuf {
+    let mut name = stem.to_owned();
+    name.push(".");
+    name.push(extension);
+    out.join(name)
+}
+
+/// The result of `stem` that would be written over one of the inputs, if any.
+///
+/// Inputs are compared by where they really are, so neither `./`, a symbolic link to the folder nor one to
+/// the file hides one.
+pub(super) fn overwritten_input(out: &Path, stem: &OsStr, inputs: &BTreeSet<PathBuf>) -> Option<PathBuf> {
+    let out = out.canonicalize().ok()?;
+    EXTENSIONS.iter().map(|extension| result_path(&out, stem, extension)).find(|path| inputs.contains(path))
+}
+
+/// Where the inputs really are: under the name they were given and under the one it leads to.
+pub(super) fn real_places(inputs: &[PathBuf]) -> BTreeSet<PathBuf> {
+    let mut places = BTreeSet::new();
+    for input in inputs {
+        places.extend(input.canonicalize());
+        let parent = input.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let parent = parent.unwrap_or(Path::new(".")).canonicalize();
+        if let (Ok(parent), Some(name)) = (parent, input.file_name()) {
+            places.insert(parent.join(name));
+        }
+    }
+    places
+}
+
+fn own_stem(input: &Path) -> OsString {
+    input.file_stem().unwrap_or(OsStr::new("input")).to_owned()
+}
+
+fn free(stem: &OsStr, separator: &str, from: u32, taken: &BTreeSet<OsString>) -> OsString {
+    (from..)
+        .map(|number| {
+            let mut name = stem.to_owned();
+            name.push(format!("{separator}{number}"));
+            name
+        })
+        .find(|name| !taken.contains(name))
+        .expect("there are more numbers than inputs")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(inputs: &[&str], stems: &[&str]) {
+        let inputs: Vec<PathBuf> = inputs.iter().map(PathBuf::from).collect();
+        assert_eq!(Names::plan(&inputs).stems, stems);
+    }
+
+    #[test]
+    fn each_input_gets_a_name_of_its_own() {
+        check(&["a.tif", "b.pdf"], &["a", "b"]);
+        check(&["x/a.tif", "y/a.tif", "a.pdf"], &["a", "a.2", "a.3"]);
+        check(&["a.tif", "a.pdf", "a.2.png"], &["a", "a.3", "a.2"]);
+        check(&["a", "a"], &["a", "a.2"]);
+    }
+
+    #[test]
+    fn the_documents_of_one_input_avoid_the_names_of_other_inputs() {
+        let mut names = Names::plan(&["a.pdf".into(), "a-2.tif".into()]);
+        assert_eq!(names.of_documents(0, 1), ["a"]);
+        assert_eq!(names.of_documents(0, 3), ["a-1", "a-2.2", "a-3"]);
+    }
+
+    #[test]
+    fn a_result_that_would_replace_an_input_is_found_through_links_and_dots() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let pdf = folder.path().join("scan.pdf");
+        std::fs::write(&pdf, b"%PDF").expect("write");
+        let link = folder.path().join("here");
+        std::os::unix::fs::symlink(folder.path(), &link).expect("link");
+
+        for given in [pdf.clone(), folder.path().join("./scan.pdf"), link.join("scan.pdf")] {
+            let places = real_places(&[given]);
+            assert!(overwritten_input(&link, OsStr::new("scan"), &places).is_some());
+            assert!(overwritten_input(&link, OsStr::new("other"), &places).is_none());
+        }
+    }
+}

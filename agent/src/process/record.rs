@@ -1,0 +1,76 @@
+//! What `process` says of each document: the fields other programs read.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use platen_model::{Digest, Failure, Field, PageRecord, PolicyRef, Reason, Verdict};
+use serde::{Deserialize, Serialize};
+
+/// One document, or one input that failed. Fields are added over time, never renamed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ProcessRecord {
+    /// The input as it was named on the command line.
+    pub source: PathBuf,
+    /// Digest of the input's bytes, where it could be read.
+    pub source_sha256: Option<Digest>,
+    /// Which of the input's documents this is, from 1.
+    pub document: u32,
+    /// The number of documents found in the input.
+    pub documents: u32,
+    /// The pages of the PDF in order.
+    pub pages: Vec<PageRecord>,
+    /// Blank pages that were set aside; they remain in the input.
+    pub blank_pages: u32,
+    /// The document type, `unknown` where the rules are not sure.
+    pub document_type: String,
+    /// How sure of the type, 0 to 1.
+    pub confidence: f32,
+    /// What should happen next by the type's thresholds.
+    pub verdict: Option<Verdict>,
+    /// Values read, by name.
+    pub fields: BTreeMap<String, Field>,
+    /// The evidence for the type, strongest first.
+    pub reasons: Vec<Reason>,
+    /// The classification rules that decided.
+    pub policy: Option<PolicyRef>,
+    /// The searchable PDF.
+    pub pdf: Option<PathBuf>,
+    /// Its digest.
+    pub pdf_sha256: Option<Digest>,
+    /// Why there is no PDF.
+    pub error: Option<RecordedError>,
+}
+
+/// A failure, with what a person can do about it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordedError {
+    /// Class, stage and message.
+    #[serde(flatten)]
+    pub failure: Failure,
+    /// What helps.
+    pub help: String,
+}
+
+impl ProcessRecord {
+    /// The record of an input that could not be processed.
+    pub fn failed(source: PathBuf, source_sha256: Option<Digest>, failure: Failure) -> Self {
+        let help = failure.class.what_helps().to_owned();
+        Self {
+            source,
+            source_sha256,
+            document: 1,
+            documents: 0,
+            pages: Vec::new(),
+            blank_pages: 0,
+            document_type: "unknown".into(),
+            confidence: 0.0,
+            verdict: None,
+            fields: BTreeMap::new(),
+            reasons: Vec::new(),
+            policy: None,
+            pdf: None,
+            pdf_sha256: None,
+            error: Some(RecordedError { failure, help }),
+        }
+    }
+}
