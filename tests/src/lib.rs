@@ -1,1 +1,20 @@
-//! placeholder
+//! What the end-to-end tests, the demo and the benchmarks share.
+//!
+//! A [`Site`] is one office: a cloud and an agent as real processes over real files in one folder. People
+//! are played over HTTP ([`Person`], [`Signer`]) or in a real browser ([`Browser`]). Nothing here knows how
+//! the programs work inside; it uses what users use.
+
+pub mod browser;
+pub mod ends;
+pub mod person;
+pub mod programs;
+pub mod signer;
+pub mod site;
+pub mod table;
+pub mod wait;
+
+pub use browser::Browser;
+pub use person::Person;
+pub use programs::Programs;
+pub use signer::Signer;
+pub use site::Site;

@@ -1,0 +1,269 @@
+//! One office: a cloud and an agent as processes, over the files of one folder.
+//!
+//! Either may be killed at any moment and started again; the folder is all that stays.
+
+use std::fs::File;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use platen_model::durable;
+
+use crate::person::{Person, http_client};
+use crate::programs::Programs;
+use crate::wait;
+
+/// The user the pages are looked at with.
+pub const USER: &str = "clerk";
+/// Her password: this site listens on loopback only and is thrown away.
+pub const PASSWORD: &str = "correct horse battery staple";
+
+/// Which of the two programs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// `platen-cloud serve`
+    Cloud,
+    /// `platen-agent run`
+    Agent,
+}
+
+/// The office.
+#[derive(Debug)]
+pub struct Site {
+    root: PathBuf,
+    programs: Programs,
+    url: String,
+    cloud: Option<Child>,
+    agent: Option<Child>,
+}
+
+impl Site {
+    /// Lays out a new site in `root` with this routing policy: configuration, user, enrolled device. Leaves both stopped.
+    ///
+    /// `port` 0 takes any free port.
+    pub async fn found(root: &Path, programs: Programs, port: u16, routing: &str) -> Result<Self, String> {
+        let root = std::path::absolute(root).map_err(|error| format!("{}: {error}", root.display()))?;
+        for folder in ["inbox", "mail", "agent", "cloud", "log"] {
+            durable::create_folder(&root.join(folder)).map_err(|error| format!("{folder}: {error}"))?;
+        }
+        let port = if port == 0 { free_port()? } else { port };
+        let url = format!("http://127.0.0.1:{port}");
+        let mut site = Self { root, programs, url, cloud: None, agent: None };
+        site.write("routing.toml", routing)?;
+        site.write("cloud.toml", &site.cloud_config(port))?;
+        site.write("agent.toml", &site.agent_config())?;
+        site.write("password", PASSWORD)?;
+
+        site.cloud_command(&["migrate"])?;
+        site.cloud_command(&[
+            "user",
+            "add",
+            USER,
+            "--role",
+            "admin",
+            "--password-file",
+            &site.path("password"),
+        ])?;
+        let code = site.cloud_command(&["device", "code"])?;
+        let code = code.lines().last().unwrap_or_default().trim().to_owned();
+        site.start(Part::Cloud)?;
+        site.wait_until_ready().await?;
+        site.agent_command(&["enroll", "--url", &site.url, "--code", &code])?;
+        Ok(site)
+    }
+
+    fn cloud_config(&self, port: u16) -> String {
+        format!(
+            "listen = \"127.0.0.1:{port}\"\n\
+             public_url = \"{}\"\n\
+             database = \"sqlite:{}\"\n\
+             blobs = \"file:{}\"\n\
+             keys = \"{}\"\n\
+             mail = \"{}\"\n\
+             routing = \"{}\"\n",
+            self.url,
+            self.path("cloud/cloud.db"),
+            self.path("cloud/blobs"),
+            self.path("cloud/keys"),
+            self.path("mail"),
+            self.path("routing.toml"),
+        )
+    }
+
+    fn agent_config(&self) -> String {
+        format!(
+            "state = \"{}\"\n\
+             \n\
+             [capture]\n\
+             languages = \"eng+deu\"\n\
+             \n\
+             [[source]]\n\
+             name = \"front-desk\"\n\
+             folder = \"{}\"\n\
+             department = \"office\"\n\
+             quiet_ms = 500\n\
+             batch = {{ pattern = '^(?P<batch>.+)_p(?P<page>[0-9]+)\\.[a-z]+$', gap_ms = 2000 }}\n",
+            self.path("agent"),
+            self.path("inbox"),
+        )
+    }
+
+    /// The hot folder.
+    pub fn inbox(&self) -> PathBuf {
+        self.root.join("inbox")
+    }
+
+    /// The folder invitations are written to.
+    pub fn mail(&self) -> PathBuf {
+        self.root.join("mail")
+    }
+
+    /// Where the pages are.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The folder everything is in.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Puts a copy of a file into the hot folder, as a scanner would: created, written, closed.
+    pub fn scan(&self, file: &Path) -> Result<(), String> {
+        let name = file.file_name().ok_or("a scan has a name")?;
+        std::fs::copy(file, self.inbox().join(name))
+            .map(drop)
+            .map_err(|error| format!("{}: {error}", file.display()))
+    }
+
+    /// Starts one of the programs; its log goes to `log/`, appended.
+    pub fn start(&mut self, part: Part) -> Result<(), String> {
+        let (mut command, name, config) = match part {
+            Part::Cloud => (self.programs.cloud(), "cloud", "serve"),
+            Part::Agent => (self.programs.agent(), "agent", "run"),
+        };
+        let log = self.root.join("log").join(format!("{name}.log"));
+        let log = File::options()
+            .create(true)
+            .append(true)
+            .open(&log)
+            .map_err(|error| format!("{}: {error}", log.display()))?;
+        let child = command
+            .args([config, "--config", &self.path(&format!("{name}.toml"))])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .map_err(|error| format!("platen-{name}: {error}"))?;
+        *self.slot(part) = Some(child);
+        Ok(())
+    }
+
+    /// Kills a program with SIGKILL, as a power cut would end it, and waits until it is gone.
+    pub fn kill(&mut self, part: Part) {
+        if let Some(mut child) = self.slot(part).take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+
+    /// Asks a program to end (SIGTERM) and answers whether it ended well.
+    pub fn stop(&mut self, part: Part) -> Result<(), String> {
+        let Some(mut child) = self.slot(part).take() else { return Ok(()) };
+        let pid =
+            i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw).ok_or("no process id")?;
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM)
+            .map_err(|error| error.to_string())?;
+        let status = child.wait().map_err(|error| error.to_string())?;
+        if status.success() { Ok(()) } else { Err(format!("{part:?} ended with {status}")) }
+    }
+
+    /// Waits until the cloud answers that it is ready.
+    pub async fn wait_until_ready(&mut self) -> Result<(), String> {
+        let http = http_client()?;
+        let url = format!("{}/readyz", self.url);
+        let ready = wait::until("the cloud to be ready", Duration::from_secs(60), || async {
+            let answer = http.get(&url).send().await.ok()?;
+            answer.status().is_success().then_some(())
+        })
+        .await;
+        ready.map_err(|error| format!("{error}\n{}", self.last_lines("cloud")))
+    }
+
+    /// Signs in at the pages.
+    pub async fn person(&self) -> Result<Person, String> {
+        Person::sign_in(&self.url, USER, PASSWORD).await
+    }
+
+    /// What the agent holds in quarantine.
+    pub fn quarantine(&self) -> Result<Vec<serde_json::Value>, String> {
+        let list = self.agent_command(&["quarantine", "list", "--json"])?;
+        serde_json::from_str(&list).map_err(|error| format!("quarantine list: {error}: {list}"))
+    }
+
+    /// Runs an administration command of the cloud and answers what it printed.
+    pub fn cloud_command(&self, arguments: &[&str]) -> Result<String, String> {
+        self.command(self.programs.cloud(), "cloud.toml", arguments)
+    }
+
+    /// Runs a command of the agent and answers what it printed.
+    pub fn agent_command(&self, arguments: &[&str]) -> Result<String, String> {
+        self.command(self.programs.agent(), "agent.toml", arguments)
+    }
+
+    fn command(&self, mut command: Command, config: &str, arguments: &[&str]) -> Result<String, String> {
+        let output = command
+            .args(arguments)
+            .args(["--config", &self.path(config)])
+            .stdin(Stdio::null())
+            .output()
+            .map_err(|error| error.to_string())?;
+        if output.status.success() {
+            return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+        }
+        Err(format!(
+            "{arguments:?} ended with {}: {}",
+            output.status,
+            String::from_utf8_lossy(&output.stderr)
+        ))
+    }
+
+    /// The last lines of a program's log, for a failure's message.
+    pub fn last_lines(&self, name: &str) -> String {
+        let log =
+            std::fs::read_to_string(self.root.join("log").join(format!("{name}.log"))).unwrap_or_default();
+        let lines: Vec<&str> = log.lines().collect();
+        lines[lines.len().saturating_sub(30)..].join("\n")
+    }
+
+    fn slot(&mut self, part: Part) -> &mut Option<Child> {
+        match part {
+            Part::Cloud => &mut self.cloud,
+            Part::Agent => &mut self.agent,
+        }
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.root.join(name).display().to_string()
+    }
+
+    fn write(&self, name: &str, text: &str) -> Result<(), String> {
+        durable::write(&self.root.join(name), text.as_bytes())
+            .map(drop)
+            .map_err(|error| format!("{name}: {error}"))
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        self.kill(Part::Agent);
+        self.kill(Part::Cloud);
+    }
+}
+
+/// A port nobody listens on now. Another process may take it before we do; then the start fails and says so.
+fn free_port() -> Result<u16, String> {
+    let listener = TcpListener::bind("127.0.0.1:0").map_err(|error| error.to_string())?;
+    Ok(listener.local_addr().map_err(|error| error.to_string())?.port())
+}
