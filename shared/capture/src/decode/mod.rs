@@ -1,13 +1,203 @@
 //! Bytes of a file to pictures, one page at a time.
+//!
+//! [`inspect`] says what a file is, from its bytes alone, and refuses what no page could be made of: it reads
+//! headers and directories, no pixels. [`page`] decodes one page without touching the others. Both hold the
+//! limits *before* they allocate, and both say precisely why they refuse (the classes of
+//! [`FailureClass`]): a person has to decide by that whether to scan again.
+//!
+//! The danger: every byte here is hostile. A decoder that panics is caught and becomes `corrupt`; one that
+//! crashes or starves takes the worker with it, which the supervisor names. Nothing here writes.
+
+mod jpeg;
+mod pdf;
+mod pdf_content;
+mod picture;
+mod still;
+mod tiff;
+mod tiff_directory;
 
 use std::fs::File;
+use std::io::{self, Read, Seek};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use platen_model::{Failure, FailureClass, Stage};
 
+use crate::Kind;
 use crate::inspection::Inspection;
 use crate::options::Limits;
+pub use picture::{OriginalJpeg, Picture, Samples};
+
+/// How many bytes of a file may come before `%PDF-` (ISO 32000-1, note to 7.5.2, and every reader since).
+const PDF_LEAD_BYTES: usize = 1_024;
+
+/// Why a file or page cannot be decoded; a [`Failure`] that does not know its stage yet.
+#[derive(Debug)]
+pub(crate) struct Fault {
+    class: FailureClass,
+    message: String,
+}
+
+impl Fault {
+    fn new(class: FailureClass, message: impl Into<String>) -> Self {
+        Self { class, message: message.into() }
+    }
+
+    fn corrupt(message: impl Into<String>) -> Self {
+        Self::new(FailureClass::Corrupt, message)
+    }
+
+    fn at(self, stage: Stage) -> Failure {
+        Failure::new(self.class, stage, self.message)
+    }
+}
+
+impl From<io::Error> for Fault {
+    fn from(error: io::Error) -> Self {
+        let class = match error.kind() {
+            io::ErrorKind::UnexpectedEof => FailureClass::Truncated,
+            _ => FailureClass::Internal,
+        };
+        Self::new(class, format!("cannot read the file: {error}"))
+    }
+}
 
 /// Finds out what a file is, from its bytes alone.
-pub fn inspect(_file: &File, _limits: &Limits) -> Result<Inspection, Failure> {
-    Err(Failure::new(FailureClass::Unsupported, Stage::Inspect, "no decoder yet"))
+///
+/// # Errors
+///
+/// `empty`, `truncated`, `corrupt`, `locked`, `unsupported`, `too_large`, `no_pages`: the message says what
+/// was found, and names the limit where one was passed.
+pub fn inspect(file: &File, limits: &Limits) -> Result<Inspection, Failure> {
+    guarded(|| inspect_bytes(file, limits)).map_err(|fault| fault.at(Stage::Inspect))
+}
+
+/// Decodes page `page` (from 0) of a file that inspection called `kind`.
+///
+/// # Errors
+///
+/// As [`inspect`]: what only shows when a page is decoded is said here.
+pub fn page(file: &File, kind: Kind, page: u32, limits: &Limits) -> Result<Picture, Failure> {
+    guarded(|| match kind {
+        Kind::Tiff => tiff::page(file, page, limits),
+        Kind::Pdf => pdf::page(&read_all(file, limits)?, page, limits),
+        Kind::Jpeg | Kind::Png | Kind::Webp | Kind::Bmp | Kind::Gif => {
+            still::page(&read_all(file, limits)?, kind, limits)
+        }
+    })
+    .map_err(|fault| fault.at(Stage::Page))
+}
+
+fn inspect_bytes(file: &File, limits: &Limits) -> Result<Inspection, Fault> {
+    let length = file.metadata()?.len();
+    if length == 0 {
+        return Err(Fault::new(FailureClass::Empty, "the file has no bytes"));
+    }
+    within_file_limit(length, limits)?;
+    let kind = sniff(&head(file)?)?;
+    let plain = |pages| Inspection { kind, pages, digitally_signed: false, encrypted: false };
+    match kind {
+        Kind::Tiff => tiff::count_pages(file, limits).map(plain),
+        Kind::Pdf => pdf::inspect(&read_all(file, limits)?, limits),
+        Kind::Jpeg | Kind::Png | Kind::Webp | Kind::Bmp | Kind::Gif => {
+            still::inspect(&read_all(file, limits)?, kind, limits)?;
+            Ok(plain(1))
+        }
+    }
+}
+
+/// The format, by the bytes that begin it.
+fn sniff(head: &[u8]) -> Result<Kind, Fault> {
+    let pdf = || head.windows(5).take(PDF_LEAD_BYTES).any(|bytes| bytes == b"%PDF-");
+    match head {
+        [b'I', b'I', 42 | 43, 0, ..] | [b'M', b'M', 0, 42 | 43, ..] => Ok(Kind::Tiff),
+        [0xff, 0xd8, 0xff, ..] => Ok(Kind::Jpeg),
+        [0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1a, b'\n', ..] => Ok(Kind::Png),
+        [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => Ok(Kind::Webp),
+        [b'G', b'I', b'F', b'8', b'7' | b'9', b'a', ..] => Ok(Kind::Gif),
+        [b'B', b'M', _, _, _, _, 0, 0, 0, 0, ..] => Ok(Kind::Bmp),
+        _ if pdf() => Ok(Kind::Pdf),
+        _ => Err(Fault::new(FailureClass::Unsupported, unsupported(head))),
+    }
+}
+
+/// What the bytes look like, for the person who wonders why we do not read them.
+fn unsupported(head: &[u8]) -> String {
+    let seen = match head {
+        [0, 0, 0, 12, b'j', b'P', b' ', b' ', ..] | [0xff, 0x4f, 0xff, 0x51, ..] => "a JPEG 2000 picture",
+        [_, _, _, _, b'f', b't', b'y', b'p', b'h' | b'm' | b'a', ..] => "a HEIF or AVIF picture",
+        [b'P', b'K', 3, 4, ..] => "a ZIP archive or an office document",
+        [0xd0, 0xcf, 0x11, 0xe0, ..] => "an old office document",
+        [b'{', b'\\', b'r', b't', b'f', ..] => "a rich text document",
+        [b'%', b'!', b'P', b'S', ..] => "PostScript",
+        [0x97, b'J', b'B', b'2', ..] => "a JBIG2 picture",
+        _ if head.trim_ascii_start().starts_with(b"<") => "HTML or XML",
+        _ if head.iter().all(|&byte| byte >= b' ' || byte.is_ascii_whitespace()) => "text",
+        _ => "of no kind that we know",
+    };
+    format!("it is {seen}, not TIFF, JPEG, PNG, WebP, BMP, GIF or PDF")
+}
+
+fn head(file: &File) -> Result<Vec<u8>, Fault> {
+    let mut file = file;
+    file.rewind()?;
+    let mut head = Vec::with_capacity(PDF_LEAD_BYTES + 8);
+    file.take(PDF_LEAD_BYTES as u64 + 8).read_to_end(&mut head)?;
+    Ok(head)
+}
+
+fn read_all(file: &File, limits: &Limits) -> Result<Vec<u8>, Fault> {
+    let mut file = file;
+    let length = file.metadata()?.len();
+    within_file_limit(length, limits)?;
+    file.rewind()?;
+    let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
+    file.read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn within_file_limit(length: u64, limits: &Limits) -> Result<(), Fault> {
+    if length <= limits.file_bytes {
+        return Ok(());
+    }
+    let message = format!("{length} bytes are over the limit of {} (limits.file_bytes)", limits.file_bytes);
+    Err(Fault::new(FailureClass::TooLarge, message))
+}
+
+/// Holds a picture's size to the limit, before memory is taken for it.
+fn within_pixel_limit(width: u64, height: u64, limits: &Limits) -> Result<(), Fault> {
+    if width == 0 || height == 0 {
+        return Err(Fault::corrupt(format!("a page of {width} x {height} pixels")));
+    }
+    if width.saturating_mul(height) <= limits.page_pixels {
+        return Ok(());
+    }
+    let message = format!(
+        "a page of {width} x {height} pixels is over the limit of {} (limits.page_pixels)",
+        limits.page_pixels
+    );
+    Err(Fault::new(FailureClass::TooLarge, message))
+}
+
+fn within_page_limit(pages: u64, limits: &Limits) -> Result<u32, Fault> {
+    match u32::try_from(pages) {
+        Ok(0) => Err(Fault::new(FailureClass::NoPages, "the file opens but holds no page")),
+        Ok(pages) if pages <= limits.pages => Ok(pages),
+        _ => Err(Fault::new(
+            FailureClass::TooLarge,
+            format!("more pages than the limit of {} (limits.pages)", limits.pages),
+        )),
+    }
+}
+
+/// Runs a decoder; its panic says that the bytes were not what it was made for.
+fn guarded<T>(decode: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
+    // Nothing that the closure changes is used after a panic: it only reads the file.
+    catch_unwind(AssertUnwindSafe(decode)).unwrap_or_else(|panic| {
+        let said = panic
+            .downcast_ref::<String>()
+            .map(String::as_str)
+            .or_else(|| panic.downcast_ref::<&str>().copied())
+            .unwrap_or("no reason given");
+        Err(Fault::corrupt(format!("the decoder gave up: {said}")))
+    })
 }

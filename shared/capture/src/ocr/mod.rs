@@ -1,5 +1,122 @@
-//! Tesseract through leptess' raw interface.
+//! Reading: Tesseract through leptess' bindings.
+//!
+//! Owns the recognisers, one for each set of languages, made when first needed and kept: loading language
+//! data costs more than reading a page. A page goes in as a gray picture in memory and comes out as words,
+//! in one pass of Tesseract's result iterator. Nothing here opens a file but Tesseract itself, which reads
+//! its language data; a language that is not installed is a [`Failure`] that names the package to install.
+//!
+//! The danger is in [`tesseract`] and [`leptonica`], the only modules with `unsafe`: they talk to C libraries.
+
+pub mod leptonica;
+pub mod tesseract;
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use image::GrayImage;
+use platen_model::{Failure, FailureClass, Stage, Word};
+
+use crate::worker::sandbox::language_data_folders;
+use tesseract::Recogniser;
+pub use tesseract::Turn;
+
+/// The language set that holds Tesseract's orientation model.
+const ORIENTATION_DATA: &str = "osd";
 
 /// Recognisers by language set, made once and reused.
 #[derive(Debug, Default)]
-pub struct Engines {}
+pub struct Engines {
+    by_languages: HashMap<String, Recogniser>,
+}
+
+impl Engines {
+    /// Reads a page. `dpi` is the resolution of `page`; boxes come in its pixels.
+    ///
+    /// # Errors
+    ///
+    /// A language that is not installed, or a fault inside Tesseract.
+    pub fn read(&mut self, page: &GrayImage, dpi: u32, languages: &str) -> Result<Vec<Word>, Failure> {
+        let recogniser = self.recogniser(languages)?;
+        recogniser.show(page, dpi);
+        recogniser.recognise().map_err(internal)
+    }
+
+    /// Asks Tesseract which way up a page is. `None` where it cannot say, or where the orientation model is
+    /// not installed: it only ever settles what the page's own measure left open.
+    pub fn orientation(&mut self, page: &GrayImage, dpi: u32) -> Option<Turn> {
+        let recogniser = self.recogniser(ORIENTATION_DATA).ok()?;
+        recogniser.show(page, dpi);
+        recogniser.orientation()
+    }
+
+    fn recogniser(&mut self, languages: &str) -> Result<&mut Recogniser, Failure> {
+        if !self.by_languages.contains_key(languages) {
+            let folder = data_folder(languages, &language_data_folders())?;
+            let recogniser = Recogniser::new(&folder, languages).map_err(internal)?;
+            self.by_languages.insert(languages.to_owned(), recogniser);
+        }
+        self.by_languages
+            .get_mut(languages)
+            .ok_or_else(|| internal("the recogniser is gone after it was made".into()))
+    }
+}
+
+/// The first of `folders` that holds the data of all `languages`.
+fn data_folder(languages: &str, folders: &[PathBuf]) -> Result<PathBuf, Failure> {
+    let holds = |folder: &Path, language: &str| folder.join(format!("{language}.traineddata")).is_file();
+    let names: Vec<&str> = languages.split('+').collect();
+    if let Some(folder) = folders.iter().find(|folder| names.iter().all(|name| holds(folder, name))) {
+        return Ok(folder.clone());
+    }
+    let missing: Vec<&str> = names
+        .into_iter()
+        .filter(|name| name.is_empty() || !folders.iter().any(|folder| holds(folder, name)))
+        .collect();
+    let message = match missing.as_slice() {
+        [] => format!("the data of the languages `{languages}` lie in different folders; put them into one"),
+        missing => {
+            let packages: Vec<String> = missing.iter().map(|name| debian_package(name)).collect();
+            format!(
+                "no Tesseract data for the language `{}`; install the package {}",
+                missing.join("`, `"),
+                packages.join(" ")
+            )
+        }
+    };
+    Err(Failure::new(FailureClass::Internal, Stage::Page, message))
+}
+
+/// Debian names its packages after the language, with hyphens: `chi_sim` is in `tesseract-ocr-chi-sim`.
+fn debian_package(language: &str) -> String {
+    format!("tesseract-ocr-{}", language.to_lowercase().replace('_', "-"))
+}
+
+fn internal(message: String) -> Failure {
+    Failure::new(FailureClass::Internal, Stage::Page, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_language_names_its_package() {
+        let failure = data_folder("eng+chi_sim", &["/nowhere".into()]).expect_err("nothing is there");
+        assert!(failure.message.contains("`eng`, `chi_sim`"), "{failure}");
+        assert!(failure.message.contains("tesseract-ocr-eng tesseract-ocr-chi-sim"), "{failure}");
+    }
+
+    #[test]
+    fn an_empty_language_is_not_looked_for_as_a_file() {
+        assert!(data_folder("", &language_data_folders()).is_err());
+        assert!(data_folder("eng+", &language_data_folders()).is_err());
+    }
+
+    #[test]
+    fn a_white_page_holds_no_words_and_says_nothing_of_its_orientation() {
+        let mut engines = Engines::default();
+        let page = GrayImage::from_pixel(600, 800, image::Luma([255]));
+        assert_eq!(engines.read(&page, 150, "eng").expect("English is installed"), []);
+        assert!(engines.orientation(&page, 150).is_none());
+    }
+}

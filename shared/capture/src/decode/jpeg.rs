@@ -1,0 +1,94 @@
+//! The markers of a JPEG file (ITU-T T.81, annex B), as far as they matter around the decoder.
+//!
+//! The decoder gives samples. This walk over the headers finds what it does not tell: the resolution, whether
+//! the file ends where it should, and whether a PDF may carry it as it is.
+
+use super::Fault;
+use platen_model::FailureClass;
+
+const START_OF_IMAGE: u8 = 0xd8;
+const END_OF_IMAGE: [u8; 2] = [0xff, 0xd9];
+const START_OF_SCAN: u8 = 0xda;
+const APP0: u8 = 0xe0;
+const APP14: u8 = 0xee;
+/// Frame headers: every `C0`..=`CF` but tables (`C4`, `CC`) and the reserved `C8`.
+const BASELINE: u8 = 0xc0;
+const EXTENDED: u8 = 0xc1;
+
+/// What the headers say.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Headers {
+    /// Dots an inch along both axes, from JFIF.
+    pub(super) resolution: Option<(f64, f64)>,
+    /// Colour components of the frame.
+    pub(super) components: u8,
+    /// Sequential Huffman coding with 8-bit samples: what every PDF reader decodes.
+    pub(super) sequential: bool,
+    /// Colours coded otherwise than the number of components suggests.
+    pub(super) unusual_colours: bool,
+}
+
+impl Headers {
+    /// Whether `DCTDecode` shows these bytes as their decoder here did.
+    pub(super) fn fits_a_pdf(&self) -> bool {
+        self.sequential && matches!(self.components, 1 | 3) && !self.unusual_colours
+    }
+}
+
+/// Reads the headers, up to the first scan.
+pub(super) fn headers(file: &[u8]) -> Result<Headers, Fault> {
+    let truncated = || Fault::new(FailureClass::Truncated, "the JPEG ends within its headers");
+    let mut headers = Headers::default();
+    let mut rest = file.strip_prefix(&[0xff, START_OF_IMAGE]).ok_or_else(truncated)?;
+    loop {
+        // Any number of fill bytes may come before a marker (B.1.1.2).
+        let marker_at = rest.iter().position(|&byte| byte != 0xff).ok_or_else(truncated)?;
+        if marker_at == 0 {
+            return Err(Fault::corrupt("no JPEG marker where one must be"));
+        }
+        let marker = rest[marker_at];
+        let body = &rest[marker_at + 1..];
+        if marker == START_OF_SCAN {
+            return Ok(headers);
+        }
+        let length = match body {
+            [high, low, ..] => usize::from(u16::from_be_bytes([*high, *low])),
+            _ => return Err(truncated()),
+        };
+        let segment = body.get(2..length.max(2)).ok_or_else(truncated)?;
+        headers.notice(marker, segment);
+        rest = &body[length.max(2)..];
+    }
+}
+
+impl Headers {
+    fn notice(&mut self, marker: u8, segment: &[u8]) {
+        match (marker, segment) {
+            (APP0, [b'J', b'F', b'I', b'F', 0, _, _, unit, x1, x2, y1, y2, ..]) => {
+                let per_inch = match unit {
+                    1 => 1.0,
+                    2 => 2.54,
+                    _ => return,
+                };
+                let axis = |high, low| f64::from(u16::from_be_bytes([high, low])) * per_inch;
+                self.resolution = Some((axis(*x1, *x2), axis(*y1, *y2)));
+            }
+            // Adobe's segment: transform 1 is YCbCr, as three components are without it.
+            (APP14, [b'A', b'd', b'o', b'b', b'e', .., transform]) if segment.len() == 12 => {
+                self.unusual_colours = *transform != 1;
+            }
+            (0xc0..=0xcf, [precision, _, _, _, _, components, ..])
+                if !matches!(marker, 0xc4 | 0xc8 | 0xcc) =>
+            {
+                self.components = *components;
+                self.sequential = matches!(marker, BASELINE | EXTENDED) && *precision == 8;
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Whether the end-of-image marker is there. Some devices pad the file after it, some append their own data.
+pub(super) fn has_end(file: &[u8]) -> bool {
+    file.windows(2).rev().any(|pair| pair == END_OF_IMAGE)
+}

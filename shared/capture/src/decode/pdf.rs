@@ -1,0 +1,294 @@
+//! PDF pages as pictures, through `hayro`.
+//!
+//! A page that is one scanned image gives that image in its own grid of pixels (and, where it is a plain JPEG,
+//! its very bytes); any other page is rendered at [`RENDER_DPI`]. `/Rotate` and crop box are obeyed. No script,
+//! link or attachment is looked at.
+
+use std::io::{self, Read};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use hayro::hayro_interpret::{InterpreterSettings, InterpreterWarning};
+use hayro::kurbo::Affine;
+use hayro::vello_cpu::{Pixmap, RasterizerSettings, RenderContext, Resources, TargetInit};
+use hayro::{RenderCache, RenderSettings, render_into};
+use hayro_syntax::object::{Array, Dict, Stream};
+use hayro_syntax::page::{Page, Rotation};
+use hayro_syntax::{DecryptionError, Filter, LoadPdfError, Pdf};
+use image::{GrayImage, RgbImage};
+use platen_model::FailureClass;
+
+use super::pdf_content::{Placement, placements};
+use super::picture::{Picture, Samples};
+use super::{Fault, jpeg, still, within_page_limit, within_pixel_limit};
+use crate::Kind;
+use crate::inspection::Inspection;
+use crate::options::Limits;
+
+/// The resolution of pages that are not one image.
+const RENDER_DPI: f64 = 300.0;
+/// Images of scans are used in their own resolution between these.
+const IMAGE_DPI: std::ops::RangeInclusive<f64> = 100.0..=610.0;
+/// The most bytes of a page's drawing instructions, uncompressed. Real pages have some megabytes at worst.
+const CONTENT_BYTES_MAX: u64 = 256 << 20;
+/// How far from the end the trailer may stand. Some programs append a little behind it.
+const TRAILER_BYTES: usize = 8_192;
+const POINTS_PER_INCH: f64 = 72.0;
+
+/// Opens the file and counts its pages; says whether it is encrypted or signed.
+pub(super) fn inspect(file: &[u8], limits: &Limits) -> Result<Inspection, Fault> {
+    let pdf = open(file)?;
+    let pages = within_page_limit(pdf.pages().len() as u64, limits)?;
+    let declared = declared_pages(&pdf);
+    if declared > u64::from(limits.pages) {
+        within_page_limit(declared, limits)?;
+    }
+    if declared > u64::from(pages) {
+        let message = format!("the file says that it has {declared} pages, but only {pages} can be found");
+        return Err(Fault::corrupt(message));
+    }
+    Ok(Inspection {
+        kind: Kind::Pdf,
+        pages,
+        // A signature's dictionary is never inside a compressed stream: its byte range counts raw bytes.
+        digitally_signed: holds_name(file, b"/ByteRange"),
+        encrypted: holds_name(file, b"/Encrypt"),
+    })
+}
+
+/// Decodes page `number` (from 0).
+pub(super) fn page(file: &[u8], number: u32, limits: &Limits) -> Result<Picture, Fault> {
+    let pdf = open(file)?;
+    let page = pdf.pages().get(number as usize).ok_or_else(|| {
+        Fault::corrupt(format!("page {} is not there; the file has {}", number + 1, pdf.pages().len()))
+    })?;
+    within_content_limit(page)?;
+    let content = placements(page);
+    for image in &content.images {
+        within_pixel_limit(image.width.into(), image.height.into(), limits)?;
+    }
+    let sole = match content.images.as_slice() {
+        [image] if !content.other_ink => grid(page, image).map(|grid| (image, grid)),
+        _ => None,
+    };
+    match sole {
+        Some((image, grid)) => {
+            if let Some(picture) = untouched_jpeg(page, image, &grid, limits)? {
+                return Ok(picture);
+            }
+            let mut picture = render(page, &grid, limits)?;
+            if image.bits == 1 {
+                picture.samples = two_tones(&picture.samples);
+            }
+            Ok(picture)
+        }
+        None => {
+            let scale = RENDER_DPI / POINTS_PER_INCH;
+            render(page, &Grid { x: scale, y: scale }, limits)
+        }
+    }
+}
+
+fn open(file: &[u8]) -> Result<Pdf, Fault> {
+    let pdf = Pdf::new(file.to_vec()).map_err(|error| match error {
+        LoadPdfError::Decryption(DecryptionError::PasswordProtected) => {
+            Fault::new(FailureClass::Locked, "the PDF asks for a password")
+        }
+        LoadPdfError::Decryption(DecryptionError::UnsupportedAlgorithm) => {
+            Fault::new(FailureClass::Unsupported, "the PDF is encrypted in a way that we do not read")
+        }
+        LoadPdfError::Decryption(_) => Fault::corrupt("the PDF's encryption is damaged"),
+        LoadPdfError::Invalid if !has_trailer(file) => cut_off(),
+        LoadPdfError::Invalid => Fault::corrupt("the PDF's structure cannot be read"),
+    })?;
+    if !has_trailer(file) {
+        // It can be opened by guessing, but what was cut off may have been pages.
+        return Err(cut_off());
+    }
+    Ok(pdf)
+}
+
+fn cut_off() -> Fault {
+    Fault::new(FailureClass::Truncated, "the PDF has no trailer: its end is missing")
+}
+
+fn has_trailer(file: &[u8]) -> bool {
+    let end = file.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
+    let tail = &file[end.saturating_sub(TRAILER_BYTES)..end];
+    tail.windows(9).any(|bytes| bytes == b"startxref") || tail.windows(5).any(|bytes| bytes == b"%%EOF")
+}
+
+/// Whether `name` stands in the file as a whole PDF name.
+fn holds_name(file: &[u8], name: &[u8]) -> bool {
+    file.windows(name.len() + 1)
+        .any(|bytes| bytes.starts_with(name) && !bytes[name.len()].is_ascii_alphanumeric())
+}
+
+fn declared_pages(pdf: &Pdf) -> u64 {
+    let root = pdf.xref().get::<Dict<'_>>(pdf.xref().root_id());
+    let pages = root.and_then(|root| root.get::<Dict<'_>>("Pages"));
+    pages.and_then(|pages| pages.get::<i64>("Count")).and_then(|count| u64::try_from(count).ok()).unwrap_or(0)
+}
+
+/// Inflates the page's instructions once into nothing, and gives up where they pass their limit.
+fn within_content_limit(page: &Page<'_>) -> Result<(), Fault> {
+    let dictionary = page.raw();
+    let streams: Vec<Stream<'_>> = match dictionary.get::<Stream<'_>>("Contents") {
+        Some(stream) => vec![stream],
+        None => dictionary.get::<Array<'_>>("Contents").map(|all| all.iter().collect()).unwrap_or_default(),
+    };
+    let mut room = CONTENT_BYTES_MAX;
+    for stream in streams {
+        let data = stream.raw_data();
+        let mut reader: Box<dyn Read + '_> = Box::new(data.as_ref());
+        for filter in stream.filters() {
+            if filter == Filter::FlateDecode {
+                reader = Box::new(flate2::read::ZlibDecoder::new(reader));
+            }
+        }
+        let (read, ended) = drained(reader.take(room));
+        room = room.saturating_sub(read);
+        if room == 0 && !ended {
+            let message =
+                format!("a page's drawing instructions are over the limit of {CONTENT_BYTES_MAX} bytes");
+            return Err(Fault::new(FailureClass::TooLarge, message));
+        }
+    }
+    Ok(())
+}
+
+/// Reads to the end, the limit or the first error: the bytes read, and whether it ended by an error.
+fn drained(mut reader: impl Read) -> (u64, bool) {
+    let mut buffer = vec![0u8; 64 << 10];
+    let mut total = 0;
+    loop {
+        match reader.read(&mut buffer) {
+            Ok(0) => return (total, false),
+            Ok(count) => total += count as u64,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(_) => return (total, true),
+        }
+    }
+}
+
+/// Pixels a point along the page's own axes, before `/Rotate`.
+struct Grid {
+    x: f64,
+    y: f64,
+}
+
+impl Grid {
+    fn dpi(&self) -> f64 {
+        self.x.max(self.y) * POINTS_PER_INCH
+    }
+}
+
+/// The grid in which the image's pixels are the page's; `None` where the image is not the page.
+fn grid(page: &Page<'_>, image: &Placement) -> Option<Grid> {
+    let [a, b, c, d, _, _] = image.matrix;
+    let upright = b.abs() < 1e-3 * a.abs() && c.abs() < 1e-3 * d.abs();
+    let sideways = a.abs() < 1e-3 * b.abs() && d.abs() < 1e-3 * c.abs();
+    let (wide, high) = if upright {
+        (a.abs(), d.abs())
+    } else if sideways {
+        (c.abs(), b.abs())
+    } else {
+        return None;
+    };
+    let (width, height) = page.base_dimensions();
+    let covers = wide * high >= 0.8 * f64::from(width) * f64::from(height);
+    if !covers {
+        return None;
+    }
+    let (across, down) = if upright { (image.width, image.height) } else { (image.height, image.width) };
+    let mut grid = Grid { x: f64::from(across) / wide, y: f64::from(down) / high };
+    if (grid.x / grid.y).max(grid.y / grid.x) > 1.05 {
+        let finest = grid.x.max(grid.y);
+        grid = Grid { x: finest, y: finest };
+    }
+    IMAGE_DPI.contains(&grid.dpi()).then_some(grid)
+}
+
+/// The page's only image as it is in the file, where that is a JPEG which a PDF can carry and which fills the
+/// page upright.
+fn untouched_jpeg(
+    page: &Page<'_>,
+    image: &Placement,
+    grid: &Grid,
+    limits: &Limits,
+) -> Result<Option<Picture>, Fault> {
+    let [a, b, c, d, e, f] = image.matrix;
+    let frame = page.intersected_crop_box();
+    let near = |value: f64, wanted: f64| (value - wanted).abs() < 1.0;
+    let fills = near(e, frame.x0) && near(f, frame.y0) && near(e + a, frame.x1) && near(f + d, frame.y1);
+    let upright = fills && near(b, 0.0) && near(c, 0.0) && matches!(page.rotation(), Rotation::None);
+    let square = (grid.x / grid.y - 1.0).abs() < 0.01;
+    let Some(bytes) = image.jpeg.as_ref().filter(|_| upright && square && !page.raw().contains_key("Annots"))
+    else {
+        return Ok(None);
+    };
+    match jpeg::headers(bytes) {
+        Ok(headers) if headers.fits_a_pdf() && jpeg::has_end(bytes) => {}
+        _ => return Ok(None),
+    }
+    let mut picture = still::page(bytes, Kind::Jpeg, limits)?;
+    if picture.dimensions() != (image.width, image.height) {
+        return Ok(None);
+    }
+    // The PDF's measure of the page counts, not what the JPEG says of itself.
+    picture.dpi = Some(grid.dpi().round() as u32);
+    Ok(Some(picture))
+}
+
+fn render(page: &Page<'_>, grid: &Grid, limits: &Limits) -> Result<Picture, Fault> {
+    let turned = matches!(page.rotation(), Rotation::Horizontal | Rotation::FlippedHorizontal);
+    let (x, y) = if turned { (grid.y, grid.x) } else { (grid.x, grid.y) };
+    let (width, height) = page.render_dimensions();
+    let wide = (f64::from(width) * x).round().max(1.0);
+    let high = (f64::from(height) * y).round().max(1.0);
+    within_pixel_limit(wide as u64, high as u64, limits)?;
+    let (Ok(columns), Ok(rows)) = (u16::try_from(wide as u64), u16::try_from(high as u64)) else {
+        let message = format!("a page of {wide} x {high} pixels is longer than {} along one side", u16::MAX);
+        return Err(Fault::new(FailureClass::TooLarge, message));
+    };
+
+    let broken_image = Arc::new(AtomicBool::new(false));
+    let notice = Arc::clone(&broken_image);
+    let settings = InterpreterSettings {
+        warning_sink: Arc::new(move |warning| {
+            if matches!(warning, InterpreterWarning::ImageDecodeFailure) {
+                notice.store(true, Ordering::Relaxed);
+            }
+        }),
+        ..InterpreterSettings::default()
+    };
+    let mut context = RenderContext::new(columns, rows);
+    let transform = Affine::scale_non_uniform(x, y) * Affine::new(page.initial_transform(true).as_coeffs());
+    render_into(page, &RenderCache::new(), &settings, &RenderSettings::default(), &mut context, transform);
+    context.flush();
+    let mut pixels = Pixmap::new(columns, rows);
+    let paper = hayro::vello_cpu::color::palette::css::WHITE;
+    let raster =
+        RasterizerSettings { target_init: TargetInit::Clear(paper), ..RasterizerSettings::default() };
+    context.render_with(&mut pixels, &mut Resources::default(), raster);
+    if broken_image.load(Ordering::Relaxed) {
+        return Err(Fault::corrupt("an image on the page cannot be decoded"));
+    }
+
+    let samples: Vec<u8> =
+        pixels.data_as_u8_slice().chunks_exact(4).flat_map(|p| [p[0], p[1], p[2]]).collect();
+    let image = RgbImage::from_raw(columns.into(), rows.into(), samples)
+        .ok_or_else(|| Fault::corrupt("the page was rendered in another size"))?;
+    let mut picture = Picture::new(Samples::Rgb(image));
+    picture.dpi = Some((x.max(y) * POINTS_PER_INCH).round() as u32);
+    Ok(picture)
+}
+
+/// Black and white again, where rendering softened the edges of a black and white image.
+fn two_tones(samples: &Samples) -> Samples {
+    let mut gray: GrayImage = samples.to_gray();
+    for sample in gray.iter_mut() {
+        *sample = if *sample < 128 { 0 } else { 255 };
+    }
+    Samples::Bitonal(gray)
+}

@@ -1,0 +1,152 @@
+//! A decoded page, before anything is done to it.
+
+use image::metadata::Orientation;
+use image::{GrayImage, RgbImage};
+
+/// The samples of a page.
+#[derive(Clone, Debug)]
+pub enum Samples {
+    /// Black and white: every sample is 0 or 255.
+    Bitonal(GrayImage),
+    /// Gray, 0 is black.
+    Gray(GrayImage),
+    /// Colour, sRGB.
+    Rgb(RgbImage),
+}
+
+/// A JPEG file that could stand in a PDF as it is.
+#[derive(Clone, Debug)]
+pub struct OriginalJpeg {
+    /// The file.
+    pub bytes: Vec<u8>,
+    /// Its colour components, 1 or 3.
+    pub components: u8,
+}
+
+/// A decoded page.
+#[derive(Clone, Debug)]
+pub struct Picture {
+    /// Its samples.
+    pub samples: Samples,
+    /// Its resolution as the file states it; `None` where it says nothing or nothing credible.
+    pub dpi: Option<u32>,
+    /// The JPEG these samples were decoded from.
+    pub jpeg: Option<OriginalJpeg>,
+}
+
+/// Resolutions outside this range are taken for a wrong tag: 72 and 96 mean "unknown" far more often than
+/// they mean 72 and 96, but 72 is still a possible scan; below it nothing legible was ever scanned.
+const CREDIBLE_DPI: std::ops::RangeInclusive<f64> = 70.0..=2_400.0;
+
+impl Picture {
+    /// A picture of unknown resolution.
+    pub fn new(samples: Samples) -> Self {
+        Self { samples: samples.simplified(), dpi: None, jpeg: None }
+    }
+
+    /// Width and height in pixels.
+    pub fn dimensions(&self) -> (u32, u32) {
+        match &self.samples {
+            Samples::Bitonal(image) | Samples::Gray(image) => image.dimensions(),
+            Samples::Rgb(image) => image.dimensions(),
+        }
+    }
+
+    /// Sets the resolution from what the file says of its two axes, and makes pixels square: a fax line is
+    /// twice as high as its dots are wide.
+    #[must_use]
+    pub fn with_resolution(mut self, horizontal: f64, vertical: f64) -> Self {
+        let credible = |dpi: f64| CREDIBLE_DPI.contains(&dpi);
+        if !credible(horizontal) || !credible(vertical) {
+            return self;
+        }
+        let (width, height) = self.dimensions();
+        let dpi = horizontal.max(vertical);
+        self.dpi = Some(dpi.round() as u32);
+        let stretch = |length: u32, axis: f64| (f64::from(length) * dpi / axis).round() as u32;
+        let (wide, high) = (stretch(width, horizontal), stretch(height, vertical));
+        // Four per cent: fax calls 204 x 196 "square", and so can we.
+        let uneven = dpi / horizontal.min(vertical) > 1.05;
+        if uneven {
+            self.samples = self.samples.stretched(wide, high);
+            self.jpeg = None;
+        }
+        self
+    }
+
+    /// Turns the picture as its EXIF or TIFF orientation says.
+    #[must_use]
+    pub fn oriented(mut self, orientation: Orientation) -> Self {
+        if orientation == Orientation::NoTransforms {
+            return self;
+        }
+        self.jpeg = None;
+        self.samples = match self.samples {
+            Samples::Bitonal(image) => {
+                Samples::Bitonal(applied(image::DynamicImage::ImageLuma8(image), orientation).into_luma8())
+            }
+            Samples::Gray(image) => {
+                Samples::Gray(applied(image::DynamicImage::ImageLuma8(image), orientation).into_luma8())
+            }
+            Samples::Rgb(image) => {
+                Samples::Rgb(applied(image::DynamicImage::ImageRgb8(image), orientation).into_rgb8())
+            }
+        };
+        self
+    }
+}
+
+fn applied(mut image: image::DynamicImage, orientation: Orientation) -> image::DynamicImage {
+    image.apply_orientation(orientation);
+    image
+}
+
+impl Samples {
+    /// The gray samples, as the eye weighs colours (ITU-R BT.601).
+    pub fn to_gray(&self) -> GrayImage {
+        match self {
+            Self::Bitonal(image) | Self::Gray(image) => image.clone(),
+            Self::Rgb(image) => {
+                let weigh = |pixel: &[u8]| {
+                    let sum =
+                        299 * u32::from(pixel[0]) + 587 * u32::from(pixel[1]) + 114 * u32::from(pixel[2]);
+                    ((sum + 500) / 1000) as u8
+                };
+                let samples = image.as_raw().chunks_exact(3).map(weigh).collect();
+                GrayImage::from_raw(image.width(), image.height(), samples)
+                    .expect("one sample for each pixel was made")
+            }
+        }
+    }
+
+    /// The same samples under the simplest name: colour without colour is gray, gray of two tones is bitonal.
+    fn simplified(self) -> Self {
+        match self {
+            Self::Rgb(image)
+                if image
+                    .as_raw()
+                    .chunks_exact(3)
+                    .all(|pixel| pixel[0] == pixel[1] && pixel[1] == pixel[2]) =>
+            {
+                let samples = image.as_raw().chunks_exact(3).map(|pixel| pixel[0]).collect();
+                let gray = GrayImage::from_raw(image.width(), image.height(), samples)
+                    .expect("one sample for each pixel was made");
+                Self::Gray(gray).simplified()
+            }
+            Self::Gray(image) if image.as_raw().iter().all(|sample| matches!(sample, 0 | 255)) => {
+                Self::Bitonal(image)
+            }
+            other => other,
+        }
+    }
+
+    fn stretched(self, width: u32, height: u32) -> Self {
+        use image::imageops::{FilterType, resize};
+        match self {
+            // Rows are repeated, so that black stays black.
+            Self::Bitonal(image) => Self::Bitonal(resize(&image, width, height, FilterType::Nearest)),
+            Self::Gray(image) => Self::Gray(resize(&image, width, height, FilterType::CatmullRom)),
+            Self::Rgb(image) => Self::Rgb(resize(&image, width, height, FilterType::CatmullRom)),
+        }
+    }
+}
