@@ -3,3 +3,4 @@
 pub mod evidence;
 pub mod seal;
 pub mod signing;
+pub mod ui;

@@ -9,9 +9,11 @@
 pub mod cms;
 mod document;
 mod key;
+mod keyring;
 
 pub use document::{ROOM_BYTES, seal_pdf};
 pub use key::SealKey;
+pub use keyring::{KeyRing, TenantKeys};
 
 /// A document could not be sealed. The unsealed document is never touched.
 #[derive(Debug, thiserror::Error)]

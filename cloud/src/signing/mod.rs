@@ -5,7 +5,9 @@
 //! repeated before the provider was asked by our key (INV-10). And a callback is only a hint: it is checked,
 //! kept and answered at once, and then the provider is asked for the truth (INV-11).
 
+pub mod desk;
 pub mod hmac;
 pub mod lifecycle;
 pub mod provider;
 pub mod sandbox;
+pub mod workplace;

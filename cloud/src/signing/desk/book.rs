@@ -1,0 +1,348 @@
+//! The desk's book: envelopes and what their signers did, each deed written once.
+
+use platen_model::{Digest, TenantId};
+use serde_json::json;
+use sqlx::SqlitePool;
+
+use super::invitation::Token;
+use crate::signing::provider::{Order, ProviderError, Reference};
+use crate::signing::workplace::{from_ms, internal, now_ms};
+
+/// The desk's tables.
+#[derive(Clone, Debug)]
+pub(super) struct Book {
+    database: SqlitePool,
+}
+
+/// An envelope.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub(super) struct EnvelopeRow {
+    pub(super) envelope_id: String,
+    pub(super) tenant_id: String,
+    pub(super) document_id: String,
+    pub(super) title: String,
+    pub(super) pdf_sha256: String,
+    pub(super) created_at: i64,
+    pub(super) expires_at: i64,
+    pub(super) void_reason: Option<String>,
+}
+
+/// A signer of an envelope.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub(super) struct SignerRow {
+    pub(super) position: i64,
+    pub(super) address: String,
+    pub(super) invited_at: Option<i64>,
+    pub(super) viewed_at: Option<i64>,
+    pub(super) signed_at: Option<i64>,
+    pub(super) declined_at: Option<i64>,
+    pub(super) decline_reason: Option<String>,
+    pub(super) name: Option<String>,
+    pub(super) consent: Option<String>,
+    pub(super) remote_address: Option<String>,
+    pub(super) user_agent: Option<String>,
+    pub(super) sealed_sha256: Option<String>,
+}
+
+impl SignerRow {
+    pub(super) fn position(&self) -> u32 {
+        u32::try_from(self.position).unwrap_or(0)
+    }
+}
+
+/// What a signer did, and from where.
+#[derive(Clone, Debug)]
+pub(super) struct Deed<'a> {
+    pub(super) name: &'a str,
+    pub(super) consent: &'a str,
+    pub(super) remote_address: &'a str,
+    pub(super) user_agent: &'a str,
+}
+
+impl Book {
+    pub(super) fn new(database: SqlitePool) -> Self {
+        Self { database }
+    }
+
+    /// Opens an envelope with its signers, all in one step; one that is open already stays as it is.
+    pub(super) async fn open(
+        &self,
+        order: &Order,
+        pdf: Digest,
+        token: impl Fn(u32) -> Digest,
+    ) -> Result<(), ProviderError> {
+        let mut step = self.database.begin().await.map_err(internal)?;
+        let opened = sqlx::query(
+            "INSERT INTO desk_envelopes
+             (envelope_id, tenant_id, document_id, title, pdf_sha256, created_at, expires_at)
+             VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (envelope_id) DO NOTHING",
+        )
+        .bind(order.envelope_id.to_string())
+        .bind(order.tenant_id.as_str())
+        .bind(order.document_id.to_string())
+        .bind(&order.title)
+        .bind(pdf.to_string())
+        .bind(now_ms())
+        .bind(order.expires_at.as_millisecond())
+        .execute(&mut *step)
+        .await
+        .map_err(internal)?;
+        if opened.rows_affected() == 1 {
+            for (position, address) in (0u32..).zip(&order.signers) {
+                sqlx::query(
+                    "INSERT INTO desk_signers (envelope_id, position, address, token_sha256)
+                     VALUES (?, ?, ?, ?)",
+                )
+                .bind(order.envelope_id.to_string())
+                .bind(i64::from(position))
+                .bind(address)
+                .bind(token(position).to_string())
+                .execute(&mut *step)
+                .await
+                .map_err(internal)?;
+            }
+        }
+        step.commit().await.map_err(internal)
+    }
+
+    pub(super) async fn holds(
+        &self,
+        tenant: &TenantId,
+        reference: &Reference,
+    ) -> Result<bool, ProviderError> {
+        Ok(self.envelope(tenant, reference).await?.is_some())
+    }
+
+    async fn envelope(
+        &self,
+        tenant: &TenantId,
+        reference: &Reference,
+    ) -> Result<Option<EnvelopeRow>, ProviderError> {
+        sqlx::query_as("SELECT * FROM desk_envelopes WHERE envelope_id = ? AND tenant_id = ?")
+            .bind(&reference.0)
+            .bind(tenant.as_str())
+            .fetch_optional(&self.database)
+            .await
+            .map_err(internal)
+    }
+
+    /// An envelope and its signers in order.
+    pub(super) async fn read(
+        &self,
+        tenant: &TenantId,
+        reference: &Reference,
+    ) -> Result<(EnvelopeRow, Vec<SignerRow>), ProviderError> {
+        let envelope = self.envelope(tenant, reference).await?;
+        let envelope = envelope
+            .ok_or_else(|| ProviderError::Refused(format!("there is no desk envelope {reference}")))?;
+        let signers = sqlx::query_as("SELECT * FROM desk_signers WHERE envelope_id = ? ORDER BY position")
+            .bind(&reference.0)
+            .fetch_all(&self.database)
+            .await
+            .map_err(internal)?;
+        Ok((envelope, signers))
+    }
+
+    /// Whose link this is: the envelope and the signer's position.
+    pub(super) async fn by_token(
+        &self,
+        token: &Token,
+    ) -> Result<Option<(TenantId, Reference, i64)>, ProviderError> {
+        let found: Option<(String, String, i64)> = sqlx::query_as(
+            "SELECT e.tenant_id, s.envelope_id, s.position FROM desk_signers s
+             JOIN desk_envelopes e ON e.envelope_id = s.envelope_id WHERE s.token_sha256 = ?",
+        )
+        .bind(token.digest().to_string())
+        .fetch_optional(&self.database)
+        .await
+        .map_err(internal)?;
+        let Some((tenant, reference, position)) = found else { return Ok(None) };
+        Ok(Some((tenant.parse().map_err(internal)?, Reference(reference), position)))
+    }
+
+    pub(super) async fn note_invited(
+        &self,
+        reference: &Reference,
+        position: i64,
+    ) -> Result<(), ProviderError> {
+        self.note(
+            "UPDATE desk_signers SET invited_at = ? WHERE envelope_id = ? AND position = ?",
+            reference,
+            position,
+        )
+        .await
+    }
+
+    /// Notes the first time a signer opened the document.
+    pub(super) async fn note_viewed(
+        &self,
+        reference: &Reference,
+        position: i64,
+    ) -> Result<(), ProviderError> {
+        self.note(
+            "UPDATE desk_signers SET viewed_at = ? WHERE envelope_id = ? AND position = ? AND viewed_at IS NULL",
+            reference,
+            position,
+        )
+        .await
+    }
+
+    async fn note(
+        &self,
+        statement: &'static str,
+        reference: &Reference,
+        position: i64,
+    ) -> Result<(), ProviderError> {
+        let query = sqlx::query(statement).bind(now_ms()).bind(&reference.0).bind(position);
+        query.execute(&self.database).await.map_err(internal)?;
+        Ok(())
+    }
+
+    /// Writes a signature down, if it may be given now. Pressed twice, the first one stays.
+    pub(super) async fn sign(
+        &self,
+        reference: &Reference,
+        position: i64,
+        deed: &Deed<'_>,
+    ) -> Result<(), ProviderError> {
+        let now = now_ms();
+        sqlx::query(
+            "UPDATE desk_signers SET signed_at = ?, name = ?, consent = ?, remote_address = ?, user_agent = ?
+             WHERE envelope_id = ? AND position = ? AND signed_at IS NULL
+             AND NOT EXISTS (SELECT 1 FROM desk_signers o WHERE o.envelope_id = desk_signers.envelope_id
+                 AND (o.declined_at IS NOT NULL OR (o.position < desk_signers.position AND o.signed_at IS NULL)))
+             AND EXISTS (SELECT 1 FROM desk_envelopes e WHERE e.envelope_id = desk_signers.envelope_id
+                 AND e.void_reason IS NULL AND e.expires_at > ?)",
+        )
+        .bind(now)
+        .bind(deed.name)
+        .bind(deed.consent)
+        .bind(deed.remote_address)
+        .bind(deed.user_agent)
+        .bind(&reference.0)
+        .bind(position)
+        .bind(now)
+        .execute(&self.database)
+        .await
+        .map_err(internal)?;
+        Ok(())
+    }
+
+    /// Writes a refusal down, if the signer has not signed and the envelope is open.
+    pub(super) async fn decline(
+        &self,
+        reference: &Reference,
+        position: i64,
+        reason: &str,
+        deed: &Deed<'_>,
+    ) -> Result<(), ProviderError> {
+        let now = now_ms();
+        sqlx::query(
+            "UPDATE desk_signers SET declined_at = ?, decline_reason = ?, remote_address = ?, user_agent = ?
+             WHERE envelope_id = ? AND position = ? AND signed_at IS NULL
+             AND NOT EXISTS (SELECT 1 FROM desk_signers o WHERE o.envelope_id = desk_signers.envelope_id
+                 AND o.declined_at IS NOT NULL)
+             AND EXISTS (SELECT 1 FROM desk_envelopes e WHERE e.envelope_id = desk_signers.envelope_id
+                 AND e.void_reason IS NULL AND e.expires_at > ?)",
+        )
+        .bind(now)
+        .bind(reason)
+        .bind(deed.remote_address)
+        .bind(deed.user_agent)
+        .bind(&reference.0)
+        .bind(position)
+        .bind(now)
+        .execute(&self.database)
+        .await
+        .map_err(internal)?;
+        Ok(())
+    }
+
+    /// Withdraws an envelope that not everyone has signed and nobody has declined.
+    pub(super) async fn void(
+        &self,
+        tenant: &TenantId,
+        reference: &Reference,
+        reason: &str,
+    ) -> Result<(), ProviderError> {
+        sqlx::query(
+            "UPDATE desk_envelopes SET void_reason = ?
+             WHERE envelope_id = ? AND tenant_id = ? AND void_reason IS NULL AND expires_at > ?
+             AND EXISTS (SELECT 1 FROM desk_signers s
+                 WHERE s.envelope_id = desk_envelopes.envelope_id AND s.signed_at IS NULL)
+             AND NOT EXISTS (SELECT 1 FROM desk_signers s
+                 WHERE s.envelope_id = desk_envelopes.envelope_id AND s.declined_at IS NOT NULL)",
+        )
+        .bind(reason)
+        .bind(&reference.0)
+        .bind(tenant.as_str())
+        .bind(now_ms())
+        .execute(&self.database)
+        .await
+        .map_err(internal)?;
+        Ok(())
+    }
+
+    /// Keeps a signer's sealed PDF, and answers the one that counts: the first.
+    pub(super) async fn keep_sealed(
+        &self,
+        reference: &Reference,
+        position: i64,
+        sealed: Digest,
+    ) -> Result<Digest, ProviderError> {
+        sqlx::query(
+            "UPDATE desk_signers SET sealed_sha256 = ?
+             WHERE envelope_id = ? AND position = ? AND sealed_sha256 IS NULL",
+        )
+        .bind(sealed.to_string())
+        .bind(&reference.0)
+        .bind(position)
+        .execute(&self.database)
+        .await
+        .map_err(internal)?;
+        let (kept,): (String,) =
+            sqlx::query_as("SELECT sealed_sha256 FROM desk_signers WHERE envelope_id = ? AND position = ?")
+                .bind(&reference.0)
+                .bind(position)
+                .fetch_one(&self.database)
+                .await
+                .map_err(internal)?;
+        kept.parse().map_err(internal)
+    }
+}
+
+/// What the desk recorded, for the evidence: everything but the links.
+pub(super) fn record(envelope: &EnvelopeRow, signers: &[SignerRow]) -> serde_json::Value {
+    let time = |ms: Option<i64>| ms.map(from_ms);
+    let signers: Vec<serde_json::Value> = signers
+        .iter()
+        .map(|signer| {
+            json!({
+                "position": signer.position,
+                "address": signer.address,
+                "invited_at": time(signer.invited_at),
+                "viewed_at": time(signer.viewed_at),
+                "signed_at": time(signer.signed_at),
+                "declined_at": time(signer.declined_at),
+                "decline_reason": signer.decline_reason,
+                "name": signer.name,
+                "consent": signer.consent,
+                "remote_address": signer.remote_address,
+                "user_agent": signer.user_agent,
+                "sealed_sha256": signer.sealed_sha256,
+            })
+        })
+        .collect();
+    json!({
+        "provider": "desk",
+        "envelope_id": envelope.envelope_id,
+        "tenant_id": envelope.tenant_id,
+        "document_id": envelope.document_id,
+        "title": envelope.title,
+        "document_sha256": envelope.pdf_sha256,
+        "created_at": from_ms(envelope.created_at),
+        "expires_at": from_ms(envelope.expires_at),
+        "voided": envelope.void_reason,
+        "signers": signers,
+    })
+}

@@ -1,0 +1,86 @@
+//! What the two built-in providers work with: the database, the blobs, the workers, the keys.
+
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use jiff::Timestamp;
+use platen_capture::worker::pool::Pool;
+use platen_capture::worker::protocol::SealInfo;
+use platen_model::{Digest, TenantId};
+use sqlx::SqlitePool;
+
+use super::provider::ProviderError;
+use crate::seal::{KeyRing, seal_pdf};
+
+/// Blobs by digest, each reachable by its tenant only (INV-12).
+pub trait Shelf: Send + Sync + std::fmt::Debug {
+    /// Keeps bytes; they are durable once this answers.
+    fn put<'a>(&'a self, tenant: &'a TenantId, bytes: Vec<u8>) -> BoxFuture<'a, Result<Digest, String>>;
+
+    /// The bytes of a digest.
+    fn get<'a>(&'a self, tenant: &'a TenantId, sha256: Digest) -> BoxFuture<'a, Result<Vec<u8>, String>>;
+}
+
+/// What the built-in providers share.
+#[derive(Clone, Debug)]
+pub struct Workplace {
+    /// The database.
+    pub database: SqlitePool,
+    /// The blobs.
+    pub shelf: Arc<dyn Shelf>,
+    /// The workers, for preparing PDFs.
+    pub workers: Arc<Pool>,
+    /// The tenants' keys.
+    pub keys: Arc<KeyRing>,
+    /// Where people and callbacks reach us, without a slash at the end: `https://office.example`.
+    pub public_url: String,
+}
+
+/// Which of a tenant's seals to use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SealOf {
+    /// The tenant's own.
+    Tenant,
+    /// One whose name says "Sandbox".
+    Sandbox,
+}
+
+impl Workplace {
+    /// Seals a kept PDF and keeps the result.
+    pub async fn seal(
+        &self,
+        tenant: &TenantId,
+        pdf: Digest,
+        whose: SealOf,
+        seal: SealInfo,
+    ) -> Result<Digest, ProviderError> {
+        let bytes = self.shelf.get(tenant, pdf).await.map_err(ProviderError::NotTaken)?;
+        let (workers, keys) = (Arc::clone(&self.workers), Arc::clone(&self.keys));
+        let tenant_of_keys = tenant.clone();
+        let sealed = tokio::task::spawn_blocking(move || {
+            let keys = keys.of(&tenant_of_keys)?;
+            let key = match whose {
+                SealOf::Tenant => &keys.seal,
+                SealOf::Sandbox => &keys.sandbox_seal,
+            };
+            seal_pdf(&workers, key, &bytes, seal)
+        });
+        let sealed = sealed.await.map_err(internal)?.map_err(internal)?;
+        self.shelf.put(tenant, sealed).await.map_err(ProviderError::NotTaken)
+    }
+}
+
+/// A failure of our own machine: nothing was done that a repetition would do twice.
+pub(super) fn internal(error: impl std::fmt::Display) -> ProviderError {
+    ProviderError::NotTaken(error.to_string())
+}
+
+/// Now, in milliseconds since 1970: how times are kept in the database.
+pub(super) fn now_ms() -> i64 {
+    Timestamp::now().as_millisecond()
+}
+
+/// A time from the database.
+pub(super) fn from_ms(ms: i64) -> Timestamp {
+    Timestamp::from_millisecond(ms).unwrap_or(Timestamp::UNIX_EPOCH)
+}

@@ -1,0 +1,322 @@
+//! The page of one document: everything known about it, in the order a person asks.
+
+use askama::Template;
+use platen_model::api::{Document, Envelope};
+use platen_model::event::{Event, EventBody, Status};
+use platen_model::{Decision, Digest, PageText, Rect};
+
+use super::frame::{Choice, Frame};
+use super::words;
+
+/// The size assumed for a page without page text: letter at 200 dots per inch, in pixels.
+const UNKNOWN_SIZE_PX: (u32, u32) = (1_700, 2_200);
+
+/// The page, ready to be rendered.
+#[derive(Debug, Template)]
+#[template(path = "document.html")]
+pub struct DocumentPage {
+    frame: Frame,
+    id: String,
+    trace: String,
+    version: u64,
+    name: String,
+    status: String,
+    tone: &'static str,
+    document_type: String,
+    confidence: u32,
+    received: String,
+    department: Option<String>,
+    /// What was just done, said once.
+    message: Option<String>,
+    trouble: Option<Trouble>,
+    pages: Vec<PageView>,
+    reviewable: bool,
+    retryable: bool,
+    /// The reader works through the review queue.
+    queue: bool,
+    review_reasons: Vec<String>,
+    types: Vec<Choice>,
+    fields: Vec<FieldView>,
+    reasons: Vec<ReasonView>,
+    envelope: Option<EnvelopeView>,
+    files: Vec<FileView>,
+    events: Vec<EventView>,
+    head: Digest,
+}
+
+#[derive(Debug)]
+struct Trouble {
+    what: String,
+    help: String,
+}
+
+#[derive(Debug)]
+struct PageView {
+    number: usize,
+    width: u32,
+    height: u32,
+    confidence: u32,
+    marks: Vec<Mark>,
+    text: String,
+}
+
+#[derive(Debug)]
+struct Mark {
+    kind: &'static str,
+    label: String,
+    x: u32,
+    y: u32,
+    w: u32,
+    h: u32,
+}
+
+#[derive(Debug)]
+struct FieldView {
+    name: String,
+    label: String,
+    value: String,
+    confidence: u32,
+    corrected: bool,
+}
+
+#[derive(Debug)]
+struct ReasonView {
+    rule: String,
+    document_type: String,
+    weight: String,
+    against: bool,
+    seen: String,
+    page: u32,
+}
+
+#[derive(Debug)]
+struct EnvelopeView {
+    status: String,
+    tone: &'static str,
+    provider: String,
+    signers: Vec<String>,
+    since: String,
+    open: bool,
+}
+
+#[derive(Debug)]
+struct FileView {
+    href: String,
+    label: String,
+    note: String,
+}
+
+#[derive(Debug)]
+struct EventView {
+    tone: &'static str,
+    at: String,
+    what: String,
+    who: String,
+}
+
+/// What the page is made of.
+#[derive(Debug)]
+pub struct Material<'a> {
+    /// The document.
+    pub document: &'a Document,
+    /// Its page text, where it has one.
+    pub text: Option<&'a PageText>,
+    /// Its events in order.
+    pub events: &'a [Event],
+    /// Its current envelope.
+    pub envelope: Option<&'a Envelope>,
+    /// The document types the rules know.
+    pub types: &'a [String],
+    /// The reader works through the review queue.
+    pub queue: bool,
+    /// What was just done.
+    pub message: Option<String>,
+}
+
+impl DocumentPage {
+    /// The page of this document.
+    pub fn new(frame: Frame, material: &Material<'_>) -> Self {
+        let Material { document, events, .. } = *material;
+        let decision = decision(events);
+        let selected = &document.document_type.0;
+        let unknown = "unknown".to_owned();
+        let types = material.types.iter().chain((!material.types.contains(&unknown)).then_some(&unknown));
+        Self {
+            frame,
+            id: document.document_id.to_string(),
+            trace: document.correlation_id.to_string(),
+            version: document.version,
+            name: document.file_name.clone(),
+            status: words::label(document.status),
+            tone: words::tone(document.status),
+            document_type: words::title_case(selected),
+            confidence: words::percent(document.confidence),
+            received: words::minute(document.created_at),
+            department: document.department.clone(),
+            message: material.message.clone(),
+            trouble: trouble(document.status, events),
+            pages: pages(document, decision, material.text),
+            reviewable: document.status == Status::InReview,
+            retryable: matches!(
+                document.status,
+                Status::Declined | Status::Expired | Status::Voided | Status::Quarantined
+            ),
+            queue: material.queue,
+            review_reasons: review_reasons(events),
+            types: types.map(|name| Choice::new(name, &words::title_case(name), name == selected)).collect(),
+            fields: fields(document, events),
+            reasons: decision.map(reasons).unwrap_or_default(),
+            envelope: material.envelope.map(envelope_view),
+            files: files(document, events),
+            events: events.iter().map(event_view).collect(),
+            head: events
+                .last()
+                .map_or_else(|| Event::origin(document.document_id), |event| Digest::of(&event.to_bytes())),
+        }
+    }
+}
+
+fn decision(events: &[Event]) -> Option<&Decision> {
+    events.iter().rev().find_map(|event| match &event.body {
+        EventBody::Classified { decision } => Some(decision),
+        _ => None,
+    })
+}
+
+fn review_reasons(events: &[Event]) -> Vec<String> {
+    let requested = events.iter().rev().find_map(|event| match &event.body {
+        EventBody::ReviewRequested { reasons } => Some(reasons.clone()),
+        _ => None,
+    });
+    requested.unwrap_or_default()
+}
+
+/// What went wrong, where the document stands still because of it.
+fn trouble(status: Status, events: &[Event]) -> Option<Trouble> {
+    let last = events.iter().rev().find(|event| !matches!(event.body, EventBody::Retried))?;
+    let help = "The original and everything received are kept unaltered.";
+    match (&last.body, status) {
+        (EventBody::Quarantined { reason, help }, Status::Quarantined) => {
+            Some(Trouble { what: words::title_case(reason), help: words::title_case(help) })
+        }
+        (EventBody::Declined { .. } | EventBody::Expired | EventBody::Voided { .. }, _)
+            if matches!(status, Status::Declined | Status::Expired | Status::Voided) =>
+        {
+            Some(Trouble { what: words::sentence(last), help: help.into() })
+        }
+        _ => None,
+    }
+}
+
+fn pages(document: &Document, decision: Option<&Decision>, text: Option<&PageText>) -> Vec<PageView> {
+    let records = text.map(|text| text.pages.as_slice()).unwrap_or_default();
+    let count = records.len().max(document.page_count as usize);
+    (0..count)
+        .map(|index| {
+            let record = records.get(index);
+            let (width, height) =
+                record.map_or(UNKNOWN_SIZE_PX, |record| (record.width_px, record.height_px));
+            PageView {
+                number: index + 1,
+                width,
+                height,
+                confidence: record.map_or(0, |record| words::percent(record.mean_confidence)),
+                marks: decision.map(|decision| marks(decision, index as u32)).unwrap_or_default(),
+                text: record.map(|record| record.text()).unwrap_or_default(),
+            }
+        })
+        .collect()
+}
+
+/// Boxes around what the decision rests on: evidence first, so that fields lie above it.
+fn marks(decision: &Decision, page: u32) -> Vec<Mark> {
+    let mark = |kind, label: String, rect: &Rect| {
+        // A little air, so that the line does not run through the letters.
+        let air = 5;
+        let (x, y) = (rect.x.saturating_sub(air), rect.y.saturating_sub(air));
+        Mark { kind, label, x, y, w: rect.w + 2 * air, h: rect.h + 2 * air }
+    };
+    let reasons = decision.reasons.iter().filter(|reason| reason.page == page).filter_map(|reason| {
+        reason.rect.as_ref().map(|rect| mark("reason", format!("{}: {}", reason.rule, reason.seen), rect))
+    });
+    let fields =
+        decision.fields.iter().filter(|(_, field)| field.page == page).filter_map(|(name, field)| {
+            let label = format!("{}: {}", words::title_case(name), field.value);
+            field.rect.as_ref().map(|rect| mark("field", label, rect))
+        });
+    reasons.chain(fields).collect()
+}
+
+fn fields(document: &Document, events: &[Event]) -> Vec<FieldView> {
+    let is_corrected = |name: &str| {
+        events.iter().any(|event| match &event.body {
+            EventBody::Approved { fields, .. } => fields.contains_key(name),
+            _ => false,
+        })
+    };
+    let view = |(name, field): (&String, &platen_model::Field)| FieldView {
+        name: name.clone(),
+        label: words::title_case(name),
+        value: field.value.clone(),
+        confidence: words::percent(field.confidence),
+        corrected: is_corrected(name),
+    };
+    document.fields.iter().map(view).collect()
+}
+
+fn reasons(decision: &Decision) -> Vec<ReasonView> {
+    let view = |reason: &platen_model::Reason| ReasonView {
+        rule: reason.rule.clone(),
+        document_type: words::title_case(&reason.document_type.0),
+        weight: format!("{:+.2}", reason.weight),
+        against: reason.weight < 0.0,
+        seen: reason.seen.clone(),
+        page: reason.page + 1,
+    };
+    decision.reasons.iter().map(view).collect()
+}
+
+fn envelope_view(envelope: &Envelope) -> EnvelopeView {
+    let tone = match envelope.status.as_str() {
+        "completed" => "good",
+        "declined" | "expired" | "voided" => "person",
+        _ => "wait",
+    };
+    EnvelopeView {
+        status: envelope.status.clone(),
+        tone,
+        provider: envelope.provider.clone(),
+        signers: envelope.signers.clone(),
+        since: words::minute(envelope.updated_at),
+        open: matches!(envelope.status.as_str(), "sent" | "viewed"),
+    }
+}
+
+fn files(document: &Document, events: &[Event]) -> Vec<FileView> {
+    let file = |name: &str, label: &str, note: &str| FileView {
+        href: format!("/documents/{}/files/{name}", document.document_id),
+        label: label.into(),
+        note: note.into(),
+    };
+    let has = |wanted: fn(&EventBody) -> bool| events.iter().any(|event| wanted(&event.body));
+    let mut files = vec![file("original", "Original", "as the scanner wrote it")];
+    if document.page_count > 0 {
+        files.push(file("normalized", "Searchable PDF", "PDF/A with invisible text"));
+    }
+    if has(|body| matches!(body, EventBody::Signed { .. })) {
+        files.push(file("signed", "Signed PDF", "as it came back from signing"));
+    }
+    if has(|body| matches!(body, EventBody::Archived { .. })) {
+        files.push(file("evidence", "Evidence package", "check it with platen-cloud verify"));
+    }
+    files
+}
+
+fn event_view(event: &Event) -> EventView {
+    EventView {
+        tone: words::event_tone(&event.body),
+        at: words::second(event.at),
+        what: words::sentence(event),
+        who: words::actor(&event.actor),
+    }
+}

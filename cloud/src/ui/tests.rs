@@ -1,0 +1,191 @@
+//! Claims about the pages, on a document made for them.
+
+use std::collections::BTreeMap;
+
+use askama::Template as _;
+use jiff::Timestamp;
+use platen_model::api::{Document, Envelope};
+use platen_model::event::{Actor, Event, EventBody, Status};
+use platen_model::{
+    CaptureId, CorrelationId, Decision, Digest, DocumentType, EnvelopeId, Field, PageRecord, PageText,
+    PolicyRef, Reason, Rect, Verdict, Word,
+};
+
+use super::frame::Frame;
+use super::{document_page, list_page};
+
+const HOSTILE: &str = "<script>alert('1')</script>\"><img src=x>";
+
+fn frame() -> Frame {
+    let (user, tenant, csrf) = ("ada".into(), "office".into(), "token".into());
+    Frame { user, tenant, csrf, waiting: 2, here: "documents" }
+}
+
+fn document(status: Status, name: &str) -> Document {
+    let capture = CaptureId::new();
+    let number = Field {
+        value: name.into(),
+        text: "RE-2041".into(),
+        confidence: 0.93,
+        page: 0,
+        rect: Some(Rect { x: 1100, y: 310, w: 260, h: 42 }),
+    };
+    Document {
+        document_id: capture.document(0),
+        tenant_id: "office".parse().expect("a tenant"),
+        source: "front desk".into(),
+        device_id: None,
+        file_name: name.into(),
+        mime_type: "image/tiff".into(),
+        checksum: format!("sha256:{}", Digest::of(b"")),
+        page_count: 1,
+        ocr_confidence: 0.9,
+        document_type: DocumentType("invoice".into()),
+        confidence: 0.58,
+        fields: BTreeMap::from([("invoice_number".to_owned(), number)]),
+        route: None,
+        policy_tags: vec![],
+        department: Some("purchasing".into()),
+        retention_class: None,
+        reviewer_status: "requested".into(),
+        envelope_id: None,
+        status,
+        version: 4,
+        correlation_id: CorrelationId::of_capture(capture),
+        retry_count: 0,
+        created_at: Timestamp::UNIX_EPOCH,
+        updated_at: Timestamp::UNIX_EPOCH,
+    }
+}
+
+fn events(document: &Document, seen: &str) -> Vec<Event> {
+    let reason = Reason {
+        rule: "invoice/title".into(),
+        document_type: DocumentType("invoice".into()),
+        weight: 0.4,
+        seen: seen.into(),
+        page: 0,
+        rect: Some(Rect { x: 180, y: 200, w: 400, h: 70 }),
+    };
+    let decision = Decision {
+        document_type: document.document_type.clone(),
+        confidence: document.confidence,
+        verdict: Verdict::Review,
+        reasons: vec![reason],
+        fields: document.fields.clone(),
+        policy: PolicyRef { name: "classification".into(), version: "1".into(), sha256: Digest::of(b"") },
+    };
+    let bodies = vec![
+        EventBody::Received { manifest_sha256: Digest::of(b""), parts: vec![] },
+        EventBody::OcrComplete { page_text_sha256: Digest::of(b""), ocr_confidence: 0.9, page_count: 1 },
+        EventBody::Classified { decision },
+        EventBody::ReviewRequested { reasons: vec![format!("Only 58 % sure of {seen}.")] },
+    ];
+    let mut previous = Event::origin(document.document_id);
+    let mut events = Vec::new();
+    for (sequence, body) in (1..).zip(bodies) {
+        let (at, actor) = (Timestamp::UNIX_EPOCH, Actor::System);
+        let event = Event { document_id: document.document_id, sequence, at, actor, body, previous };
+        previous = Digest::of(&event.to_bytes());
+        events.push(event);
+    }
+    events
+}
+
+fn document_page(status: Status, name: &str) -> String {
+    let document = document(status, name);
+    let events = events(&document, name);
+    let word = |text: &str, line, rect| Word { text: text.into(), confidence: 0.9, rect, line, block: line };
+    let words = vec![
+        word(name, 0, Rect { x: 180, y: 200, w: 400, h: 70 }),
+        word("Total", 1, Rect { x: 180, y: 900, w: 100, h: 30 }),
+    ];
+    let page = PageRecord { width_px: 1654, height_px: 2339, dpi: 200, words, ..PageRecord::default() };
+    let text = PageText::new(vec![page]);
+    let envelope = Envelope {
+        envelope_id: EnvelopeId::new(),
+        document_id: document.document_id,
+        provider: "desk".into(),
+        provider_reference: None,
+        status: "sent".into(),
+        signers: vec![name.into()],
+        created_at: Timestamp::UNIX_EPOCH,
+        updated_at: Timestamp::UNIX_EPOCH,
+    };
+    let material = document_page::Material {
+        document: &document,
+        text: Some(&text),
+        events: &events,
+        envelope: (status == Status::Sent).then_some(&envelope),
+        types: &["nda".to_owned(), "invoice".to_owned()],
+        queue: false,
+        message: None,
+    };
+    document_page::DocumentPage::new(frame(), &material).render().expect("the template fits its data")
+}
+
+#[test]
+fn words_from_a_scan_or_a_file_name_never_become_markup() {
+    for status in [Status::InReview, Status::Sent, Status::Quarantined] {
+        let page = document_page(status, HOSTILE);
+        assert!(!page.contains("<script") && !page.contains("<img src=x"), "{page}");
+        assert!(page.contains("alert("), "the words themselves are shown");
+    }
+    let material = list_page::Material {
+        filter: list_page::Filter { q: HOSTILE.into(), ..Default::default() },
+        documents: vec![document(Status::Sent, HOSTILE)],
+        next: Some(HOSTILE.into()),
+        counts: vec![(Status::Sent, 1)],
+        types: vec![HOSTILE.into()],
+        oldest_waiting: None,
+    };
+    let page = list_page::ListPage::new(frame(), material).render().expect("the template fits its data");
+    assert!(!page.contains("<script") && !page.contains("<img src=x"), "{page}");
+}
+
+#[test]
+fn only_a_document_that_waits_for_review_offers_one() {
+    for status in Status::ALL {
+        let page = document_page(status, "scan.tif");
+        assert_eq!(page.contains("value=\"approve\""), status == Status::InReview, "{status}");
+        let waits =
+            matches!(status, Status::Declined | Status::Expired | Status::Voided | Status::Quarantined);
+        assert_eq!(page.contains("/retry\""), waits, "{status}");
+    }
+}
+
+#[test]
+fn every_form_that_changes_something_carries_the_token_against_forged_requests() {
+    for status in Status::ALL {
+        let page = document_page(status, "scan.tif");
+        let forms = page.matches("method=\"post\"").count();
+        assert!(forms >= 1);
+        assert_eq!(page.matches("name=\"csrf\" value=\"token\"").count(), forms, "{status}");
+    }
+}
+
+#[test]
+fn zz_tmp() {
+    let dir = std::path::Path::new("/tmp/uiview");
+    std::fs::write(dir.join("doc.html"), document_page(Status::InReview, "RE-2041.tif")).unwrap();
+    std::fs::write(dir.join("sent.html"), document_page(Status::Sent, "RE-2041.tif")).unwrap();
+    let all = [
+        Status::InReview,
+        Status::Sent,
+        Status::Archived,
+        Status::Quarantined,
+        Status::Classified,
+        Status::Declined,
+        Status::Rejected,
+    ];
+    let material = list_page::Material {
+        filter: list_page::Filter { ..Default::default() },
+        documents: all.iter().map(|s| document(*s, "nda-2041.tif")).collect(),
+        next: Some("x".into()),
+        counts: Status::ALL.iter().map(|s| (*s, 3)).collect(),
+        types: vec!["invoice".into()],
+        oldest_waiting: Some(Timestamp::UNIX_EPOCH),
+    };
+    let page = list_page::ListPage::new(frame(), material).render().unwrap();
+    std::fs::write(dir.join("list.html"), page).unwrap();
+}

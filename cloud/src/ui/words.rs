@@ -1,0 +1,138 @@
+//! How states, events, times and confidences are said on the screen.
+
+use jiff::Timestamp;
+use platen_model::event::{Actor, Event, EventBody, Status};
+
+/// What a state asks of a person; the name of a colour in the style sheet.
+pub fn tone(status: Status) -> &'static str {
+    match status {
+        Status::Received | Status::OcrComplete | Status::Classified | Status::Validated | Status::Routed => {
+            "busy"
+        }
+        Status::EnvelopeCreated | Status::Sent | Status::Viewed => "wait",
+        Status::InReview | Status::Declined | Status::Expired | Status::Voided => "person",
+        Status::Quarantined | Status::Rejected => "bad",
+        Status::Signed | Status::Archived => "good",
+        Status::Deleted => "ended",
+    }
+}
+
+/// A state's name for people.
+pub fn label(status: Status) -> String {
+    match status {
+        Status::InReview => "needs review".into(),
+        Status::OcrComplete => "text read".into(),
+        other => other.as_str().replace('_', " "),
+    }
+}
+
+/// A name from a rule file or an API as words: `invoice_number` as "Invoice number".
+pub fn title_case(name: &str) -> String {
+    let words = name.replace(['_', '-'], " ");
+    let mut letters = words.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
+/// A time to the minute.
+pub fn minute(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M UTC").to_string()
+}
+
+/// A time to the second, for histories.
+pub fn second(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
+}
+
+/// A confidence in whole percent, rounded down: 99.6 % is not certainty.
+pub fn percent(confidence: f32) -> u32 {
+    (confidence.clamp(0.0, 1.0) * 100.0) as u32
+}
+
+/// Who caused an event.
+pub fn actor(actor: &Actor) -> String {
+    match actor {
+        Actor::Device(_) => "by the scanning device".into(),
+        Actor::User(name) => format!("by {name}"),
+        Actor::Signer(address) => format!("by {address}"),
+        Actor::Provider(name) => format!("told by {name}"),
+        Actor::System => String::new(),
+    }
+}
+
+/// An event as a sentence.
+pub fn sentence(event: &Event) -> String {
+    match &event.body {
+        EventBody::Received { parts, .. } => format!("Received with {} files.", parts.len()),
+        EventBody::OcrComplete { page_count, ocr_confidence, .. } => {
+            let pages = if *page_count == 1 { "1 page".into() } else { format!("{page_count} pages") };
+            format!("Text of {pages} in place, read with {} % confidence.", percent(*ocr_confidence))
+        }
+        EventBody::Classified { decision } => {
+            let kind = title_case(&decision.document_type.0);
+            format!("Classified as {kind}, {} % sure.", percent(decision.confidence))
+        }
+        EventBody::ReviewRequested { reasons } => format!("Sent to review: {}", reasons.join(" ")),
+        EventBody::Approved { comment, document_type, fields } => {
+            let mut text = String::from("Approved");
+            if let Some(document_type) = document_type {
+                text += &format!(" as {}", title_case(&document_type.0));
+            }
+            if !fields.is_empty() {
+                text += &format!(", {} corrected", fields.len());
+            }
+            text + &said(comment.as_deref())
+        }
+        EventBody::Rejected { comment } => format!("Rejected{}", said(Some(comment))),
+        EventBody::Validated => "Passed validation.".into(),
+        EventBody::Routed { route, provider: Some(provider), signers, .. } => {
+            format!("Routed by “{route}” to {provider} for {}.", signers.join(", then "))
+        }
+        EventBody::Routed { route, provider: None, .. } => {
+            format!("Routed by “{route}” to the archive, without a signature.")
+        }
+        EventBody::EnvelopeCreated { provider, .. } => format!("Envelope prepared for {provider}."),
+        EventBody::Sent { .. } => "Sent to the signer.".into(),
+        EventBody::Viewed { signer } => format!("Opened by {signer}."),
+        EventBody::Signed { signers, .. } => format!("Signed by {}.", signers.join(" and ")),
+        EventBody::Declined { signer, reason } => format!("{signer} declined{}", said(Some(reason))),
+        EventBody::Expired => "The time to sign ran out.".into(),
+        EventBody::Voided { reason } => format!("Withdrawn{}", said(Some(reason))),
+        EventBody::Archived { .. } => "Archived with its evidence.".into(),
+        EventBody::Quarantined { reason, .. } => format!("Set aside: {reason}."),
+        EventBody::Retried => "Sent on its way again.".into(),
+    }
+}
+
+/// The colour of an event in the history.
+pub fn event_tone(body: &EventBody) -> &'static str {
+    match body {
+        EventBody::Approved { .. } | EventBody::Signed { .. } | EventBody::Archived { .. } => "good",
+        EventBody::Rejected { .. } | EventBody::Quarantined { .. } => "bad",
+        EventBody::ReviewRequested { .. }
+        | EventBody::Declined { .. }
+        | EventBody::Expired
+        | EventBody::Voided { .. } => "person",
+        EventBody::EnvelopeCreated { .. } | EventBody::Sent { .. } | EventBody::Viewed { .. } => "wait",
+        _ => "busy",
+    }
+}
+
+fn said(comment: Option<&str>) -> String {
+    match comment.map(str::trim).filter(|comment| !comment.is_empty()) {
+        Some(comment) => format!(": “{comment}”"),
+        None => ".".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_from_files_become_words_and_certainty_is_not_rounded_up() {
+        assert_eq!(title_case("invoice_number"), "Invoice number");
+        assert_eq!(title_case(""), "");
+        assert_eq!((percent(0.999), percent(1.0), percent(f32::NAN)), (99, 100, 0));
+        assert_eq!(minute(Timestamp::UNIX_EPOCH), "1970-01-01 00:00 UTC");
+    }
+}
