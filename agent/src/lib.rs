@@ -7,7 +7,13 @@
 //! The agent itself only copies and hashes bytes; documents are parsed in sandboxed worker processes
 //! (INV-7), which `platen-capture` keeps. `main.rs` is the table of contents; each command is a module here.
 
+pub mod claim;
 pub mod complaint;
+pub mod config;
+pub mod deliver;
+pub mod outbox;
 pub mod process;
+pub mod spool;
+pub mod watch;
 
 pub use complaint::Complaint;

@@ -1,0 +1,17 @@
+//! The claim: a file's way from its hot folder into the spool (INV-1).
+//!
+//! ```text
+//! copy into .tmp-<id>, digest, fsync -> capture.json -> rename -> compare the source again -> release.json -> the source goes
+//! ```
+//!
+//! This module is the only one that takes files out of a hot folder, and it does so only with a [`Claimed`]
+//! in hand. The danger is a crash between two steps; [`recover`] finishes each of them, and the tests stop
+//! after every single one.
+
+pub mod recover;
+pub mod release;
+pub mod take;
+
+pub use recover::{Recovered, recover};
+pub use release::{Release, Released};
+pub use take::{Claimed, NoStop, Steps, claim};

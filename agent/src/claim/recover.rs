@@ -1,0 +1,63 @@
+//! After a crash: which captures are whole, and which of their sources still have to go.
+
+use std::io;
+
+use platen_model::durable;
+
+use super::release::{Release, Released};
+use super::take::{Claimed, NoStop};
+use crate::spool::{CaptureRecord, Spool};
+
+/// What the spool held.
+#[derive(Debug, Default)]
+pub struct Recovered {
+    /// Captures to work on, oldest first.
+    pub released: Vec<Released>,
+    /// Captures whose sources could not be taken away yet, with the reason.
+    pub unreleased: Vec<(Claimed, io::Error)>,
+}
+
+/// Clears away half-written captures and finishes the release of whole ones.
+///
+/// # Errors
+///
+/// Where the spool itself cannot be read. A single damaged capture is left in place and named in the log.
+pub fn recover(spool: &Spool) -> io::Result<Recovered> {
+    spool.clear_unfinished()?;
+    spool.finish_retrying()?;
+    spool.finish_quarantining()?;
+    let mut recovered = Recovered::default();
+    for id in spool.capture_ids()? {
+        let claimed = match prove(spool, id) {
+            Ok(claimed) => claimed,
+            Err(error) => {
+                tracing::error!(capture = %id, %error, "a capture in the spool is damaged; it is left as it is");
+                continue;
+            }
+        };
+        match claimed.release(&NoStop) {
+            Release::Done(released) => recovered.released.push(released),
+            Release::Undone => tracing::info!(capture = %id, "its source grew; it will be claimed again"),
+            Release::Stuck(claimed, error) => recovered.unreleased.push((*claimed, error)),
+        }
+    }
+    Ok(recovered)
+}
+
+/// Reads the spool's copies again: only equal digests prove that a capture is whole.
+pub(crate) fn prove(spool: &Spool, id: platen_model::CaptureId) -> io::Result<Claimed> {
+    let folder = spool.capture(id);
+    let record = CaptureRecord::read(&folder)?;
+    for file in &record.files {
+        let found = durable::digest_file(&folder.join(&file.stored))?;
+        if found != (file.sha256, file.bytes) {
+            let message =
+                format!("{} has digest {}, but was claimed with {}", file.stored, found.0, file.sha256);
+            return Err(io::Error::other(message));
+        }
+    }
+    Ok(Claimed::proven(record, folder))
+}
+
+#[cfg(test)]
+mod tests;

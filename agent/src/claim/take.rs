@@ -1,0 +1,143 @@
+//! Copying a whole file, or a whole batch, into the spool.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use platen_model::{CaptureId, CorrelationId, durable};
+use rustix::fs::OFlags;
+
+use crate::config::Source;
+use crate::spool::capture::{CAPTURE_VERSION, stored_name};
+use crate::spool::{CaptureRecord, ClaimedFile, Spool};
+use crate::watch::{Identity, Offer};
+
+/// Proof that a capture is in the spool: every byte, its name and its record will survive a power cut.
+///
+/// Made only by [`claim`], and by [`super::recover`] after it has read the spool's copies again.
+#[derive(Debug)]
+pub struct Claimed {
+    record: CaptureRecord,
+    folder: PathBuf,
+}
+
+impl Claimed {
+    pub(super) fn proven(record: CaptureRecord, folder: PathBuf) -> Self {
+        Self { record, folder }
+    }
+
+    /// What was claimed.
+    pub fn record(&self) -> &CaptureRecord {
+        &self.record
+    }
+
+    /// Where it lies in the spool.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+}
+
+/// Told after each durable step. The product goes on; tests stop here, as a power cut would.
+pub trait Steps {
+    /// `step` is done and durable.
+    ///
+    /// # Errors
+    ///
+    /// To stop here.
+    fn passed(&self, step: &str) -> io::Result<()>;
+}
+
+/// Never stops.
+#[derive(Debug, Clone, Copy)]
+pub struct NoStop;
+
+impl Steps for NoStop {
+    fn passed(&self, _step: &str) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Copies the offered files into the spool. The sources stay where they are until
+/// [`Claimed::release`].
+///
+/// `Ok(None)` where a file changed or went away since it was offered: nothing was claimed.
+///
+/// # Errors
+///
+/// Where reading or writing failed; the sources are untouched and may be offered again.
+pub fn claim(
+    spool: &Spool,
+    source: &Source,
+    offer: &Offer,
+    steps: &dyn Steps,
+) -> io::Result<Option<Claimed>> {
+    let id = CaptureId::new();
+    let temporary = spool.captures().join(format!(".tmp-{id}"));
+    durable::create_folder(&temporary)?;
+    let claimed = copy_all(source, offer, id, &temporary, steps).and_then(|record| match record {
+        None => Ok(None),
+        Some(record) => {
+            record.write(&temporary)?;
+            steps.passed("the record is written")?;
+            let folder = spool.capture(id);
+            durable::rename(&temporary, &folder)?;
+            steps.passed("the capture has its name")?;
+            Ok(Some(Claimed { record, folder }))
+        }
+    });
+    if matches!(claimed, Ok(None)) {
+        durable::remove_folder(&temporary)?;
+    }
+    claimed
+}
+
+fn copy_all(
+    source: &Source,
+    offer: &Offer,
+    id: CaptureId,
+    temporary: &Path,
+    steps: &dyn Steps,
+) -> io::Result<Option<CaptureRecord>> {
+    steps.passed("the temporary folder is made")?;
+    let mut files = Vec::new();
+    for (index, sight) in offer.files.iter().enumerate() {
+        let Some(mut file) = open_plain(&source.folder.join(&sight.name))? else { return Ok(None) };
+        if Identity::of(&file.metadata()?) != sight.identity {
+            return Ok(None);
+        }
+        let stored = stored_name(index);
+        let mut copy = File::create_new(temporary.join(&stored))?;
+        let durable = durable::write_and_sync(&mut copy, &mut file)?;
+        if durable.bytes() != sight.identity.bytes || Identity::of(&file.metadata()?) != sight.identity {
+            return Ok(None);
+        }
+        let (sha256, bytes) = (durable.sha256(), durable.bytes());
+        files.push(ClaimedFile { name: sight.name.clone(), stored, sha256, bytes, identity: sight.identity });
+        steps.passed("a file is copied")?;
+    }
+    Ok(Some(CaptureRecord {
+        version: CAPTURE_VERSION,
+        capture_id: id,
+        correlation_id: CorrelationId::of_capture(id),
+        source: source.name.clone(),
+        department: source.department.clone(),
+        folder: source.folder.clone(),
+        after: source.after,
+        claimed_at: Timestamp::now(),
+        files,
+    }))
+}
+
+/// Opens a plain file without following a link and without waiting for a pipe's other end. `None` where
+/// there is no such file (any more).
+pub(super) fn open_plain(path: &Path) -> io::Result<Option<File>> {
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
+    match OpenOptions::new().read(true).custom_flags(flags).open(path) {
+        Ok(file) => Ok(file.metadata()?.is_file().then_some(file)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) if error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) => Ok(None),
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,322 @@
+//! The agent's configuration: one TOML file, then the environment, then defaults.
+//!
+//! A key nobody knows is refused with file and line: a misspelt `quiet_ms` that silently means its default
+//! would one day cut a scan in two. Every key may be overridden by a variable named after its path,
+//! `PLATEN_CLOUD__URL` for `url` in `[cloud]` (two underscores between section and key; `PLATEN_STATE` is
+//! the one key without a section).
+
+use std::path::{Path, PathBuf};
+
+use platen_capture::Options;
+use regex::Regex;
+use serde::{Deserialize, Serialize};
+
+use crate::Complaint;
+
+/// Everything that may be configured.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// The folder that holds the spool, the outbox and the device's identity.
+    pub state: PathBuf,
+    /// Classification rules; the shipped ones where absent.
+    pub rules: Option<PathBuf>,
+    /// The cloud.
+    pub cloud: Cloud,
+    /// The worker processes.
+    pub workers: Workers,
+    /// Page processing, and its limits.
+    pub capture: Options,
+    /// Delivery.
+    pub outbox: Outbox,
+    /// The hot folders.
+    #[serde(rename = "source")]
+    pub sources: Vec<Source>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            state: "/var/lib/platen/agent".into(),
+            rules: None,
+            cloud: Cloud::default(),
+            workers: Workers::default(),
+            capture: Options::default(),
+            outbox: Outbox::default(),
+            sources: Vec::new(),
+        }
+    }
+}
+
+/// Where documents go.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Cloud {
+    /// The cloud's address, `https://platen.example.org`.
+    pub url: Option<String>,
+}
+
+/// The worker processes.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Workers {
+    /// How many at once; one per core where absent.
+    pub count: Option<usize>,
+}
+
+impl Workers {
+    /// The number of workers.
+    pub fn number(&self) -> usize {
+        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+        self.count.unwrap_or_else(cores).max(1)
+    }
+}
+
+/// Delivery.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Outbox {
+    /// How long a delivered document stays in the spool, in seconds; 0 removes it at once.
+    pub keep_delivered_s: u64,
+    /// Size of one upload request, in bytes.
+    pub chunk_bytes: u64,
+    /// Longest time of one request to the cloud, in seconds.
+    pub request_s: u64,
+}
+
+impl Default for Outbox {
+    fn default() -> Self {
+        Self { keep_delivered_s: 24 * 60 * 60, chunk_bytes: 4 << 20, request_s: 60 }
+    }
+}
+
+/// What becomes of a file once its bytes are safe in the spool.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum After {
+    /// It is removed: the spool has it.
+    #[default]
+    Remove,
+    /// It is moved into the folder `done` inside the hot folder, under a name that starts with its capture id.
+    Done,
+}
+
+/// One hot folder.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Source {
+    /// Its name, shown everywhere and sent with each document.
+    pub name: String,
+    /// The folder.
+    pub folder: PathBuf,
+    /// The department its documents belong to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub department: Option<String>,
+    /// How long a file must stand still before it is taken, in milliseconds.
+    #[serde(default = "default_quiet_ms")]
+    pub quiet_ms: u64,
+    /// How often the folder is listed even when no notice came, in milliseconds.
+    #[serde(default = "default_rescan_ms")]
+    pub rescan_ms: u64,
+    /// What becomes of a file once it is safe.
+    #[serde(default)]
+    pub after: After,
+    /// For scanners that write one file per page.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch: Option<Batch>,
+}
+
+fn default_quiet_ms() -> u64 {
+    2_000
+}
+
+fn default_rescan_ms() -> u64 {
+    5_000
+}
+
+/// Files that belong together, one per page.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Batch {
+    /// A regular expression over file names with the named groups `batch` and `page`. Files that do not
+    /// match are taken one by one.
+    pub pattern: String,
+    /// A batch is whole when no file of it came or changed for this long, in milliseconds.
+    pub gap_ms: u64,
+}
+
+impl Config {
+    /// Reads a configuration file and the environment.
+    ///
+    /// # Errors
+    ///
+    /// A complaint with file and line where a key is unknown or a value does not fit.
+    pub fn load(file: &Path) -> Result<Self, Complaint> {
+        let text = std::fs::read_to_string(file).map_err(|error| {
+            refused(format!("cannot read {}: {error}", file.display()), "name the file with --config")
+        })?;
+        Self::parse(&text, file, std::env::vars())
+    }
+
+    /// The same from text, for a file of this name, with these variables.
+    pub fn parse(
+        text: &str,
+        file: &Path,
+        variables: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, Complaint> {
+        // Read once by itself, so that a mistake is reported at its line in the file.
+        let written: Self = toml::from_str(text).map_err(|error| {
+            let line =
+                error.span().map_or(1, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
+            refused(format!("{}:{line}: {}", file.display(), error.message()), "correct that line")
+        })?;
+        let mut config = override_by(written, text, variables)?;
+        config.check(file)?;
+        if let Some(url) = &mut config.cloud.url {
+            *url = url.trim_end_matches('/').to_owned();
+        }
+        Ok(config)
+    }
+
+    fn check(&self, file: &Path) -> Result<(), Complaint> {
+        let wrong = |what: String| Err(refused(format!("{}: {what}", file.display()), "correct that value"));
+        let mut names = std::collections::BTreeSet::new();
+        let mut folders = std::collections::BTreeSet::new();
+        for source in &self.sources {
+            let name = &source.name;
+            if name.is_empty() || !names.insert(name) {
+                return wrong(format!("each source needs a name of its own, but {name:?} is not"));
+            }
+            if !folders.insert(&source.folder) {
+                return wrong(format!("source {name:?} watches a folder that another source watches"));
+            }
+            if let Some(batch) = &source.batch {
+                let pattern = match Regex::new(&batch.pattern) {
+                    Ok(pattern) => pattern,
+                    Err(error) => return wrong(format!("source {name:?}, batch.pattern: {error}")),
+                };
+                let groups: Vec<&str> = pattern.capture_names().flatten().collect();
+                if !groups.contains(&"batch") || !groups.contains(&"page") {
+                    return wrong(format!("source {name:?}, batch.pattern needs (?<batch>…) and (?<page>…)"));
+                }
+            }
+        }
+        if self.outbox.chunk_bytes == 0 {
+            return wrong("outbox.chunk_bytes must be at least 1".into());
+        }
+        Ok(())
+    }
+
+    /// The configuration in force as TOML, for `--print-config`.
+    pub fn to_toml(&self) -> String {
+        toml::to_string_pretty(self).expect("tables of plain values have a TOML form")
+    }
+}
+
+fn override_by(
+    written: Config,
+    text: &str,
+    variables: impl IntoIterator<Item = (String, String)>,
+) -> Result<Config, Complaint> {
+    let mut config = written;
+    let mut table: toml::Table =
+        toml::from_str(text).map_err(|error| refused(error.to_string(), "correct the file"))?;
+    for (name, value) in variables {
+        let Some(path) = key_path(&name) else { continue };
+        set(&mut table, &path, &value);
+        config = table.clone().try_into().map_err(|error: toml::de::Error| {
+            refused(format!("environment variable {name}: {}", error.message()), "correct or unset it")
+        })?;
+    }
+    Ok(config)
+}
+
+/// The keys a variable stands for; `None` where it is none of ours.
+fn key_path(variable: &str) -> Option<Vec<String>> {
+    let rest = variable.strip_prefix("PLATEN_")?;
+    let path: Vec<String> = rest.split("__").map(str::to_lowercase).collect();
+    (path.len() > 1 || rest == "STATE").then_some(path)
+}
+
+fn set(table: &mut toml::Table, path: &[String], value: &str) {
+    match path {
+        [] => {}
+        [key] => {
+            // A value that reads as TOML is that value (a number, a truth); anything else is a string.
+            let parsed = toml::from_str::<toml::Table>(&format!("v = {value}")).ok();
+            let parsed = parsed.and_then(|mut table| table.remove("v"));
+            table.insert(key.clone(), parsed.unwrap_or_else(|| value.into()));
+        }
+        [key, rest @ ..] => {
+            let entry = table.entry(key.clone()).or_insert_with(|| toml::Table::new().into());
+            if let toml::Value::Table(inner) = entry {
+                set(inner, rest, value);
+            }
+        }
+    }
+}
+
+fn refused(failed: String, help: &str) -> Complaint {
+    Complaint::new(failed, "nothing was started and nothing was changed", help)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str, variables: &[(&str, &str)]) -> Result<Config, String> {
+        let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        Config::parse(text, Path::new("agent.toml"), variables).map_err(|complaint| complaint.failed)
+    }
+
+    #[test]
+    fn a_mistake_is_reported_with_file_and_line() {
+        let check = |text: &str, expected: &str| {
+            let error = parse(text, &[]).expect_err(text);
+            assert!(error.starts_with(expected), "{error:?} should start with {expected:?}");
+        };
+        check("state = \"x\"\nstat = \"y\"\n", "agent.toml:2: unknown field `stat`");
+        check("[[source]]\nname = \"a\"\nfolder = \"b\"\nquiet = 3\n", "agent.toml:4: unknown field `quiet`");
+        check("\n\n[capture]\nlanguages = 3\n", "agent.toml:4: invalid type");
+        check("[capture.limits]\npages = -1\n", "agent.toml:2: invalid value");
+        check("[cloud\n", "agent.toml:1: ");
+    }
+
+    #[test]
+    fn the_environment_wins_over_the_file_and_is_checked_like_it() {
+        let text = "[cloud]\nurl = \"http://file/\"\n";
+        let config = parse(text, &[]).expect("the file alone");
+        assert_eq!(config.cloud.url.as_deref(), Some("http://file"));
+        let variables = [
+            ("PLATEN_CLOUD__URL", "http://env"),
+            ("PLATEN_STATE", "/s"),
+            ("PLATEN_CAPTURE__LIMITS__PAGES", "7"),
+        ];
+        let config = parse(text, &variables).expect("with the environment");
+        assert_eq!(config.cloud.url.as_deref(), Some("http://env"));
+        assert_eq!(config.state, Path::new("/s"));
+        assert_eq!(config.capture.limits.pages, 7);
+        let error = parse(text, &[("PLATEN_CLOUD__URI", "x")]).expect_err("an unknown key");
+        assert!(error.contains("PLATEN_CLOUD__URI"), "{error}");
+        parse(text, &[("PLATEN_LOG", "debug")]).expect("not a key");
+    }
+
+    #[test]
+    fn sources_are_told_apart_and_a_batch_pattern_names_its_groups() {
+        let source = |name: &str, folder: &str, more: &str| {
+            format!("[[source]]\nname = \"{name}\"\nfolder = \"{folder}\"\n{more}\n")
+        };
+        let batch = |pattern: &str| format!("batch = {{ pattern = '{pattern}', gap_ms = 5 }}");
+        parse(&(source("a", "x", "") + &source("b", "y", "")), &[]).expect("two sources");
+        parse(&(source("a", "x", "") + &source("a", "y", "")), &[]).expect_err("one name twice");
+        parse(&(source("a", "x", "") + &source("b", "x", "")), &[]).expect_err("one folder twice");
+        parse(&source("a", "x", &batch(r"(?<batch>\d+)-(?<page>\d+)")), &[]).expect("a batch");
+        parse(&source("a", "x", &batch(r"(?<batch>\d+)")), &[]).expect_err("no page");
+    }
+
+    #[test]
+    fn what_is_printed_can_be_read_back() {
+        let config = parse("[[source]]\nname = \"a\"\nfolder = \"b\"\n", &[]).expect("a source");
+        assert_eq!(parse(&config.to_toml(), &[]), Ok(config));
+    }
+}

@@ -1,0 +1,147 @@
+//! `capture.json`: what was claimed, from where, and what exactly it was.
+
+use std::ffi::OsString;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use platen_capture::Input;
+use platen_model::{CaptureId, CorrelationId, Digest, FailureClass, durable};
+use serde::{Deserialize, Serialize};
+
+use super::folders::{read_json, write_json};
+use crate::config::After;
+use crate::watch::Identity;
+
+/// The version of `capture.json` written by this release.
+pub const CAPTURE_VERSION: u32 = 1;
+/// The file in a capture's folder.
+pub const CAPTURE_FILE: &str = "capture.json";
+/// Where a capture's unfinished pages live.
+const WORK_FOLDER: &str = "work";
+/// How often a capture failed for reasons that may pass.
+const ATTEMPTS_FILE: &str = "attempts.json";
+
+/// One claim.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CaptureRecord {
+    /// [`CAPTURE_VERSION`] of the writer.
+    pub version: u32,
+    /// Its id.
+    pub capture_id: CaptureId,
+    /// Its trace.
+    pub correlation_id: CorrelationId,
+    /// The source by name.
+    pub source: String,
+    /// The department the source belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub department: Option<String>,
+    /// The hot folder the files lay in.
+    pub folder: PathBuf,
+    /// What becomes of them there.
+    pub after: After,
+    /// When they were claimed.
+    pub claimed_at: Timestamp,
+    /// The files in page order.
+    pub files: Vec<ClaimedFile>,
+}
+
+/// One claimed file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClaimedFile {
+    /// Its name in the hot folder, byte for byte.
+    pub name: OsString,
+    /// Its name in the spool.
+    pub stored: String,
+    /// Digest of its bytes.
+    pub sha256: Digest,
+    /// Length in bytes.
+    pub bytes: u64,
+    /// Which file it was in the hot folder.
+    pub identity: Identity,
+}
+
+impl ClaimedFile {
+    /// The name for people; what is not UTF-8 is replaced.
+    pub fn display_name(&self) -> String {
+        self.name.to_string_lossy().into_owned()
+    }
+}
+
+/// The name of a capture's or document's `index`-th original in the spool.
+pub fn stored_name(index: usize) -> String {
+    format!("original-{index:04}")
+}
+
+impl CaptureRecord {
+    /// Reads the record in a capture's folder.
+    pub fn read(folder: &Path) -> io::Result<Self> {
+        let record: Self = read_json(&folder.join(CAPTURE_FILE))?;
+        if record.version > CAPTURE_VERSION {
+            let message = format!(
+                "{}: written by a newer release (version {})",
+                folder.join(CAPTURE_FILE).display(),
+                record.version
+            );
+            return Err(io::Error::other(message));
+        }
+        Ok(record)
+    }
+
+    /// Writes the record into its folder, durably.
+    pub fn write(&self, folder: &Path) -> io::Result<()> {
+        write_json(&folder.join(CAPTURE_FILE), self)
+    }
+
+    /// The files as inputs of the capture path.
+    pub fn inputs(&self, folder: &Path) -> Vec<Input> {
+        let input = |file: &ClaimedFile| Input {
+            path: folder.join(&file.stored),
+            file_name: file.display_name(),
+            sha256: file.sha256,
+        };
+        self.files.iter().map(input).collect()
+    }
+}
+
+/// The folder for unfinished pages, empty: an earlier attempt may have left some.
+pub fn fresh_work_folder(capture: &Path) -> io::Result<PathBuf> {
+    let work = capture.join(WORK_FOLDER);
+    durable::remove_folder(&work)?;
+    durable::create_folder(&work)?;
+    Ok(work)
+}
+
+/// Removes the folder for unfinished pages.
+pub fn remove_work_folder(capture: &Path) -> io::Result<()> {
+    durable::remove_folder(&capture.join(WORK_FOLDER))
+}
+
+/// The failures of a capture that might have passed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempts {
+    /// Their number.
+    pub failed: u32,
+    /// The class of the last one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last: Option<FailureClass>,
+}
+
+impl Attempts {
+    /// What is noted for a capture; nothing is noted before the first failure.
+    pub fn read(capture: &Path) -> Self {
+        read_json(&capture.join(ATTEMPTS_FILE)).unwrap_or_default()
+    }
+
+    /// Notes it.
+    pub fn write(&self, capture: &Path) -> io::Result<()> {
+        write_json(&capture.join(ATTEMPTS_FILE), self)
+    }
+
+    /// Forgets it: a person asked for a fresh start.
+    pub fn forget(capture: &Path) -> io::Result<()> {
+        durable::remove_file(&capture.join(ATTEMPTS_FILE))
+    }
+}
