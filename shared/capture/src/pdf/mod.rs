@@ -1,52 +1,18 @@
 //! The searchable PDF: written, shown, and made ready for a signature.
+//!
+//! [`Binder`] writes the PDF page by page: the page's picture, and over it an invisible text layer that can be
+//! searched and selected. [`render()`] shows a page of any PDF as a picture. [`prepare_seal`] appends an empty
+//! signature to a PDF without touching a byte of it (INV-8). All three run in a worker, for a PDF may be
+//! hostile. Nothing here reads a clock or makes a random number: the same input gives the same bytes (INV-5).
+//! How the archival standard is kept, clause by clause, stands in `pdfa.md` beside this file.
 
-use std::fs::File;
+mod binder;
+mod glyphless;
+mod metadata;
+mod render;
+mod seal;
+mod text_layer;
 
-use platen_model::{Failure, FailureClass, PageRecord, Stage};
-use serde::{Deserialize, Serialize};
-
-use crate::inspection::PageImage;
-use crate::worker::protocol::{BindInfo, SealInfo};
-
-/// A PDF being written.
-#[derive(Debug)]
-pub struct Binder {}
-
-impl Binder {
-    /// Begins a PDF.
-    pub fn begin(_info: BindInfo) -> Self {
-        Self {}
-    }
-
-    /// Adds a page.
-    pub fn add_page(
-        &mut self,
-        _image: &PageImage,
-        _record: &PageRecord,
-        _source: File,
-    ) -> Result<(), Failure> {
-        Err(Failure::new(FailureClass::Unsupported, Stage::Bind, "no PDF writer yet"))
-    }
-
-    /// Ends it and answers its bytes.
-    pub fn finish(self) -> Result<Vec<u8>, Failure> {
-        Err(Failure::new(FailureClass::Unsupported, Stage::Bind, "no PDF writer yet"))
-    }
-}
-
-/// Where the signature goes in a prepared PDF.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SealRoom {
-    /// The `/ByteRange`: offset and length of the bytes before and after the signature.
-    pub byte_range: [u64; 4],
-}
-
-/// A page of a PDF as a PNG of the given width, and the number of pages.
-pub fn render(_source: &File, _page: u32, _width_px: u32) -> Result<(Vec<u8>, u32), Failure> {
-    Err(Failure::new(FailureClass::Unsupported, Stage::Render, "no renderer yet"))
-}
-
-/// The PDF with an incremental update that holds an empty signature, and where to write it.
-pub fn prepare_seal(_source: &File, _seal: &SealInfo) -> Result<(Vec<u8>, SealRoom), Failure> {
-    Err(Failure::new(FailureClass::Unsupported, Stage::Seal, "no seal yet"))
-}
+pub use binder::Binder;
+pub use render::render;
+pub use seal::{SealRoom, prepare_seal};
