@@ -64,7 +64,7 @@ pub(crate) fn purchase_order(fonts: &Fonts) -> Document<'_> {
             ("order_date", "2026-02-09"),
             ("delivery_date", "2026-03-06"),
             ("total", "3716.00 EUR"),
-            ("email", "purchasing@halden.example.com"),
+            ("email", "ingrid.solberg@example.com"),
             ("signature_anchor", "Authorised signature"),
         ],
     )

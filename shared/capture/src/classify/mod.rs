@@ -1,32 +1,99 @@
 //! What a document is: weighted evidence from its words, with reasons.
+//!
+//! Rules first, and only rules: each document type has a file of weighted evidence (`shared/capture/rules/`),
+//! each decision names the rules that spoke, the words they saw and where those stand. [`classify`] is pure:
+//! the same text and the same rules give the same decision, on any machine, at any time.
+//!
+//! The danger is a confident mistake, because a confident document goes on without a person. So confidence
+//! needs both evidence and distance from the next best type, a poor reading lowers it, and where too little
+//! speaks the answer is `unknown`.
 
-use std::collections::BTreeMap;
+mod confidence;
+mod dates;
+mod evidence;
+mod fields;
+mod fuzzy;
+mod identifiers;
+mod money;
+mod parties;
+mod reading;
+mod rules;
 
-use platen_model::{Decision, Digest, DocumentType, PageText, PolicyRef, Verdict};
+use platen_model::{Decision, DocumentType, PageText, Reason, Verdict};
 
-/// The classification rules of all document types.
-#[derive(Clone, Debug)]
-pub struct RuleSet {
-    /// Their name, version and digest.
-    pub policy: PolicyRef,
-}
+pub use rules::{RuleSet, RulesError};
 
-impl RuleSet {
-    /// The rules shipped with this release.
-    pub fn shipped() -> Self {
-        let sha256 = Digest::of(b"");
-        Self { policy: PolicyRef { name: "classification".into(), version: "0".into(), sha256 } }
-    }
+use evidence::Finder;
+use reading::Reading;
+use rules::TypeRules;
+
+/// Most reasons a decision carries.
+const MOST_REASONS: usize = 24;
+
+/// One type with what speaks for it.
+struct Candidate<'r> {
+    rules: &'r TypeRules,
+    score: f32,
+    reasons: Vec<Reason>,
 }
 
 /// Decides what a document is. Pure: the same text and rules give the same decision.
-pub fn classify(_text: &PageText, _file_name: &str, rules: &RuleSet) -> Decision {
+///
+/// `file_name` is weak evidence and may be empty. The fields read are those of the named type and those that
+/// any document may hold.
+pub fn classify(text: &PageText, file_name: &str, rules: &RuleSet) -> Decision {
+    let reading = Reading::new(text);
+    let finder = Finder::new(&reading, &rules.vocabulary);
+    let candidates = rank(&finder, file_name, rules);
+    let second = candidates.get(1).map_or(0.0, |candidate| candidate.score);
+    let words = text.mean_confidence();
+    let best = candidates.first().map(|best| (best, confidence::confidence(best.score, second, words)));
+
+    let (named, confidence, verdict) = match best {
+        Some((best, confidence)) if confidence >= best.rules.auto => {
+            (Some(best.rules), confidence, Verdict::Auto)
+        }
+        Some((best, confidence)) if confidence >= best.rules.review => {
+            (Some(best.rules), confidence, Verdict::Review)
+        }
+        Some((_, confidence)) => (None, confidence, Verdict::Review),
+        None => (None, 0.0, Verdict::Review),
+    };
+    let own = named.into_iter().flat_map(|rules| &rules.fields);
+    let wanted: Vec<_> = rules.common.iter().chain(own).collect();
     Decision {
-        document_type: DocumentType::unknown(),
-        confidence: 0.0,
-        verdict: Verdict::Review,
-        reasons: Vec::new(),
-        fields: BTreeMap::new(),
+        document_type: named.map_or_else(DocumentType::unknown, |rules| rules.document_type.clone()),
+        confidence,
+        verdict,
+        reasons: strongest(candidates),
+        fields: fields::read(&finder, &wanted),
         policy: rules.policy.clone(),
     }
 }
+
+/// All types for which anything speaks, best first; equal ones in the order of their files.
+fn rank<'r>(finder: &Finder<'_>, file_name: &str, rules: &'r RuleSet) -> Vec<Candidate<'r>> {
+    let mut candidates: Vec<Candidate<'r>> = rules
+        .types
+        .iter()
+        .map(|rules| {
+            let (score, reasons) = evidence::weigh(finder, file_name, rules);
+            Candidate { rules, score, reasons }
+        })
+        .filter(|candidate| candidate.score > 0.0)
+        .collect();
+    candidates.sort_by(|a, b| b.score.total_cmp(&a.score));
+    candidates
+}
+
+/// The reasons of the best type and its rival, strongest first.
+fn strongest(candidates: Vec<Candidate<'_>>) -> Vec<Reason> {
+    let mut reasons: Vec<Reason> =
+        candidates.into_iter().take(2).flat_map(|candidate| candidate.reasons).collect();
+    reasons.sort_by(|a, b| b.weight.abs().total_cmp(&a.weight.abs()));
+    reasons.truncate(MOST_REASONS);
+    reasons
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,148 @@
+//! A document as the rules see it: words in order, lines, and where everything stands.
+//!
+//! Positions are those of [`Reading::words`], counted through all pages. A reading borrows the page text and
+//! never changes it. Pages beyond [`READ_PAGES`] are not looked at: a book does not become an invoice on page 90.
+
+use platen_model::{PageText, Rect, Word};
+
+use super::fuzzy;
+
+/// Pages looked at.
+const READ_PAGES: usize = 10;
+/// Words of one page that are looked at; a page of dense print has about 1,500.
+const PAGE_WORDS: usize = 6_000;
+
+/// One recognised word with its page.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ReadWord<'t> {
+    pub(super) page: usize,
+    pub(super) word: &'t Word,
+}
+
+/// A comparable word; a recognised word such as `Non-Disclosure:` yields two.
+#[derive(Clone, Debug)]
+pub(super) struct Token {
+    /// Its shape, see [`fuzzy::skeleton`].
+    pub(super) shape: String,
+    /// The word it comes from.
+    pub(super) word: usize,
+}
+
+/// A line of text.
+#[derive(Clone, Debug)]
+pub(super) struct Line {
+    pub(super) page: usize,
+    /// Its words, as a range of positions.
+    pub(super) words: std::ops::Range<usize>,
+    /// Height of its tallest word in pixels.
+    height: u32,
+}
+
+/// A document as the rules see it.
+#[derive(Debug)]
+pub(super) struct Reading<'t> {
+    text: &'t PageText,
+    /// All words of the pages looked at.
+    pub(super) words: Vec<ReadWord<'t>>,
+    /// All comparable words.
+    pub(super) tokens: Vec<Token>,
+    /// All lines.
+    pub(super) lines: Vec<Line>,
+    line_of: Vec<usize>,
+    usual_height: Vec<u32>,
+}
+
+impl<'t> Reading<'t> {
+    /// Takes a document apart.
+    pub(super) fn new(text: &'t PageText) -> Self {
+        let mut reading = Self {
+            text,
+            words: Vec::new(),
+            tokens: Vec::new(),
+            lines: Vec::new(),
+            line_of: Vec::new(),
+            usual_height: Vec::new(),
+        };
+        for (number, page) in text.pages.iter().take(READ_PAGES).enumerate() {
+            let first_line = reading.lines.len();
+            let mut previous: Option<&Word> = None;
+            for word in page.words.iter().take(PAGE_WORDS) {
+                let position = reading.words.len();
+                let continues =
+                    previous.is_some_and(|last| (last.line, last.block) == (word.line, word.block));
+                if !continues {
+                    reading.lines.push(Line { page: number, words: position..position, height: 0 });
+                }
+                if let Some(line) = reading.lines.last_mut() {
+                    line.words.end = position + 1;
+                    line.height = line.height.max(word.rect.h);
+                }
+                reading.line_of.push(reading.lines.len() - 1);
+                reading.words.push(ReadWord { page: number, word });
+                let divided = !continues && previous.is_some_and(|last| is_divided(&last.text, &word.text));
+                for folded in fuzzy::words(&word.text) {
+                    reading.join_or_push(divided, fuzzy::skeleton(&folded), position);
+                }
+                previous = Some(word);
+            }
+            let mut heights: Vec<u32> = reading.lines[first_line..].iter().map(|line| line.height).collect();
+            heights.sort_unstable();
+            reading.usual_height.push(heights.get(heights.len() / 2).copied().unwrap_or(0));
+        }
+        reading
+    }
+
+    /// Adds a token, or lengthens the last one where a word was divided at the end of a line.
+    fn join_or_push(&mut self, divided: bool, shape: String, word: usize) {
+        match self.tokens.last_mut() {
+            Some(last) if divided && last.word + 1 == word => last.shape.push_str(&shape),
+            _ => self.tokens.push(Token { shape, word }),
+        }
+    }
+
+    /// Number of pages, including those not looked at.
+    pub(super) fn page_count(&self) -> usize {
+        self.text.pages.len()
+    }
+
+    /// The line a word stands on.
+    pub(super) fn line(&self, word: usize) -> &Line {
+        &self.lines[self.line_of[word]]
+    }
+
+    /// The words of a range as they were read, with blanks between.
+    pub(super) fn text_of(&self, words: std::ops::Range<usize>) -> String {
+        let words: Vec<&str> = self.words[words].iter().map(|read| read.word.text.as_str()).collect();
+        words.join(" ")
+    }
+
+    /// The box around some words of one page.
+    pub(super) fn rect_of(&self, words: impl IntoIterator<Item = usize>) -> Rect {
+        let mut rects = words.into_iter().map(|word| self.words[word].word.rect);
+        let Some(first) = rects.next() else { return Rect::default() };
+        rects.fold(first, |sum, next| {
+            let (x, y) = (sum.x.min(next.x), sum.y.min(next.y));
+            let right = sum.x.saturating_add(sum.w).max(next.x.saturating_add(next.w));
+            let bottom = sum.y.saturating_add(sum.h).max(next.y.saturating_add(next.h));
+            Rect { x, y, w: right - x, h: bottom - y }
+        })
+    }
+
+    /// How far down its page a word stands: 0 at the top edge, 1 at the bottom.
+    pub(super) fn depth(&self, word: usize) -> f32 {
+        let read = self.words[word];
+        let height = self.text.pages[read.page].height_px.max(1);
+        read.word.rect.y as f32 / height as f32
+    }
+
+    /// The height of a word's line as a multiple of the page's usual one.
+    pub(super) fn size(&self, word: usize) -> f32 {
+        let line = self.line(word);
+        line.height as f32 / self.usual_height[line.page].max(1) as f32
+    }
+}
+
+/// Whether a word was divided with a hyphen between two lines.
+fn is_divided(end: &str, begin: &str) -> bool {
+    end.len() > 2 && end.ends_with('-') && begin.starts_with(char::is_lowercase)
+}

@@ -1,0 +1,504 @@
+//! The rules: one TOML file for each document type, and `common.toml` with the fields any document may hold.
+//!
+//! A file is refused as a whole, with its name and line, when it holds a key we do not know, an empty phrase, a
+//! weight that is no number or a pattern that does not compile: a rule that silently never speaks is worse than
+//! no rule. Phrases are compiled into numbers of one vocabulary, so that a document's words are compared with
+//! each wanted word once, however many rules want it.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::Path;
+
+use platen_model::{Digest, DocumentType, PolicyRef};
+use regex::{Regex, RegexBuilder};
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::fuzzy;
+
+/// The file of the fields that any document may hold.
+const COMMON: &str = "common.toml";
+/// Largest size of a compiled pattern in bytes; a pattern over it is refused.
+const PATTERN_BYTES: usize = 1 << 20;
+
+/// The files of this release.
+const SHIPPED: [(&str, &str); 14] = [
+    ("bank_form.toml", include_str!("../../rules/bank_form.toml")),
+    (COMMON, include_str!("../../rules/common.toml")),
+    ("contract.toml", include_str!("../../rules/contract.toml")),
+    ("delivery_note.toml", include_str!("../../rules/delivery_note.toml")),
+    ("form.toml", include_str!("../../rules/form.toml")),
+    ("hr_form.toml", include_str!("../../rules/hr_form.toml")),
+    ("identity_document.toml", include_str!("../../rules/identity_document.toml")),
+    ("invoice.toml", include_str!("../../rules/invoice.toml")),
+    ("letter.toml", include_str!("../../rules/letter.toml")),
+    ("memo.toml", include_str!("../../rules/memo.toml")),
+    ("nda.toml", include_str!("../../rules/nda.toml")),
+    ("purchase_order.toml", include_str!("../../rules/purchase_order.toml")),
+    ("receipt.toml", include_str!("../../rules/receipt.toml")),
+    ("resume.toml", include_str!("../../rules/resume.toml")),
+];
+
+/// What is wrong with a folder of rules. The rules in force before stay in force.
+#[derive(Debug, thiserror::Error)]
+pub enum RulesError {
+    /// A file or the folder could not be read.
+    #[error("cannot read {file}: {error}; check that it exists and that this user may read it")]
+    Unreadable {
+        /// The file or folder.
+        file: String,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// A file breaks the format.
+    #[error("{file}:{line}: {message}")]
+    Invalid {
+        /// The file's name.
+        file: String,
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong there and what would be right.
+        message: String,
+    },
+    /// The folder holds no rules.
+    #[error("{folder} holds no document type; put one TOML file for each type there")]
+    Nothing {
+        /// The folder.
+        folder: String,
+    },
+}
+
+/// The classification rules of all document types.
+#[derive(Clone, Debug)]
+pub struct RuleSet {
+    /// Their name, version and digest.
+    pub policy: PolicyRef,
+    pub(super) types: Vec<TypeRules>,
+    pub(super) common: Vec<FieldRule>,
+    pub(super) vocabulary: Vocabulary,
+}
+
+/// The rules of one type.
+#[derive(Clone, Debug)]
+pub(super) struct TypeRules {
+    pub(super) document_type: DocumentType,
+    /// Confidence from which no person need look.
+    pub(super) auto: f32,
+    /// Confidence from which the type is named at all.
+    pub(super) review: f32,
+    pub(super) evidence: Vec<EvidenceRule>,
+    pub(super) fields: Vec<FieldRule>,
+}
+
+/// One piece of evidence to look for.
+#[derive(Clone, Debug)]
+pub(super) struct EvidenceRule {
+    /// `<type>/<name>`.
+    pub(super) name: String,
+    pub(super) weight: f32,
+    pub(super) region: Region,
+    /// How many different phrases or patterns may count.
+    pub(super) most: usize,
+    pub(super) look_for: LookFor,
+}
+
+/// What a piece of evidence looks for.
+#[derive(Clone, Debug)]
+pub(super) enum LookFor {
+    Phrases(Vec<Phrase>),
+    Patterns(Vec<Regex>),
+    /// All of the phrases within so many words.
+    Near(Vec<Phrase>, usize),
+    /// The number of pages.
+    Pages(u32, u32),
+    /// Words in the file's name, as shapes.
+    FileName(Vec<String>),
+}
+
+/// A phrase as numbers of vocabulary words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Phrase(pub(super) Vec<u32>);
+
+/// Where on the pages something must stand.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Region {
+    /// Anywhere.
+    #[default]
+    Anywhere,
+    /// In the first page's top third.
+    Top,
+    /// In the bottom third of any page.
+    Bottom,
+    /// In a heading of the first page's upper half: a short line, in large type or made of little else.
+    Title,
+    /// At the beginning of a line.
+    LineStart,
+}
+
+/// A field to read.
+#[derive(Clone, Debug)]
+pub(super) struct FieldRule {
+    pub(super) name: String,
+    pub(super) kind: FieldKind,
+    /// The labels it may stand beside or below, most telling first.
+    pub(super) labels: Vec<Phrase>,
+    /// Phrases that contain a label and mean something else.
+    pub(super) unless: Vec<Phrase>,
+    /// Where it is looked for when no label leads to it.
+    pub(super) without_label: Option<Region>,
+}
+
+/// What a field holds; each kind has its own normal form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum FieldKind {
+    /// `2026-03-31`.
+    Date,
+    /// `1234.56 EUR`; of several, the largest.
+    Money,
+    /// A number or mark without blanks.
+    Identifier,
+    /// An account number (ISO 13616) with a correct check sum.
+    Iban,
+    /// A value-added tax number with its country.
+    VatId,
+    /// An e-mail address.
+    Email,
+    /// Words beside or below the label.
+    Name,
+    /// The parties of an agreement: `<name>_1`, `<name>_2`.
+    Parties,
+    /// The label itself: where to sign.
+    Anchor,
+    /// The first heading.
+    Heading,
+}
+
+/// The words that any rule wants.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Vocabulary {
+    shapes: Vec<String>,
+    numbers: HashMap<String, u32>,
+}
+
+impl Vocabulary {
+    /// Number of words.
+    pub(super) fn len(&self) -> usize {
+        self.shapes.len()
+    }
+
+    /// The words that a read shape may stand for, each with its likeness.
+    pub(super) fn like(&self, shape: &str, confidence: f32) -> Vec<(u32, f32)> {
+        if let Some(&number) = self.numbers.get(shape) {
+            return vec![(number, 1.0)];
+        }
+        let fits =
+            |(number, wanted): (u32, &String)| Some((number, fuzzy::likeness(shape, confidence, wanted)?));
+        (0..).zip(&self.shapes).filter_map(fits).collect()
+    }
+
+    fn phrase(&mut self, text: &str) -> Phrase {
+        let number = |folded: String| {
+            let shape = fuzzy::skeleton(&folded);
+            let next = self.shapes.len() as u32;
+            *self.numbers.entry(shape.clone()).or_insert_with(|| {
+                self.shapes.push(shape);
+                next
+            })
+        };
+        Phrase(fuzzy::words(text).map(number).collect())
+    }
+}
+
+impl RuleSet {
+    /// The rules shipped with this release.
+    pub fn shipped() -> Self {
+        Self::compile(&SHIPPED).expect("the shipped rules are compiled by a test")
+    }
+
+    /// The rules of a folder: every `*.toml` in it, in order of their names.
+    ///
+    /// # Errors
+    ///
+    /// The first file that cannot be read or breaks the format, with the line.
+    pub fn load(folder: &Path) -> Result<Self, RulesError> {
+        let unreadable = |path: &Path| {
+            let file = path.display().to_string();
+            move |error| RulesError::Unreadable { file, error }
+        };
+        let mut files = Vec::new();
+        for entry in fs::read_dir(folder).map_err(unreadable(folder))? {
+            let path = entry.map_err(unreadable(folder))?.path();
+            if path.extension().is_some_and(|ending| ending == "toml") {
+                let text = fs::read_to_string(&path).map_err(unreadable(&path))?;
+                let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                files.push((name, text));
+            }
+        }
+        files.sort();
+        let files: Vec<(&str, &str)> =
+            files.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+        let rules = Self::compile(&files)?;
+        if rules.types.is_empty() {
+            return Err(RulesError::Nothing { folder: folder.display().to_string() });
+        }
+        Ok(rules)
+    }
+
+    /// The types these rules know, by name.
+    pub fn document_types(&self) -> impl Iterator<Item = &DocumentType> {
+        self.types.iter().map(|rules| &rules.document_type)
+    }
+
+    /// Compiles files given as name and text.
+    fn compile(files: &[(&str, &str)]) -> Result<Self, RulesError> {
+        let mut compiler = Compiler::default();
+        let mut version = "0".to_owned();
+        let mut types: Vec<TypeRules> = Vec::new();
+        let mut common = Vec::new();
+        let mut bytes = Vec::new();
+        for (name, text) in files {
+            // Lengths keep two sets apart whose texts only break at different places.
+            bytes.extend(format!("{name}\0{}\0{text}", text.len()).into_bytes());
+            compiler.file = (*name, *text);
+            if *name == COMMON {
+                let file: CommonFile = compiler.parse()?;
+                version = file.version;
+                common = compiler.fields(file.field)?;
+            } else {
+                let rules = compiler.type_rules()?;
+                if types.iter().any(|other| other.document_type == rules.document_type) {
+                    let message = format!("the type `{}` is described by two files", rules.document_type);
+                    return Err(compiler.complain(0, message));
+                }
+                types.push(rules);
+            }
+        }
+        let policy = PolicyRef { name: "classification".into(), version, sha256: Digest::of(&bytes) };
+        Ok(Self { policy, types, common, vocabulary: compiler.vocabulary })
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CommonFile {
+    version: String,
+    #[serde(default)]
+    field: Vec<Spanned<FieldEntry>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TypeFile {
+    #[serde(rename = "type")]
+    document_type: Spanned<String>,
+    thresholds: Spanned<Thresholds>,
+    evidence: Vec<Spanned<EvidenceEntry>>,
+    #[serde(default)]
+    field: Vec<Spanned<FieldEntry>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Thresholds {
+    auto: f32,
+    review: f32,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EvidenceEntry {
+    name: String,
+    weight: f32,
+    #[serde(rename = "where", default)]
+    region: Region,
+    most: Option<usize>,
+    phrases: Option<Vec<Spanned<String>>>,
+    patterns: Option<Vec<Spanned<String>>>,
+    near: Option<Vec<Spanned<String>>>,
+    within_words: Option<usize>,
+    pages_from: Option<u32>,
+    pages_to: Option<u32>,
+    file_name: Option<Vec<Spanned<String>>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FieldEntry {
+    name: String,
+    kind: FieldKind,
+    #[serde(default)]
+    labels: Vec<Spanned<String>>,
+    #[serde(default)]
+    unless: Vec<Spanned<String>>,
+    without_label: Option<Region>,
+}
+
+#[derive(Default)]
+struct Compiler<'f> {
+    file: (&'f str, &'f str),
+    vocabulary: Vocabulary,
+}
+
+impl Compiler<'_> {
+    fn parse<T: serde::de::DeserializeOwned>(&self) -> Result<T, RulesError> {
+        toml::from_str(self.file.1).map_err(|error| {
+            let place = error.span().map_or(0, |span| span.start);
+            self.complain(place, error.message().to_owned())
+        })
+    }
+
+    fn type_rules(&mut self) -> Result<TypeRules, RulesError> {
+        let file: TypeFile = self.parse()?;
+        let name = file.document_type.get_ref().clone();
+        if name.is_empty() || name == "unknown" {
+            return Err(
+                self.complain(file.document_type.span().start, "a type needs a name of its own".into())
+            );
+        }
+        let Thresholds { auto, review } = *file.thresholds.get_ref();
+        if !(0.0..=1.0).contains(&auto) || !(0.0..=1.0).contains(&review) || review > auto {
+            let message = "thresholds lie between 0 and 1, and `review` is not above `auto`";
+            return Err(self.complain(file.thresholds.span().start, message.into()));
+        }
+        let evidence =
+            file.evidence.into_iter().map(|entry| self.evidence(&name, entry)).collect::<Result<_, _>>()?;
+        let fields = self.fields(file.field)?;
+        Ok(TypeRules { document_type: DocumentType(name), auto, review, evidence, fields })
+    }
+
+    fn evidence(&mut self, owner: &str, entry: Spanned<EvidenceEntry>) -> Result<EvidenceRule, RulesError> {
+        let place = entry.span().start;
+        let entry = entry.into_inner();
+        if !entry.weight.is_finite() || entry.weight == 0.0 {
+            return Err(self.complain(place, "a weight is a number other than 0".into()));
+        }
+        let pages = entry.pages_from.is_some() || entry.pages_to.is_some();
+        let look_for = match (entry.phrases, entry.patterns, entry.near, entry.file_name, pages) {
+            (Some(phrases), None, None, None, false) => LookFor::Phrases(self.phrases(&phrases)?),
+            (None, Some(patterns), None, None, false) => LookFor::Patterns(
+                patterns.iter().map(|pattern| self.pattern(pattern)).collect::<Result<_, _>>()?,
+            ),
+            (None, None, Some(near), None, false) => {
+                let Some(within) = entry.within_words else {
+                    return Err(self.complain(place, "`near` needs `within_words`".into()));
+                };
+                LookFor::Near(self.phrases(&near)?, within)
+            }
+            (None, None, None, Some(names), false) => {
+                let shape = |name: &Spanned<String>| fuzzy::skeleton(&fuzzy::fold(name.get_ref()));
+                LookFor::FileName(names.iter().map(shape).collect())
+            }
+            (None, None, None, None, true) => {
+                LookFor::Pages(entry.pages_from.unwrap_or(1), entry.pages_to.unwrap_or(u32::MAX))
+            }
+            _ => {
+                let message = "evidence has exactly one of `phrases`, `patterns`, `near`, `file_name`, \
+                               `pages_from`/`pages_to`";
+                return Err(self.complain(place, message.into()));
+            }
+        };
+        let most = entry.most.unwrap_or(1).max(1);
+        let name = format!("{owner}/{}", entry.name);
+        Ok(EvidenceRule { name, weight: entry.weight, region: entry.region, most, look_for })
+    }
+
+    fn fields(&mut self, entries: Vec<Spanned<FieldEntry>>) -> Result<Vec<FieldRule>, RulesError> {
+        entries
+            .into_iter()
+            .map(|entry| {
+                let entry = entry.into_inner();
+                Ok(FieldRule {
+                    name: entry.name,
+                    kind: entry.kind,
+                    labels: self.phrases(&entry.labels)?,
+                    unless: self.phrases(&entry.unless)?,
+                    without_label: entry.without_label,
+                })
+            })
+            .collect()
+    }
+
+    fn phrases(&mut self, texts: &[Spanned<String>]) -> Result<Vec<Phrase>, RulesError> {
+        let mut phrases = Vec::new();
+        for text in texts {
+            let phrase = self.vocabulary.phrase(text.get_ref());
+            if phrase.0.is_empty() {
+                return Err(self.complain(text.span().start, "a phrase needs at least one word".into()));
+            }
+            phrases.push(phrase);
+        }
+        Ok(phrases)
+    }
+
+    fn pattern(&self, pattern: &Spanned<String>) -> Result<Regex, RulesError> {
+        let built =
+            RegexBuilder::new(pattern.get_ref()).case_insensitive(true).size_limit(PATTERN_BYTES).build();
+        built.map_err(|error| self.complain(pattern.span().start, format!("not a pattern: {error}")))
+    }
+
+    fn complain(&self, place: usize, message: String) -> RulesError {
+        let (file, text) = self.file;
+        let line = text.bytes().take(place).filter(|byte| *byte == b'\n').count() + 1;
+        RulesError::Invalid { file: file.to_owned(), line, message }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TYPE: &str = "type = \"poem\"\nthresholds = { auto = 0.9, review = 0.5 }\n";
+
+    fn complaint(evidence: &str) -> String {
+        let text = format!("{TYPE}{evidence}");
+        RuleSet::compile(&[("poem.toml", &text)]).expect_err("it is wrong").to_string()
+    }
+
+    #[test]
+    fn the_shipped_rules_compile_and_know_the_thirteen_types() {
+        let rules = RuleSet::compile(&SHIPPED).expect("they compile");
+        assert_eq!(rules.document_types().count(), 13);
+        assert_ne!(rules.policy.version, "0");
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_with_its_file_and_line() {
+        let message = complaint("[[evidence]]\nname = \"rhyme\"\nweigth = 1.0\n");
+        assert!(message.starts_with("poem.toml:5: unknown field `weigth`"), "{message}");
+    }
+
+    #[test]
+    fn a_rule_that_could_never_speak_is_refused() {
+        let entry =
+            |rest: &str| complaint(&format!("[[evidence]]\nname = \"rhyme\"\nweight = 1.0\n{rest}\n"));
+        assert!(entry("phrases = [\"!\"]").starts_with("poem.toml:6: a phrase needs"), "empty phrase");
+        assert!(entry("patterns = [\"(\"]").starts_with("poem.toml:6: not a pattern"), "broken pattern");
+        assert!(entry("").contains("exactly one of"), "nothing to look for");
+        assert!(entry("near = [\"a\"]").contains("within_words"), "no distance");
+    }
+
+    #[test]
+    fn the_digest_names_the_texts_exactly() {
+        let digest = |text: &str| {
+            let rules = RuleSet::compile(&[("poem.toml", text)]).expect("it compiles");
+            rules.policy.sha256
+        };
+        let text = format!("{TYPE}evidence = []\n");
+        assert_eq!(digest(&text), digest(&text));
+        assert_ne!(digest(&text), digest(&format!("{text}# a remark\n")));
+    }
+
+    #[test]
+    fn a_folder_of_rules_is_loaded_and_an_empty_one_refused() {
+        let folder = tempfile::tempdir().expect("a folder");
+        assert!(matches!(RuleSet::load(folder.path()), Err(RulesError::Nothing { .. })));
+        for (name, text) in SHIPPED {
+            fs::write(folder.path().join(name), text).expect("it is written");
+        }
+        let loaded = RuleSet::load(folder.path()).expect("they load");
+        assert_eq!(loaded.policy, RuleSet::shipped().policy);
+        assert!(RuleSet::load(&folder.path().join("missing")).is_err());
+    }
+}
