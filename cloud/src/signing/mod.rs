@@ -5,9 +5,16 @@
 //! repeated before the provider was asked by our key (INV-10). And a callback is only a hint: it is checked,
 //! kept and answered at once, and then the provider is asked for the truth (INV-11).
 
+pub mod courier;
 pub mod desk;
 pub mod hmac;
+pub mod inbox;
 pub mod lifecycle;
 pub mod provider;
 pub mod sandbox;
 pub mod workplace;
+
+#[cfg(test)]
+mod histories;
+#[cfg(test)]
+pub(crate) mod trial;

@@ -163,29 +163,3 @@ fn every_form_that_changes_something_carries_the_token_against_forged_requests()
         assert_eq!(page.matches("name=\"csrf\" value=\"token\"").count(), forms, "{status}");
     }
 }
-
-#[test]
-fn zz_tmp() {
-    let dir = std::path::Path::new("/tmp/uiview");
-    std::fs::write(dir.join("doc.html"), document_page(Status::InReview, "RE-2041.tif")).unwrap();
-    std::fs::write(dir.join("sent.html"), document_page(Status::Sent, "RE-2041.tif")).unwrap();
-    let all = [
-        Status::InReview,
-        Status::Sent,
-        Status::Archived,
-        Status::Quarantined,
-        Status::Classified,
-        Status::Declined,
-        Status::Rejected,
-    ];
-    let material = list_page::Material {
-        filter: list_page::Filter { ..Default::default() },
-        documents: all.iter().map(|s| document(*s, "nda-2041.tif")).collect(),
-        next: Some("x".into()),
-        counts: Status::ALL.iter().map(|s| (*s, 3)).collect(),
-        types: vec!["invoice".into()],
-        oldest_waiting: Some(Timestamp::UNIX_EPOCH),
-    };
-    let page = list_page::ListPage::new(frame(), material).render().unwrap();
-    std::fs::write(dir.join("list.html"), page).unwrap();
-}

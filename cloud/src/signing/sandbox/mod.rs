@@ -279,3 +279,6 @@ impl Sandbox {
         Ok((callback_signature::sign(&self.secret(tenant)?, at, &bytes), bytes))
     }
 }
+
+#[cfg(test)]
+mod tests;
