@@ -5,7 +5,7 @@
 CREATE TABLE envelope_calls (
     envelope_id TEXT PRIMARY KEY,
     attempt BIGINT NOT NULL,
-    at BIGINT NOT NULL
+    at_ms BIGINT NOT NULL
 );
 
 -- Callbacks as they came, each once. The key tells repetitions.
@@ -15,7 +15,7 @@ CREATE TABLE callbacks (
     callback_id TEXT NOT NULL,
     kind TEXT NOT NULL,
     reference TEXT,
-    received_at BIGINT NOT NULL,
+    received_ms BIGINT NOT NULL,
     headers TEXT NOT NULL,
     body BLOB NOT NULL,
     repeats BIGINT NOT NULL DEFAULT 0,
@@ -29,13 +29,13 @@ CREATE TABLE sandbox_envelopes (
     tenant_id TEXT NOT NULL,
     pdf_sha256 TEXT NOT NULL,
     signers TEXT NOT NULL,
-    created_at BIGINT NOT NULL,
+    created_ms BIGINT NOT NULL,
     void_reason TEXT,
     signed_sha256 TEXT,
     callbacks_sent BIGINT NOT NULL DEFAULT 0,
     callbacks_done BIGINT NOT NULL DEFAULT 0
 );
-CREATE INDEX sandbox_callbacks_due ON sandbox_envelopes (callbacks_done, created_at);
+CREATE INDEX sandbox_callbacks_due ON sandbox_envelopes (callbacks_done, created_ms);
 
 -- The desk.
 CREATE TABLE desk_envelopes (
@@ -44,8 +44,8 @@ CREATE TABLE desk_envelopes (
     document_id TEXT NOT NULL,
     title TEXT NOT NULL,
     pdf_sha256 TEXT NOT NULL,
-    created_at BIGINT NOT NULL,
-    expires_at BIGINT NOT NULL,
+    created_ms BIGINT NOT NULL,
+    expires_ms BIGINT NOT NULL,
     void_reason TEXT
 );
 CREATE TABLE desk_signers (
@@ -53,10 +53,10 @@ CREATE TABLE desk_signers (
     position BIGINT NOT NULL,
     address TEXT NOT NULL,
     token_sha256 TEXT NOT NULL UNIQUE,
-    invited_at BIGINT,
-    viewed_at BIGINT,
-    signed_at BIGINT,
-    declined_at BIGINT,
+    invited_ms BIGINT,
+    viewed_ms BIGINT,
+    signed_ms BIGINT,
+    declined_ms BIGINT,
     decline_reason TEXT,
     name TEXT,
     consent TEXT,

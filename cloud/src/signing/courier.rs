@@ -1,9 +1,9 @@
 //! The steps of signing: each one short, each one repeatable at any time by any worker (INV-5).
 //!
 //! ```text
-//! create_envelope   our key into the chain                     then send_envelope
-//! send_envelope     mark, (look up), call, reference into the chain   then poll_envelope
-//! poll_envelope     the provider's state into the chain         again, until an end
+//! create_envelope   our key into the chain
+//! send_envelope     mark, (look up), call, the provider's reference into the chain
+//! poll_envelope     the provider's state into the chain, again and again until an end
 //! ```
 //!
 //! A step reads where the document is, does at most one thing that others can see, and proposes the event
@@ -62,17 +62,6 @@ pub struct CaseEnvelope {
     pub expires_at: Timestamp,
 }
 
-/// The next step of a document.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
-    /// [`Courier::send_envelope`].
-    Send,
-    /// [`Courier::poll_envelope`].
-    Poll,
-    /// The evidence package.
-    Archive,
-}
-
 /// A step failed for a reason of our own: database or disk. It may be repeated.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -87,14 +76,13 @@ pub trait Ledger: Send + Sync {
         document: DocumentId,
     ) -> BoxFuture<'a, Result<Option<Case>, StepError>>;
 
-    /// Appends an event, and asks for the next step in the same transaction. Answers `false`, and does
-    /// nothing, when the document is no longer at the version the case was read at.
+    /// Appends an event; the step that follows is asked for in the same transaction. Answers `false`, and
+    /// does nothing, when the document is no longer at the version the case was read at.
     fn append<'a>(
         &'a self,
         case: &'a Case,
         actor: Actor,
         body: EventBody,
-        then: Option<Step>,
     ) -> BoxFuture<'a, Result<bool, StepError>>;
 
     /// The mark of a call whose outcome is not known.
@@ -155,7 +143,7 @@ impl Courier {
                 provider: provider.clone(),
                 document_sha256: case.pdf_sha256,
             };
-            if self.ledger.append(&case, Actor::System, body, Some(Step::Send)).await? {
+            if self.ledger.append(&case, Actor::System, body).await? {
                 return Ok(StepEnd::Done);
             }
         }
@@ -245,9 +233,9 @@ impl Courier {
             let Ok(state) = timed(can.call_deadline, provider.state(tenant, &reference)).await else {
                 return again;
             };
-            let (body, then) = match following(case.status, &state) {
+            let body = match following(case.status, &state) {
                 Following::Nothing => return again,
-                Following::Event(body) => (body, None),
+                Following::Event(body) => body,
                 Following::FetchSigned { signers } => {
                     let fetched = timed(can.call_deadline, provider.signed_pdf(tenant, &reference)).await;
                     // A provider may say "completed" before its file is ready.
@@ -256,11 +244,11 @@ impl Courier {
                         return again;
                     }
                     let signed = self.shelf.put(tenant, pdf).await.map_err(StepError)?;
-                    (super::lifecycle::signed(signers, signed), Some(Step::Archive))
+                    super::lifecycle::signed(signers, signed)
                 }
             };
             let actor = Actor::Provider(provider.name().to_owned());
-            self.ledger.append(&case, actor, body, then).await?;
+            self.ledger.append(&case, actor, body).await?;
         }
         Ok(StepEnd::At(after(now, RETRY_AFTER)))
     }
@@ -298,13 +286,13 @@ impl Courier {
         again: StepEnd,
     ) -> Result<StepEnd, StepError> {
         let body = EventBody::Sent { provider_reference: reference.0 };
-        let noted = self.ledger.append(case, Actor::System, body, Some(Step::Poll)).await?;
+        let noted = self.ledger.append(case, Actor::System, body).await?;
         Ok(if noted { StepEnd::Done } else { again })
     }
 
     async fn set_aside(&self, case: &Case, reason: String, help: &str) -> Result<StepEnd, StepError> {
         let body = EventBody::Quarantined { reason, help: help.to_owned() };
-        self.ledger.append(case, Actor::System, body, None).await?;
+        self.ledger.append(case, Actor::System, body).await?;
         Ok(StepEnd::Done)
     }
 }

@@ -13,7 +13,7 @@ use platen_model::event::{Actor, EventBody, Status};
 use platen_model::{Digest, DocumentId, EnvelopeId, TenantId};
 use proptest::prelude::*;
 
-use super::courier::{Case, CaseEnvelope, Courier, Ledger, Step, StepEnd, StepError};
+use super::courier::{Case, CaseEnvelope, Courier, Ledger, StepEnd, StepError};
 use super::lifecycle::CallMark;
 use super::provider::{
     Answer, Callback, Capabilities, EnvelopeState, Forged, Hint, Order, Provider, ProviderError, Reference,
@@ -180,7 +180,6 @@ impl Ledger for Books {
         case: &'a Case,
         _: Actor,
         body: EventBody,
-        _: Option<Step>,
     ) -> BoxFuture<'a, Result<bool, StepError>> {
         Box::pin(async {
             let mut current = lock(&self.case);

@@ -78,7 +78,7 @@ async fn keep(
     let headers = serde_json::to_string(&headers).unwrap_or_default();
     let (repeats,): (i64,) = sqlx::query_as(
         "INSERT INTO callbacks
-         (tenant_id, provider, callback_id, kind, reference, received_at, headers, body)
+         (tenant_id, provider, callback_id, kind, reference, received_ms, headers, body)
          VALUES (?, ?, ?, ?, ?, ?, ?, ?)
          ON CONFLICT (tenant_id, provider, callback_id) DO UPDATE SET repeats = callbacks.repeats + 1
          RETURNING repeats",

@@ -22,8 +22,8 @@ pub(super) struct EnvelopeRow {
     pub(super) document_id: String,
     pub(super) title: String,
     pub(super) pdf_sha256: String,
-    pub(super) created_at: i64,
-    pub(super) expires_at: i64,
+    pub(super) created_ms: i64,
+    pub(super) expires_ms: i64,
     pub(super) void_reason: Option<String>,
 }
 
@@ -32,10 +32,10 @@ pub(super) struct EnvelopeRow {
 pub(super) struct SignerRow {
     pub(super) position: i64,
     pub(super) address: String,
-    pub(super) invited_at: Option<i64>,
-    pub(super) viewed_at: Option<i64>,
-    pub(super) signed_at: Option<i64>,
-    pub(super) declined_at: Option<i64>,
+    pub(super) invited_ms: Option<i64>,
+    pub(super) viewed_ms: Option<i64>,
+    pub(super) signed_ms: Option<i64>,
+    pub(super) declined_ms: Option<i64>,
     pub(super) decline_reason: Option<String>,
     pub(super) name: Option<String>,
     pub(super) consent: Option<String>,
@@ -74,7 +74,7 @@ impl Book {
         let mut step = self.database.begin().await.map_err(internal)?;
         let opened = sqlx::query(
             "INSERT INTO desk_envelopes
-             (envelope_id, tenant_id, document_id, title, pdf_sha256, created_at, expires_at)
+             (envelope_id, tenant_id, document_id, title, pdf_sha256, created_ms, expires_ms)
              VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (envelope_id) DO NOTHING",
         )
         .bind(order.envelope_id.to_string())
@@ -166,7 +166,7 @@ impl Book {
         position: i64,
     ) -> Result<(), ProviderError> {
         self.note(
-            "UPDATE desk_signers SET invited_at = ? WHERE envelope_id = ? AND position = ?",
+            "UPDATE desk_signers SET invited_ms = ? WHERE envelope_id = ? AND position = ?",
             reference,
             position,
         )
@@ -180,7 +180,7 @@ impl Book {
         position: i64,
     ) -> Result<(), ProviderError> {
         self.note(
-            "UPDATE desk_signers SET viewed_at = ? WHERE envelope_id = ? AND position = ? AND viewed_at IS NULL",
+            "UPDATE desk_signers SET viewed_ms = ? WHERE envelope_id = ? AND position = ? AND viewed_ms IS NULL",
             reference,
             position,
         )
@@ -207,12 +207,12 @@ impl Book {
     ) -> Result<(), ProviderError> {
         let now = now_ms();
         sqlx::query(
-            "UPDATE desk_signers SET signed_at = ?, name = ?, consent = ?, remote_address = ?, user_agent = ?
-             WHERE envelope_id = ? AND position = ? AND signed_at IS NULL
+            "UPDATE desk_signers SET signed_ms = ?, name = ?, consent = ?, remote_address = ?, user_agent = ?
+             WHERE envelope_id = ? AND position = ? AND signed_ms IS NULL
              AND NOT EXISTS (SELECT 1 FROM desk_signers o WHERE o.envelope_id = desk_signers.envelope_id
-                 AND (o.declined_at IS NOT NULL OR (o.position < desk_signers.position AND o.signed_at IS NULL)))
+                 AND (o.declined_ms IS NOT NULL OR (o.position < desk_signers.position AND o.signed_ms IS NULL)))
              AND EXISTS (SELECT 1 FROM desk_envelopes e WHERE e.envelope_id = desk_signers.envelope_id
-                 AND e.void_reason IS NULL AND e.expires_at > ?)",
+                 AND e.void_reason IS NULL AND e.expires_ms > ?)",
         )
         .bind(now)
         .bind(deed.name)
@@ -238,12 +238,12 @@ impl Book {
     ) -> Result<(), ProviderError> {
         let now = now_ms();
         sqlx::query(
-            "UPDATE desk_signers SET declined_at = ?, decline_reason = ?, remote_address = ?, user_agent = ?
-             WHERE envelope_id = ? AND position = ? AND signed_at IS NULL
+            "UPDATE desk_signers SET declined_ms = ?, decline_reason = ?, remote_address = ?, user_agent = ?
+             WHERE envelope_id = ? AND position = ? AND signed_ms IS NULL
              AND NOT EXISTS (SELECT 1 FROM desk_signers o WHERE o.envelope_id = desk_signers.envelope_id
-                 AND o.declined_at IS NOT NULL)
+                 AND o.declined_ms IS NOT NULL)
              AND EXISTS (SELECT 1 FROM desk_envelopes e WHERE e.envelope_id = desk_signers.envelope_id
-                 AND e.void_reason IS NULL AND e.expires_at > ?)",
+                 AND e.void_reason IS NULL AND e.expires_ms > ?)",
         )
         .bind(now)
         .bind(reason)
@@ -267,11 +267,11 @@ impl Book {
     ) -> Result<(), ProviderError> {
         sqlx::query(
             "UPDATE desk_envelopes SET void_reason = ?
-             WHERE envelope_id = ? AND tenant_id = ? AND void_reason IS NULL AND expires_at > ?
+             WHERE envelope_id = ? AND tenant_id = ? AND void_reason IS NULL AND expires_ms > ?
              AND EXISTS (SELECT 1 FROM desk_signers s
-                 WHERE s.envelope_id = desk_envelopes.envelope_id AND s.signed_at IS NULL)
+                 WHERE s.envelope_id = desk_envelopes.envelope_id AND s.signed_ms IS NULL)
              AND NOT EXISTS (SELECT 1 FROM desk_signers s
-                 WHERE s.envelope_id = desk_envelopes.envelope_id AND s.declined_at IS NOT NULL)",
+                 WHERE s.envelope_id = desk_envelopes.envelope_id AND s.declined_ms IS NOT NULL)",
         )
         .bind(reason)
         .bind(&reference.0)
@@ -320,10 +320,10 @@ pub(super) fn record(envelope: &EnvelopeRow, signers: &[SignerRow]) -> serde_jso
             json!({
                 "position": signer.position,
                 "address": signer.address,
-                "invited_at": time(signer.invited_at),
-                "viewed_at": time(signer.viewed_at),
-                "signed_at": time(signer.signed_at),
-                "declined_at": time(signer.declined_at),
+                "invited_at": time(signer.invited_ms),
+                "viewed_at": time(signer.viewed_ms),
+                "signed_at": time(signer.signed_ms),
+                "declined_at": time(signer.declined_ms),
                 "decline_reason": signer.decline_reason,
                 "name": signer.name,
                 "consent": signer.consent,
@@ -340,8 +340,8 @@ pub(super) fn record(envelope: &EnvelopeRow, signers: &[SignerRow]) -> serde_jso
         "document_id": envelope.document_id,
         "title": envelope.title,
         "document_sha256": envelope.pdf_sha256,
-        "created_at": from_ms(envelope.created_at),
-        "expires_at": from_ms(envelope.expires_at),
+        "created_at": from_ms(envelope.created_ms),
+        "expires_at": from_ms(envelope.expires_ms),
         "voided": envelope.void_reason,
         "signers": signers,
     })

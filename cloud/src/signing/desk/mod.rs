@@ -93,8 +93,8 @@ impl Desk {
         again: bool,
     ) -> Result<(), ProviderError> {
         let (envelope, signers) = self.book.read(tenant, reference).await?;
-        let Some(signer) = signers.iter().find(|signer| signer.signed_at.is_none()) else { return Ok(()) };
-        if !is_open(&envelope, &signers) || (signer.invited_at.is_some() && !again) {
+        let Some(signer) = signers.iter().find(|signer| signer.signed_ms.is_none()) else { return Ok(()) };
+        if !is_open(&envelope, &signers) || (signer.invited_ms.is_some() && !again) {
             return Ok(());
         }
         let key: EnvelopeId = envelope.envelope_id.parse().map_err(internal)?;
@@ -105,8 +105,8 @@ impl Desk {
             tenant: tenant.as_str(),
             title: &envelope.title,
             link: &link,
-            expires_at: from_ms(envelope.expires_at),
-            at: from_ms(envelope.created_at),
+            expires_at: from_ms(envelope.expires_ms),
+            at: from_ms(envelope.created_ms),
             id: format!("{key}.{}", signer.position),
         };
         let message = invitation.to_eml();
@@ -144,7 +144,7 @@ impl Desk {
     async fn finish(&self, tenant: &TenantId, reference: &Reference) -> Result<(), ProviderError> {
         let (envelope, signers) = self.book.read(tenant, reference).await?;
         let mut pdf: Digest = envelope.pdf_sha256.parse().map_err(internal)?;
-        for signer in signers.iter().take_while(|signer| signer.signed_at.is_some()) {
+        for signer in signers.iter().take_while(|signer| signer.signed_ms.is_some()) {
             pdf = match &signer.sealed_sha256 {
                 Some(sealed) => sealed.parse().map_err(internal)?,
                 None => {
@@ -174,32 +174,32 @@ impl Desk {
 
 /// Whether a signer may still act, time aside.
 fn is_open(envelope: &EnvelopeRow, signers: &[SignerRow]) -> bool {
-    envelope.void_reason.is_none() && signers.iter().all(|signer| signer.declined_at.is_none())
+    envelope.void_reason.is_none() && signers.iter().all(|signer| signer.declined_ms.is_none())
 }
 
 /// The envelope's state at `now` (milliseconds since 1970). A signature in time counts even if its seal is late.
 fn state(envelope: &EnvelopeRow, signers: &[SignerRow], now: i64) -> EnvelopeState {
-    if let Some(signer) = signers.iter().find(|signer| signer.declined_at.is_some()) {
+    if let Some(signer) = signers.iter().find(|signer| signer.declined_ms.is_some()) {
         let reason = signer.decline_reason.clone().unwrap_or_default();
         return EnvelopeState::Declined { signer: signer.address.clone(), reason };
     }
     let addresses = |has: fn(&SignerRow) -> bool| {
         signers.iter().filter(|signer| has(signer)).map(|signer| signer.address.clone()).collect()
     };
-    if signers.iter().all(|signer| signer.signed_at.is_some()) {
+    if signers.iter().all(|signer| signer.signed_ms.is_some()) {
         return EnvelopeState::Completed { signers: addresses(|_| true) };
     }
     if let Some(reason) = &envelope.void_reason {
         return EnvelopeState::Voided { reason: reason.clone() };
     }
-    if now >= envelope.expires_at {
+    if now >= envelope.expires_ms {
         return EnvelopeState::Expired;
     }
-    EnvelopeState::Open { viewed_by: addresses(|signer| signer.viewed_at.is_some()) }
+    EnvelopeState::Open { viewed_by: addresses(|signer| signer.viewed_ms.is_some()) }
 }
 
 fn seal_info(signer: &SignerRow) -> SealInfo {
-    let at = from_ms(signer.signed_at.unwrap_or_default());
+    let at = from_ms(signer.signed_ms.unwrap_or_default());
     let name = signer.name.clone().unwrap_or_default();
     let lines = vec![
         format!("Signed by {name}"),

@@ -145,11 +145,11 @@ impl Visit {
     /// Whose turn it is.
     pub fn turn(&self) -> Turn {
         let open = matches!(state(&self.envelope, &self.signers, now_ms()), EnvelopeState::Open { .. });
-        if !open || self.signer().is_none_or(|signer| signer.signed_at.is_some()) {
+        if !open || self.signer().is_none_or(|signer| signer.signed_ms.is_some()) {
             return Turn::Over;
         }
         let before = self.signers.iter().filter(|signer| signer.position < self.position);
-        if before.clone().all(|signer| signer.signed_at.is_some()) { Turn::Now } else { Turn::NotYet }
+        if before.clone().all(|signer| signer.signed_ms.is_some()) { Turn::Now } else { Turn::NotYet }
     }
 
     /// The page with the document. `message` says what was wrong with what was sent.
@@ -161,7 +161,7 @@ impl Visit {
             token: self.token.as_str().to_owned(),
             pages: (1..=page_count).collect(),
             page_count,
-            expires: words::minute(from_ms(self.envelope.expires_at)),
+            expires: words::minute(from_ms(self.envelope.expires_ms)),
             consent: CONSENT,
             name: name.to_owned(),
             message,
@@ -171,9 +171,9 @@ impl Visit {
     /// The page that says how it ended for this signer.
     pub fn end_page(&self) -> EndPage {
         let signer = self.signer();
-        let signed_at = signer.and_then(|signer| signer.signed_at);
+        let signed_ms = signer.and_then(|signer| signer.signed_ms);
         let sealed = signer.is_some_and(|signer| signer.sealed_sha256.is_some());
-        let (heading, text) = match (state(&self.envelope, &self.signers, now_ms()), signed_at) {
+        let (heading, text) = match (state(&self.envelope, &self.signers, now_ms()), signed_ms) {
             (EnvelopeState::Declined { .. }, _) => (
                 "Declined",
                 "The refusal was recorded, with its reason. Nothing was signed further.".to_owned(),
@@ -195,7 +195,7 @@ impl Visit {
             ),
         };
         let download =
-            (signed_at.is_some() && sealed).then(|| format!("/sign/{}/document.pdf", self.token.as_str()));
+            (signed_ms.is_some() && sealed).then(|| format!("/sign/{}/document.pdf", self.token.as_str()));
         EndPage {
             tenant: self.tenant.to_string(),
             title: self.envelope.title.clone(),

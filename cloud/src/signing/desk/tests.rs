@@ -91,7 +91,7 @@ async fn an_order_repeated_after_a_crash_is_one_envelope_and_one_invitation() {
     assert_eq!(desk.find(&trial.tenant, order.envelope_id).await, Ok(None));
     let first = desk.create(&order).await.expect("taken");
     // As if the process had been killed before the invitation was noted.
-    sqlx::query("UPDATE desk_signers SET invited_at = NULL")
+    sqlx::query("UPDATE desk_signers SET invited_ms = NULL")
         .execute(&trial.place.database)
         .await
         .expect("an update");

@@ -60,7 +60,7 @@ impl Sandbox {
     /// Sends what is due now, and answers how many callbacks were taken.
     pub async fn tick(&self, http: &reqwest::Client) -> Result<u32, ProviderError> {
         let rows = sqlx::query_as::<_, Row>(
-            "SELECT * FROM sandbox_envelopes WHERE callbacks_done = 0 ORDER BY created_at LIMIT ?",
+            "SELECT * FROM sandbox_envelopes WHERE callbacks_done = 0 ORDER BY created_ms LIMIT ?",
         )
         .bind(BATCH)
         .fetch_all(&self.place.database)
@@ -91,7 +91,7 @@ impl Sandbox {
                 .await
                 .map_err(internal)?;
         }
-        let given_up = now_ms() - row.created_at > GIVE_UP_AFTER_MS;
+        let given_up = now_ms() - row.created_ms > GIVE_UP_AFTER_MS;
         if sent == all.len() || row.void_reason.is_some() || given_up {
             sqlx::query("UPDATE sandbox_envelopes SET callbacks_done = 1 WHERE reference = ?")
                 .bind(&row.reference)
@@ -134,7 +134,7 @@ mod tests {
             tenant_id: "office".into(),
             pdf_sha256: String::new(),
             signers: format!("[\"{signer}@example.com\"]"),
-            created_at: 0,
+            created_ms: 0,
             void_reason: None,
             signed_sha256: None,
             callbacks_sent: 0,

@@ -51,7 +51,7 @@ struct Row {
     tenant_id: String,
     pdf_sha256: String,
     signers: String,
-    created_at: i64,
+    created_ms: i64,
     void_reason: Option<String>,
     signed_sha256: Option<String>,
     callbacks_sent: i64,
@@ -63,7 +63,7 @@ impl Row {
     }
 
     fn elapsed_ms(&self) -> u64 {
-        u64::try_from(now_ms() - self.created_at).unwrap_or(0)
+        u64::try_from(now_ms() - self.created_ms).unwrap_or(0)
     }
 
     fn state(&self) -> EnvelopeState {
@@ -100,7 +100,7 @@ impl Sandbox {
         let pdf = pdf.map_err(ProviderError::NotTaken)?;
         let signers = serde_json::to_string(&order.signers).map_err(internal)?;
         sqlx::query(
-            "INSERT INTO sandbox_envelopes (reference, envelope_id, tenant_id, pdf_sha256, signers, created_at)
+            "INSERT INTO sandbox_envelopes (reference, envelope_id, tenant_id, pdf_sha256, signers, created_ms)
              VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (envelope_id) DO NOTHING",
         )
         .bind(format!("sbx_{}", EnvelopeId::new().as_uuid().simple()))
@@ -174,7 +174,7 @@ impl Sandbox {
 fn seal_info(row: &Row, signers: &[String]) -> SealInfo {
     let life = script::life(signers);
     let signed_after_ms = life.last().map_or(0, |moment| moment.after_ms);
-    let at = from_ms(row.created_at + i64::try_from(signed_after_ms).unwrap_or(0));
+    let at = from_ms(row.created_ms + i64::try_from(signed_after_ms).unwrap_or(0));
     let mut lines = vec!["Signed in the sandbox: no legal effect".to_owned()];
     lines.extend(signers.iter().cloned());
     lines.push(at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string());
@@ -239,7 +239,7 @@ impl Provider for Sandbox {
                 .iter()
                 .take_while(|moment| moment.after_ms <= row.elapsed_ms())
                 .map(|moment| {
-                    let at = from_ms(row.created_at + i64::try_from(moment.after_ms).unwrap_or(0));
+                    let at = from_ms(row.created_ms + i64::try_from(moment.after_ms).unwrap_or(0));
                     serde_json::json!({ "event": moment.event, "at": at })
                 })
                 .collect();
@@ -249,7 +249,7 @@ impl Provider for Sandbox {
                 "reference": row.reference,
                 "external_id": row.envelope_id,
                 "signers": row.signers(),
-                "created_at": from_ms(row.created_at),
+                "created_at": from_ms(row.created_ms),
                 "voided": row.void_reason,
                 "events": happened,
             }))

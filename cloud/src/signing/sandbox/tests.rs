@@ -5,7 +5,7 @@ use crate::signing::trial::{Trial, pdfsig};
 
 /// Moves an envelope into the past, as if that much time had gone by since it was sent.
 async fn let_pass(trial: &Trial, ms: i64) {
-    sqlx::query("UPDATE sandbox_envelopes SET created_at = created_at - ?")
+    sqlx::query("UPDATE sandbox_envelopes SET created_ms = created_ms - ?")
         .bind(ms)
         .execute(&trial.place.database)
         .await
