@@ -13,6 +13,7 @@ pub mod page;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use platen_capture::pdf::Place;
 use platen_capture::worker::protocol::SealInfo;
 use platen_model::{Digest, EnvelopeId, TenantId, durable};
 use ring::hmac;
@@ -206,7 +207,7 @@ fn seal_info(signer: &SignerRow) -> SealInfo {
         signer.address.clone(),
         at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string(),
     ];
-    let place = SEAL_PLACES[signer.position() as usize % SEAL_PLACES.len()];
+    let place = Place::thousandths(SEAL_PLACES[signer.position() as usize % SEAL_PLACES.len()]);
     let reason = "Signed electronically at the desk".into();
     SealInfo { name, reason, at, lines, page: 0, place, room_bytes: ROOM_BYTES }
 }

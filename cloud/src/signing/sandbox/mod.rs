@@ -9,6 +9,7 @@ pub mod clock;
 pub mod script;
 
 use jiff::Timestamp;
+use platen_capture::pdf::Place;
 use platen_capture::worker::protocol::SealInfo;
 use platen_model::{Digest, EnvelopeId, TenantId};
 use ring::hmac;
@@ -184,7 +185,7 @@ fn seal_info(row: &Row, signers: &[String]) -> SealInfo {
         at,
         lines,
         page: 0,
-        place: [60, 30, 340, 90],
+        place: Place::thousandths([60, 30, 340, 90]),
         room_bytes: ROOM_BYTES,
     }
 }

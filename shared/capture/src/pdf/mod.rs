@@ -8,11 +8,13 @@
 
 mod binder;
 mod glyphless;
+mod lettering;
 mod metadata;
 mod render;
+mod revision;
 mod seal;
 mod text_layer;
 
 pub use binder::Binder;
 pub use render::render;
-pub use seal::{SealRoom, prepare_seal};
+pub use seal::{Place, SealRoom, prepare_seal};

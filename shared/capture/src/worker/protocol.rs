@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::inspection::PageImage;
 use crate::options::{Limits, Options, PdfA};
-use crate::pdf::SealRoom;
+use crate::pdf::{Place, SealRoom};
 use crate::{Inspection, Kind};
 
 /// The longest message. A page of 20,000 words is about 2 MiB.
@@ -86,7 +86,7 @@ pub struct BindInfo {
 }
 
 /// What a signature in a PDF says.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SealInfo {
     /// The signer, shown in the visible signature.
     pub name: String,
@@ -98,8 +98,8 @@ pub struct SealInfo {
     pub lines: Vec<String>,
     /// The page it stands on, from 0.
     pub page: u32,
-    /// Where: left, bottom, right, top as fractions of the page, origin bottom left.
-    pub place: [u16; 4],
+    /// Where on it.
+    pub place: Place,
     /// Room for the CMS signature, in bytes before hexadecimal coding.
     pub room_bytes: u32,
 }
