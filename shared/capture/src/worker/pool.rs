@@ -108,7 +108,8 @@ impl Lease<'_> {
     /// Asks the worker, and waits for its answer or its deadline.
     pub fn call(&mut self, request: &Request, files: &[BorrowedFd<'_>]) -> Answer {
         let stage = stage_of(request);
-        let mut worker = match self.worker.take() {
+        // An idle worker may have been killed from outside; that must not cost the next request.
+        let mut worker = match self.worker.take().and_then(Worker::if_alive) {
             Some(worker) => worker,
             None => Worker::start(self.pool.program.as_ref())
                 .map_err(|error| internal(stage, format!("cannot start a worker: {error}")))?,
@@ -179,11 +180,21 @@ impl Worker {
         Ok(Self { hands: Hands::Process { child, socket, last_words, reader }, pages: 0 })
     }
 
+    /// The worker, unless its process has ended.
+    fn if_alive(mut self) -> Option<Self> {
+        let ended = match &mut self.hands {
+            Hands::Process { child, .. } => !matches!(child.try_wait(), Ok(None)),
+            Hands::Here(_) => false,
+        };
+        (!ended).then_some(self)
+    }
+
     /// `Err` when the worker itself failed, `Ok(Err(_))` when it answered that the document did.
     fn ask(&mut self, request: &Request, files: &[BorrowedFd<'_>], limits: &Limits) -> io::Result<Answer> {
         match &mut self.hands {
             Hands::Process { socket, .. } => {
                 socket.set_read_timeout(Some(limits.deadline()))?;
+                socket.set_write_timeout(Some(limits.deadline()))?;
                 protocol::send(socket, request, files)?;
                 match protocol::receive::<Answer>(socket)? {
                     Some((answer, _)) => Ok(answer),
@@ -227,8 +238,7 @@ impl Worker {
             },
             Err(error) => error.to_string(),
         };
-        let last = words.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("nothing");
-        internal(stage, format!("the worker ended by itself ({end}); it said: {last}"))
+        internal(stage, format!("the worker ended by itself ({end}); it said: {}", reason_of_end(&words)))
     }
 }
 
@@ -251,6 +261,14 @@ fn keep_last_words(mut stderr: impl Read, words: &Mutex<VecDeque<u8>>) {
         let excess = words.len().saturating_sub(LAST_WORDS_BYTES);
         words.drain(..excess);
     }
+}
+
+/// What a dead worker said: the message of its panic, or else its last line.
+fn reason_of_end(words: &str) -> &str {
+    let mut lines = words.lines().skip_while(|line| !line.contains(" panicked at "));
+    let panic = lines.nth(1);
+    let last = words.lines().rev().find(|line| !line.trim().is_empty());
+    panic.or(last).unwrap_or("nothing")
 }
 
 fn internal(stage: Stage, message: String) -> Failure {

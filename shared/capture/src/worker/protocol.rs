@@ -9,6 +9,7 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
 use platen_model::{Digest, Failure, PageRecord};
+use rustix::io::retry_on_intr;
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
     SendFlags, recvmsg, sendmsg,
@@ -147,7 +148,9 @@ pub fn send(stream: &mut UnixStream, message: &impl Serialize, files: &[Borrowed
         return Err(io::Error::other("too many files for one message"));
     }
     // Four bytes always fit an empty socket buffer; a stream socket may still take fewer, which we treat as broken.
-    let sent = sendmsg(&*stream, &[IoSlice::new(&length)], &mut control, SendFlags::NOSIGNAL)?;
+    // A signal handler elsewhere in this process interrupts a call with a time limit even under `SA_RESTART`.
+    let sent =
+        retry_on_intr(|| sendmsg(&*stream, &[IoSlice::new(&length)], &mut control, SendFlags::NOSIGNAL))?;
     if sent != length.len() {
         return Err(io::ErrorKind::WriteZero.into());
     }
@@ -160,7 +163,8 @@ pub fn receive<T: DeserializeOwned>(stream: &mut UnixStream) -> io::Result<Optio
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(FILES_MAX))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
     let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::WAITALL;
-    let received = recvmsg(&*stream, &mut [IoSliceMut::new(&mut length)], &mut control, flags)?;
+    let received =
+        retry_on_intr(|| recvmsg(&*stream, &mut [IoSliceMut::new(&mut length)], &mut control, flags))?;
     match received.bytes {
         0 => return Ok(None),
         4 => {}

@@ -1,0 +1,165 @@
+//! Workers as real processes: what the sandbox takes from them, and what their end costs.
+//!
+//! The worker is this test program again, told to run one of the ignored tests below as its whole work. With one
+//! test thread it runs on the main thread, as a worker does.
+
+use std::error::Error;
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::net::TcpListener;
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::process::Command;
+
+use platen_capture::Limits;
+use platen_capture::inspection::{ImageCodec, PageImage};
+use platen_capture::options::PdfA;
+use platen_capture::worker::protocol::{self, BindInfo, Reply, Request};
+use platen_capture::worker::workbench::Workbench;
+use platen_capture::worker::{Pool, Program, sandbox, serve};
+use platen_model::{FailureClass, PageRecord};
+
+const MEMORY_MB: u64 = 1_024;
+
+fn arguments(child: &str) -> Vec<String> {
+    ["--ignored", "--exact", "--nocapture", "--test-threads=1", child].map(Into::into).to_vec()
+}
+
+/// A pool of one worker which runs the given test.
+fn pool(child: &str, limits: Limits) -> Pool {
+    let arguments = arguments(child).into_iter().map(Into::into).collect();
+    let path = std::env::current_exe().expect("this program has a path");
+    Pool::new(Program { path, arguments }, 1, limits)
+}
+
+fn render(page: u32) -> Request {
+    Request::Render { page, width_px: 100 }
+}
+
+const CRASH: u32 = 1;
+const STARVE: u32 = 2;
+const HANG: u32 = 3;
+
+#[test]
+#[ignore = "is run by other tests as a worker"]
+fn child_that_fails_on_demand() -> Result<(), Box<dyn Error>> {
+    let mut socket = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
+    sandbox::enter(MEMORY_MB)?;
+    let mut bench = Workbench::default();
+    while let Some((request, files)) = protocol::receive::<Request>(&mut socket)? {
+        match request {
+            Request::Render { page: CRASH, .. } => panic!("a page like this was never seen"),
+            Request::Render { page: STARVE, .. } => {
+                let mut hoard = Vec::new();
+                loop {
+                    hoard.push(vec![1u8; 64 << 20]);
+                }
+            }
+            Request::Render { page: HANG, .. } => loop {
+                std::thread::park();
+            },
+            other => protocol::send(&mut socket, &bench.answer(other, files), &[])?,
+        }
+    }
+    Ok(())
+}
+
+#[test]
+#[ignore = "is run by other tests as a worker"]
+fn child_that_serves() -> Result<(), Box<dyn Error>> {
+    Ok(serve(MEMORY_MB)?)
+}
+
+#[test]
+#[ignore = "is run by other tests as a worker"]
+fn child_that_tries_the_fence() -> Result<(), Box<dyn Error>> {
+    let held = sandbox::enter(MEMORY_MB)?;
+    let outcome = |what: io::Result<()>| what.map_err(|error| error.kind());
+    println!("\nfiles held: {}, system calls held: {}", held.files, held.system_calls);
+    println!("\nsocket: {:?}", outcome(TcpListener::bind("127.0.0.1:0").map(drop)));
+    println!("\nprogram: {:?}", outcome(Command::new("/bin/true").status().map(drop)));
+    println!("\nread: {:?}", outcome(File::open("/etc/passwd").map(drop)));
+    let written = std::env::temp_dir().join("platen-must-not-exist");
+    println!("\nwrite: {:?}", outcome(File::create(written).map(drop)));
+    println!("\nsignal: {:?}", outcome(signal_parent()));
+    Ok(())
+}
+
+/// Signal 0 to the parent, which does nothing but ask whether one could be sent.
+fn signal_parent() -> io::Result<()> {
+    let parent = rustix::process::getppid().ok_or(io::ErrorKind::NotFound)?;
+    Ok(rustix::process::test_kill_process(parent)?)
+}
+
+#[test]
+fn inv7_a_worker_can_open_no_socket_no_program_and_no_file() {
+    let program = std::env::current_exe().expect("this program has a path");
+    let child = Command::new(program).args(arguments("child_that_tries_the_fence")).output().expect("run");
+    let said = String::from_utf8_lossy(&child.stdout);
+    assert!(said.contains("system calls held: true"), "{said}{}", String::from_utf8_lossy(&child.stderr));
+    for attempt in ["socket", "program", "signal"] {
+        assert!(said.contains(&format!("{attempt}: Err(PermissionDenied)")), "{said}");
+    }
+    if said.contains("files held: true") {
+        for attempt in ["read", "write"] {
+            assert!(said.contains(&format!("{attempt}: Err(PermissionDenied)")), "{said}");
+        }
+    } else {
+        eprintln!("NOT CHECKED: this kernel has no Landlock, so nothing keeps a worker from opening files");
+    }
+}
+
+/// One request that ends the worker, and then one that must be answered as ever.
+#[track_caller]
+fn check_end(page: u32, limits: Limits, class: FailureClass, says: &str) {
+    let pool = pool("child_that_fails_on_demand", limits);
+    let file = tempfile::tempfile().expect("a file");
+    let failure = pool.call(&render(page), &[file.as_fd(), file.as_fd()]).expect_err("it must fail");
+    assert_eq!(failure.class, class, "{failure}");
+    assert!(failure.message.contains(says), "{failure}");
+
+    let next = pool.call(&Request::BindBegin { info: info() }, &[]);
+    assert!(matches!(next, Ok(Reply::Noted)), "{next:?}");
+}
+
+fn info() -> BindInfo {
+    BindInfo { title: String::new(), pdfa: PdfA::A2b, languages: "eng".into(), sources: Vec::new() }
+}
+
+#[test]
+fn a_crash_costs_one_request_and_says_why() {
+    check_end(CRASH, Limits::default(), FailureClass::Internal, "a page like this was never seen");
+}
+
+#[test]
+fn a_worker_that_needs_too_much_memory_is_said_to_be_out_of_memory() {
+    check_end(STARVE, Limits::default(), FailureClass::OutOfMemory, "limits.worker_memory_mb");
+}
+
+#[test]
+fn a_worker_that_hangs_is_ended_at_its_deadline() {
+    let limits = Limits { page_seconds: 1, ..Limits::default() };
+    check_end(HANG, limits, FailureClass::TimedOut, "limits.page_seconds");
+}
+
+#[test]
+fn a_pdf_is_bound_and_shown_inside_the_sandbox() {
+    let pool = pool("child_that_serves", Limits::default());
+    let mut picture = tempfile::tempfile().expect("a file");
+    let mut coded = io::Cursor::new(Vec::new());
+    image::GrayImage::new(200, 300).write_to(&mut coded, image::ImageFormat::Jpeg).expect("a JPEG");
+    picture.write_all(coded.get_ref()).expect("write");
+    let bytes = coded.get_ref().len() as u64;
+    let image = PageImage { codec: ImageCodec::Jpeg, width: 200, height: 300, components: 1, bits: 8, bytes };
+    let (pdf, png) = (tempfile::tempfile().expect("a file"), tempfile::tempfile().expect("a file"));
+
+    let mut worker = pool.lease();
+    worker.call(&Request::BindBegin { info: info() }, &[]).expect("begun");
+    let record = Box::new(PageRecord { dpi: 100, ..PageRecord::default() });
+    worker.call(&Request::BindPage { image, record }, &[picture.as_fd()]).expect("added");
+    let bound = worker.call(&Request::BindFinish, &[pdf.as_fd()]).expect("finished");
+    let length = pdf.metadata().expect("length").len();
+    assert!(matches!(bound, Reply::Bound { bytes } if bytes == length && length > 0), "{bound:?}");
+    let shown = worker.call(&render(0), &[pdf.as_fd(), png.as_fd()]).expect("shown");
+    assert!(matches!(shown, Reply::Rendered { pages: 1 }), "{shown:?}");
+}
