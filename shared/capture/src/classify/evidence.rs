@@ -14,8 +14,12 @@ const TOP: f32 = 1.0 / 3.0;
 const TITLE_DEPTH: f32 = 0.45;
 /// Most words on the line of a title.
 const TITLE_WORDS: usize = 9;
-/// How much larger than usual the type of a long title is.
+/// How much larger than usual the type of a title is.
 const TITLE_SIZE: f32 = 1.25;
+/// How far capitals in ordinary size make a title.
+const CAPITAL_TITLE: f32 = 0.9;
+/// How far ordinary type on a line of its own makes a title: it may as well be a caption.
+const PLAIN_TITLE: f32 = 0.6;
 /// In phrases of at least this many words, one foreign word (a speck, a stamp) may stand between two.
 const SLACK_WORDS: usize = 3;
 
@@ -86,29 +90,35 @@ impl<'r> Finder<'r> {
         self.reading.words[self.reading.tokens[token].word].page
     }
 
-    fn is_within(&self, words: &std::ops::Range<usize>, region: Region) -> bool {
-        is_within(self.reading, words, region)
+    /// How well a hit's place suits a region.
+    fn suits(&self, hit: Hit, region: Region) -> Option<f32> {
+        suits(self.reading, &self.words(hit), region)
     }
 }
 
-/// Whether some words stand in a region.
-pub(super) fn is_within(reading: &Reading<'_>, words: &std::ops::Range<usize>, region: Region) -> bool {
+/// How well some words' place suits a region: 1 for fully, `None` for not at all.
+pub(super) fn suits(reading: &Reading<'_>, words: &std::ops::Range<usize>, region: Region) -> Option<f32> {
     let first = words.start;
     let on_first_page = reading.words[first].page == 0;
+    let fits = |fits: bool| fits.then_some(1.0);
     match region {
-        Region::Anywhere => true,
-        Region::Top => on_first_page && reading.depth(first) <= TOP,
-        Region::Bottom => reading.depth(first) >= 1.0 - TOP,
-        Region::LineStart => reading.line(first).words.start == first,
+        Region::Anywhere => Some(1.0),
+        Region::Top => fits(on_first_page && reading.depth(first) <= TOP),
+        Region::Bottom => fits(reading.depth(first) >= 1.0 - TOP),
+        Region::LineStart => fits(reading.line(first).words.start == first),
         Region::Title => {
-            let line = reading.line(first);
-            let length = line.words.len();
+            let length = reading.line(first).words.len();
             let large = reading.size(first) >= TITLE_SIZE;
             let little_else = words.len() * 2 >= length;
-            on_first_page
-                && reading.depth(first) <= TITLE_DEPTH
-                && length <= TITLE_WORDS
-                && (large || little_else)
+            let text = reading.text_of(words.clone());
+            let suits = match (large, little_else) {
+                (true, _) => 1.0,
+                (false, true) if !text.contains(char::is_lowercase) => CAPITAL_TITLE,
+                (false, true) => PLAIN_TITLE,
+                (false, false) => return None,
+            };
+            let near_top = on_first_page && reading.depth(first) <= TITLE_DEPTH;
+            (near_top && length <= TITLE_WORDS).then_some(suits)
         }
     }
 }
@@ -136,7 +146,8 @@ pub(super) fn weigh(finder: &Finder<'_>, file_name: &str, rules: &TypeRules) -> 
             }
             LookFor::Patterns(patterns) => {
                 let found = patterns.iter().filter_map(|pattern| matched(finder, pattern, rule.region));
-                reasons.extend(found.take(rule.most).map(|words| reason(finder, rules, rule, words, 1.0)));
+                let reason = |(words, suits)| reason(finder, rules, rule, words, suits);
+                reasons.extend(found.take(rule.most).map(reason));
             }
             LookFor::Near(phrases, within) => {
                 if let Some((words, likeness)) = nearby(finder, phrases, *within) {
@@ -147,6 +158,12 @@ pub(super) fn weigh(finder: &Finder<'_>, file_name: &str, rules: &TypeRules) -> 
                 let count = finder.reading.page_count();
                 if (*from as usize..=*to as usize).contains(&count) && !finder.reading.words.is_empty() {
                     reasons.push(bare_reason(rules, rule, format!("{count} pages")));
+                }
+            }
+            LookFor::Shape(from) => {
+                let (width, height) = finder.reading.first_page_size();
+                if height as f32 >= width as f32 * from && !finder.reading.words.is_empty() {
+                    reasons.push(bare_reason(rules, rule, format!("a page of {width} by {height} pixels")));
                 }
             }
             LookFor::FileName(names) => {
@@ -163,13 +180,20 @@ pub(super) fn weigh(finder: &Finder<'_>, file_name: &str, rules: &TypeRules) -> 
 }
 
 fn best_hit(finder: &Finder<'_>, phrase: &Phrase, region: Region) -> Option<Hit> {
-    let inside = finder.find(phrase).into_iter().filter(|hit| finder.is_within(&finder.words(*hit), region));
+    let inside = finder.find(phrase).into_iter().filter_map(|hit| {
+        let suits = finder.suits(hit, region)?;
+        Some(Hit { likeness: hit.likeness * suits, ..hit })
+    });
     // Of equally good hits the first in reading order is the one a person would point at.
     inside.reduce(|best, hit| if hit.likeness > best.likeness { hit } else { best })
 }
 
 /// The first match of a pattern on any line.
-fn matched(finder: &Finder<'_>, pattern: &regex::Regex, region: Region) -> Option<std::ops::Range<usize>> {
+fn matched(
+    finder: &Finder<'_>,
+    pattern: &regex::Regex,
+    region: Region,
+) -> Option<(std::ops::Range<usize>, f32)> {
     let reading = finder.reading;
     reading.lines.iter().find_map(|line| {
         let text = reading.text_of(line.words.clone());
@@ -178,7 +202,8 @@ fn matched(finder: &Finder<'_>, pattern: &regex::Regex, region: Region) -> Optio
         let spanned = found.as_str().trim_end().matches(' ').count();
         let first = (line.words.start + before).min(line.words.end - 1);
         let words = first..(first + spanned + 1).min(line.words.end);
-        is_within(reading, &words, region).then_some(words)
+        let suits = suits(reading, &words, region)?;
+        Some((words, suits))
     })
 }
 

@@ -10,7 +10,7 @@ use std::ops::Range;
 use platen_model::{Field, Rect};
 
 use super::dates::{self, Order};
-use super::evidence::{Finder, Hit, is_within};
+use super::evidence::{Finder, Hit, suits};
 use super::reading::Reading;
 use super::rules::{FieldKind, FieldRule};
 use super::{identifiers, money, parties};
@@ -89,7 +89,7 @@ fn read_one(finder: &Finder<'_>, rule: &FieldRule, habits: &Habits) -> Option<Fi
         }
     }
     let region = rule.without_label?;
-    let lines = reading.lines.iter().filter(|line| is_within(reading, &line.words, region));
+    let lines = reading.lines.iter().filter(|line| suits(reading, &line.words, region).is_some());
     lines
         .filter_map(|line| {
             value(

@@ -69,10 +69,15 @@ pub(super) fn likeness(read: &str, confidence: f32, wanted: &str) -> Option<f32>
         return Some(PLURAL);
     }
     let length = read.len().min(wanted.len());
-    if confidence >= SURE || length < SHORTEST_FUZZY || read.len().abs_diff(wanted.len()) > 2 {
+    let allowed = if length >= LONG { 2 } else { 1 };
+    if confidence >= SURE || length < SHORTEST_FUZZY || read.len().abs_diff(wanted.len()) > allowed {
         return None;
     }
-    let allowed = if length >= LONG { 2 } else { 1 };
+    // Measuring a distance is dear; words alike at neither end are never worth it.
+    let (read_ends, wanted_ends) = (read.as_bytes(), wanted.as_bytes());
+    if read_ends.first() != wanted_ends.first() && read_ends.last() != wanted_ends.last() {
+        return None;
+    }
     let distance = strsim::osa_distance(read, wanted);
     (distance <= allowed).then(|| PER_LETTER.powi(distance as i32))
 }

@@ -105,6 +105,11 @@ impl<'t> Reading<'t> {
         self.text.pages.len()
     }
 
+    /// Width and height of the first page in pixels; 0 where there is none.
+    pub(super) fn first_page_size(&self) -> (u32, u32) {
+        self.text.pages.first().map_or((0, 0), |page| (page.width_px, page.height_px))
+    }
+
     /// The line a word stands on.
     pub(super) fn line(&self, word: usize) -> &Line {
         &self.lines[self.line_of[word]]

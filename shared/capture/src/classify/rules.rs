@@ -111,6 +111,8 @@ pub(super) enum LookFor {
     Near(Vec<Phrase>, usize),
     /// The number of pages.
     Pages(u32, u32),
+    /// A first page so many times as high as it is wide, or more: till paper.
+    Shape(f32),
     /// Words in the file's name, as shapes.
     FileName(Vec<String>),
 }
@@ -320,6 +322,7 @@ struct EvidenceEntry {
     within_words: Option<usize>,
     pages_from: Option<u32>,
     pages_to: Option<u32>,
+    height_to_width_from: Option<f32>,
     file_name: Option<Vec<Spanned<String>>>,
 }
 
@@ -375,27 +378,29 @@ impl Compiler<'_> {
             return Err(self.complain(place, "a weight is a number other than 0".into()));
         }
         let pages = entry.pages_from.is_some() || entry.pages_to.is_some();
-        let look_for = match (entry.phrases, entry.patterns, entry.near, entry.file_name, pages) {
-            (Some(phrases), None, None, None, false) => LookFor::Phrases(self.phrases(&phrases)?),
-            (None, Some(patterns), None, None, false) => LookFor::Patterns(
+        let shape = entry.height_to_width_from;
+        let look_for = match (entry.phrases, entry.patterns, entry.near, entry.file_name, shape, pages) {
+            (Some(phrases), None, None, None, None, false) => LookFor::Phrases(self.phrases(&phrases)?),
+            (None, Some(patterns), None, None, None, false) => LookFor::Patterns(
                 patterns.iter().map(|pattern| self.pattern(pattern)).collect::<Result<_, _>>()?,
             ),
-            (None, None, Some(near), None, false) => {
+            (None, None, Some(near), None, None, false) => {
                 let Some(within) = entry.within_words else {
                     return Err(self.complain(place, "`near` needs `within_words`".into()));
                 };
                 LookFor::Near(self.phrases(&near)?, within)
             }
-            (None, None, None, Some(names), false) => {
+            (None, None, None, Some(names), None, false) => {
                 let shape = |name: &Spanned<String>| fuzzy::skeleton(&fuzzy::fold(name.get_ref()));
                 LookFor::FileName(names.iter().map(shape).collect())
             }
-            (None, None, None, None, true) => {
+            (None, None, None, None, Some(from), false) => LookFor::Shape(from),
+            (None, None, None, None, None, true) => {
                 LookFor::Pages(entry.pages_from.unwrap_or(1), entry.pages_to.unwrap_or(u32::MAX))
             }
             _ => {
                 let message = "evidence has exactly one of `phrases`, `patterns`, `near`, `file_name`, \
-                               `pages_from`/`pages_to`";
+                               `pages_from`/`pages_to`, `height_to_width_from`";
                 return Err(self.complain(place, message.into()));
             }
         };
