@@ -46,11 +46,11 @@ static NUMBERS: LazyLock<Regex> =
     LazyLock::new(|| pattern(r"\b(\d{1,2}) ?([-./]) ?(\d{1,2}) ?[-./] ?(\d{4}|\d{2})\b"));
 static DAY_NAME: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
-        r"\b(\d{1,2})(?:st|nd|rd|th|er|\.)?[ ./-]{0,2}(?:de |of |day of )?(\p{L}{3,10})[.,]?[ ./-]{0,2}(?:de )?(\d{4}|\d{2})\b",
+        r"\b(\d{1,2})(?:st|nd|rd|th|er|\.)?[ ./-]{0,2}(?:de |of |day of )?([^\W\d_]{3,10})[.,]?[ ./-]{0,2}(?:de )?(\d{4}|\d{2})\b",
     )
 });
 static NAME_DAY: LazyLock<Regex> =
-    LazyLock::new(|| pattern(r"\b(\p{L}{3,10})\.? ?(\d{1,2})(?:st|nd|rd|th)?[,.]? ?(\d{4})\b"));
+    LazyLock::new(|| pattern(r"\b([^\W\d_]{3,10})\.? ?(\d{1,2})(?:st|nd|rd|th)?[,.]? ?(\d{4})\b"));
 
 /// Finds the first date in a text.
 pub(super) fn find(text: &str, order: Order) -> Option<Found> {

@@ -18,8 +18,9 @@ fn pattern(text: &str) -> Regex {
     Regex::new(text).expect("a constant pattern")
 }
 
+// Recognisers like to set a blank before the sign; a word alone before "@example.com" can only belong to it.
 static EMAIL: LazyLock<Regex> =
-    LazyLock::new(|| pattern(r"(?i)[a-z0-9][a-z0-9._%+-]{0,63}@[a-z0-9-]+(?:\.[a-z0-9-]+)*\.[a-z]{2,}"));
+    LazyLock::new(|| pattern(r"(?i)[a-z0-9][a-z0-9._%+-]{0,63} ?@[a-z0-9-]+(?:\.[a-z0-9-]+)*\.[a-z]{2,}"));
 static IBAN: LazyLock<Regex> = LazyLock::new(|| pattern(r"\b[A-Z]{2} ?[0-9OILSB]{2}(?: ?[A-Z0-9]){11,30}"));
 static VAT: LazyLock<Regex> = LazyLock::new(|| {
     pattern(r"\b(?:AT|BE|CH|CZ|DE|DK|ES|FI|FR|GB|IE|IT|LU|NL|NO|PL|PT|SE)[ A-Z0-9.-]{8,16}")
@@ -54,7 +55,9 @@ const IBAN_LENGTHS: [(&str, usize); 22] = [
 /// The first e-mail address, in lower case.
 pub(super) fn email(text: &str) -> Option<Found> {
     let found = EMAIL.find(text)?;
-    Some((found.range(), found.as_str().to_lowercase(), 1.0))
+    let address: String = found.as_str().chars().filter(|c| *c != ' ').flat_map(char::to_lowercase).collect();
+    let certainty = if address.len() == found.len() { 1.0 } else { 0.9 };
+    Some((found.range(), address, certainty))
 }
 
 /// The first account number with a correct check sum, without blanks.
@@ -209,6 +212,7 @@ mod tests {
             value(email("Email: Jonas.Weber@Example.com,")).as_deref(),
             Some("jonas.weber@example.com")
         );
+        assert_eq!(value(email("office @example.com")).as_deref(), Some("office@example.com"));
         assert_eq!(value(email("a@b")), None);
     }
 
