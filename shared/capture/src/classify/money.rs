@@ -63,7 +63,7 @@ static AMOUNT: LazyLock<Regex> = LazyLock::new(|| {
     ))
 });
 static CURRENCY: LazyLock<Regex> =
-    LazyLock::new(|| pattern(&format!(r"(?i)(?:^|[^\p{{L}}])({SIGNS})(?:[^\p{{L}}]|$)")));
+    LazyLock::new(|| pattern(&format!(r"(?i)(?:^|[\W\d_])({SIGNS})(?:[\W\d_]|$)")));
 
 /// All amounts of a text: numbers with cents, or with a currency beside them.
 pub(super) fn find_all(text: &str) -> Vec<Found> {
