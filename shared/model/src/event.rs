@@ -188,6 +188,15 @@ pub enum EventBody {
         provider: Option<String>,
         /// The signers' addresses in order.
         signers: Vec<String>,
+        /// When an unsigned envelope ends, where the route says so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        expires_at: Option<Timestamp>,
+        /// Labels set by the route.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        tags: Vec<String>,
+        /// The retention class set by the route.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        retention_class: Option<String>,
     },
     /// Our key for the envelope is stored; the provider is called after this (INV-10).
     EnvelopeCreated {

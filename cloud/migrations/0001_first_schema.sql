@@ -1,0 +1,146 @@
+-- The first schema. Portable between SQLite and PostgreSQL: ids and JSON are TEXT, times are milliseconds since
+-- 1970 in *_ms columns, secrets are kept only as digests. Every table that holds a tenant's data names the tenant.
+
+CREATE TABLE tenants (
+    tenant_id  TEXT PRIMARY KEY,
+    created_ms BIGINT NOT NULL
+);
+
+CREATE TABLE users (
+    name            TEXT PRIMARY KEY,
+    tenant_id       TEXT NOT NULL REFERENCES tenants (tenant_id),
+    role            TEXT NOT NULL,
+    password_hash   TEXT NOT NULL,
+    failures        BIGINT NOT NULL DEFAULT 0,
+    locked_until_ms BIGINT NOT NULL DEFAULT 0,
+    created_ms      BIGINT NOT NULL
+);
+
+CREATE TABLE sessions (
+    token_sha256 TEXT PRIMARY KEY,
+    tenant_id    TEXT NOT NULL REFERENCES tenants (tenant_id),
+    user_name    TEXT NOT NULL REFERENCES users (name),
+    csrf         TEXT NOT NULL,
+    expires_ms   BIGINT NOT NULL
+);
+
+CREATE TABLE devices (
+    device_id  TEXT PRIMARY KEY,
+    tenant_id  TEXT NOT NULL REFERENCES tenants (tenant_id),
+    name       TEXT NOT NULL,
+    public_key TEXT NOT NULL,
+    created_ms BIGINT NOT NULL
+);
+
+CREATE TABLE enrolment_codes (
+    code_sha256 TEXT PRIMARY KEY,
+    tenant_id   TEXT NOT NULL REFERENCES tenants (tenant_id),
+    expires_ms  BIGINT NOT NULL,
+    device_id   TEXT REFERENCES devices (device_id)
+);
+
+CREATE TABLE used_assertions (
+    device_id  TEXT NOT NULL REFERENCES devices (device_id),
+    jti        TEXT NOT NULL,
+    expires_ms BIGINT NOT NULL,
+    PRIMARY KEY (device_id, jti)
+);
+
+CREATE TABLE access_tokens (
+    token_sha256 TEXT PRIMARY KEY,
+    tenant_id    TEXT NOT NULL REFERENCES tenants (tenant_id),
+    device_id    TEXT NOT NULL REFERENCES devices (device_id),
+    expires_ms   BIGINT NOT NULL
+);
+
+CREATE TABLE uploads (
+    upload_id  TEXT PRIMARY KEY,
+    tenant_id  TEXT NOT NULL REFERENCES tenants (tenant_id),
+    sha256     TEXT NOT NULL,
+    mime       TEXT NOT NULL,
+    bytes      BIGINT NOT NULL,
+    received   BIGINT NOT NULL,
+    expires_ms BIGINT NOT NULL
+);
+
+-- Which tenant may see which blob. The bytes are in the blob folder.
+CREATE TABLE blobs (
+    tenant_id  TEXT NOT NULL REFERENCES tenants (tenant_id),
+    sha256     TEXT NOT NULL,
+    bytes      BIGINT NOT NULL,
+    mime       TEXT NOT NULL,
+    created_ms BIGINT NOT NULL,
+    PRIMARY KEY (tenant_id, sha256)
+);
+
+-- The truth. `bytes` is the event's exact JSON, `hash` its digest, `position` its place in the feed of all events.
+CREATE TABLE events (
+    document_id TEXT NOT NULL,
+    sequence    BIGINT NOT NULL,
+    tenant_id   TEXT NOT NULL REFERENCES tenants (tenant_id),
+    position    BIGINT NOT NULL UNIQUE,
+    hash        TEXT NOT NULL,
+    bytes       TEXT NOT NULL,
+    PRIMARY KEY (document_id, sequence)
+);
+CREATE INDEX events_feed ON events (tenant_id, position);
+
+-- A projection of `events`: `record` is everything, the other columns are what lists filter and sort by.
+CREATE TABLE documents (
+    document_id   TEXT PRIMARY KEY,
+    tenant_id     TEXT NOT NULL REFERENCES tenants (tenant_id),
+    status        TEXT NOT NULL,
+    document_type TEXT NOT NULL,
+    version       BIGINT NOT NULL,
+    created_ms    BIGINT NOT NULL,
+    updated_ms    BIGINT NOT NULL,
+    record        TEXT NOT NULL
+);
+CREATE INDEX documents_newest ON documents (tenant_id, document_id);
+CREATE INDEX documents_by_status ON documents (tenant_id, status, document_id);
+
+-- A projection of `events`.
+CREATE TABLE envelopes (
+    envelope_id        TEXT PRIMARY KEY,
+    tenant_id          TEXT NOT NULL REFERENCES tenants (tenant_id),
+    document_id        TEXT NOT NULL,
+    provider           TEXT NOT NULL,
+    provider_reference TEXT,
+    status             TEXT NOT NULL,
+    signers            TEXT NOT NULL,
+    document_sha256    TEXT NOT NULL,
+    created_ms         BIGINT NOT NULL,
+    updated_ms         BIGINT NOT NULL
+);
+CREATE INDEX envelopes_by_document ON envelopes (tenant_id, document_id);
+CREATE INDEX envelopes_by_reference ON envelopes (provider, provider_reference);
+
+-- Work to do. `state` is ready, leased or dead; finished jobs leave. `again` asks for one more run of a leased job.
+CREATE TABLE jobs (
+    job_id         TEXT PRIMARY KEY,
+    tenant_id      TEXT NOT NULL REFERENCES tenants (tenant_id),
+    document_id    TEXT,
+    kind           TEXT NOT NULL,
+    argument       TEXT NOT NULL,
+    state          TEXT NOT NULL,
+    failures       BIGINT NOT NULL DEFAULT 0,
+    again          BIGINT NOT NULL DEFAULT 0,
+    run_at_ms      BIGINT NOT NULL,
+    lease_until_ms BIGINT NOT NULL DEFAULT 0,
+    last_error     TEXT,
+    created_ms     BIGINT NOT NULL
+);
+CREATE INDEX jobs_due ON jobs (state, run_at_ms);
+CREATE INDEX jobs_by_document ON jobs (document_id);
+
+-- What providers called us with, as it came. A row is kept before the call is answered.
+CREATE TABLE webhook_inbox (
+    webhook_id  TEXT PRIMARY KEY,
+    tenant_id   TEXT NOT NULL REFERENCES tenants (tenant_id),
+    provider    TEXT NOT NULL,
+    account     TEXT NOT NULL,
+    headers     TEXT NOT NULL,
+    body        TEXT NOT NULL,
+    received_ms BIGINT NOT NULL,
+    applied_ms  BIGINT
+);
