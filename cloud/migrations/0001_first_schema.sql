@@ -132,15 +132,3 @@ CREATE TABLE jobs (
 );
 CREATE INDEX jobs_due ON jobs (state, run_at_ms);
 CREATE INDEX jobs_by_document ON jobs (document_id);
-
--- What providers called us with, as it came. A row is kept before the call is answered.
-CREATE TABLE webhook_inbox (
-    webhook_id  TEXT PRIMARY KEY,
-    tenant_id   TEXT NOT NULL REFERENCES tenants (tenant_id),
-    provider    TEXT NOT NULL,
-    account     TEXT NOT NULL,
-    headers     TEXT NOT NULL,
-    body        TEXT NOT NULL,
-    received_ms BIGINT NOT NULL,
-    applied_ms  BIGINT
-);

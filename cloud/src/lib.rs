@@ -1,6 +1,38 @@
-//! placeholder
+//! The cloud: receives documents, keeps the evidence, asks a person where there is doubt, routes to signing.
+//!
+//! ```text
+//! ingest ──> store (events, projections, jobs: one transaction) <── jobs (steps)
+//!   │            ▲                                                     │
+//!   └─> blobs    └── machine (which event may follow)                  └─> policy, signing, seal, evidence
+//! ```
+//!
+//! Read [`machine`] for what may happen to a document, [`store::events`] for how it is written down, and
+//! [`jobs::steps`] for what happens by itself. [`app::App`] holds what everything works with.
+//!
+//! - **To add routes**: give the module a `routes() -> axum::Router<App>` and merge it in [`http::router`].
+//!   A handler takes `State(app): State<App>` and one of the extractors of [`auth`] ([`auth::User`],
+//!   `Option<auth::User>`, [`auth::Device`], [`auth::Caller`]) and answers `Result<_, refusal::Refusal>`.
+//! - **To add a kind of job**: name it (a string), handle it in [`jobs::steps::run`] or `signing::run`, and
+//!   enqueue it with [`store::jobs::enqueue`] in the transaction that wants it. Jobs that follow from a state
+//!   are named in [`machine::wanted`] and enqueued by [`store::events::append`] itself.
+//! - **To change a document**: [`store::Store::begin`], [`store::events::append`], commit. In a step:
+//!   [`jobs::steps::document_at`] and [`jobs::steps::propose`].
+//! - **To keep bytes**: [`blobs::Keep::put`] answers their digest once they are durable and the tenant's.
 
+pub mod app;
+pub mod auth;
+pub mod blobs;
+pub mod config;
 pub mod evidence;
+pub mod http;
+pub mod jobs;
+pub mod machine;
+pub mod policy;
+pub mod refusal;
 pub mod seal;
 pub mod signing;
+pub mod store;
 pub mod ui;
+
+#[cfg(test)]
+mod testing;

@@ -10,9 +10,12 @@ pub mod desk;
 pub mod hmac;
 pub mod inbox;
 pub mod lifecycle;
+pub mod office;
 pub mod provider;
 pub mod sandbox;
 pub mod workplace;
+
+pub use office::{Signing, routes, run};
 
 #[cfg(test)]
 mod histories;

@@ -10,5 +10,14 @@ pub mod frame;
 pub mod list_page;
 pub mod words;
 
+use axum::Router;
+
+use crate::app::App;
+
+/// The routes of the pages.
+pub fn routes() -> Router<App> {
+    Router::new()
+}
+
 #[cfg(test)]
 mod tests;

@@ -1,0 +1,191 @@
+//! Who is asking: devices by bearer token, people by session cookie. Every answer names the tenant (INV-12).
+//!
+//! Handlers take one of the extractors and so cannot forget to ask: [`Device`], [`User`], or [`Caller`] where
+//! both may read. Secrets (tokens, codes, session cookies) are 256 random bits and stored only as digests.
+//! Access tokens are opaque rows rather than self-signed: one look-up in a local file costs nothing here, and
+//! a token that is a row can be taken away.
+
+use axum::extract::{FromRequestParts, OptionalFromRequestParts};
+use axum::http::header;
+use axum::http::request::Parts;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use platen_model::event::Actor;
+use platen_model::{Digest, TenantId};
+use ring::rand::{SecureRandom as _, SystemRandom};
+
+use crate::app::App;
+use crate::refusal::Refusal;
+use crate::store::people::{self, DeviceRow};
+
+pub mod devices;
+pub mod users;
+
+/// The session cookie's name.
+pub const SESSION_COOKIE: &str = "platen_session";
+
+/// What a user may do. Each role may do all that those before it may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    /// Look.
+    Viewer,
+    /// Review, retry.
+    Reviewer,
+    /// Everything.
+    Admin,
+}
+
+impl Role {
+    /// The role's word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Viewer => "viewer",
+            Self::Reviewer => "reviewer",
+            Self::Admin => "admin",
+        }
+    }
+}
+
+impl std::str::FromStr for Role {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        [Self::Viewer, Self::Reviewer, Self::Admin]
+            .into_iter()
+            .find(|role| role.as_str() == text)
+            .ok_or_else(|| format!("no role is called {text:?}; there are viewer, reviewer and admin"))
+    }
+}
+
+/// An enrolled device with a valid token.
+#[derive(Clone, Debug)]
+pub struct Device(pub DeviceRow);
+
+/// A person with a session.
+#[derive(Clone, Debug)]
+pub struct User {
+    /// The tenant.
+    pub tenant: TenantId,
+    /// The name.
+    pub name: String,
+    /// The role.
+    pub role: Role,
+    /// The token that this session's forms carry.
+    pub csrf: String,
+}
+
+impl User {
+    /// Refuses users whose role is not at least this one.
+    pub fn must_be(&self, role: Role) -> Result<(), Refusal> {
+        if self.role >= role {
+            return Ok(());
+        }
+        Err(Refusal::forbidden(format!(
+            "this needs the role {}, {} is {}",
+            role.as_str(),
+            self.name,
+            self.role.as_str()
+        )))
+    }
+
+    /// Refuses requests that do not carry this session's token: they may come from a foreign page.
+    pub fn must_have_sent(&self, csrf: Option<&str>) -> Result<(), Refusal> {
+        match csrf {
+            Some(csrf) if Digest::of(csrf.as_bytes()) == Digest::of(self.csrf.as_bytes()) => Ok(()),
+            _ => Err(Refusal::forbidden(
+                "the session's token (X-CSRF-Token, or the form's field csrf) is missing",
+            )),
+        }
+    }
+
+    /// As the cause of an event.
+    pub fn actor(&self) -> Actor {
+        Actor::User(self.name.clone())
+    }
+}
+
+/// Anyone who may read a tenant's data.
+#[derive(Clone, Debug)]
+pub enum Caller {
+    /// A device.
+    Device(DeviceRow),
+    /// A person.
+    User(User),
+}
+
+impl Caller {
+    /// The tenant whose data it may read.
+    pub fn tenant(&self) -> &TenantId {
+        match self {
+            Self::Device(device) => &device.tenant,
+            Self::User(user) => &user.tenant,
+        }
+    }
+}
+
+impl FromRequestParts<App> for Device {
+    type Rejection = Refusal;
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Refusal> {
+        let token =
+            bearer(parts).ok_or_else(|| Refusal::unauthenticated("the request has no bearer token"))?;
+        let owner = people::token_owner(&app.store, Digest::of(token.as_bytes())).await?;
+        owner.map(Self).ok_or_else(|| Refusal::unauthenticated("the token is unknown or has ended"))
+    }
+}
+
+impl FromRequestParts<App> for User {
+    type Rejection = Refusal;
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Refusal> {
+        session(parts, app).await?.ok_or_else(|| Refusal::unauthenticated("nobody is signed in"))
+    }
+}
+
+/// For pages that send strangers to the login instead of refusing them.
+impl OptionalFromRequestParts<App> for User {
+    type Rejection = Refusal;
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Option<Self>, Refusal> {
+        session(parts, app).await
+    }
+}
+
+impl FromRequestParts<App> for Caller {
+    type Rejection = Refusal;
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Refusal> {
+        if bearer(parts).is_some() {
+            let device = <Device as FromRequestParts<App>>::from_request_parts(parts, app).await?;
+            return Ok(Self::Device(device.0));
+        }
+        <User as FromRequestParts<App>>::from_request_parts(parts, app).await.map(Self::User)
+    }
+}
+
+async fn session(parts: &Parts, app: &App) -> Result<Option<User>, Refusal> {
+    let Some(token) = cookie(parts, SESSION_COOKIE) else { return Ok(None) };
+    let Some(row) = people::session(&app.store, Digest::of(token.as_bytes())).await? else { return Ok(None) };
+    let role = row.role.parse().map_err(Refusal::internal)?;
+    Ok(Some(User { tenant: row.tenant, name: row.user, role, csrf: row.csrf }))
+}
+
+fn bearer(parts: &Parts) -> Option<String> {
+    let value = parts.headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
+}
+
+/// The value of a cookie.
+pub fn cookie(parts: &Parts, name: &str) -> Option<String> {
+    let cookies = parts.headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    cookies
+        .flat_map(|value| value.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='))
+        .find(|(key, _)| *key == name)
+        .map(|(_, value)| value.to_owned())
+}
+
+/// 256 random bits as text that fits into URLs and cookies.
+pub fn random_token() -> Result<String, Refusal> {
+    let mut bytes = [0u8; 32];
+    SystemRandom::new()
+        .fill(&mut bytes)
+        .map_err(|_| Refusal::internal("the operating system gave no randomness"))?;
+    Ok(URL_SAFE_NO_PAD.encode(bytes))
+}

@@ -1,0 +1,243 @@
+//! The configuration: one TOML file, overrides from the environment, and no key we do not know.
+//!
+//! `PLATEN_CLOUD_PUBLIC_URL=…` overrides `public_url`; two underscores enter a table
+//! (`PLATEN_CLOUD_LIMITS__PART_BYTES`). The danger is a server that listens where it should not, so
+//! [`Config::check`] refuses to go beyond loopback without TLS.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use toml::{Table, Value};
+
+/// The start of the names of environment variables that override keys.
+const ENVIRONMENT: &str = "PLATEN_CLOUD_";
+
+/// The configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("{place}: {message}")]
+pub struct ConfigError {
+    /// File and line, or the environment.
+    pub place: String,
+    /// What is wrong with it.
+    pub message: String,
+}
+
+/// Everything that can be configured.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Address and port to listen on.
+    pub listen: SocketAddr,
+    /// Where people, agents and providers reach us, without a slash at the end.
+    pub public_url: String,
+    /// The database: `sqlite:/path/to/file`.
+    pub database: String,
+    /// The blobs: `file:/path/to/folder`.
+    pub blobs: String,
+    /// The folder of keys, readable by this program only.
+    pub keys: PathBuf,
+    /// The folder outgoing mail is written to.
+    pub mail: PathBuf,
+    /// The routing policy; the built-in one where absent.
+    pub routing: Option<PathBuf>,
+    /// A proxy in front of us terminates TLS, so that we may listen beyond loopback without it.
+    pub behind_proxy: bool,
+    /// Certificate and key, to terminate TLS ourselves.
+    pub tls: Option<Tls>,
+    /// Worker processes for documents.
+    pub workers: usize,
+    /// The limits.
+    pub limits: Limits,
+}
+
+/// A certificate and its key, as PEM files.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tls {
+    /// The certificate chain, ours first.
+    pub certificate: PathBuf,
+    /// The private key.
+    pub key: PathBuf,
+}
+
+/// The limits (INV-13).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Largest uploaded part, in bytes.
+    pub part_bytes: u64,
+    /// Largest manifest or other JSON body, in bytes.
+    pub manifest_bytes: usize,
+    /// How long an unfinished upload is kept after its last byte, in seconds.
+    pub upload_seconds: u64,
+    /// Longest time a request may take, uploads and downloads apart, in seconds.
+    pub request_seconds: u64,
+    /// How often a job is tried before its document is set aside.
+    pub job_attempts: u32,
+    /// Longest time one step of a job may take, in seconds.
+    pub job_seconds: u64,
+    /// Jobs at work at once.
+    pub jobs_at_once: usize,
+    /// Wrong passwords before a user is locked out.
+    pub login_failures: u32,
+    /// How long a user stays locked out, in seconds.
+    pub lockout_seconds: u64,
+    /// How long a session lasts, in seconds.
+    pub session_seconds: u64,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let state = Path::new("/var/lib/platen/cloud");
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8440)),
+            public_url: "http://127.0.0.1:8440".into(),
+            database: format!("sqlite:{}", state.join("cloud.db").display()),
+            blobs: format!("file:{}", state.join("blobs").display()),
+            keys: state.join("keys"),
+            mail: state.join("mail"),
+            routing: None,
+            behind_proxy: false,
+            tls: None,
+            workers: 2,
+            limits: Limits::default(),
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            part_bytes: 4 << 30,
+            manifest_bytes: 4 << 20,
+            upload_seconds: 7 * 24 * 3600,
+            request_seconds: 60,
+            job_attempts: 8,
+            job_seconds: 300,
+            jobs_at_once: 4,
+            login_failures: 5,
+            lockout_seconds: 300,
+            session_seconds: 12 * 3600,
+        }
+    }
+}
+
+impl Config {
+    /// Reads the file, applies the environment's overrides, and checks the outcome.
+    pub fn load(
+        path: &Path,
+        environment: impl Iterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigError> {
+        let at = |message: String| ConfigError { place: path.display().to_string(), message };
+        let text = std::fs::read_to_string(path).map_err(|error| at(error.to_string()))?;
+        Self::parse(&text, &path.display().to_string(), environment)
+    }
+
+    /// Like [`Config::load`], from text; `name` stands for the file in errors.
+    pub fn parse(
+        text: &str,
+        name: &str,
+        environment: impl Iterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigError> {
+        // Once for itself: only here an error still knows its line.
+        toml::from_str::<Self>(text).map_err(|error| located(name, text, &error))?;
+        let mut table: Table = toml::from_str(text).map_err(|error| located(name, text, &error))?;
+        let mut overridden = Vec::new();
+        for (variable, value) in environment {
+            let Some(key) = variable.strip_prefix(ENVIRONMENT) else { continue };
+            let steps: Vec<String> = key.to_lowercase().split("__").map(str::to_owned).collect();
+            set(&mut table, &steps, &value);
+            overridden.push(variable);
+        }
+        let config: Self = table.try_into().map_err(|error: toml::de::Error| ConfigError {
+            place: format!("environment ({})", overridden.join(", ")),
+            message: error.message().to_owned(),
+        })?;
+        config.check().map_err(|message| ConfigError { place: name.to_owned(), message })?;
+        Ok(config)
+    }
+
+    /// What must hold between keys.
+    fn check(&self) -> Result<(), String> {
+        if !self.listen.ip().is_loopback() && self.tls.is_none() && !self.behind_proxy {
+            return Err(format!(
+                "`listen = \"{}\"` is open to the network but nothing encrypts it: give [tls] a certificate \
+                 and key, or say `behind_proxy = true` where a proxy terminates TLS",
+                self.listen
+            ));
+        }
+        if self.public_url.ends_with('/') || !self.public_url.starts_with("http") {
+            return Err("`public_url` is an http or https address without a slash at the end".into());
+        }
+        Ok(())
+    }
+
+    /// Whether cookies may insist on TLS.
+    pub fn is_secure(&self) -> bool {
+        self.public_url.starts_with("https:")
+    }
+}
+
+fn located(name: &str, text: &str, error: &toml::de::Error) -> ConfigError {
+    let line = error.span().map_or(1, |span| 1 + text[..span.start.min(text.len())].matches('\n').count());
+    ConfigError { place: format!("{name}:{line}"), message: error.message().to_owned() }
+}
+
+/// Sets a key; a value that reads as TOML is that, any other is a string.
+fn set(table: &mut Table, steps: &[String], value: &str) {
+    let Some((first, rest)) = steps.split_first() else { return };
+    if rest.is_empty() {
+        let read = toml::from_str::<Table>(&format!("value = {value}")).ok();
+        let value =
+            read.and_then(|mut read| read.remove("value")).unwrap_or_else(|| Value::String(value.into()));
+        table.insert(first.clone(), value);
+    } else if let Value::Table(inner) =
+        table.entry(first.clone()).or_insert_with(|| Value::Table(Table::new()))
+    {
+        set(inner, rest, value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str, environment: &[(&str, &str)]) -> Result<Config, String> {
+        let environment = environment.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+        Config::parse(text, "cloud.toml", environment).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_with_file_and_line() {
+        let error = parse("behind_proxy = true\n\n[limits]\nparts = 3\n", &[]).expect_err("unknown");
+        assert!(error.starts_with("cloud.toml:4: unknown field `parts`"), "{error}");
+        let error = parse("", &[("PLATEN_CLOUD_LIMITS__PARTS", "3")]).expect_err("unknown");
+        assert!(error.contains("PLATEN_CLOUD_LIMITS__PARTS") && error.contains("parts"), "{error}");
+    }
+
+    #[test]
+    fn the_environment_overrides_the_file() {
+        let environment =
+            [("PLATEN_CLOUD_LIMITS__PART_BYTES", "5"), ("PLATEN_CLOUD_PUBLIC_URL", "https://a.b")];
+        let config =
+            parse("public_url = \"http://c.d\"\n[limits]\njob_attempts = 3", &environment).expect("fits");
+        assert_eq!(config.public_url, "https://a.b");
+        assert_eq!((config.limits.part_bytes, config.limits.job_attempts), (5, 3));
+    }
+
+    #[test]
+    fn nothing_listens_beyond_loopback_without_tls_unless_a_proxy_is_named() {
+        let error = parse("listen = \"0.0.0.0:80\"", &[]).expect_err("open");
+        assert!(error.contains("behind_proxy"), "{error}");
+        parse("listen = \"0.0.0.0:80\"\nbehind_proxy = true", &[]).expect("a proxy");
+        parse("listen = \"[::1]:80\"", &[]).expect("loopback");
+    }
+
+    #[test]
+    fn what_is_printed_can_be_read_back() {
+        let config = Config::default();
+        let printed = toml::to_string(&config).expect("plain data");
+        assert_eq!(parse(&printed, &[]), Ok(config));
+    }
+}

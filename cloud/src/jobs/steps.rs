@@ -1,0 +1,104 @@
+//! The steps that carry a document from its receipt to its route.
+//!
+//! Each looks where the document is first and does nothing where it is further already; the event and the job
+//! of the next step are one transaction. What comes after the route is the signing module's.
+
+use jiff::Timestamp;
+use platen_model::event::{Actor, EventBody, Status};
+use platen_model::{DocumentManifest, PageText, PartRole};
+
+use super::{Outcome, StepError, kinds};
+use crate::app::App;
+use crate::signing;
+use crate::store::jobs::Job;
+use crate::store::record::Record;
+use crate::store::{documents, events};
+
+/// Runs the step of a job's kind.
+pub async fn run(app: &App, job: &Job) -> Result<Outcome, StepError> {
+    match job.kind.as_str() {
+        kinds::READ_TEXT => read_text(app, job).await,
+        kinds::CLASSIFY => classify(app, job).await,
+        kinds::DECIDE => decide(app, job).await,
+        kinds::ROUTE => route(app, job).await,
+        _ => signing::run(app, job).await,
+    }
+}
+
+/// The document of a job, if it is still where the job's step begins.
+pub async fn document_at(app: &App, job: &Job, status: Status) -> Result<Option<Record>, StepError> {
+    let Some(document) = job.document else { return Ok(None) };
+    let record = documents::find(app.store.reading(), &job.tenant, document).await?;
+    Ok(record.filter(|record| record.document.status == status))
+}
+
+/// Proposes an event for a job's document. One that the state machine refuses was overtaken: the step is done.
+pub async fn propose(app: &App, job: &Job, actor: Actor, body: EventBody) -> Result<Outcome, StepError> {
+    let Some(document) = job.document else { return Ok(Outcome::Done) };
+    let mut write = app.store.begin().await?;
+    match events::append(&mut write, &job.tenant, document, actor, body).await {
+        Ok(_) => write.commit().await?,
+        Err(events::AppendError::Refused(refused)) => tracing::info!(%document, %refused, "overtaken"),
+        Err(error) => return Err(error.into()),
+    }
+    Ok(Outcome::Done)
+}
+
+/// `Received` -> `OcrComplete`: the page text is there and readable.
+async fn read_text(app: &App, job: &Job) -> Result<Outcome, StepError> {
+    let Some(record) = document_at(app, job, Status::Received).await? else { return Ok(Outcome::Done) };
+    let Some(part) = record.part(PartRole::PageText) else {
+        return Err(set_aside("the manifest names no page text", "send the document again from its agent"));
+    };
+    let bytes = app.keep.get(&job.tenant, part.sha256).await?;
+    let text: PageText = serde_json::from_slice(&bytes).map_err(|error| {
+        set_aside(&format!("the page text cannot be read: {error}"), "send the document again from its agent")
+    })?;
+    let body = EventBody::OcrComplete {
+        page_text_sha256: part.sha256,
+        ocr_confidence: text.mean_confidence(),
+        page_count: u32::try_from(text.pages.len()).unwrap_or(u32::MAX),
+    };
+    propose(app, job, Actor::System, body).await
+}
+
+/// `OcrComplete` -> `Classified`: the agent's decision, which its manifest signed.
+async fn classify(app: &App, job: &Job) -> Result<Outcome, StepError> {
+    let Some(record) = document_at(app, job, Status::OcrComplete).await? else { return Ok(Outcome::Done) };
+    let bytes = app.keep.get(&job.tenant, record.manifest_sha256).await?;
+    let manifest: DocumentManifest = serde_json::from_slice(&bytes).map_err(StepError::later)?;
+    let actor = Actor::Device(manifest.device_id.to_string());
+    propose(app, job, actor, EventBody::Classified { decision: manifest.decision }).await
+}
+
+/// `Classified` -> `Validated`, or a person is asked.
+async fn decide(app: &App, job: &Job) -> Result<Outcome, StepError> {
+    let Some(record) = document_at(app, job, Status::Classified).await? else { return Ok(Outcome::Done) };
+    let reasons = app.policy.doubts(&record);
+    let body = if reasons.is_empty() { EventBody::Validated } else { EventBody::ReviewRequested { reasons } };
+    propose(app, job, Actor::System, body).await
+}
+
+/// `Validated` -> `Routed`: where the policy says.
+async fn route(app: &App, job: &Job) -> Result<Outcome, StepError> {
+    let Some(record) = document_at(app, job, Status::Validated).await? else { return Ok(Outcome::Done) };
+    let chosen = app.policy.route(&record.document).map_err(|error| {
+        set_aside(&error.to_string(), "correct the routing policy or the document's fields, then retry")
+    })?;
+    let route = chosen.route;
+    let expires_at = route.expires_after.and_then(|after| Timestamp::now().checked_add(after).ok());
+    let body = EventBody::Routed {
+        route: route.name.clone(),
+        policy: app.policy.reference().clone(),
+        provider: route.provider.clone(),
+        signers: chosen.signers,
+        expires_at,
+        tags: route.tags.clone(),
+        retention_class: route.retention_class.clone(),
+    };
+    propose(app, job, Actor::System, body).await
+}
+
+fn set_aside(reason: &str, help: &str) -> StepError {
+    StepError::SetAside { reason: reason.into(), help: help.into() }
+}

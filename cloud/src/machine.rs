@@ -1,0 +1,99 @@
+//! The state machine: which event may follow which state. Pure, total, and the only place that says so.
+//!
+//! Handlers, jobs and webhooks only propose events; [`apply`] answers the state that follows or refuses. The
+//! rule that must never break is INV-9: the only way into [`Status::Routed`] is from [`Status::Validated`],
+//! and the only ways into that are validation and a person's approval.
+
+use platen_model::event::{EventBody, Status};
+
+/// What the machine remembers of a document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct State {
+    /// Where the document is.
+    pub status: Status,
+    /// Where it was when it was quarantined: a retry goes back there.
+    pub resume: Option<Status>,
+    /// Whether its route asks for signatures.
+    pub signs: bool,
+}
+
+/// An event that may not happen now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a document that is {} cannot take the event `{event}`", .status.map_or("not there", Status::as_str))]
+pub struct Refused {
+    /// Where the document is; `None` before its first event.
+    pub status: Option<Status>,
+    /// The event's name.
+    pub event: &'static str,
+}
+
+/// The state after an event, or a refusal that changes nothing.
+pub fn apply(state: Option<State>, event: &EventBody) -> Result<State, Refused> {
+    use EventBody as E;
+    use Status as S;
+    let refused = Refused { status: state.map(|state| state.status), event: event.name() };
+    let Some(now) = state else {
+        return match event {
+            E::Received { .. } => Ok(State { status: S::Received, resume: None, signs: false }),
+            _ => Err(refused),
+        };
+    };
+    let status = match (now.status, event) {
+        (S::Received, E::OcrComplete { .. }) => S::OcrComplete,
+        (S::OcrComplete, E::Classified { .. }) => S::Classified,
+        (S::Classified, E::ReviewRequested { .. }) => S::InReview,
+        (S::Classified, E::Validated) => S::Validated,
+        (S::InReview, E::Approved { .. }) => S::Validated,
+        (S::InReview, E::Rejected { .. }) => S::Rejected,
+        (S::Validated, E::Routed { .. }) => S::Routed,
+        (S::Routed, E::EnvelopeCreated { .. }) if now.signs => S::EnvelopeCreated,
+        (S::Routed, E::Archived { .. }) if !now.signs => S::Archived,
+        (S::EnvelopeCreated, E::Sent { .. }) => S::Sent,
+        (S::Sent | S::Viewed, E::Viewed { .. }) => S::Viewed,
+        (S::Sent | S::Viewed, E::Signed { .. }) => S::Signed,
+        (S::Sent | S::Viewed, E::Declined { .. }) => S::Declined,
+        (S::Sent | S::Viewed, E::Expired) => S::Expired,
+        (S::EnvelopeCreated | S::Sent | S::Viewed, E::Voided { .. }) => S::Voided,
+        (S::Signed, E::Archived { .. }) => S::Archived,
+        (S::Declined | S::Expired | S::Voided, E::Retried) => S::Validated,
+        (S::Quarantined, E::Retried) => now.resume.ok_or(refused)?,
+        (status, E::Quarantined { .. }) if !is_end(status) => S::Quarantined,
+        _ => return Err(refused),
+    };
+    let resume = (status == S::Quarantined).then_some(now.status);
+    let signs = match event {
+        E::Routed { provider, .. } => provider.is_some(),
+        _ => now.signs,
+    };
+    Ok(State { status, resume, signs })
+}
+
+/// Whether nothing happens any more unless a person acts.
+pub fn is_end(status: Status) -> bool {
+    use Status as S;
+    matches!(
+        status,
+        S::Archived | S::Declined | S::Expired | S::Voided | S::Rejected | S::Quarantined | S::Deleted
+    )
+}
+
+/// The job that carries a document on from a state; `None` at an end, and where a person is asked (INV-14).
+pub fn wanted(state: State) -> Option<&'static str> {
+    use crate::jobs::kinds;
+    match state.status {
+        Status::Received => Some(kinds::READ_TEXT),
+        Status::OcrComplete => Some(kinds::CLASSIFY),
+        Status::Classified => Some(kinds::DECIDE),
+        Status::Validated => Some(kinds::ROUTE),
+        Status::Routed if state.signs => Some(kinds::CREATE_ENVELOPE),
+        Status::Routed => Some(kinds::ARCHIVE),
+        Status::EnvelopeCreated => Some(kinds::CREATE_ENVELOPE),
+        Status::Sent | Status::Viewed => Some(kinds::FOLLOW_ENVELOPE),
+        Status::Signed => Some(kinds::ARCHIVE),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+#[path = "machine_tests.rs"]
+mod tests;

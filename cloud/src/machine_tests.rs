@@ -1,0 +1,160 @@
+use std::collections::BTreeMap;
+
+use platen_model::{Decision, Digest, DocumentType, EnvelopeId, PolicyRef, Verdict};
+
+use super::*;
+
+fn policy() -> PolicyRef {
+    PolicyRef { name: "p".into(), version: "1".into(), sha256: Digest::of(b"p") }
+}
+
+/// One event of each kind.
+fn events() -> Vec<EventBody> {
+    let sha256 = Digest::of(b"bytes");
+    let text = || "x".to_owned();
+    let decision = Decision {
+        document_type: DocumentType::unknown(),
+        confidence: 0.0,
+        verdict: Verdict::Review,
+        reasons: Vec::new(),
+        fields: BTreeMap::new(),
+        policy: policy(),
+    };
+    vec![
+        EventBody::Received { manifest_sha256: sha256, parts: Vec::new() },
+        EventBody::OcrComplete { page_text_sha256: sha256, ocr_confidence: 1.0, page_count: 1 },
+        EventBody::Classified { decision },
+        EventBody::ReviewRequested { reasons: Vec::new() },
+        EventBody::Approved { document_type: None, fields: BTreeMap::new(), comment: None },
+        EventBody::Rejected { comment: text() },
+        EventBody::Validated,
+        EventBody::Routed {
+            route: text(),
+            policy: policy(),
+            provider: Some(text()),
+            signers: Vec::new(),
+            expires_at: None,
+            tags: Vec::new(),
+            retention_class: None,
+        },
+        EventBody::EnvelopeCreated {
+            envelope_id: EnvelopeId::new(),
+            provider: text(),
+            document_sha256: sha256,
+        },
+        EventBody::Sent { provider_reference: text() },
+        EventBody::Viewed { signer: text() },
+        EventBody::Signed { signers: Vec::new(), signed_sha256: sha256 },
+        EventBody::Declined { signer: text(), reason: text() },
+        EventBody::Expired,
+        EventBody::Voided { reason: text() },
+        EventBody::Archived { evidence_sha256: sha256 },
+        EventBody::Quarantined { reason: text(), help: text() },
+        EventBody::Retried,
+    ]
+}
+
+/// State, event, state that follows, for a document whose route asks for signatures. All else is refused.
+const FOLLOWS: &str = "
+    received quarantined quarantined
+    received ocr_complete ocr_complete
+    ocr_complete classified classified
+    ocr_complete quarantined quarantined
+    classified review_requested in_review
+    classified validated validated
+    classified quarantined quarantined
+    in_review approved validated
+    in_review rejected rejected
+    in_review quarantined quarantined
+    validated routed routed
+    validated quarantined quarantined
+    routed envelope_created envelope_created
+    routed quarantined quarantined
+    envelope_created sent sent
+    envelope_created voided voided
+    envelope_created quarantined quarantined
+    sent viewed viewed
+    sent signed signed
+    sent declined declined
+    sent expired expired
+    sent voided voided
+    sent quarantined quarantined
+    viewed viewed viewed
+    viewed signed signed
+    viewed declined declined
+    viewed expired expired
+    viewed voided voided
+    viewed quarantined quarantined
+    signed archived archived
+    signed quarantined quarantined
+    declined retried validated
+    expired retried validated
+    voided retried validated
+    quarantined retried received
+";
+
+#[test]
+fn every_pair_of_state_and_event_is_in_the_table_or_refused() {
+    let table: BTreeMap<(String, String), String> = FOLLOWS
+        .lines()
+        .filter_map(|line| {
+            let mut words = line.split_whitespace().map(str::to_owned);
+            Some(((words.next()?, words.next()?), words.next()?))
+        })
+        .collect();
+    for status in Status::ALL {
+        for event in events() {
+            let state = State { status, resume: Some(Status::Received), signs: true };
+            let expected = table.get(&(status.as_str().to_owned(), event.name().to_owned()));
+            let found = apply(Some(state), &event).map(|state| state.status.as_str().to_owned());
+            let refused = Refused { status: Some(status), event: event.name() };
+            assert_eq!(found, expected.cloned().ok_or(refused), "{status} + {}", event.name());
+        }
+    }
+}
+
+#[test]
+fn a_document_begins_with_its_receipt_and_nothing_else() {
+    for event in events() {
+        assert_eq!(apply(None, &event).is_ok(), event.name() == "received", "{}", event.name());
+    }
+}
+
+#[test]
+fn inv9_a_document_is_routed_only_when_it_is_validated() {
+    let routed = &events()[7];
+    for status in Status::ALL {
+        let state = State { status, resume: None, signs: false };
+        assert_eq!(apply(Some(state), routed).is_ok(), status == Status::Validated, "{status}");
+    }
+}
+
+#[test]
+fn a_route_without_a_provider_archives_and_cannot_make_an_envelope() {
+    let state = State { status: Status::Routed, resume: None, signs: false };
+    let (envelope, archived) = (&events()[8], &events()[15]);
+    apply(Some(state), envelope).expect_err("nobody is asked to sign");
+    assert_eq!(apply(Some(state), archived).map(|state| state.status), Ok(Status::Archived));
+    apply(Some(State { signs: true, ..state }), archived).expect_err("it must be signed first");
+}
+
+#[test]
+fn a_retry_goes_back_to_where_the_document_was_quarantined() {
+    let (quarantined, retried) = (&events()[16], &events()[17]);
+    for status in Status::ALL.into_iter().filter(|status| !is_end(*status)) {
+        let before = State { status, resume: None, signs: true };
+        let aside = apply(Some(before), quarantined).expect("still on its way");
+        assert_eq!(apply(Some(aside), retried), Ok(before), "{status}");
+    }
+}
+
+#[test]
+fn inv14_every_state_is_an_end_or_waits_for_a_person_or_has_a_job() {
+    for status in Status::ALL {
+        for signs in [false, true] {
+            let job = wanted(State { status, resume: None, signs }).is_some();
+            let rests = is_end(status) || status == Status::InReview;
+            assert_ne!(job, rests, "{status}");
+        }
+    }
+}

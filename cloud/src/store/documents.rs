@@ -1,0 +1,135 @@
+//! The `documents` table: each document as its events left it.
+
+use platen_model::api::{Document, Page};
+use platen_model::event::Status;
+use platen_model::{DocumentId, DocumentType, TenantId};
+use sqlx::Row as _;
+use sqlx::{Executor, Sqlite};
+
+use super::record::Record;
+use super::{Store, StoreError, Write, json, to_json};
+
+/// What a list shows.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// Only documents in this state.
+    pub status: Option<Status>,
+    /// Only documents of this type.
+    pub document_type: Option<DocumentType>,
+    /// Go on after this document (older ones follow).
+    pub after: Option<DocumentId>,
+    /// At most so many.
+    pub limit: u32,
+}
+
+/// A document of this tenant.
+pub async fn find<'e>(
+    executor: impl Executor<'e, Database = Sqlite>,
+    tenant: &TenantId,
+    document: DocumentId,
+) -> Result<Option<Record>, StoreError> {
+    let row = sqlx::query(
+        "SELECT record, (SELECT COALESCE(MAX(failures), 0) FROM jobs WHERE jobs.document_id = d.document_id) AS failures
+         FROM documents d WHERE tenant_id = ? AND document_id = ?",
+    )
+    .bind(tenant.as_str())
+    .bind(document.to_string())
+    .fetch_optional(executor)
+    .await?;
+    row.map(|row| read(&row)).transpose()
+}
+
+/// The tenant's documents, newest first, by the time their capture was made.
+pub async fn list(store: &Store, tenant: &TenantId, filter: &Filter) -> Result<Page<Document>, StoreError> {
+    let limit = filter.limit.max(1);
+    let rows = sqlx::query(
+        "SELECT record, (SELECT COALESCE(MAX(failures), 0) FROM jobs WHERE jobs.document_id = d.document_id) AS failures
+         FROM documents d WHERE tenant_id = ?1 AND (?2 IS NULL OR status = ?2)
+         AND (?3 IS NULL OR document_type = ?3) AND (?4 IS NULL OR document_id < ?4)
+         ORDER BY document_id DESC LIMIT ?5",
+    )
+    .bind(tenant.as_str())
+    .bind(filter.status.map(Status::as_str))
+    .bind(filter.document_type.as_ref().map(|kind| kind.0.as_str()))
+    .bind(filter.after.map(|id| id.to_string()))
+    .bind(limit + 1)
+    .fetch_all(store.reading())
+    .await?;
+    let more = rows.len() > limit as usize;
+    let items = rows
+        .iter()
+        .take(limit as usize)
+        .map(|row| read(row).map(|record| record.document))
+        .collect::<Result<Vec<_>, _>>()?;
+    let next = items.last().filter(|_| more).map(|document| document.document_id.to_string());
+    Ok(Page { items, next })
+}
+
+/// How many documents of the tenant are in a state.
+pub async fn count(store: &Store, tenant: &TenantId, status: Status) -> Result<u64, StoreError> {
+    let row = sqlx::query("SELECT COUNT(*) AS count FROM documents WHERE tenant_id = ? AND status = ?")
+        .bind(tenant.as_str())
+        .bind(status.as_str())
+        .fetch_one(store.reading())
+        .await?;
+    Ok(row.get::<i64, _>("count").unsigned_abs())
+}
+
+pub(super) async fn insert(write: &mut Write, tenant: &TenantId, record: &Record) -> Result<(), StoreError> {
+    let document = &record.document;
+    sqlx::query(
+        "INSERT INTO documents
+         (document_id, tenant_id, status, document_type, version, created_ms, updated_ms, record)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+    )
+    .bind(document.document_id.to_string())
+    .bind(tenant.as_str())
+    .bind(document.status.as_str())
+    .bind(&document.document_type.0)
+    .bind(document.version as i64)
+    .bind(document.created_at.as_millisecond())
+    .bind(document.updated_at.as_millisecond())
+    .bind(to_json(record))
+    .execute(&mut **write)
+    .await?;
+    Ok(())
+}
+
+pub(super) async fn update(write: &mut Write, tenant: &TenantId, record: &Record) -> Result<(), StoreError> {
+    let document = &record.document;
+    let mut kept = record.clone();
+    // Counted from the jobs whenever a document is read; it is not part of what events say.
+    kept.document.retry_count = 0;
+    sqlx::query(
+        "UPDATE documents SET status = ?, document_type = ?, version = ?, updated_ms = ?, record = ?
+         WHERE tenant_id = ? AND document_id = ?",
+    )
+    .bind(document.status.as_str())
+    .bind(&document.document_type.0)
+    .bind(document.version as i64)
+    .bind(document.updated_at.as_millisecond())
+    .bind(to_json(&kept))
+    .bind(tenant.as_str())
+    .bind(document.document_id.to_string())
+    .execute(&mut **write)
+    .await?;
+    Ok(())
+}
+
+fn read(row: &sqlx::sqlite::SqliteRow) -> Result<Record, StoreError> {
+    let mut record: Record = json(row.get("record"))?;
+    record.document.retry_count = u32::try_from(row.get::<i64, _>("failures")).unwrap_or(u32::MAX);
+    Ok(record)
+}
+
+/// The tenant's documents that neither ended nor wait for a person.
+pub async fn on_their_way(store: &Store, tenant: &TenantId) -> Result<Vec<Record>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT record, 0 AS failures FROM documents WHERE tenant_id = ? AND status NOT IN
+         ('in_review', 'archived', 'declined', 'expired', 'voided', 'rejected', 'quarantined', 'deleted')",
+    )
+    .bind(tenant.as_str())
+    .fetch_all(store.reading())
+    .await?;
+    rows.iter().map(read).collect()
+}

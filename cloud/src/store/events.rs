@@ -1,0 +1,173 @@
+//! Events: appended to a document's hash chain, read, and never changed (INV-6).
+//!
+//! [`append`] is the only way a document changes: state machine, chain, projection and the job that follows,
+//! all in the caller's transaction. Either all of it is there after a crash, or nothing.
+
+use jiff::Timestamp;
+use platen_model::event::{Actor, Event, EventBody, Status};
+use platen_model::{Digest, DocumentId, DocumentManifest, TenantId};
+use sqlx::Row as _;
+
+use super::record::Record;
+use super::{Store, StoreError, Write, documents, envelopes, jobs};
+use crate::machine::{self, Refused};
+
+/// Why an event was not appended. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum AppendError {
+    /// The state machine says no.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    /// The tenant has no such document.
+    #[error("no document {0}")]
+    NoDocument(DocumentId),
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<sqlx::Error> for AppendError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+/// An event as stored.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stored {
+    /// Its place in the feed of all events.
+    pub position: i64,
+    /// The digest of its bytes, as stored.
+    pub hash: String,
+    /// Its exact bytes.
+    pub bytes: String,
+}
+
+/// Appends an event to a document's chain, and answers the document as it is then.
+///
+/// The caller commits. Proposing the same event twice is refused by the state machine the second time.
+pub async fn append(
+    write: &mut Write,
+    tenant: &TenantId,
+    document: DocumentId,
+    actor: Actor,
+    body: EventBody,
+) -> Result<Record, AppendError> {
+    let mut record =
+        documents::find(&mut **write, tenant, document).await?.ok_or(AppendError::NoDocument(document))?;
+    link(write, tenant, &mut record, actor, body).await?;
+    documents::update(write, tenant, &record).await?;
+    Ok(record)
+}
+
+/// Appends the first event of a document: its row, its chain and its first job.
+pub async fn receive(
+    write: &mut Write,
+    tenant: &TenantId,
+    manifest: &DocumentManifest,
+    manifest_sha256: Digest,
+) -> Result<Record, AppendError> {
+    let mut record = Record::of_manifest(tenant, manifest, manifest_sha256);
+    let body = EventBody::Received { manifest_sha256, parts: manifest.parts.clone() };
+    link(write, tenant, &mut record, Actor::Device(manifest.device_id.to_string()), body).await?;
+    documents::insert(write, tenant, &record).await?;
+    Ok(record)
+}
+
+async fn link(
+    write: &mut Write,
+    tenant: &TenantId,
+    record: &mut Record,
+    actor: Actor,
+    body: EventBody,
+) -> Result<(), AppendError> {
+    let state = machine::apply(record.state(), &body)?;
+    let event = Event {
+        document_id: record.document.document_id,
+        sequence: record.document.version + 1,
+        // Whole milliseconds: what lists and columns can hold, so that nothing is rounded differently later.
+        at: super::from_ms(Timestamp::now().as_millisecond()),
+        actor,
+        body,
+        previous: record.head,
+    };
+    let bytes = event.to_bytes();
+    let hash = Digest::of(&bytes);
+    sqlx::query(
+        "INSERT INTO events (document_id, sequence, tenant_id, position, hash, bytes)
+         VALUES (?, ?, ?, (SELECT COALESCE(MAX(position), 0) + 1 FROM events), ?, ?)",
+    )
+    .bind(event.document_id.to_string())
+    .bind(event.sequence as i64)
+    .bind(tenant.as_str())
+    .bind(hash.to_string())
+    .bind(String::from_utf8_lossy(&bytes).into_owned())
+    .execute(&mut **write)
+    .await?;
+    record.absorb(&event, state, hash);
+    envelopes::project(write, tenant, record, &event).await?;
+    if let Some(kind) = machine::wanted(state) {
+        jobs::enqueue(write, tenant, jobs::New::of_document(kind, event.document_id)).await?;
+    }
+    tracing::info!(
+        document = %event.document_id,
+        correlation_id = %record.document.correlation_id,
+        event = event.body.name(),
+        status = %state.status,
+        "event"
+    );
+    Ok(())
+}
+
+/// A document's chain, oldest first.
+pub async fn of_document(
+    store: &Store,
+    tenant: &TenantId,
+    document: DocumentId,
+) -> Result<Vec<Stored>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT position, hash, bytes FROM events WHERE tenant_id = ? AND document_id = ? ORDER BY sequence",
+    )
+    .bind(tenant.as_str())
+    .bind(document.to_string())
+    .fetch_all(store.reading())
+    .await?;
+    Ok(rows.iter().map(stored).collect())
+}
+
+/// The tenant's feed after a position, oldest first, at most `limit`.
+pub async fn feed(
+    store: &Store,
+    tenant: &TenantId,
+    after: i64,
+    limit: u32,
+) -> Result<Vec<Stored>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT position, hash, bytes FROM events WHERE tenant_id = ? AND position > ? ORDER BY position LIMIT ?",
+    )
+    .bind(tenant.as_str())
+    .bind(after)
+    .bind(limit)
+    .fetch_all(store.reading())
+    .await?;
+    Ok(rows.iter().map(stored).collect())
+}
+
+fn stored(row: &sqlx::sqlite::SqliteRow) -> Stored {
+    Stored { position: row.get("position"), hash: row.get("hash"), bytes: row.get("bytes") }
+}
+
+/// Quarantines a document if it is still on its way; answers whether it was.
+pub async fn quarantine(
+    write: &mut Write,
+    tenant: &TenantId,
+    document: DocumentId,
+    reason: String,
+    help: String,
+) -> Result<bool, AppendError> {
+    match append(write, tenant, document, Actor::System, EventBody::Quarantined { reason, help }).await {
+        Ok(record) => Ok(record.document.status == Status::Quarantined),
+        Err(AppendError::Refused(_) | AppendError::NoDocument(_)) => Ok(false),
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,179 @@
+//! What is known of a document: the fold of its events over what its manifest said.
+//!
+//! A record is always the same for the same manifest and events; that is what makes `platen-cloud rebuild`
+//! possible. So nothing may be put here that an event does not say.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use platen_model::api::Document;
+use platen_model::event::{Event, EventBody, Status};
+use platen_model::{Decision, Digest, DocumentManifest, DocumentType, Field, Part, PartRole, TenantId};
+use serde::{Deserialize, Serialize};
+
+use crate::machine::State;
+
+/// Everything the cloud knows of one document.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// As the API shows it.
+    pub document: Document,
+    /// Digest of the manifest's bytes, which are kept as a blob.
+    pub manifest_sha256: Digest,
+    /// The parts.
+    pub parts: Vec<Part>,
+    /// The decision of the rules, before any correction by a person.
+    pub decision: Option<Decision>,
+    /// The provider its route names.
+    pub provider: Option<String>,
+    /// The signers its route names, in order.
+    pub signers: Vec<String>,
+    /// When an unsigned envelope ends.
+    pub expires_at: Option<Timestamp>,
+    /// Digest of the signed PDF.
+    pub signed_sha256: Option<Digest>,
+    /// Digest of the evidence package.
+    pub evidence_sha256: Option<Digest>,
+    /// Why it was quarantined and what would help, while it is.
+    pub trouble: Option<(String, String)>,
+    /// Why a person was asked, each as a sentence.
+    pub review_reasons: Vec<String>,
+    /// Where a retry goes back to.
+    pub resume: Option<Status>,
+    /// Hash of the newest event: the head of the chain.
+    pub head: Digest,
+}
+
+impl Record {
+    /// The record before its first event.
+    pub fn of_manifest(tenant: &TenantId, manifest: &DocumentManifest, manifest_sha256: Digest) -> Self {
+        let original = manifest.part(PartRole::Original);
+        let checksum = original.map(|part| format!("sha256:{}", part.sha256)).unwrap_or_default();
+        let document = Document {
+            document_id: manifest.document_id,
+            tenant_id: tenant.clone(),
+            source: manifest.source.clone(),
+            device_id: Some(manifest.device_id),
+            file_name: manifest.file_name().to_owned(),
+            mime_type: original.map(|part| part.mime.clone()).unwrap_or_default(),
+            checksum,
+            page_count: manifest.page_count,
+            ocr_confidence: manifest.ocr_confidence,
+            document_type: DocumentType::unknown(),
+            confidence: 0.0,
+            fields: BTreeMap::new(),
+            route: None,
+            policy_tags: Vec::new(),
+            department: manifest.department.clone(),
+            retention_class: None,
+            reviewer_status: "none".into(),
+            envelope_id: None,
+            status: Status::Received,
+            version: 0,
+            correlation_id: manifest.correlation_id.clone(),
+            retry_count: 0,
+            created_at: Timestamp::UNIX_EPOCH,
+            updated_at: Timestamp::UNIX_EPOCH,
+        };
+        Self {
+            document,
+            manifest_sha256,
+            parts: manifest.parts.clone(),
+            decision: None,
+            provider: None,
+            signers: Vec::new(),
+            expires_at: None,
+            signed_sha256: None,
+            evidence_sha256: None,
+            trouble: None,
+            review_reasons: Vec::new(),
+            resume: None,
+            head: Event::origin(manifest.document_id),
+        }
+    }
+
+    /// What the state machine knows of it; `None` before the first event.
+    pub fn state(&self) -> Option<State> {
+        (self.document.version > 0).then_some(State {
+            status: self.document.status,
+            resume: self.resume,
+            signs: self.provider.is_some(),
+        })
+    }
+
+    /// The first part of a role.
+    pub fn part(&self, role: PartRole) -> Option<&Part> {
+        self.parts.iter().find(|part| part.role == role)
+    }
+
+    /// Takes an event in. `state` is what [`crate::machine::apply`] answered, `hash` the digest of its bytes.
+    pub fn absorb(&mut self, event: &Event, state: State, hash: Digest) {
+        let document = &mut self.document;
+        match &event.body {
+            EventBody::Received { .. } => document.created_at = event.at,
+            EventBody::OcrComplete { ocr_confidence, page_count, .. } => {
+                document.ocr_confidence = *ocr_confidence;
+                document.page_count = *page_count;
+            }
+            EventBody::Classified { decision } => {
+                document.document_type = decision.document_type.clone();
+                document.confidence = decision.confidence;
+                document.fields = decision.fields.clone();
+                self.decision = Some(decision.clone());
+            }
+            EventBody::ReviewRequested { reasons } => {
+                document.reviewer_status = "requested".into();
+                self.review_reasons = reasons.clone();
+            }
+            EventBody::Approved { document_type, fields, .. } => {
+                document.reviewer_status = "approved".into();
+                correct(document, document_type.as_ref(), fields);
+            }
+            EventBody::Rejected { .. } => document.reviewer_status = "rejected".into(),
+            EventBody::Routed { route, provider, signers, expires_at, tags, retention_class, .. } => {
+                document.route = Some(route.clone());
+                document.policy_tags = tags.clone();
+                document.retention_class = retention_class.clone();
+                document.envelope_id = None;
+                self.provider = provider.clone();
+                self.signers = signers.clone();
+                self.expires_at = *expires_at;
+            }
+            EventBody::EnvelopeCreated { envelope_id, .. } => document.envelope_id = Some(*envelope_id),
+            EventBody::Signed { signed_sha256, .. } => self.signed_sha256 = Some(*signed_sha256),
+            EventBody::Archived { evidence_sha256 } => self.evidence_sha256 = Some(*evidence_sha256),
+            EventBody::Quarantined { reason, help } => self.trouble = Some((reason.clone(), help.clone())),
+            EventBody::Retried => self.trouble = None,
+            EventBody::Validated
+            | EventBody::Sent { .. }
+            | EventBody::Viewed { .. }
+            | EventBody::Declined { .. }
+            | EventBody::Expired
+            | EventBody::Voided { .. } => {}
+        }
+        self.document.status = state.status;
+        self.document.version = event.sequence;
+        self.document.updated_at = event.at;
+        self.resume = state.resume;
+        self.head = hash;
+    }
+}
+
+/// A person's word counts fully: what was corrected has confidence 1.
+fn correct(document: &mut Document, to: Option<&DocumentType>, fields: &BTreeMap<String, String>) {
+    if let Some(to) = to {
+        document.document_type = to.clone();
+        document.confidence = 1.0;
+    }
+    for (name, value) in fields {
+        let field = document.fields.entry(name.clone()).or_insert_with(|| Field {
+            value: String::new(),
+            text: String::new(),
+            confidence: 1.0,
+            page: 0,
+            rect: None,
+        });
+        field.value.clone_from(value);
+        field.confidence = 1.0;
+    }
+}

@@ -1,0 +1,98 @@
+//! The `uploads` table: resumable uploads under way. `received` counts only bytes that are fsynced.
+
+use platen_model::{Digest, TenantId, UploadId};
+use sqlx::Row as _;
+
+use super::{Store, StoreError, from_ms, now_ms, word};
+
+/// An upload under way.
+#[derive(Clone, Debug)]
+pub struct Upload {
+    /// Its id.
+    pub upload_id: UploadId,
+    /// The digest its bytes must have.
+    pub sha256: Digest,
+    /// Their media type.
+    pub mime: String,
+    /// Their number.
+    pub bytes: u64,
+    /// How many of them are durable here.
+    pub received: u64,
+    /// When it may be forgotten.
+    pub expires_at: jiff::Timestamp,
+}
+
+/// Keeps a new upload.
+pub async fn insert(store: &Store, tenant: &TenantId, upload: &Upload) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT INTO uploads (upload_id, tenant_id, sha256, mime, bytes, received, expires_ms)
+         VALUES (?, ?, ?, ?, ?, ?, ?)",
+    )
+    .bind(upload.upload_id.to_string())
+    .bind(tenant.as_str())
+    .bind(upload.sha256.to_string())
+    .bind(&upload.mime)
+    .bind(upload.bytes as i64)
+    .bind(upload.received as i64)
+    .bind(upload.expires_at.as_millisecond())
+    .execute(store.writing())
+    .await?;
+    Ok(())
+}
+
+/// An upload of this tenant.
+pub async fn find(store: &Store, tenant: &TenantId, upload: UploadId) -> Result<Option<Upload>, StoreError> {
+    let row = sqlx::query("SELECT * FROM uploads WHERE tenant_id = ? AND upload_id = ?")
+        .bind(tenant.as_str())
+        .bind(upload.to_string())
+        .fetch_optional(store.writing())
+        .await?;
+    row.map(|row| {
+        Ok(Upload {
+            upload_id: word(row.get("upload_id"))?,
+            sha256: word(row.get("sha256"))?,
+            mime: row.get("mime"),
+            bytes: row.get::<i64, _>("bytes").unsigned_abs(),
+            received: row.get::<i64, _>("received").unsigned_abs(),
+            expires_at: from_ms(row.get("expires_ms")),
+        })
+    })
+    .transpose()
+}
+
+/// Records how many bytes are durable, and puts the end of its life off.
+pub async fn advance(
+    store: &Store,
+    tenant: &TenantId,
+    upload: UploadId,
+    received: u64,
+    expires_ms: i64,
+) -> Result<(), StoreError> {
+    sqlx::query("UPDATE uploads SET received = ?, expires_ms = ? WHERE tenant_id = ? AND upload_id = ?")
+        .bind(received as i64)
+        .bind(expires_ms)
+        .bind(tenant.as_str())
+        .bind(upload.to_string())
+        .execute(store.writing())
+        .await?;
+    Ok(())
+}
+
+/// Forgets an upload.
+pub async fn remove(store: &Store, tenant: &TenantId, upload: UploadId) -> Result<(), StoreError> {
+    sqlx::query("DELETE FROM uploads WHERE tenant_id = ? AND upload_id = ?")
+        .bind(tenant.as_str())
+        .bind(upload.to_string())
+        .execute(store.writing())
+        .await?;
+    Ok(())
+}
+
+/// Uploads of all tenants whose time is over: housekeeping, not an answer to anybody.
+pub async fn expired(store: &Store) -> Result<Vec<(TenantId, UploadId)>, StoreError> {
+    let rows = sqlx::query("SELECT tenant_id, upload_id FROM uploads WHERE expires_ms < ? LIMIT 100")
+        .bind(now_ms())
+        .fetch_all(store.reading())
+        .await?;
+    rows.iter().map(|row| Ok((word(row.get("tenant_id"))?, word(row.get("upload_id"))?))).collect()
+}

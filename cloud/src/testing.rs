@@ -1,0 +1,67 @@
+//! What this crate's tests share: records, a running server, a device.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use platen_model::{
+    CaptureId, CorrelationId, Decision, DeviceId, Digest, DocumentManifest, DocumentType, Field, Part,
+    PolicyRef, TenantId, Verdict,
+};
+
+use crate::store::record::Record;
+
+/// The tenant of tests.
+pub(crate) fn tenant() -> TenantId {
+    "default".parse().expect("a name")
+}
+
+/// A decision with these fields, sure of itself.
+pub(crate) fn decision(document_type: &str, fields: &[(&str, &str)]) -> Decision {
+    let field =
+        |value: &str| Field { value: value.into(), text: value.into(), confidence: 0.9, page: 0, rect: None };
+    Decision {
+        document_type: DocumentType(document_type.into()),
+        confidence: 0.9,
+        verdict: Verdict::Auto,
+        reasons: Vec::new(),
+        fields: fields.iter().map(|(name, value)| ((*name).to_owned(), field(value))).collect(),
+        policy: PolicyRef {
+            name: "classification".into(),
+            version: "1".into(),
+            sha256: Digest::of(b"rules"),
+        },
+    }
+}
+
+/// A manifest over these parts.
+pub(crate) fn manifest(device_id: DeviceId, decision: Decision, parts: Vec<Part>) -> DocumentManifest {
+    let capture_id = CaptureId::new();
+    DocumentManifest {
+        version: platen_model::manifest::MANIFEST_VERSION,
+        document_id: capture_id.document(0),
+        capture_id,
+        correlation_id: CorrelationId::of_capture(capture_id),
+        device_id,
+        source: "front-desk".into(),
+        department: Some("office".into()),
+        claimed_at: Timestamp::UNIX_EPOCH,
+        captured_at: Timestamp::UNIX_EPOCH,
+        page_count: 1,
+        ocr_confidence: 0.9,
+        decision,
+        parts,
+        labels: BTreeMap::new(),
+    }
+}
+
+/// A classified record.
+pub(crate) fn record(document_type: &str, fields: &[(&str, &str)]) -> Record {
+    let decision = decision(document_type, fields);
+    let manifest = manifest(DeviceId::new(), decision.clone(), Vec::new());
+    let mut record = Record::of_manifest(&tenant(), &manifest, Digest::of(b"manifest"));
+    record.document.document_type = decision.document_type.clone();
+    record.document.confidence = decision.confidence;
+    record.document.fields = decision.fields.clone();
+    record.decision = Some(decision);
+    record
+}
