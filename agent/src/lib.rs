@@ -11,9 +11,16 @@ pub mod claim;
 pub mod complaint;
 pub mod config;
 pub mod deliver;
+pub mod doctor;
+pub mod enroll;
+pub mod identity;
+pub mod instance;
 pub mod outbox;
 pub mod process;
+pub mod quarantine;
+pub mod run;
 pub mod spool;
+pub mod status;
 pub mod watch;
 
 pub use complaint::Complaint;

@@ -4,6 +4,7 @@
 //! [`Outbox::reconcile`] makes the two agree at every start. A record is flushed before anything depends on
 //! it. This module never talks to the network and never reads a PDF. Its promises are in `promises.md`.
 
+pub mod command;
 pub mod entry;
 pub mod store;
 

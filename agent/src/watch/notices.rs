@@ -2,32 +2,48 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use notify::event::{AccessKind, AccessMode};
+use notify::event::{AccessKind, AccessMode, RemoveKind};
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::Notify;
 
 /// Keeps the kernel's hints coming for as long as it lives.
 #[derive(Debug)]
 pub struct Notices {
-    _watcher: Option<RecommendedWatcher>,
+    _watcher: RecommendedWatcher,
+    ended: Arc<AtomicBool>,
 }
 
-/// Wakes `wake` whenever something happens in `folder`. Where the kernel refuses (too many watches, a
-/// network folder), the periodic listing alone does the work, and a line in the log says so.
-pub fn listen(folder: &Path, wake: Arc<Notify>) -> Notices {
+impl Notices {
+    /// Whether hints still come. They end when the folder itself is removed or replaced.
+    pub fn are_alive(&self) -> bool {
+        !self.ended.load(Ordering::Relaxed)
+    }
+}
+
+/// Wakes `wake` whenever something happens in `folder`. `None` where the kernel refuses (no such folder, too
+/// many watches, a network folder): the periodic listing alone does the work then.
+pub fn listen(folder: &Path, wake: Arc<Notify>) -> Option<Notices> {
+    let ended = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&ended);
     let hint = move |event: notify::Result<Event>| {
-        if event.is_ok_and(|event| matters(event.kind)) {
+        let Ok(event) = event else { return };
+        if event.kind == EventKind::Remove(RemoveKind::Folder) {
+            flag.store(true, Ordering::Relaxed);
+        }
+        if matters(event.kind) {
             wake.notify_one();
         }
     };
-    let made = notify::recommended_watcher(hint)
-        .and_then(|mut watcher| watcher.watch(folder, RecursiveMode::NonRecursive).map(|()| watcher));
-    match made {
-        Ok(watcher) => Notices { _watcher: Some(watcher) },
+    let watching = |mut watcher: RecommendedWatcher| {
+        watcher.watch(folder, RecursiveMode::NonRecursive).map(|()| watcher)
+    };
+    match notify::recommended_watcher(hint).and_then(watching) {
+        Ok(watcher) => Some(Notices { _watcher: watcher, ended }),
         Err(error) => {
-            tracing::warn!(folder = %folder.display(), %error, "no notices for this folder; it is listed periodically");
-            Notices { _watcher: None }
+            tracing::debug!(folder = %folder.display(), %error, "no notices; the folder is listed periodically");
+            None
         }
     }
 }

@@ -1,0 +1,219 @@
+//! `platen-agent doctor`: every operation the agent will need, tried, with the fix where it fails.
+//!
+//! It leaves nothing behind and touches no scan.
+
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use platen_capture::worker::sandbox::language_data_folders;
+use platen_capture::worker::{Pool, Program};
+use platen_model::durable;
+use platen_model::keys::CLOCK_LEEWAY_SECONDS;
+use serde::Serialize;
+use uuid::Uuid;
+
+use crate::config::Config;
+use crate::deliver::Trouble;
+use crate::deliver::courier::http_client;
+use crate::identity::Identity;
+use crate::status::free_bytes;
+
+/// Less free space than this is reported.
+const FREE_BYTES_LOW: u64 = 1 << 30;
+/// The longest time of a request to the cloud.
+const REQUEST_TIME: Duration = Duration::from_secs(10);
+
+/// One thing that was tried.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// What was tried.
+    pub tried: String,
+    /// Whether it works.
+    pub works: bool,
+    /// What was seen.
+    pub seen: String,
+    /// What to do where it does not work.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fix: Option<String>,
+}
+
+impl Finding {
+    fn good(tried: impl Into<String>, seen: impl Into<String>) -> Self {
+        Self { tried: tried.into(), works: true, seen: seen.into(), fix: None }
+    }
+
+    fn bad(tried: impl Into<String>, seen: impl ToString, fix: impl Into<String>) -> Self {
+        Self { tried: tried.into(), works: false, seen: seen.to_string(), fix: Some(fix.into()) }
+    }
+
+    /// The finding as lines for a person.
+    pub fn to_text(&self) -> String {
+        let sign = if self.works { "ok  " } else { "FAIL" };
+        let fix = self.fix.as_ref().map(|fix| format!("\n       try: {fix}")).unwrap_or_default();
+        format!("{sign}  {}: {}{fix}", self.tried, self.seen)
+    }
+}
+
+/// Tries everything.
+pub async fn examine(config: &Config) -> Vec<Finding> {
+    let mut findings = vec![try_folder("state folder", &config.state), try_space(&config.state)];
+    if config.sources.is_empty() {
+        let fix = "add a [[source]] with name and folder to the configuration";
+        findings.push(Finding::bad("hot folders", "none is configured", fix));
+    }
+    for source in &config.sources {
+        findings.push(try_folder(&format!("hot folder {}", source.name), &source.folder));
+    }
+    findings.extend(config.capture.languages.split('+').map(try_language));
+    findings.push(try_worker(config));
+    findings.extend(try_cloud(config).await);
+    findings
+}
+
+/// Creates, writes, fsyncs, renames and removes a file, and lists the folder.
+fn try_folder(name: &str, folder: &Path) -> Finding {
+    let tried = format!("{name} {}", folder.display());
+    // The name of a file in the making: no watch would take it.
+    let probe = folder.join(format!(".platen-doctor-{}.tmp", Uuid::now_v7()));
+    let renamed = probe.with_extension("renamed.tmp");
+    let steps = || -> io::Result<()> {
+        durable::write(&probe, b"probe")?;
+        durable::rename(&probe, &renamed)?;
+        durable::remove_file(&renamed)?;
+        std::fs::read_dir(folder)?.try_for_each(|entry| entry.map(drop))
+    };
+    match steps() {
+        Ok(()) => Finding::good(tried, "can be listed, written, renamed in and removed from, durably"),
+        Err(error) => {
+            // Whatever step failed, nothing of ours should stay.
+            let _ = durable::remove_file(&probe);
+            let _ = durable::remove_file(&renamed);
+            let fix = match error.kind() {
+                io::ErrorKind::NotFound => format!("sudo install -d -o platen {}", folder.display()),
+                io::ErrorKind::PermissionDenied => {
+                    format!("sudo setfacl -m u:platen:rwx {}", folder.display())
+                }
+                io::ErrorKind::StorageFull => "free some space on that disk".to_owned(),
+                _ => "check that disk or network share".to_owned(),
+            };
+            Finding::bad(tried, error, fix)
+        }
+    }
+}
+
+fn try_space(state: &Path) -> Finding {
+    match free_bytes(state) {
+        Ok(free) if free >= FREE_BYTES_LOW => {
+            Finding::good("space for the spool", format!("{} MiB", free >> 20))
+        }
+        Ok(free) => {
+            let fix = "free some space, or move `state` to a larger disk";
+            Finding::bad("space for the spool", format!("only {} MiB", free >> 20), fix)
+        }
+        Err(error) => Finding::bad("space for the spool", error, "create the state folder"),
+    }
+}
+
+fn try_language(language: &str) -> Finding {
+    let tried = format!("language {language}");
+    let file = format!("{language}.traineddata");
+    match language_data_folders().iter().map(|folder| folder.join(&file)).find(|path| path.is_file()) {
+        Some(path) => Finding::good(tried, path.display().to_string()),
+        None => {
+            let package = language.replace('_', "-");
+            Finding::bad(
+                tried,
+                format!("{file} is missing"),
+                format!("sudo apt-get install tesseract-ocr-{package}"),
+            )
+        }
+    }
+}
+
+/// Starts a worker, sandbox and all, and asks it something it must refuse in good order.
+fn try_worker(config: &Config) -> Finding {
+    use platen_capture::worker::Request;
+    use platen_model::FailureClass;
+    let limits = config.capture.limits.clone();
+    let pool = Pool::new(Program::this(&limits), 1, limits);
+    match pool.call(&Request::BindFinish, &[]) {
+        Err(failure)
+            if failure.class == FailureClass::Internal && failure.message.contains("ended by itself") =>
+        {
+            let fix = "read the message; without a sandbox no document is opened";
+            Finding::bad("a sandboxed worker", failure, fix)
+        }
+        Err(failure) if failure.message.contains("cannot start") => Finding::bad(
+            "a sandboxed worker",
+            failure,
+            "check the limits on processes and memory of this user",
+        ),
+        // It answered, so it lives inside its sandbox; that there is no PDF to finish is the right answer.
+        _ => Finding::good("a sandboxed worker", sandbox_of_this_kernel()),
+    }
+}
+
+fn sandbox_of_this_kernel() -> String {
+    let modules = std::fs::read_to_string("/sys/kernel/security/lsm").unwrap_or_default();
+    let landlock = modules.split(',').any(|module| module.trim() == "landlock");
+    let seccomp = Path::new("/proc/sys/kernel/seccomp/actions_avail").exists();
+    let say = |name, there| if there { format!("{name} holds") } else { format!("{name} is not seen here") };
+    format!("starts and answers; {}, {}", say("Landlock", landlock), say("seccomp", seccomp))
+}
+
+async fn try_cloud(config: &Config) -> Vec<Finding> {
+    let identity = Identity::read(&config.state);
+    let enrolled = match &identity {
+        Ok(Some(identity)) => {
+            Finding::good("enrolment", format!("device {} of {}", identity.device_id, identity.tenant_id))
+        }
+        Ok(None) => Finding::bad("enrolment", "not enrolled", "platen-agent enroll --url URL --code CODE"),
+        Err(error) => Finding::bad("enrolment", error, "run as the user the agent runs as, or enroll again"),
+    };
+    let url = config.cloud.url.clone().or(identity.ok().flatten().map(|identity| identity.url));
+    let mut findings = vec![enrolled];
+    if let Some(url) = url {
+        findings.extend(try_url(&url).await);
+    }
+    findings
+}
+
+async fn try_url(url: &str) -> Vec<Finding> {
+    let tried = format!("the cloud at {url}");
+    let answer = match http_client(url, REQUEST_TIME) {
+        Ok(client) => client.get(format!("{url}/healthz")).send().await,
+        Err(error) => Err(error),
+    };
+    let response = match answer {
+        Ok(response) => response,
+        Err(error) => {
+            let fix = "check the address, the network, the proxy and the cloud's certificate";
+            return vec![Finding::bad(tried, Trouble::of_request(&error), fix)];
+        }
+    };
+    let status = response.status();
+    let date = response.headers().get(reqwest::header::DATE).and_then(|date| date.to_str().ok());
+    let theirs = date.and_then(parse_http_date);
+    let reached = if status.is_success() {
+        Finding::good(tried, "answers")
+    } else {
+        Finding::bad(tried, status, "check that this is a Platen cloud, and that it is healthy")
+    };
+    let clock = theirs.map(|theirs| {
+        let skew = Timestamp::now().duration_since(theirs).as_secs();
+        if skew.abs() < CLOCK_LEEWAY_SECONDS {
+            Finding::good("clock", format!("{skew} s from the cloud's"))
+        } else {
+            let fix = "set the clock, for example: sudo timedatectl set-ntp true";
+            Finding::bad("clock", format!("{skew} s from the cloud's; tokens will be refused"), fix)
+        }
+    });
+    std::iter::once(reached).chain(clock).collect()
+}
+
+/// The time in a `Date` header (RFC 9110, 5.6.7: `Sun, 06 Nov 1994 08:49:37 GMT`).
+fn parse_http_date(text: &str) -> Option<Timestamp> {
+    jiff::fmt::rfc2822::parse(text).ok().map(|zoned| zoned.timestamp())
+}

@@ -1,0 +1,69 @@
+//! `platen-agent enroll`: a one-time code becomes a device identity.
+//!
+//! The key is durable before the code is sent, so that a lost answer costs nothing: the same command again
+//! sends the same key, and the cloud answers the same.
+
+use std::path::Path;
+use std::time::Duration;
+
+use platen_model::api::{EnrollRequest, EnrollResponse};
+use platen_model::{DeviceId, durable};
+
+use crate::Complaint;
+use crate::deliver::Trouble;
+use crate::deliver::courier::http_client;
+use crate::identity::{self, Identity};
+
+/// The longest time of the one request.
+const REQUEST_SECONDS: u64 = 30;
+
+/// Enrolls this device and keeps what the cloud answers.
+///
+/// # Errors
+///
+/// A complaint where the state folder cannot be written or the cloud does not accept the code.
+pub async fn enroll(state: &Path, url: &str, code: &str) -> Result<DeviceId, Complaint> {
+    let safe = "nothing was changed but the device's own new key; the same command may be repeated";
+    let unwritable = |error: std::io::Error| {
+        let failed = format!("cannot keep the device's identity in {}: {error}", state.display());
+        Complaint::new(failed, safe, "run as the user the agent runs as, for example with sudo -u platen")
+    };
+    let url = url.trim_end_matches('/');
+    durable::create_folder(state).map_err(unwritable)?;
+    let key = identity::key(state).map_err(unwritable)?;
+    let request = EnrollRequest { code: code.to_owned(), public_key: key.public(), name: host_name() };
+
+    let answer = ask(url, &request).await.map_err(|trouble| {
+        let help = "check the address and the code; a code works once and for a short time";
+        Complaint::new(format!("cannot enroll at {url}: {trouble}"), safe, help)
+    })?;
+    let identity = Identity {
+        url: url.to_owned(),
+        device_id: answer.device_id,
+        tenant_id: answer.tenant_id,
+        receipt_key: answer.receipt_key,
+    };
+    identity.write(state).map_err(unwritable)?;
+    Ok(identity.device_id)
+}
+
+async fn ask(url: &str, request: &EnrollRequest) -> Result<EnrollResponse, Trouble> {
+    let client = http_client(url, Duration::from_secs(REQUEST_SECONDS))
+        .map_err(|error| Trouble::of_request(&error))?;
+    let response = client
+        .post(format!("{url}/v1/devices/enroll"))
+        .json(request)
+        .send()
+        .await
+        .map_err(|error| Trouble::of_request(&error))?;
+    if !response.status().is_success() {
+        return Err(Trouble::of_answer("the cloud refused", response).await);
+    }
+    response.json().await.map_err(|error| Trouble::of_request(&error))
+}
+
+fn host_name() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let name = name.trim();
+    if name.is_empty() { "agent".to_owned() } else { name.to_owned() }
+}

@@ -1,0 +1,78 @@
+//! `platen-agent outbox`: what is not yet the cloud's, and what a person can do about it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use platen_model::{DocumentId, DocumentManifest};
+
+use super::entry::Entry;
+use super::store::Outbox;
+use crate::Complaint;
+use crate::identity::Identity;
+use crate::instance::{self, Ask};
+use crate::quarantine::{ask_or_do, trouble};
+use crate::spool::Spool;
+
+/// The records in the order of delivery: the daemon's, or the database's where none runs.
+pub fn list(state: &Path) -> Result<Vec<Entry>, Complaint> {
+    let listed = match instance::ask(state, &Ask::Outbox) {
+        Ok(Some(answer)) => serde_json::from_value(answer).map_err(io::Error::from),
+        Ok(None) => open_alone(state).and_then(|outbox| outbox.entries()),
+        Err(error) => Err(error),
+    };
+    listed.map_err(|error| trouble(state, &error))
+}
+
+/// One document's manifest.
+pub fn show(state: &Path, id: DocumentId) -> Result<DocumentManifest, Complaint> {
+    let document = Spool::open(state).and_then(|spool| spool.open_document(id));
+    document.map(|document| document.manifest).map_err(|error| trouble(state, &error))
+}
+
+/// Asks for documents to be tried now: one, or all for `None`. Answers how many.
+pub fn retry(state: &Path, id: Option<DocumentId>) -> Result<u64, Complaint> {
+    let by_hand = || Ok(open_outbox(state)?.retry(id, Timestamp::now())? as u64);
+    ask_or_do(state, &Ask::OutboxRetry { id }, by_hand)
+}
+
+/// Copies one document with its originals into a folder under `target`, and answers that folder.
+pub fn export(state: &Path, id: DocumentId, target: &Path) -> Result<PathBuf, Complaint> {
+    let exported = Spool::open(state).and_then(|spool| spool.open_document(id)?.export(target));
+    exported.map_err(|error| trouble(state, &error))
+}
+
+/// Reads every document in the spool and compares it with its manifest. Answers the number of documents
+/// read and what is wrong, as sentences.
+pub fn verify(state: &Path) -> Result<(usize, Vec<String>), Complaint> {
+    let verified = || {
+        let spool = Spool::open(state)?;
+        let ids = spool.document_ids()?;
+        let mut found = Vec::new();
+        for id in &ids {
+            match spool.open_document(*id) {
+                Ok(document) => found.extend(document.damage()),
+                // Delivered and released while we were reading.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => found.push(format!("{id}: {error}")),
+            }
+        }
+        Ok((ids.len(), found))
+    };
+    verified().map_err(|error: io::Error| trouble(state, &error))
+}
+
+fn open_alone(state: &Path) -> io::Result<Outbox> {
+    match instance::lock(state)? {
+        Some(_lock) => open_outbox(state),
+        None => Err(io::Error::other("the agent is just starting or stopping; ask again")),
+    }
+}
+
+fn open_outbox(state: &Path) -> io::Result<Outbox> {
+    let outbox = Outbox::open(state)?;
+    if let Some(identity) = Identity::read(state)? {
+        outbox.reconcile(&Spool::open(state)?, &identity.receipt_key, Timestamp::now())?;
+    }
+    Ok(outbox)
+}

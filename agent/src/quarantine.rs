@@ -1,0 +1,136 @@
+//! `platen-agent quarantine` and `platen-agent outbox`: what waits for a person, and what a person can do.
+//!
+//! Reading needs nothing but the spool. Changing goes through the daemon where one runs, and takes its lock
+//! where none does, so that the two never change the same folder.
+
+use std::fmt::Write as _;
+use std::io;
+use std::path::Path;
+
+use platen_model::CaptureId;
+use serde::Serialize;
+
+use crate::Complaint;
+use crate::instance::{self, Ask};
+use crate::spool::{Quarantined, Spool};
+
+/// A capture in quarantine as it is listed.
+#[derive(Clone, Debug, Serialize)]
+pub struct QuarantineLine {
+    /// The capture.
+    pub capture_id: CaptureId,
+    /// The source by name.
+    pub source: String,
+    /// The names of its files; what is not UTF-8 is replaced.
+    pub files: Vec<String>,
+    /// The class of the failure.
+    pub class: &'static str,
+    /// The stage it failed at.
+    pub stage: String,
+    /// What was wrong.
+    pub message: String,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// What would help.
+    pub help: String,
+    /// When it was given up.
+    pub at: jiff::Timestamp,
+}
+
+impl From<Quarantined> for QuarantineLine {
+    fn from(one: Quarantined) -> Self {
+        Self {
+            capture_id: one.record.capture_id,
+            source: one.record.source,
+            files: one.record.files.iter().map(|file| file.display_name()).collect(),
+            class: one.reason.failure.class.as_str(),
+            stage: one.reason.failure.stage.to_string(),
+            message: one.reason.failure.message,
+            attempts: one.reason.attempts,
+            help: one.reason.help,
+            at: one.reason.at,
+        }
+    }
+}
+
+impl QuarantineLine {
+    /// The capture as lines for a person.
+    pub fn to_text(&self) -> String {
+        let mut text = String::new();
+        writeln!(
+            text,
+            "{}  {}  {}: {} ({})\n  safe: the files lie untouched in the quarantine\n  try: {}, then \
+             platen-agent quarantine retry {}",
+            self.capture_id,
+            self.files.join(", "),
+            self.stage,
+            self.message,
+            self.class,
+            self.help,
+            self.capture_id
+        )
+        .expect("memory takes every line");
+        text
+    }
+}
+
+/// What is in quarantine, oldest first.
+pub fn list(state: &Path) -> Result<Vec<QuarantineLine>, Complaint> {
+    let listed = Spool::open(state).and_then(|spool| spool.quarantine_list());
+    listed
+        .map(|list| list.into_iter().map(QuarantineLine::from).collect())
+        .map_err(|error| trouble(state, &error))
+}
+
+/// One capture in quarantine.
+pub fn show(state: &Path, id: CaptureId) -> Result<QuarantineLine, Complaint> {
+    let shown = Spool::open(state).and_then(|spool| spool.quarantine_show(id));
+    shown.map(QuarantineLine::from).map_err(|error| trouble(state, &error))
+}
+
+/// Gives captures another chance: one, or all for `None`. Answers how many.
+pub fn retry(state: &Path, id: Option<CaptureId>) -> Result<u64, Complaint> {
+    let by_hand = || {
+        let spool = Spool::open(state)?;
+        let ids = match id {
+            Some(id) => vec![id],
+            None => spool.quarantined_ids()?,
+        };
+        ids.iter().try_for_each(|id| spool.quarantine_retry(*id))?;
+        Ok(ids.len() as u64)
+    };
+    ask_or_do(state, &Ask::QuarantineRetry { id }, by_hand)
+}
+
+/// Throws a capture in quarantine away. There is no way back.
+pub fn discard(state: &Path, id: CaptureId) -> Result<(), Complaint> {
+    // The daemon never touches what lies in quarantine by itself, so it need not be asked.
+    let discarded = Spool::open(state).and_then(|spool| spool.quarantine_discard(id));
+    discarded.map_err(|error| trouble(state, &error))
+}
+
+/// Asks the daemon for something that answers a number, or does it under the daemon's lock.
+pub(crate) fn ask_or_do(
+    state: &Path,
+    ask: &Ask,
+    by_hand: impl FnOnce() -> io::Result<u64>,
+) -> Result<u64, Complaint> {
+    let done = match instance::ask(state, ask) {
+        Ok(Some(answer)) => Ok(answer.as_u64().unwrap_or_default()),
+        Ok(None) => match instance::lock(state) {
+            Ok(Some(_lock)) => by_hand(),
+            Ok(None) => Err(io::Error::other("the agent is just starting or stopping; ask again")),
+            Err(error) => Err(error),
+        },
+        Err(error) => Err(error),
+    };
+    done.map_err(|error| trouble(state, &error))
+}
+
+pub(crate) fn trouble(state: &Path, error: &io::Error) -> Complaint {
+    Complaint::new(
+        format!("state folder {}: {error}", state.display()),
+        "nothing was changed",
+        "check the id, and run as the user the agent runs as, for example with sudo -u platen",
+    )
+}

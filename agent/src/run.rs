@@ -1,0 +1,164 @@
+//! `platen-agent run`: the supervisor.
+//!
+//! It names the parts, starts each as a task of its own and ends when one of them cannot go on or a signal
+//! comes. It parses no document and decides nothing itself: see `sources` (watch, settle, claim),
+//! `captures` (capture, spool) and `deliveries` (outbox, deliver, release). Ending needs no goodbye: whatever
+//! is cut off is repeated at the next start from what is on disk.
+
+mod board;
+mod captures;
+mod control;
+mod deliveries;
+mod sources;
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use jiff::Timestamp;
+use platen_capture::Workshop;
+use platen_capture::classify::RuleSet;
+use platen_capture::worker::{Pool, Program};
+use platen_model::DeviceId;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{Notify, mpsc};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::claim::{Released, recover};
+use crate::config::Config;
+use crate::deliver::Courier;
+use crate::deliver::courier::Badge;
+use crate::outbox::Outbox;
+use crate::spool::Spool;
+use crate::watch::Tick;
+use crate::{Complaint, identity, instance};
+use board::Board;
+use sources::SourceWatch;
+
+/// What all parts share.
+#[derive(Debug)]
+struct Floor {
+    config: Config,
+    spool: Spool,
+    outbox: Outbox,
+    workshop: Workshop,
+    device: DeviceId,
+    board: Board,
+    /// Released captures on their way to the workers.
+    to_capture: mpsc::UnboundedSender<Released>,
+    /// Wakes the deliveries.
+    to_deliver: Notify,
+    stop: CancellationToken,
+    started: Instant,
+}
+
+impl Floor {
+    /// Now, on the monotonic clock.
+    fn tick(&self) -> Tick {
+        Tick(u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX))
+    }
+}
+
+/// Runs until SIGTERM or SIGINT.
+///
+/// # Errors
+///
+/// A complaint where the agent cannot start, or a part of it cannot go on. Whatever was taken is in the spool.
+pub fn run(config: Config, rules: RuleSet) -> Result<(), Complaint> {
+    let state = config.state.clone();
+    let unusable = |error: io::Error| unusable(&state, &error);
+    let Some(_lock) = instance::lock(&state).map_err(unusable)? else {
+        return Err(Complaint::new(
+            format!("another agent runs with the state folder {}", state.display()),
+            "that agent goes on undisturbed",
+            "stop it first, or give this one a state folder of its own",
+        ));
+    };
+    let (identity, key) = identity::require(&state)?;
+    let url = config.cloud.url.clone().unwrap_or_else(|| identity.url.clone());
+    let badge = Badge { url, device: identity.device_id, key, receipt_key: identity.receipt_key };
+    let courier = Courier::new(badge, config.outbox.chunk_bytes, config.outbox.request_s)
+        .map_err(|error| unusable(io::Error::other(error)))?;
+
+    let spool = Spool::open(&state).map_err(unusable)?;
+    let recovered = recover(&spool).map_err(unusable)?;
+    let outbox = Outbox::open(&state).map_err(unusable)?;
+    outbox.reconcile(&spool, courier.receipt_key(), Timestamp::now()).map_err(unusable)?;
+
+    let limits = config.capture.limits.clone();
+    let pool = Pool::new(Program::this(&limits), config.workers.number(), limits);
+    let workshop = Workshop { pool, rules, options: config.capture.clone() };
+    let (to_capture, captures) = mpsc::unbounded_channel();
+    let floor = Arc::new(Floor {
+        board: Board::new(&config.sources),
+        config,
+        spool,
+        outbox,
+        workshop,
+        device: identity.device_id,
+        to_capture,
+        to_deliver: Notify::new(),
+        stop: CancellationToken::new(),
+        started: Instant::now(),
+    });
+    for released in recovered.released {
+        tracing::info!(capture = %released.record.capture_id, "goes on after the last stop");
+        floor.hand_to_capture(released);
+    }
+    let watches = SourceWatch::all(&floor, recovered.unreleased)?;
+
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(unusable)?;
+    let ended = runtime.block_on(supervise(Arc::clone(&floor), courier, captures, watches));
+    // Pages in work are abandoned: the spool has their capture, and the next start repeats it.
+    runtime.shutdown_background();
+    ended
+}
+
+impl Floor {
+    fn hand_to_capture(&self, released: Released) {
+        // The receiver lives as long as the supervisor; after that, the next start finds it in the spool.
+        let _ = self.to_capture.send(released);
+    }
+}
+
+async fn supervise(
+    floor: Arc<Floor>,
+    courier: Courier,
+    captures: mpsc::UnboundedReceiver<Released>,
+    watches: Vec<SourceWatch>,
+) -> Result<(), Complaint> {
+    let state = floor.config.state.clone();
+    let mut parts: JoinSet<io::Result<()>> = JoinSet::new();
+    for watch in watches {
+        parts.spawn(sources::watch(Arc::clone(&floor), watch));
+    }
+    parts.spawn(captures::work_off(Arc::clone(&floor), captures));
+    parts.spawn(deliveries::deliver_all(Arc::clone(&floor), Arc::new(courier)));
+    parts.spawn(control::answer(Arc::clone(&floor)));
+    tracing::info!(sources = floor.config.sources.len(), state = %state.display(), "the agent runs");
+
+    let mut terminate = signal(SignalKind::terminate()).map_err(|error| unusable(&state, &error))?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| unusable(&state, &error))?;
+    let ended = tokio::select! {
+        _ = terminate.recv() => Ok(()),
+        _ = interrupt.recv() => Ok(()),
+        Some(part) = parts.join_next() => match part {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(unusable(&state, &error)),
+            Err(error) => Err(unusable(&state, &io::Error::other(error))),
+        },
+    };
+    floor.stop.cancel();
+    tracing::info!("the agent stops");
+    ended
+}
+
+fn unusable(state: &Path, error: &io::Error) -> Complaint {
+    Complaint::new(
+        format!("cannot work in {}: {error}", state.display()),
+        "scans that were taken are in its spool, the others in their hot folders",
+        "platen-agent doctor tries every operation and says what is missing",
+    )
+}

@@ -1,0 +1,77 @@
+//! What the parts tell about themselves, for `status`. Nothing is decided from it.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use jiff::Timestamp;
+use platen_model::CaptureId;
+
+use crate::config::Source;
+use crate::status::{InWork, LinkStatus, SourceStatus};
+use crate::watch::tray::TrayCount;
+
+#[derive(Debug)]
+pub(super) struct Board {
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    sources: BTreeMap<String, SourceStatus>,
+    in_work: BTreeMap<CaptureId, InWork>,
+    link: LinkStatus,
+}
+
+impl Board {
+    pub(super) fn new(sources: &[Source]) -> Self {
+        let status = |source: &Source| SourceStatus { name: source.name.clone(), ..SourceStatus::default() };
+        let sources = sources.iter().map(|source| (source.name.clone(), status(source))).collect();
+        Self { inner: Mutex::new(Inner { sources, ..Inner::default() }) }
+    }
+
+    pub(super) fn source(&self, name: &str, files: TrayCount, trouble: Option<String>) {
+        let mut inner = self.lock();
+        if let Some(status) = inner.sources.get_mut(name) {
+            if let Some(trouble) = trouble.as_ref().filter(|_| status.trouble != trouble) {
+                tracing::warn!(source = name, %trouble, "a source needs attention");
+            }
+            status.files = files;
+            status.trouble = trouble;
+        }
+    }
+
+    pub(super) fn work_begun(&self, id: CaptureId, file_name: String) {
+        let work = InWork { capture_id: id.to_string(), file_name, pages_done: 0, pages: 0 };
+        self.lock().in_work.insert(id, work);
+    }
+
+    pub(super) fn pages_done(&self, id: CaptureId, done: usize, pages: usize) {
+        if let Some(work) = self.lock().in_work.get_mut(&id) {
+            (work.pages_done, work.pages) = (done, pages);
+        }
+    }
+
+    pub(super) fn work_ended(&self, id: CaptureId) {
+        self.lock().in_work.remove(&id);
+    }
+
+    pub(super) fn link_up(&self, now: Timestamp) {
+        self.lock().link = LinkStatus { down_since: None, reason: None, last_answer: Some(now) };
+    }
+
+    pub(super) fn link_down(&self, now: Timestamp, reason: &str) {
+        let link = &mut self.lock().link;
+        link.down_since.get_or_insert(now);
+        link.reason = Some(reason.to_owned());
+    }
+
+    pub(super) fn read(&self) -> (Vec<SourceStatus>, Vec<InWork>, LinkStatus) {
+        let inner = self.lock();
+        let sources = inner.sources.values().cloned().collect();
+        (sources, inner.in_work.values().cloned().collect(), inner.link.clone())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,123 @@
+//! Released captures through the workers into the spool's documents, or into quarantine.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use platen_capture::{Captured, capture};
+use platen_model::{Failure, FailureClass};
+use tokio::sync::{Semaphore, mpsc};
+
+use super::Floor;
+use crate::claim::Released;
+use crate::spool::Reason;
+use crate::spool::capture::{Attempts, fresh_work_folder};
+
+/// How often a capture may fail for reasons that can pass before a person is asked.
+const CAPTURE_ATTEMPTS_MAX: u32 = 3;
+/// The wait before another attempt, times the number of failures.
+const RETRY_WAIT: Duration = Duration::from_secs(2);
+/// The wait when the machine, not the document, is at fault: a full disk, no file handles.
+const MACHINE_WAIT: Duration = Duration::from_secs(30);
+
+/// What became of a capture.
+enum End {
+    /// Its documents are in the spool, or it is in quarantine.
+    Final,
+    /// It is tried again after this time.
+    Again(Duration),
+}
+
+/// Works off captures until the agent stops, as many at once as there are workers: a short one does not wait
+/// for a book, since pages take turns in the pool.
+pub(super) async fn work_off(
+    floor: Arc<Floor>,
+    mut captures: mpsc::UnboundedReceiver<Released>,
+) -> io::Result<()> {
+    let places = Arc::new(Semaphore::new(floor.config.workers.number()));
+    loop {
+        let place = Arc::clone(&places).acquire_owned().await.map_err(io::Error::other)?;
+        let released = tokio::select! {
+            () = floor.stop.cancelled() => return Ok(()),
+            released = captures.recv() => match released {
+                Some(released) => released,
+                None => return Ok(()),
+            },
+        };
+        let floor = Arc::clone(&floor);
+        tokio::spawn(async move {
+            let worker = Arc::clone(&floor);
+            let copy = released.clone();
+            let end = tokio::task::spawn_blocking(move || carry(&worker, &released)).await;
+            drop(place);
+            let wait = match end {
+                Ok(End::Final) => return,
+                Ok(End::Again(wait)) => wait,
+                // A defect of ours; the capture is safe, and trying it for ever in a tight loop helps nobody.
+                Err(_) => MACHINE_WAIT,
+            };
+            tokio::time::sleep(wait).await;
+            floor.hand_to_capture(copy);
+        });
+    }
+}
+
+/// Carries one capture to its end.
+fn carry(floor: &Floor, released: &Released) -> End {
+    let id = released.record.capture_id;
+    let first = released.record.files.first().map(|file| file.display_name()).unwrap_or_default();
+    floor.board.work_begun(id, first);
+    let outcome = match try_capture(floor, released) {
+        Ok(Ok(captured)) => store(floor, released, &captured),
+        Ok(Err(failure)) => give_back(floor, released, failure),
+        Err(error) => Err(error),
+    };
+    floor.board.work_ended(id);
+    outcome.unwrap_or_else(|error| {
+        tracing::error!(capture = %id, %error, "the spool cannot be used; the capture is tried again");
+        End::Again(MACHINE_WAIT)
+    })
+}
+
+fn try_capture(floor: &Floor, released: &Released) -> io::Result<Result<Captured, Failure>> {
+    let id = released.record.capture_id;
+    let work = fresh_work_folder(&released.folder)?;
+    let progress = |done, pages| floor.board.pages_done(id, done, pages);
+    Ok(capture(&released.record.inputs(&released.folder), &work, &floor.workshop, &progress))
+}
+
+fn store(floor: &Floor, released: &Released, captured: &Captured) -> io::Result<End> {
+    let record = &released.record;
+    let ids =
+        floor.spool.store_documents(record, &captured.inspections, &captured.documents, floor.device)?;
+    for (id, document) in ids.iter().zip(&captured.documents) {
+        tracing::info!(
+            document = %id, capture = %record.capture_id, pages = document.text.pages.len(),
+            kind = %document.decision.document_type, "captured"
+        );
+    }
+    // Lost here, the documents are put into the outbox at the next start: the spool has them.
+    floor.outbox.enqueue(&ids, Timestamp::now())?;
+    floor.to_deliver.notify_one();
+    Ok(End::Final)
+}
+
+fn give_back(floor: &Floor, released: &Released, failure: Failure) -> io::Result<End> {
+    let id = released.record.capture_id;
+    let attempts =
+        Attempts { failed: Attempts::read(&released.folder).failed + 1, last: Some(failure.class) };
+    if may_pass(failure.class) && attempts.failed < CAPTURE_ATTEMPTS_MAX {
+        tracing::warn!(capture = %id, %failure, attempt = attempts.failed, "will be tried again");
+        attempts.write(&released.folder)?;
+        return Ok(End::Again(RETRY_WAIT * attempts.failed));
+    }
+    tracing::warn!(capture = %id, %failure, "goes into quarantine; its bytes are kept");
+    floor.spool.put_in_quarantine(id, &Reason::new(failure, attempts.failed))?;
+    Ok(End::Final)
+}
+
+/// Whether a failure of this class may be the moment's and not the document's.
+fn may_pass(class: FailureClass) -> bool {
+    matches!(class, FailureClass::Internal | FailureClass::TimedOut)
+}

@@ -1,0 +1,105 @@
+//! The daemon's side of `control.sock`: one question, one answer, one line each.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use platen_model::{CaptureId, durable};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::{UnixListener, UnixStream};
+
+use super::Floor;
+use crate::claim::{NoStop, Release, recover};
+use crate::instance::{self, Ask, Say};
+use crate::status::{CaptureStatus, OutboxStatus, Status, free_bytes};
+
+/// The longest question, in bytes.
+const QUESTION_BYTES_MAX: u64 = 4 << 10;
+/// The longest time a question may take to arrive and its answer to be taken.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Answers until the agent stops. Where the socket cannot be made the agent works on without it.
+pub(super) async fn answer(floor: Arc<Floor>) -> io::Result<()> {
+    let path = instance::socket(&floor.config.state);
+    // We hold the lock, so a socket that lies there is a dead agent's.
+    let listener = durable::remove_file(&path).and_then(|()| UnixListener::bind(&path));
+    let listener = match listener {
+        Ok(listener) => listener,
+        Err(error) => {
+            tracing::warn!(socket = %path.display(), %error, "other commands cannot ask this agent");
+            floor.stop.cancelled().await;
+            return Ok(());
+        }
+    };
+    loop {
+        let accepted = tokio::select! {
+            () = floor.stop.cancelled() => return durable::remove_file(&path),
+            accepted = listener.accept() => accepted,
+        };
+        if let Ok((stream, _)) = accepted {
+            let floor = Arc::clone(&floor);
+            // A caller who does not wait for the answer does not need it.
+            tokio::spawn(async move { tokio::time::timeout(PATIENCE, converse(floor, stream)).await });
+        }
+    }
+}
+
+async fn converse(floor: Arc<Floor>, stream: UnixStream) -> io::Result<()> {
+    let (read, mut write) = stream.into_split();
+    let mut line = String::new();
+    BufReader::new(read.take(QUESTION_BYTES_MAX)).read_line(&mut line).await?;
+    let ask: Ask = serde_json::from_str(&line)?;
+    let done = tokio::task::spawn_blocking(move || act(&floor, &ask)).await.map_err(io::Error::other)?;
+    let say = match done {
+        Ok(answer) => Say::Done { answer },
+        Err(error) => Say::Failed { message: error.to_string() },
+    };
+    let mut bytes = serde_json::to_vec(&say)?;
+    bytes.push(b'\n');
+    write.write_all(&bytes).await
+}
+
+fn act(floor: &Floor, ask: &Ask) -> io::Result<serde_json::Value> {
+    match ask {
+        Ask::Status => Ok(serde_json::to_value(status(floor)?)?),
+        Ask::Outbox => Ok(serde_json::to_value(floor.outbox.entries()?)?),
+        Ask::OutboxRetry { id } => {
+            let count = floor.outbox.retry(*id, Timestamp::now())?;
+            floor.to_deliver.notify_one();
+            Ok(count.into())
+        }
+        Ask::QuarantineRetry { id } => {
+            let ids = match id {
+                Some(id) => vec![*id],
+                None => floor.spool.quarantined_ids()?,
+            };
+            ids.iter().try_for_each(|id| retry_capture(floor, *id))?;
+            Ok(ids.len().into())
+        }
+    }
+}
+
+fn retry_capture(floor: &Floor, id: CaptureId) -> io::Result<()> {
+    floor.spool.quarantine_retry(id)?;
+    match recover::prove(&floor.spool, id)?.release(&NoStop) {
+        Release::Done(released) => floor.hand_to_capture(released),
+        // Its sources went when it was first claimed, so there is nothing to undo or to be stuck on.
+        Release::Undone => {}
+        Release::Stuck(_, error) => return Err(error),
+    }
+    Ok(())
+}
+
+fn status(floor: &Floor) -> io::Result<Status> {
+    let (sources, in_work, link) = floor.board.read();
+    Ok(Status {
+        running: true,
+        sources,
+        captures: CaptureStatus { in_spool: floor.spool.capture_ids()?.len(), in_work },
+        outbox: OutboxStatus::of(&floor.outbox.entries()?, Timestamp::now()),
+        link,
+        quarantined: floor.spool.quarantined_ids()?.len(),
+        free_bytes: free_bytes(&floor.config.state)?,
+    })
+}
