@@ -18,6 +18,7 @@ pub mod instance;
 pub mod outbox;
 pub mod process;
 pub mod quarantine;
+pub mod rules;
 pub mod run;
 pub mod spool;
 pub mod status;

@@ -1,126 +1,253 @@
 //! `platen-agent`: the table of contents.
 //!
 //! ```text
-//! run         the daemon: watch, claim, capture, spool, deliver
-//! process     files in, searchable PDFs out; needs no daemon
-//! worker      started by the two above; the only place where documents are parsed
+//! run                 the daemon: watch -> settle -> claim -> capture -> spool -> outbox -> deliver -> release
+//! process             files in, searchable PDFs out; needs no daemon, no cloud, no configuration
+//! worker              started by the two above: the only place where documents are parsed (INV-7)
+//! status, doctor      how it stands; what is missing
+//! outbox, quarantine  what is not yet the cloud's; what waits for a person
+//! rules               check classification rules, and try them on scans
+//! enroll              a one-time code becomes a device identity
 //! ```
+//!
+//! Exit status: 0 all done, 1 something failed and was named on standard error, 2 usage or configuration.
 
-use std::path::PathBuf;
+mod command_line;
+
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
-use platen_agent::Complaint;
-use platen_agent::process::{self, Outcome};
+use clap::Parser as _;
+use command_line::{
+    Choices, Command, CommandLine, OutboxCommand, ProcessArguments, QuarantineCommand, RulesCommand,
+};
+use jiff::Timestamp;
+use platen_agent::config::Config;
+use platen_agent::outbox::{Entry, command as outbox};
+use platen_agent::process::{self, Order, Outcome};
+use platen_agent::{Complaint, doctor, enroll, quarantine, rules, run, status};
 use platen_capture::classify::RuleSet;
 use platen_capture::worker::{Pool, Program};
-use platen_capture::{Options, PdfA, Profile, Workshop};
+use platen_capture::{Options, Workshop};
 
-/// Watches scanner hot folders and delivers every scan, once and unaltered.
-#[derive(Parser)]
-#[command(name = "platen-agent", version)]
-struct CommandLine {
-    #[command(subcommand)]
-    command: Command,
-}
+/// Where the configuration is looked for when `--config` names no other place.
+const CONFIG_FILE: &str = "/etc/platen/agent.toml";
 
-#[derive(Subcommand)]
-enum Command {
-    /// Turn files into searchable PDFs, text and records, here and now.
-    Process(ProcessArguments),
-    /// Parse documents for a supervisor, in a sandbox. Not for people.
-    #[command(hide = true)]
-    Worker {
-        /// Address space, in MiB.
-        #[arg(long)]
-        memory_mb: u64,
-    },
-}
-
-#[derive(Args)]
-struct ProcessArguments {
-    /// Where results go.
-    #[arg(long, value_name = "DIR", default_value = ".")]
-    out: PathBuf,
-    /// Workers at once; by default one per core.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
-    jobs: Option<u16>,
-    /// Tesseract languages, for example eng+deu.
-    #[arg(long)]
-    lang: Option<String>,
-    /// The archival standard.
-    #[arg(long, value_enum)]
-    pdfa: Option<PdfaChoice>,
-    /// How page images are stored.
-    #[arg(long, value_enum)]
-    profile: Option<ProfileChoice>,
-    /// Print one JSON object per document on standard output.
-    #[arg(long)]
-    json: bool,
-    /// The scans.
-    #[arg(required = true, value_name = "FILE")]
-    files: Vec<PathBuf>,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum PdfaChoice {
-    #[value(name = "2b")]
-    A2b,
-    #[value(name = "1b")]
-    A1b,
-    Off,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum ProfileChoice {
-    Exact,
+/// How a command ends that did not do all it should.
+enum Ended {
+    /// Exit status 2: nothing was begun.
+    Refused(Complaint),
+    /// Exit status 1: it was tried.
+    Failed(Complaint),
+    /// Exit status 1: what failed is on standard error already.
+    Told,
 }
 
 fn main() -> ExitCode {
-    let outcome = match CommandLine::parse().command {
-        Command::Process(arguments) => run_process(arguments),
+    let CommandLine { config, command } = CommandLine::parse();
+    let ended = match command {
+        Command::Run { print_config } => run_daemon(config, print_config),
+        Command::Process(arguments) => run_process(config, arguments),
         Command::Worker { memory_mb } => run_worker(memory_mb),
+        Command::Status { json, watch } => show_status(config, json, watch),
+        Command::Outbox(command) => run_outbox(config, command),
+        Command::Quarantine(command) => run_quarantine(config, command),
+        Command::Rules(command) => run_rules(config, command),
+        Command::Doctor { json } => run_doctor(config, json),
+        Command::Enroll { url, code } => run_enroll(config, &url, &code),
     };
-    match outcome {
-        Ok(code) => code,
-        Err(complaint) => {
-            eprintln!("{complaint}");
-            ExitCode::from(2)
+    let (complaint, status) = match ended {
+        Ok(()) => return ExitCode::SUCCESS,
+        Err(Ended::Told) => return ExitCode::FAILURE,
+        Err(Ended::Failed(complaint)) => (complaint, 1),
+        Err(Ended::Refused(complaint)) => (complaint, 2),
+    };
+    eprintln!("platen-agent: {complaint}");
+    ExitCode::from(status)
+}
+
+fn run_daemon(config: Option<PathBuf>, print_config: bool) -> Result<(), Ended> {
+    let config = load(config)?;
+    if print_config {
+        return print(&config.to_toml());
+    }
+    log_to_stderr();
+    let rules = rules::in_force(config.rules.as_deref()).map_err(Ended::Refused)?;
+    run::run(config, rules).map_err(Ended::Failed)
+}
+
+fn run_process(config: Option<PathBuf>, arguments: ProcessArguments) -> Result<(), Ended> {
+    let ProcessArguments { out, jobs, json, choices, files } = arguments;
+    let workshop = workshop(config, choices, jobs.map(usize::from), None)?;
+    match process::process(&Order { files, out, json }, &workshop).map_err(Ended::Refused)? {
+        Outcome::AllDone => Ok(()),
+        Outcome::SomeFailed => Err(Ended::Told),
+    }
+}
+
+fn run_worker(memory_mb: u64) -> Result<(), Ended> {
+    platen_capture::worker::serve(memory_mb).map_err(|error| {
+        // The supervisor keeps a worker's last line.
+        eprintln!("{error}");
+        Ended::Told
+    })
+}
+
+fn show_status(config: Option<PathBuf>, json: bool, watch: bool) -> Result<(), Ended> {
+    let state = load(config)?.state;
+    loop {
+        let status = status::status(&state).map_err(|error| {
+            let help = "run as the user the agent runs as, for example with sudo -u platen";
+            Ended::Failed(Complaint::new(
+                format!("{}: {error}", state.display()),
+                "nothing was changed",
+                help,
+            ))
+        })?;
+        let text = if json { to_json(&status) } else { status.to_text(Timestamp::now()) };
+        if !watch {
+            return print(&text);
+        }
+        // Clears the terminal; a reader of JSON gets one object a line instead.
+        print(&if json { text } else { format!("\x1b[H\x1b[2J{text}") })?;
+        std::thread::sleep(Duration::from_secs(1));
+    }
+}
+
+fn run_outbox(config: Option<PathBuf>, command: OutboxCommand) -> Result<(), Ended> {
+    let state = load(config)?.state;
+    match command {
+        OutboxCommand::List { json } => {
+            let entries = outbox::list(&state).map_err(Ended::Failed)?;
+            print(&if json { to_json(&entries) } else { entries.iter().map(entry_line).collect() })
+        }
+        OutboxCommand::Show { id } => print(&to_json(&outbox::show(&state, id).map_err(Ended::Failed)?)),
+        OutboxCommand::Retry { which } => {
+            let count = outbox::retry(&state, which.id).map_err(Ended::Failed)?;
+            print(&format!("{count} will be tried now\n"))
+        }
+        OutboxCommand::Export { id, dir } => {
+            let folder = outbox::export(&state, id, &dir).map_err(Ended::Failed)?;
+            print(&format!("{}\n", folder.display()))
+        }
+        OutboxCommand::Verify => {
+            let (count, damage) = outbox::verify(&state).map_err(Ended::Failed)?;
+            if damage.is_empty() {
+                return print(&format!("{count} documents are as they were stored\n"));
+            }
+            damage.iter().for_each(|sentence| eprintln!("{sentence}"));
+            Err(Ended::Told)
         }
     }
 }
 
-fn run_worker(memory_mb: u64) -> Result<ExitCode, Complaint> {
-    match platen_capture::worker::serve(memory_mb) {
-        Ok(()) => Ok(ExitCode::SUCCESS),
-        Err(error) => {
-            eprintln!("worker: {error}");
-            Ok(ExitCode::FAILURE)
+fn entry_line(entry: &Entry) -> String {
+    let state = match (&entry.delivered, entry.needs_person) {
+        (Some(delivered), _) => format!("delivered at {}", delivered.at),
+        (None, true) => "needs a person".to_owned(),
+        (None, false) => format!("waiting, next try {}", entry.next_try),
+    };
+    let error = entry.last_error.as_ref().map(|error| format!("\n  {error}")).unwrap_or_default();
+    format!("{}  {} attempts, {state}{error}\n", entry.document_id, entry.attempt_count)
+}
+
+fn run_quarantine(config: Option<PathBuf>, command: QuarantineCommand) -> Result<(), Ended> {
+    let state = load(config)?.state;
+    match command {
+        QuarantineCommand::List { json } => {
+            let list = quarantine::list(&state).map_err(Ended::Failed)?;
+            print(&if json { to_json(&list) } else { list.iter().map(|one| one.to_text()).collect() })
+        }
+        QuarantineCommand::Show { id } => {
+            print(&to_json(&quarantine::show(&state, id).map_err(Ended::Failed)?))
+        }
+        QuarantineCommand::Retry { which } => {
+            let count = quarantine::retry(&state, which.id).map_err(Ended::Failed)?;
+            print(&format!("{count} will be tried again\n"))
+        }
+        QuarantineCommand::Discard { id } => quarantine::discard(&state, id).map_err(Ended::Failed),
+    }
+}
+
+fn run_rules(config: Option<PathBuf>, command: RulesCommand) -> Result<(), Ended> {
+    match command {
+        RulesCommand::Check { rules } => {
+            let rules = rules::load(&rules).map_err(Ended::Failed)?;
+            let types: Vec<String> = rules.document_types().map(ToString::to_string).collect();
+            let policy = &rules.policy;
+            print(&format!("{} {} ({}): {}\n", policy.name, policy.version, policy.sha256, types.join(", ")))
+        }
+        RulesCommand::Test { rules, on, choices } => {
+            let rules = rules::load(&rules).map_err(Ended::Refused)?;
+            let workshop = workshop(config, choices, None, Some(rules))?;
+            on.iter().try_for_each(|scan| print(&rules::explain(scan, &workshop).map_err(Ended::Failed)?))
         }
     }
 }
 
-fn run_process(arguments: ProcessArguments) -> Result<ExitCode, Complaint> {
-    let mut options = Options::default();
-    if let Some(languages) = arguments.lang {
-        options.languages = languages;
-    }
-    match arguments.pdfa {
-        Some(PdfaChoice::A2b) => options.pdfa = PdfA::A2b,
-        Some(PdfaChoice::A1b) => options.pdfa = PdfA::A1b,
-        Some(PdfaChoice::Off) => options.pdfa = PdfA::Off,
-        None => {}
-    }
-    if let Some(ProfileChoice::Exact) = arguments.profile {
-        options.profile = Profile::Exact;
-    }
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let jobs = arguments.jobs.map_or(cores, usize::from);
-    let pool = Pool::new(Program::this(&options.limits), jobs, options.limits.clone());
-    let workshop = Workshop { pool, rules: RuleSet::shipped(), options };
-    let order = process::Order { files: arguments.files, out: arguments.out, json: arguments.json };
-    match process::process(&order, &workshop)? {
-        Outcome::AllDone => Ok(ExitCode::SUCCESS),
-        Outcome::SomeFailed => Ok(ExitCode::FAILURE),
-    }
+fn run_doctor(config: Option<PathBuf>, json: bool) -> Result<(), Ended> {
+    let config = load(config)?;
+    let findings = runtime()?.block_on(doctor::examine(&config));
+    let lines = || findings.iter().map(|finding| format!("{}\n", finding.to_text())).collect();
+    print(&if json { to_json(&findings) } else { lines() })?;
+    if findings.iter().all(|finding| finding.works) { Ok(()) } else { Err(Ended::Told) }
+}
+
+fn run_enroll(config: Option<PathBuf>, url: &str, code: &str) -> Result<(), Ended> {
+    let state = load(config)?.state;
+    let device = runtime()?.block_on(enroll::enroll(&state, url, code)).map_err(Ended::Failed)?;
+    print(&format!("enrolled as device {device}\n"))
+}
+
+fn load(config: Option<PathBuf>) -> Result<Config, Ended> {
+    let file = config.as_deref().unwrap_or(Path::new(CONFIG_FILE));
+    Config::load(file).map_err(Ended::Refused)
+}
+
+/// The workshop of a command that needs no configuration but heeds one that is named.
+fn workshop(
+    config: Option<PathBuf>,
+    choices: Choices,
+    jobs: Option<usize>,
+    rules: Option<RuleSet>,
+) -> Result<Workshop, Ended> {
+    let config = match config {
+        Some(_) => load(config)?,
+        None => Config { capture: Options::default(), ..Config::default() },
+    };
+    let options = choices.over(config.capture);
+    let rules = match rules {
+        Some(rules) => rules,
+        None => rules::in_force(config.rules.as_deref()).map_err(Ended::Refused)?,
+    };
+    let limits = options.limits.clone();
+    let workers = jobs.unwrap_or_else(|| config.workers.number());
+    Ok(Workshop { pool: Pool::new(Program::this(&limits), workers, limits), rules, options })
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Ended> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
+        let help = "check the limits on threads and open files of this user";
+        Ended::Failed(Complaint::new(error.to_string(), "nothing was changed", help))
+    })
+}
+
+fn log_to_stderr() {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("PLATEN_LOG");
+    let filter = filter.unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    tracing_subscriber::fmt().with_writer(io::stderr).with_env_filter(filter).init();
+}
+
+fn to_json(value: &impl serde::Serialize) -> String {
+    let mut text = serde_json::to_string(value).expect("plain values have a JSON form");
+    text.push('\n');
+    text
+}
+
+/// Prints to standard output; a reader that went away (`| head`) is no reason to complain.
+fn print(text: &str) -> Result<(), Ended> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|_| Ended::Told)
 }

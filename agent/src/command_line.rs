@@ -1,0 +1,224 @@
+//! The command line as it is typed.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use platen_capture::{Options, PdfA, Profile};
+use platen_model::{CaptureId, DocumentId};
+
+/// Watches scanner hot folders and delivers every scan, once and unaltered.
+#[derive(Debug, Parser)]
+#[command(name = "platen-agent", version)]
+pub(crate) struct CommandLine {
+    /// The configuration file; `process` and `rules` need none.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Watch, capture and deliver until told to stop.
+    Run {
+        /// Print the configuration in force and end.
+        #[arg(long)]
+        print_config: bool,
+    },
+    /// Turn files into searchable PDFs, text and records, here and now.
+    Process(ProcessArguments),
+    /// Parse documents for a supervisor, in a sandbox. Not for people.
+    #[command(hide = true)]
+    Worker {
+        /// Address space, in MiB.
+        #[arg(long)]
+        memory_mb: u64,
+    },
+    /// Show sources, outbox, link and what is stuck.
+    Status {
+        /// As one JSON object.
+        #[arg(long)]
+        json: bool,
+        /// Again every second, until interrupted.
+        #[arg(long)]
+        watch: bool,
+    },
+    /// Show and retry what is not yet the cloud's.
+    #[command(subcommand)]
+    Outbox(OutboxCommand),
+    /// Show, retry or discard what could not be carried on.
+    #[command(subcommand)]
+    Quarantine(QuarantineCommand),
+    /// Check classification rules, and try them on scans.
+    #[command(subcommand)]
+    Rules(RulesCommand),
+    /// Try every operation the agent will need, and print the fix where one fails.
+    Doctor {
+        /// As one JSON array.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Turn a one-time code into this device's identity.
+    Enroll {
+        /// The cloud's address.
+        #[arg(long)]
+        url: String,
+        /// The code.
+        #[arg(long)]
+        code: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ProcessArguments {
+    /// Where results go.
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub(crate) out: PathBuf,
+    /// Workers at once; by default one per core.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) jobs: Option<u16>,
+    /// Print one JSON object per document on standard output.
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) choices: Choices,
+    /// The scans.
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+}
+
+/// What may be chosen about page processing.
+#[derive(Debug, Args)]
+pub(crate) struct Choices {
+    /// Tesseract languages, for example eng+deu.
+    #[arg(long)]
+    lang: Option<String>,
+    /// The archival standard.
+    #[arg(long, value_enum)]
+    pdfa: Option<PdfaChoice>,
+    /// How page images are stored.
+    #[arg(long, value_enum)]
+    profile: Option<ProfileChoice>,
+}
+
+impl Choices {
+    /// The options with these choices made.
+    pub(crate) fn over(self, mut options: Options) -> Options {
+        if let Some(languages) = self.lang {
+            options.languages = languages;
+        }
+        match self.pdfa {
+            Some(PdfaChoice::A2b) => options.pdfa = PdfA::A2b,
+            Some(PdfaChoice::A1b) => options.pdfa = PdfA::A1b,
+            Some(PdfaChoice::Off) => options.pdfa = PdfA::Off,
+            None => {}
+        }
+        if let Some(ProfileChoice::Exact) = self.profile {
+            options.profile = Profile::Exact;
+        }
+        options
+    }
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum PdfaChoice {
+    #[value(name = "2b")]
+    A2b,
+    #[value(name = "1b")]
+    A1b,
+    Off,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum ProfileChoice {
+    Exact,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum OutboxCommand {
+    /// List documents in the order of delivery.
+    List {
+        /// As one JSON array.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print a document's manifest.
+    Show {
+        /// The document.
+        id: DocumentId,
+    },
+    /// Try documents now.
+    Retry {
+        #[command(flatten)]
+        which: Which<DocumentId>,
+    },
+    /// Copy a document with its originals into a folder.
+    Export {
+        /// The document.
+        id: DocumentId,
+        /// The folder.
+        dir: PathBuf,
+    },
+    /// Read every document in the spool and compare it with its manifest.
+    Verify,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum QuarantineCommand {
+    /// List what is in quarantine, oldest first.
+    List {
+        /// As one JSON array.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show one.
+    Show {
+        /// The capture.
+        id: CaptureId,
+    },
+    /// Give captures another chance.
+    Retry {
+        #[command(flatten)]
+        which: Which<CaptureId>,
+    },
+    /// Throw one away. There is no way back.
+    Discard {
+        /// The capture.
+        id: CaptureId,
+    },
+}
+
+/// One, or all.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct Which<Id: std::str::FromStr + Clone + Send + Sync + 'static>
+where
+    Id::Err: std::error::Error + Send + Sync + 'static,
+{
+    /// Only this one.
+    pub(crate) id: Option<Id>,
+    /// All of them.
+    #[arg(long)]
+    pub(crate) all: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RulesCommand {
+    /// Check a folder of rules.
+    Check {
+        /// The folder.
+        #[arg(value_name = "FILE")]
+        rules: PathBuf,
+    },
+    /// Show which rules speak on scans, what they see, where, and what it counts.
+    Test {
+        /// The folder.
+        #[arg(value_name = "FILE")]
+        rules: PathBuf,
+        /// The scans.
+        #[arg(long, required = true, num_args = 1.., value_name = "SCAN")]
+        on: Vec<PathBuf>,
+        #[command(flatten)]
+        choices: Choices,
+    },
+}
