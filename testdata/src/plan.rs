@@ -83,9 +83,9 @@ fn with_blank_back<'f>(mut document: Document<'f>, fonts: &'f Fonts) -> Document
     document
 }
 
-/// Overwrites a file's tables as a failing memory card does; only the first bytes still name the format.
+/// Overwrites a JPEG as a failing memory card does; only its first segment (JFIF, 20 bytes) is still sound.
 fn garble(bytes: &mut [u8]) {
-    for (place, byte) in bytes.iter_mut().enumerate().skip(4) {
+    for (place, byte) in bytes.iter_mut().enumerate().skip(20) {
         *byte = (place as u8).wrapping_mul(37) ^ *byte & 0x0f;
         // 0xFF would begin a marker, and a decoder could find its way back in.
         if *byte == 0xff {
