@@ -65,3 +65,22 @@ CREATE TABLE desk_signers (
     sealed_sha256 TEXT,
     PRIMARY KEY (envelope_id, position)
 );
+
+-- Pictures of pages, rendered once. A cache: rows may be removed at any time.
+CREATE TABLE page_pictures (
+    tenant_id TEXT NOT NULL,
+    pdf_sha256 TEXT NOT NULL,
+    page BIGINT NOT NULL,
+    width_px BIGINT NOT NULL,
+    png_sha256 TEXT NOT NULL,
+    PRIMARY KEY (tenant_id, pdf_sha256, page, width_px)
+);
+
+-- Each device's signature of the manifest it sent, for the evidence. Kept with the document's first event.
+CREATE TABLE manifest_signatures (
+    document_id TEXT PRIMARY KEY,
+    tenant_id TEXT NOT NULL,
+    device_id TEXT NOT NULL,
+    public_key TEXT NOT NULL,
+    signature TEXT NOT NULL
+);

@@ -86,6 +86,8 @@ async fn frame(State(app): State<App>, request: Request, next: Next) -> Response
     };
     let status = response.status().as_u16();
     let ms = started.elapsed().as_millis() as u64;
+    // The rest of a signing link is a secret: whoever has it can sign.
+    let path = if path.starts_with("/sign/") { "/sign/…" } else { path.as_str() };
     tracing::info!(%method, path, status, ms, correlation_id = trace, "request");
     let headers = response.headers_mut();
     for (name, value) in ui::frame::SECURITY_HEADERS {

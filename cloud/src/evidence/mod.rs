@@ -20,6 +20,7 @@
 //! ```
 
 mod package;
+pub mod signature;
 mod verify;
 
 pub use package::{

@@ -65,7 +65,7 @@ pub struct CaseEnvelope {
 /// A step failed for a reason of our own: database or disk. It may be repeated.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct StepError(pub String);
+pub struct LedgerError(pub String);
 
 /// What steps need of the books. Everything else about storage is none of their business.
 pub trait Ledger: Send + Sync {
@@ -74,7 +74,7 @@ pub trait Ledger: Send + Sync {
         &'a self,
         tenant: &'a TenantId,
         document: DocumentId,
-    ) -> BoxFuture<'a, Result<Option<Case>, StepError>>;
+    ) -> BoxFuture<'a, Result<Option<Case>, LedgerError>>;
 
     /// Appends an event; the step that follows is asked for in the same transaction. Answers `false`, and
     /// does nothing, when the document is no longer at the version the case was read at.
@@ -83,10 +83,10 @@ pub trait Ledger: Send + Sync {
         case: &'a Case,
         actor: Actor,
         body: EventBody,
-    ) -> BoxFuture<'a, Result<bool, StepError>>;
+    ) -> BoxFuture<'a, Result<bool, LedgerError>>;
 
     /// The mark of a call whose outcome is not known.
-    fn call_mark(&self, envelope: EnvelopeId) -> BoxFuture<'_, Result<Option<CallMark>, StepError>>;
+    fn call_mark(&self, envelope: EnvelopeId) -> BoxFuture<'_, Result<Option<CallMark>, LedgerError>>;
 
     /// Marks a call before it is made. `false` when another worker marked this attempt first.
     fn mark_call(
@@ -94,10 +94,10 @@ pub trait Ledger: Send + Sync {
         envelope: EnvelopeId,
         attempt: u32,
         at: Timestamp,
-    ) -> BoxFuture<'_, Result<bool, StepError>>;
+    ) -> BoxFuture<'_, Result<bool, LedgerError>>;
 
     /// Removes the mark of an attempt that certainly had no effect.
-    fn unmark_call(&self, envelope: EnvelopeId, attempt: u32) -> BoxFuture<'_, Result<(), StepError>>;
+    fn unmark_call(&self, envelope: EnvelopeId, attempt: u32) -> BoxFuture<'_, Result<(), LedgerError>>;
 }
 
 /// What a step answers to whoever runs it.
@@ -132,7 +132,7 @@ impl Courier {
         &self,
         tenant: &TenantId,
         document: DocumentId,
-    ) -> Result<StepEnd, StepError> {
+    ) -> Result<StepEnd, LedgerError> {
         for _ in 0..LOOKS_MAX {
             let Some(case) = self.ledger.case(tenant, document).await? else { return Ok(StepEnd::Done) };
             let (Status::Routed, Some(provider)) = (case.status, &case.provider) else {
@@ -156,7 +156,7 @@ impl Courier {
         tenant: &TenantId,
         document: DocumentId,
         now: Timestamp,
-    ) -> Result<StepEnd, StepError> {
+    ) -> Result<StepEnd, LedgerError> {
         let Some(case) = self.ledger.case(tenant, document).await? else { return Ok(StepEnd::Done) };
         let (Status::EnvelopeCreated, Some(envelope)) = (case.status, &case.envelope) else {
             return Ok(StepEnd::Done);
@@ -220,7 +220,7 @@ impl Courier {
         tenant: &TenantId,
         document: DocumentId,
         now: Timestamp,
-    ) -> Result<StepEnd, StepError> {
+    ) -> Result<StepEnd, LedgerError> {
         for _ in 0..LOOKS_MAX {
             let Some(case) = self.ledger.case(tenant, document).await? else { return Ok(StepEnd::Done) };
             let open = matches!(case.status, Status::Sent | Status::Viewed);
@@ -243,7 +243,7 @@ impl Courier {
                     if !pdf.starts_with(b"%PDF-") {
                         return again;
                     }
-                    let signed = self.shelf.put(tenant, pdf).await.map_err(StepError)?;
+                    let signed = self.shelf.put(tenant, pdf).await.map_err(LedgerError)?;
                     super::lifecycle::signed(signers, signed)
                 }
             };
@@ -261,7 +261,7 @@ impl Courier {
         reason: &str,
         now: Timestamp,
     ) -> Result<(), ProviderError> {
-        let broken = |error: StepError| ProviderError::NotTaken(error.0);
+        let broken = |error: LedgerError| ProviderError::NotTaken(error.0);
         let case = self.ledger.case(tenant, document).await.map_err(broken)?;
         let open = case.filter(|case| matches!(case.status, Status::Sent | Status::Viewed));
         let nothing = || ProviderError::Refused("the document has no open envelope".into());
@@ -284,13 +284,13 @@ impl Courier {
         case: &Case,
         reference: Reference,
         again: StepEnd,
-    ) -> Result<StepEnd, StepError> {
+    ) -> Result<StepEnd, LedgerError> {
         let body = EventBody::Sent { provider_reference: reference.0 };
         let noted = self.ledger.append(case, Actor::System, body).await?;
         Ok(if noted { StepEnd::Done } else { again })
     }
 
-    async fn set_aside(&self, case: &Case, reason: String, help: &str) -> Result<StepEnd, StepError> {
+    async fn set_aside(&self, case: &Case, reason: String, help: &str) -> Result<StepEnd, LedgerError> {
         let body = EventBody::Quarantined { reason, help: help.to_owned() };
         self.ledger.append(case, Actor::System, body).await?;
         Ok(StepEnd::Done)

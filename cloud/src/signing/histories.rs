@@ -13,7 +13,7 @@ use platen_model::event::{Actor, EventBody, Status};
 use platen_model::{Digest, DocumentId, EnvelopeId, TenantId};
 use proptest::prelude::*;
 
-use super::courier::{Case, CaseEnvelope, Courier, Ledger, StepEnd, StepError};
+use super::courier::{Case, CaseEnvelope, Courier, Ledger, LedgerError, StepEnd};
 use super::lifecycle::CallMark;
 use super::provider::{
     Answer, Callback, Capabilities, EnvelopeState, Forged, Hint, Order, Provider, ProviderError, Reference,
@@ -168,7 +168,11 @@ struct Books {
 }
 
 impl Ledger for Books {
-    fn case<'a>(&'a self, _: &'a TenantId, _: DocumentId) -> BoxFuture<'a, Result<Option<Case>, StepError>> {
+    fn case<'a>(
+        &'a self,
+        _: &'a TenantId,
+        _: DocumentId,
+    ) -> BoxFuture<'a, Result<Option<Case>, LedgerError>> {
         Box::pin(async {
             tokio::task::yield_now().await;
             Ok(Some(lock(&self.case).clone()))
@@ -180,7 +184,7 @@ impl Ledger for Books {
         case: &'a Case,
         _: Actor,
         body: EventBody,
-    ) -> BoxFuture<'a, Result<bool, StepError>> {
+    ) -> BoxFuture<'a, Result<bool, LedgerError>> {
         Box::pin(async {
             let mut current = lock(&self.case);
             if current.version != case.version {
@@ -211,7 +215,7 @@ impl Ledger for Books {
         })
     }
 
-    fn call_mark(&self, _: EnvelopeId) -> BoxFuture<'_, Result<Option<CallMark>, StepError>> {
+    fn call_mark(&self, _: EnvelopeId) -> BoxFuture<'_, Result<Option<CallMark>, LedgerError>> {
         Box::pin(async {
             tokio::task::yield_now().await;
             Ok(*lock(&self.mark))
@@ -223,7 +227,7 @@ impl Ledger for Books {
         _: EnvelopeId,
         attempt: u32,
         at: Timestamp,
-    ) -> BoxFuture<'_, Result<bool, StepError>> {
+    ) -> BoxFuture<'_, Result<bool, LedgerError>> {
         Box::pin(async move {
             tokio::task::yield_now().await;
             let mut mark = lock(&self.mark);
@@ -235,7 +239,7 @@ impl Ledger for Books {
         })
     }
 
-    fn unmark_call(&self, _: EnvelopeId, attempt: u32) -> BoxFuture<'_, Result<(), StepError>> {
+    fn unmark_call(&self, _: EnvelopeId, attempt: u32) -> BoxFuture<'_, Result<(), LedgerError>> {
         Box::pin(async move {
             let mut mark = lock(&self.mark);
             if mark.is_some_and(|mark| mark.attempt == attempt) {

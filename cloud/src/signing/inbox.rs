@@ -7,7 +7,7 @@
 use platen_model::{DocumentId, TenantId};
 use sqlx::SqlitePool;
 
-use super::courier::StepError;
+use super::courier::LedgerError;
 use super::provider::{Callback, Forged, Hint, Provider};
 
 /// The largest callback that is read, in bytes.
@@ -34,7 +34,7 @@ pub enum Refused {
     Forged(#[from] Forged),
     /// Our own failure: the provider should send it again.
     #[error("the callback could not be kept: {0}")]
-    Step(#[from] StepError),
+    Books(#[from] LedgerError),
 }
 
 /// Checks and keeps a callback. It is durable once this answers.
@@ -96,6 +96,6 @@ async fn keep(
     Ok(repeats == 0)
 }
 
-fn broken(error: sqlx::Error) -> StepError {
-    StepError(error.to_string())
+fn broken(error: sqlx::Error) -> LedgerError {
+    LedgerError(error.to_string())
 }

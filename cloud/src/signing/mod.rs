@@ -1,21 +1,130 @@
 //! Signing: an envelope at a provider, made once and only once, followed to its end.
 //!
 //! [`provider`] is the one trait all providers are spoken to in; [`lifecycle`] holds the decisions, pure and
-//! the same for all of them. The danger is the second envelope: a call whose outcome was lost must never be
-//! repeated before the provider was asked by our key (INV-10). And a callback is only a hint: it is checked,
-//! kept and answered at once, and then the provider is asked for the truth (INV-11).
+//! the same for all of them; [`courier`] carries them out, one repeatable step at a time. The danger is the
+//! second envelope: a call whose outcome was lost must never be repeated before the provider was asked by our
+//! key (INV-10). And a callback is only a hint: it is checked, kept and answered at once, and then the
+//! provider is asked for the truth (INV-11).
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use jiff::Timestamp;
+use platen_capture::worker::pool::Pool;
+use platen_model::{Digest, TenantId};
+
+use crate::app::App;
+use crate::blobs::Keep;
+use crate::config::Config;
+use crate::jobs::{Outcome, StepError, kinds};
+use crate::seal::KeyRing;
+use crate::store::jobs::Job;
+use books::Books;
+use courier::{Courier, LedgerError, StepEnd};
+use desk::{Desk, Outgoing};
+use provider::Provider;
+use sandbox::Sandbox;
+use workplace::{Shelf, Workplace};
+
+mod archive;
+mod books;
 pub mod courier;
 pub mod desk;
 pub mod hmac;
+pub mod http;
 pub mod inbox;
 pub mod lifecycle;
-pub mod office;
 pub mod provider;
 pub mod sandbox;
 pub mod workplace;
 
-pub use office::{Signing, routes, run};
+pub use http::routes;
+
+/// The providers and what they work with.
+#[derive(Debug)]
+pub struct Signing {
+    /// Carries documents to the providers.
+    pub courier: Courier,
+    /// The built-in provider.
+    pub desk: Arc<Desk>,
+    /// The simulated provider.
+    pub sandbox: Arc<Sandbox>,
+    /// The tenants' keys.
+    pub keys: Arc<KeyRing>,
+}
+
+impl Signing {
+    /// Puts the providers together.
+    pub fn open(config: &Config, keep: &Keep, workers: &Arc<Pool>) -> Result<Self, String> {
+        let keys = Arc::new(KeyRing::new(config.keys.join("tenants")));
+        let shelf: Arc<dyn Shelf> = Arc::new(keep.clone());
+        let place = Workplace {
+            database: keep.store.writing().clone(),
+            shelf: Arc::clone(&shelf),
+            workers: Arc::clone(workers),
+            keys: Arc::clone(&keys),
+            public_url: config.public_url.trim_end_matches('/').to_owned(),
+        };
+        let host = config.public_url.split("://").nth(1).unwrap_or("localhost");
+        let host = host.split(['/', ':']).next().unwrap_or("localhost");
+        let outgoing = Outgoing { folder: config.mail.clone(), from: format!("platen@{host}") };
+        let desk = Arc::new(Desk::new(place.clone(), outgoing));
+        let sandbox = Arc::new(Sandbox::new(place));
+        let all: [Arc<dyn Provider>; 2] = [Arc::clone(&desk) as _, Arc::clone(&sandbox) as _];
+        let providers: BTreeMap<_, _> = all.into_iter().map(|provider| (provider.name(), provider)).collect();
+        let ledger = Arc::new(Books::new(keep.store.clone()));
+        Ok(Self { courier: Courier { ledger, shelf, providers }, desk, sandbox, keys })
+    }
+}
+
+/// Blobs are kept as PDFs: that is all signing puts there.
+impl Shelf for Keep {
+    fn put<'a>(&'a self, tenant: &'a TenantId, bytes: Vec<u8>) -> BoxFuture<'a, Result<Digest, String>> {
+        Box::pin(async move {
+            Keep::put(self, tenant, bytes, "application/pdf").await.map_err(|error| error.to_string())
+        })
+    }
+
+    fn get<'a>(&'a self, tenant: &'a TenantId, sha256: Digest) -> BoxFuture<'a, Result<Vec<u8>, String>> {
+        Box::pin(async move { Keep::get(self, tenant, sha256).await.map_err(|error| error.to_string()) })
+    }
+}
+
+/// Runs a job of one of the kinds that are signing's.
+pub async fn run(app: &App, job: &Job) -> Result<Outcome, StepError> {
+    let Some(document) = job.document else { return Ok(Outcome::Done) };
+    let (courier, tenant, now) = (&app.signing.courier, &job.tenant, Timestamp::now());
+    let end = match job.kind.as_str() {
+        kinds::CREATE_ENVELOPE => {
+            courier.create_envelope(tenant, document).await.map_err(broken)?;
+            courier.send_envelope(tenant, document, now).await
+        }
+        kinds::FOLLOW_ENVELOPE => courier.poll_envelope(tenant, document, now).await,
+        kinds::ARCHIVE => {
+            archive::archive(app, tenant, document).await?;
+            Ok(StepEnd::Done)
+        }
+        other => return Err(StepError::Later(format!("signing knows no job called {other}"))),
+    };
+    Ok(match end.map_err(broken)? {
+        StepEnd::Done => Outcome::Done,
+        StepEnd::At(at) => {
+            let wait = Duration::try_from(at.duration_since(now)).unwrap_or_default();
+            Outcome::Again(wait)
+        }
+    })
+}
+
+/// What runs beside the jobs for as long as the server does: the sandbox's clock.
+pub async fn run_clock(app: App, http: reqwest::Client) {
+    app.signing.sandbox.run_clock(http).await;
+}
+
+fn broken(error: LedgerError) -> StepError {
+    StepError::later(error)
+}
 
 #[cfg(test)]
 mod histories;

@@ -294,7 +294,7 @@ fn envelope_view(envelope: &Envelope) -> EnvelopeView {
 
 fn files(document: &Document, events: &[Event]) -> Vec<FileView> {
     let file = |name: &str, label: &str, note: &str| FileView {
-        href: format!("/documents/{}/files/{name}", document.document_id),
+        href: format!("/v1/documents/{}/content/{name}", document.document_id),
         label: label.into(),
         note: note.into(),
     };

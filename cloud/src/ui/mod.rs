@@ -5,18 +5,173 @@
 //! here decides anything: a button proposes the same event the HTTP API would. The danger is a request the
 //! person did not mean: every form carries the session's token, and a review names the version it was made on.
 
+use askama::Template;
+use axum::Router;
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use axum::response::{Html, IntoResponse, Redirect, Response};
+use axum::routing::{get, post};
+use platen_model::event::Event;
+use platen_model::{PageText, PartRole, Problem};
+
+use crate::app::App;
+use crate::refusal::Refusal;
+use crate::store::{envelopes, events};
+use session::SignedIn;
+
+mod actions;
 pub mod document_page;
 pub mod frame;
 pub mod list_page;
+mod lookup;
+pub mod pictures;
+pub mod session;
 pub mod words;
 
-use axum::Router;
-
-use crate::app::App;
+/// A page, or the page that says why there is none.
+pub type PageResult = Result<Response, PageError>;
 
 /// The routes of the pages.
 pub fn routes() -> Router<App> {
     Router::new()
+        .route("/", get(async || Redirect::to("/documents")))
+        .route("/login", get(session::login_page).post(session::login))
+        .route("/logout", post(session::logout))
+        .route("/documents", get(list))
+        .route("/documents/{id}", get(document))
+        .route("/documents/{id}/pages/{page}", get(picture))
+        .route("/documents/{id}/review", post(actions::review))
+        .route("/documents/{id}/retry", post(actions::retry))
+        .route("/documents/{id}/void", post(actions::void))
+        .route("/review", get(review))
+        .route("/assets/platen.css", get(frame::style))
+        .route("/assets/icon.svg", get(frame::icon))
+}
+
+/// `GET /documents`.
+async fn list(State(app): State<App>, who: SignedIn, Query(filter): Query<list_page::Filter>) -> PageResult {
+    let tenant = &who.0.tenant;
+    let found = lookup::list(&app.store, tenant, &filter).await?;
+    let oldest = lookup::oldest_in_review(&app.store, tenant).await?;
+    let material = list_page::Material {
+        documents: found.items,
+        next: found.next,
+        counts: lookup::counts(&app.store, tenant).await?,
+        types: lookup::types(&app.store, tenant).await?,
+        oldest_waiting: oldest.map(|document| document.created_at),
+        filter,
+    };
+    html(&list_page::ListPage::new(who.frame(&app, "documents").await?, material))
+}
+
+/// `GET /documents/{id}`.
+async fn document(State(app): State<App>, who: SignedIn, Path(id): Path<String>) -> PageResult {
+    show(&app, &who, &id, false).await
+}
+
+/// `GET /review`: the document that waits longest, or a page that says that none does.
+async fn review(State(app): State<App>, who: SignedIn) -> PageResult {
+    match lookup::oldest_in_review(&app.store, &who.0.tenant).await? {
+        Some(document) => show(&app, &who, &document.document_id.to_string(), true).await,
+        None => html(&NothingToReview { frame: who.frame(&app, "review").await? }),
+    }
+}
+
+async fn show(app: &App, who: &SignedIn, id: &str, queue: bool) -> PageResult {
+    let tenant = &who.0.tenant;
+    let record = actions::find(app, &who.0, id).await?;
+    let document_id = record.document.document_id;
+    let text: Option<PageText> = match record.part(PartRole::PageText) {
+        Some(part) => serde_json::from_slice(&app.keep.get(tenant, part.sha256).await?).ok(),
+        None => None,
+    };
+    let chain = events::of_document(&app.store, tenant, document_id).await?;
+    let chain: Vec<Event> =
+        chain.iter().filter_map(|event| serde_json::from_str(&event.bytes).ok()).collect();
+    let envelope = match record.document.envelope_id {
+        Some(key) => envelopes::find(&app.store, tenant, key).await?.map(|(envelope, _)| envelope),
+        None => None,
+    };
+    let material = document_page::Material {
+        document: &record.document,
+        text: text.as_ref(),
+        events: &chain,
+        envelope: envelope.as_ref(),
+        types: &types_to_choose(app, who, &record.document.document_type.0).await?,
+        queue,
+        message: None,
+    };
+    let here = if queue { "review" } else { "documents" };
+    html(&document_page::DocumentPage::new(who.frame(app, here).await?, &material))
+}
+
+/// The types a person can choose from: those the tenant's documents have, and this one's.
+async fn types_to_choose(app: &App, who: &SignedIn, own: &str) -> Result<Vec<String>, PageError> {
+    let mut types = lookup::types(&app.store, &who.0.tenant).await?;
+    types.extend(COMMON_TYPES.map(str::to_owned));
+    types.push(own.to_owned());
+    types.retain(|name| name != "unknown");
+    types.sort();
+    types.dedup();
+    Ok(types)
+}
+
+/// Types the built-in classification rules know.
+const COMMON_TYPES: [&str; 8] =
+    ["contract", "delivery_note", "hr_form", "invoice", "letter", "nda", "purchase_order", "receipt"];
+
+/// `GET /documents/{id}/pages/{n}.png`.
+async fn picture(
+    State(app): State<App>,
+    SignedIn(user): SignedIn,
+    Path((id, page)): Path<(String, String)>,
+) -> PageResult {
+    let record = actions::find(&app, &user, &id).await?;
+    let normalized = record.part(PartRole::Normalized).map(|part| part.sha256);
+    let pdf = record.signed_sha256.or(normalized);
+    let pdf = pdf.ok_or_else(|| Refusal::not_found("picture: the document has no PDF"))?;
+    Ok(pictures::answer(&app, &user.tenant, pdf, &page).await?)
+}
+
+#[derive(Debug, Template)]
+#[template(path = "review_empty.html")]
+struct NothingToReview {
+    frame: frame::Frame,
+}
+
+/// A rendered template as an answer.
+pub fn html(page: &impl Template) -> PageResult {
+    let text = page.render().map_err(Refusal::internal)?;
+    Ok(Html(text).into_response())
+}
+
+/// A refusal as a page for people: what failed, what is safe, what to do.
+#[derive(Clone, Debug)]
+pub struct PageError(Refusal);
+
+#[derive(Debug, Template)]
+#[template(path = "problem.html")]
+struct ProblemPage<'a> {
+    problem: &'a Problem,
+    way_on: Option<(&'static str, &'static str)>,
+}
+
+impl<E: Into<Refusal>> From<E> for PageError {
+    fn from(error: E) -> Self {
+        Self(error.into())
+    }
+}
+
+impl IntoResponse for PageError {
+    fn into_response(self) -> Response {
+        let problem = self.0.problem();
+        let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let way_on = Some(("/documents", "All documents"));
+        match (ProblemPage { problem, way_on }).render() {
+            Ok(page) => (status, Html(page)).into_response(),
+            Err(_) => self.0.into_response(),
+        }
+    }
 }
 
 #[cfg(test)]

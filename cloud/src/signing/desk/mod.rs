@@ -7,6 +7,7 @@
 //! with the envelope, and it appears in no log and no event.
 
 mod book;
+pub mod http;
 pub mod invitation;
 pub mod page;
 
@@ -29,7 +30,7 @@ use invitation::{Invitation, Token};
 /// What the signer agrees to. The exact text is kept with the signature.
 pub const CONSENT: &str = "I have read this document and sign it electronically. I intend this to be my \
                            signature, as binding as if written by hand.";
-/// Where the seals stand on the last page but one another: left, bottom, right, top in thousandths of the page.
+/// Where the seals stand on the first page, beside one another: left, bottom, right, top in thousandths of the page.
 const SEAL_PLACES: [[u16; 4]; 4] =
     [[60, 30, 340, 90], [360, 30, 640, 90], [660, 30, 940, 90], [60, 95, 340, 155]];
 

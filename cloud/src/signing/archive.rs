@@ -1,0 +1,140 @@
+//! The last step: the evidence package, built from what is kept, kept itself, and named by an event.
+//!
+//! The package of a document is the same bytes each time it is built, so a step repeated after a crash finds
+//! the blob already there and appends the one event that was missing.
+
+use std::fs::File;
+
+use platen_model::event::{Actor, EventBody, Status};
+use platen_model::manifest::{Receipt, SignedReceipt};
+use platen_model::{Digest, DocumentId, PartRole, TenantId};
+use uuid::Uuid;
+
+use super::provider::Reference;
+use crate::app::App;
+use crate::evidence::{Content, KeyedReceipt, Packer, entry, signature};
+use crate::jobs::StepError;
+use crate::store::blobs::Visible;
+use crate::store::events::AppendError;
+use crate::store::record::Record;
+use crate::store::{blobs, documents, envelopes, events};
+
+/// Builds and keeps a document's evidence, and appends `archived`.
+pub(super) async fn archive(app: &App, tenant: &TenantId, document: DocumentId) -> Result<(), StepError> {
+    let Some(record) = documents::find(app.store.reading(), tenant, document).await? else { return Ok(()) };
+    let is_ready = match record.document.status {
+        Status::Signed => true,
+        Status::Routed => record.provider.is_none(),
+        _ => false,
+    };
+    if !is_ready {
+        return Ok(());
+    }
+    let contents = contents(app, tenant, &record).await?;
+    let (blobs_folder, owner) = (app.keep.blobs.clone(), tenant.clone());
+    let packed = tokio::task::spawn_blocking(move || {
+        // The name is new each time: two workers may build the same package, and both are right.
+        let waiting = blobs_folder.incoming().join(format!("evidence-{}", Uuid::now_v7()));
+        let failed = |error: &dyn std::fmt::Display| StepError::later(error);
+        let target = File::options().create_new(true).read(true).write(true).open(&waiting);
+        let mut packer = Packer::new(target.map_err(|error| failed(&error))?, owner, document);
+        for (name, content) in contents {
+            packer.add(name, content).map_err(|error| failed(&error))?;
+        }
+        let mut file = packer.finish().map_err(|error| failed(&error))?;
+        std::io::Seek::rewind(&mut file).map_err(|error| failed(&error))?;
+        let (sha256, bytes) = Digest::of_reader(&mut file).map_err(|error| failed(&error))?;
+        blobs_folder.adopt(&waiting, sha256)?;
+        Ok::<_, StepError>(Visible { sha256, bytes, mime: "application/zip".into() })
+    });
+    let package = packed.await.map_err(StepError::later)??;
+
+    let mut write = app.store.begin().await?;
+    blobs::grant(&mut *write, tenant, &package).await?;
+    let body = EventBody::Archived { evidence_sha256: package.sha256 };
+    match events::append(&mut write, tenant, document, Actor::System, body).await {
+        Ok(_) => Ok(write.commit().await?),
+        // Another worker was first.
+        Err(AppendError::Refused(_)) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Everything that goes into the package, in its order.
+async fn contents(
+    app: &App,
+    tenant: &TenantId,
+    record: &Record,
+) -> Result<Vec<(String, Content)>, StepError> {
+    let mut contents = Vec::new();
+    let mut originals = 0;
+    for part in &record.parts {
+        let name = match part.role {
+            PartRole::Original => {
+                originals += 1;
+                entry::original(originals, part.file_name.as_deref().unwrap_or("document"))
+            }
+            PartRole::Normalized => entry::NORMALIZED.to_owned(),
+            PartRole::PageText => entry::PAGE_TEXT.to_owned(),
+        };
+        contents.push((name, Content::File(app.keep.open(tenant, part.sha256).await?.0)));
+    }
+    if let Some(signed) = record.signed_sha256 {
+        let (file, _) = app.keep.open(tenant, signed).await?;
+        contents.push((entry::SIGNED.to_owned(), Content::File(file)));
+    }
+    let manifest = app.keep.get(tenant, record.manifest_sha256).await?;
+    contents.push((entry::MANIFEST.to_owned(), Content::Bytes(manifest)));
+    let id = record.document.document_id;
+    if let Some(signature) = signature::find(app.store.reading(), tenant, id).await? {
+        contents.push((entry::MANIFEST_SIGNATURE.to_owned(), Content::Bytes(pretty(&signature)?)));
+    }
+    let receipt = receipt(app, record)?;
+    contents.push((entry::RECEIPT.to_owned(), Content::Bytes(pretty(&receipt)?)));
+    let mut chain = Vec::new();
+    for event in events::of_document(&app.store, tenant, id).await? {
+        chain.extend_from_slice(event.bytes.as_bytes());
+        chain.push(b'\n');
+    }
+    contents.push((entry::EVENTS.to_owned(), Content::Bytes(chain)));
+    if let Some(provider_record) = provider_record(app, tenant, record).await? {
+        contents.push(provider_record);
+    }
+    let keys = app.signing.keys.of(tenant).map_err(StepError::later)?;
+    let certificate = keys.seal.certificate_pem().as_bytes().to_vec();
+    contents.push((entry::CERTIFICATE.to_owned(), Content::Bytes(certificate)));
+    Ok(contents)
+}
+
+async fn provider_record(
+    app: &App,
+    tenant: &TenantId,
+    record: &Record,
+) -> Result<Option<(String, Content)>, StepError> {
+    let Some(id) = record.document.envelope_id else { return Ok(None) };
+    let Some((envelope, _)) = envelopes::find(&app.store, tenant, id).await? else { return Ok(None) };
+    let provider = app.signing.courier.providers.get(envelope.provider.as_str());
+    let (Some(provider), Some(reference)) = (provider, envelope.provider_reference) else {
+        return Ok(None);
+    };
+    let recorded = provider.record(tenant, &Reference(reference)).await.map_err(StepError::later)?;
+    Ok(Some((entry::provider(&envelope.provider), Content::Bytes(pretty(&recorded)?))))
+}
+
+/// The receipt the device was given. It is the same each time: its time is that of the first event, and the
+/// signature scheme is deterministic.
+fn receipt(app: &App, record: &Record) -> Result<KeyedReceipt, StepError> {
+    let receipt = Receipt {
+        document_id: record.document.document_id,
+        manifest_sha256: record.manifest_sha256,
+        parts: record.parts.iter().map(|part| part.sha256).collect(),
+        committed_at: record.document.created_at,
+    };
+    let receipt = serde_json::to_string(&receipt).map_err(StepError::later)?;
+    let signature = app.receipt_key.sign(receipt.as_bytes());
+    Ok(KeyedReceipt { receipt_key: app.receipt_key.public(), signed: SignedReceipt { receipt, signature } })
+}
+
+fn pretty(value: &impl serde::Serialize) -> Result<Vec<u8>, StepError> {
+    serde_json::to_vec_pretty(value).map_err(StepError::later)
+}

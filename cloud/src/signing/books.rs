@@ -1,0 +1,146 @@
+//! The courier's books on the real store: cases from the projection, events through the one append there is.
+
+use futures_util::future::BoxFuture;
+use jiff::{SignedDuration, Timestamp};
+use platen_model::event::{Actor, EventBody};
+use platen_model::{DocumentId, EnvelopeId, PartRole, TenantId};
+
+use super::courier::{Case, CaseEnvelope, Ledger, LedgerError};
+use super::lifecycle::CallMark;
+use super::provider::Reference;
+use crate::store::{Store, StoreError, documents, envelopes, events, from_ms};
+
+/// How long an envelope is open where its route does not say.
+const EXPIRES_AFTER: SignedDuration = SignedDuration::from_hours(30 * 24);
+
+/// The books.
+#[derive(Clone, Debug)]
+pub(super) struct Books {
+    store: Store,
+}
+
+impl Books {
+    /// The books in this store.
+    pub(super) fn new(store: Store) -> Self {
+        Self { store }
+    }
+
+    async fn read(&self, tenant: &TenantId, document: DocumentId) -> Result<Option<Case>, StoreError> {
+        let Some(record) = documents::find(self.store.reading(), tenant, document).await? else {
+            return Ok(None);
+        };
+        let Some(pdf) = record.part(PartRole::Normalized) else { return Ok(None) };
+        let envelope = match record.document.envelope_id {
+            Some(id) => envelopes::find(&self.store, tenant, id).await?,
+            None => None,
+        };
+        let envelope = envelope.map(|(envelope, _)| CaseEnvelope {
+            envelope_id: envelope.envelope_id,
+            reference: envelope.provider_reference.map(Reference),
+            expires_at: record.expires_at.unwrap_or(envelope.created_at + EXPIRES_AFTER),
+        });
+        Ok(Some(Case {
+            tenant_id: tenant.clone(),
+            document_id: document,
+            version: record.document.version,
+            status: record.document.status,
+            title: record.document.file_name.clone(),
+            provider: record.provider.clone(),
+            signers: record.signers.clone(),
+            pdf_sha256: pdf.sha256,
+            envelope,
+        }))
+    }
+
+    async fn link(&self, case: &Case, actor: Actor, body: EventBody) -> Result<bool, LedgerError> {
+        let mut write = self.store.begin().await.map_err(failed)?;
+        let now = documents::find(&mut *write, &case.tenant_id, case.document_id).await.map_err(failed)?;
+        if now.is_none_or(|record| record.document.version != case.version) {
+            return Ok(false);
+        }
+        match events::append(&mut write, &case.tenant_id, case.document_id, actor, body).await {
+            Ok(_) => write.commit().await.map(|()| true).map_err(failed),
+            Err(events::AppendError::Store(error)) => Err(failed(error)),
+            // The state machine's word is final; the step looks again and finds nothing to do.
+            Err(events::AppendError::Refused(_) | events::AppendError::NoDocument(_)) => Ok(false),
+        }
+    }
+}
+
+impl Ledger for Books {
+    fn case<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+        document: DocumentId,
+    ) -> BoxFuture<'a, Result<Option<Case>, LedgerError>> {
+        Box::pin(async move { self.read(tenant, document).await.map_err(failed) })
+    }
+
+    fn append<'a>(
+        &'a self,
+        case: &'a Case,
+        actor: Actor,
+        body: EventBody,
+    ) -> BoxFuture<'a, Result<bool, LedgerError>> {
+        Box::pin(self.link(case, actor, body))
+    }
+
+    fn call_mark(&self, envelope: EnvelopeId) -> BoxFuture<'_, Result<Option<CallMark>, LedgerError>> {
+        Box::pin(async move {
+            let row: Option<(i64, i64)> =
+                sqlx::query_as("SELECT attempt, at_ms FROM envelope_calls WHERE envelope_id = ?")
+                    .bind(envelope.to_string())
+                    .fetch_optional(self.store.writing())
+                    .await
+                    .map_err(failed)?;
+            let mark = |(attempt, at_ms)| CallMark {
+                attempt: u32::try_from(attempt).unwrap_or(u32::MAX),
+                at: from_ms(at_ms),
+            };
+            Ok(row.map(mark))
+        })
+    }
+
+    fn mark_call(
+        &self,
+        envelope: EnvelopeId,
+        attempt: u32,
+        at: Timestamp,
+    ) -> BoxFuture<'_, Result<bool, LedgerError>> {
+        Box::pin(async move {
+            // The first attempt finds no row, each later one the row of the attempt before it. Of two workers
+            // only one changes a row.
+            let statement = if attempt == 1 {
+                "INSERT INTO envelope_calls (attempt, at_ms, envelope_id) VALUES (?1, ?2, ?3)
+                 ON CONFLICT (envelope_id) DO NOTHING"
+            } else {
+                "UPDATE envelope_calls SET attempt = ?1, at_ms = ?2
+                 WHERE envelope_id = ?3 AND attempt = ?1 - 1"
+            };
+            let marked = sqlx::query(statement)
+                .bind(i64::from(attempt))
+                .bind(at.as_millisecond())
+                .bind(envelope.to_string())
+                .execute(self.store.writing())
+                .await
+                .map_err(failed)?;
+            Ok(marked.rows_affected() == 1)
+        })
+    }
+
+    fn unmark_call(&self, envelope: EnvelopeId, attempt: u32) -> BoxFuture<'_, Result<(), LedgerError>> {
+        Box::pin(async move {
+            sqlx::query("DELETE FROM envelope_calls WHERE envelope_id = ? AND attempt = ?")
+                .bind(envelope.to_string())
+                .bind(i64::from(attempt))
+                .execute(self.store.writing())
+                .await
+                .map_err(failed)?;
+            Ok(())
+        })
+    }
+}
+
+fn failed(error: impl std::fmt::Display) -> LedgerError {
+    LedgerError(error.to_string())
+}

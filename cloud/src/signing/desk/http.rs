@@ -1,0 +1,157 @@
+//! The desk's public pages over HTTP. The token in the path is the only key; nothing here is behind a login.
+
+use axum::Router;
+use axum::extract::{ConnectInfo, DefaultBodyLimit, Form, Path, State};
+use axum::http::{Extensions, HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Redirect};
+use axum::routing::{get, post};
+use platen_model::DocumentId;
+use serde::Deserialize;
+use std::net::SocketAddr;
+
+use super::page::{Turn, Visit, Visitor, tidy};
+use crate::app::App;
+use crate::refusal::Refusal;
+use crate::signing::http::{follow, refusal};
+use crate::store::documents;
+use crate::ui::{self, PageResult, pictures};
+
+/// The largest form that is read, in bytes.
+const FORM_BYTES_MAX: usize = 64 * 1024;
+
+/// The routes under `/sign/`.
+pub fn routes() -> Router<App> {
+    Router::new()
+        .route("/sign/{token}", get(show).post(sign))
+        .route("/sign/{token}/decline", post(decline))
+        .route("/sign/{token}/pages/{page}", get(page))
+        .route("/sign/{token}/document.pdf", get(pdf))
+        .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))
+}
+
+/// What the signing form sends.
+#[derive(Debug, Deserialize)]
+struct SignForm {
+    #[serde(default)]
+    name: String,
+    #[serde(default)]
+    consent: String,
+}
+
+/// What the declining form sends.
+#[derive(Debug, Deserialize)]
+struct DeclineForm {
+    #[serde(default)]
+    reason: String,
+}
+
+async fn visit(app: &App, token: &str) -> Result<Visit, Refusal> {
+    let visit = app.signing.desk.visit(token).await.map_err(refusal)?;
+    visit.ok_or_else(|| {
+        Refusal::not_found("invitation with this link")
+            .safe("nothing was signed")
+            .help("open the link from the newest message once more, whole; or ask the sender for a new one")
+    })
+}
+
+async fn show(State(app): State<App>, Path(token): Path<String>) -> PageResult {
+    let visit = visit(&app, &token).await?;
+    if visit.turn() != Turn::Now {
+        return ui::html(&visit.end_page());
+    }
+    app.signing.desk.viewed(&visit).await.map_err(refusal)?;
+    hint(&app, &visit).await?;
+    ui::html(&visit.sign_page(page_count(&app, &visit).await?, "", None))
+}
+
+async fn sign(
+    State(app): State<App>,
+    Path(token): Path<String>,
+    headers: HeaderMap,
+    extensions: Extensions,
+    Form(form): Form<SignForm>,
+) -> PageResult {
+    let visit = visit(&app, &token).await?;
+    if visit.turn() == Turn::Now {
+        let complaint = if tidy(&form.name).is_empty() {
+            Some("Type your name: it is your signature.")
+        } else if form.consent != "yes" {
+            Some("Tick the box to agree; without it nothing is signed.")
+        } else {
+            None
+        };
+        if let Some(complaint) = complaint {
+            let count = page_count(&app, &visit).await?;
+            let page = ui::html(&visit.sign_page(count, &form.name, Some(complaint.to_owned())))?;
+            return Ok((StatusCode::UNPROCESSABLE_ENTITY, page).into_response());
+        }
+        let visitor = visitor(&app, &headers, &extensions);
+        app.signing.desk.sign(&visit, &form.name, &visitor).await.map_err(refusal)?;
+        hint(&app, &visit).await?;
+    }
+    Ok(Redirect::to(&format!("/sign/{token}")).into_response())
+}
+
+async fn decline(
+    State(app): State<App>,
+    Path(token): Path<String>,
+    headers: HeaderMap,
+    extensions: Extensions,
+    Form(form): Form<DeclineForm>,
+) -> PageResult {
+    let visit = visit(&app, &token).await?;
+    if visit.turn() == Turn::Now {
+        if tidy(&form.reason).is_empty() {
+            let complaint = "Say why you decline; the sender will see it.".to_owned();
+            let page = ui::html(&visit.sign_page(page_count(&app, &visit).await?, "", Some(complaint)))?;
+            return Ok((StatusCode::UNPROCESSABLE_ENTITY, page).into_response());
+        }
+        let visitor = visitor(&app, &headers, &extensions);
+        app.signing.desk.decline(&visit, &form.reason, &visitor).await.map_err(refusal)?;
+        hint(&app, &visit).await?;
+    }
+    Ok(Redirect::to(&format!("/sign/{token}")).into_response())
+}
+
+async fn page(State(app): State<App>, Path((token, page)): Path<(String, String)>) -> PageResult {
+    let visit = visit(&app, &token).await?;
+    let pdf = visit.pdf().ok_or_else(|| Refusal::internal("an envelope without a PDF"))?;
+    Ok(pictures::answer(&app, &visit.tenant, pdf, &page).await?)
+}
+
+async fn pdf(State(app): State<App>, Path(token): Path<String>) -> PageResult {
+    let visit = visit(&app, &token).await?;
+    let pdf = visit.pdf().ok_or_else(|| Refusal::internal("an envelope without a PDF"))?;
+    let bytes = app.keep.get(&visit.tenant, pdf).await.map_err(Refusal::from)?;
+    let headers = [
+        (header::CONTENT_TYPE, "application/pdf"),
+        (header::CONTENT_DISPOSITION, "attachment; filename=\"document.pdf\""),
+    ];
+    Ok((headers, bytes).into_response())
+}
+
+/// The desk has news of its own envelope: the same path as a provider's callback.
+async fn hint(app: &App, visit: &Visit) -> Result<(), Refusal> {
+    match visit.document_id().parse::<DocumentId>() {
+        Ok(document) => Ok(follow(app, &visit.tenant, document).await?),
+        Err(error) => Err(Refusal::internal(error)),
+    }
+}
+
+async fn page_count(app: &App, visit: &Visit) -> Result<u32, Refusal> {
+    let document: DocumentId = visit.document_id().parse().map_err(Refusal::internal)?;
+    let record = documents::find(app.store.reading(), &visit.tenant, document).await?;
+    Ok(record.map_or(0, |record| record.document.page_count))
+}
+
+/// Where a request came from. Behind a proxy its word counts, elsewhere only the connection's.
+fn visitor(app: &App, headers: &HeaderMap, extensions: &Extensions) -> Visitor {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let connection = extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip().to_string());
+    let remote_address = if app.config.behind_proxy {
+        text("x-forwarded-for").rsplit(',').next().unwrap_or_default().trim().to_owned()
+    } else {
+        connection.unwrap_or_default()
+    };
+    Visitor { remote_address, user_agent: text("user-agent").to_owned() }
+}

@@ -1,0 +1,77 @@
+//! Pictures of pages: rendered once by a worker, kept as blobs, found again by PDF, page and width.
+
+use std::io::{Read as _, Seek as _};
+use std::os::fd::AsFd as _;
+use std::sync::Arc;
+
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use platen_capture::worker::protocol::{Reply, Request};
+use platen_model::{Digest, TenantId};
+
+use crate::app::App;
+use crate::refusal::Refusal;
+
+/// The width of a picture in pixels: sharp on the screens that show it, small enough to send.
+const WIDTH_PX: u32 = 1_240;
+
+/// The answer to `.../pages/{n}.png`, pages counted from 1.
+pub async fn answer(app: &App, tenant: &TenantId, pdf: Digest, name: &str) -> Result<Response, Refusal> {
+    let number = name.strip_suffix(".png").and_then(|number| number.parse::<u32>().ok());
+    let page = number.and_then(|number| number.checked_sub(1));
+    let page = page.ok_or_else(|| Refusal::not_found(format!("page {name}")))?;
+    let sha256 = match find(app, tenant, pdf, page).await? {
+        Some(sha256) => sha256,
+        None => render(app, tenant, pdf, page).await?,
+    };
+    let bytes = app.keep.get(tenant, sha256).await?;
+    let headers =
+        [(header::CONTENT_TYPE, "image/png"), (header::CACHE_CONTROL, "private, max-age=3600, immutable")];
+    Ok((headers, bytes).into_response())
+}
+
+async fn find(app: &App, tenant: &TenantId, pdf: Digest, page: u32) -> Result<Option<Digest>, Refusal> {
+    let row: Option<(String,)> = sqlx::query_as(
+        "SELECT png_sha256 FROM page_pictures
+         WHERE tenant_id = ? AND pdf_sha256 = ? AND page = ? AND width_px = ?",
+    )
+    .bind(tenant.as_str())
+    .bind(pdf.to_string())
+    .bind(page)
+    .bind(WIDTH_PX)
+    .fetch_optional(app.store.reading())
+    .await?;
+    row.map(|(sha256,)| sha256.parse().map_err(Refusal::internal)).transpose()
+}
+
+async fn render(app: &App, tenant: &TenantId, pdf: Digest, page: u32) -> Result<Digest, Refusal> {
+    let (source, _) = app.keep.open(tenant, pdf).await?;
+    let workers = Arc::clone(&app.pool);
+    let png = tokio::task::spawn_blocking(move || {
+        let mut target = tempfile::tempfile().map_err(|error| error.to_string())?;
+        let request = Request::Render { page, width_px: WIDTH_PX };
+        match workers.call(&request, &[source.as_fd(), target.as_fd()]) {
+            Ok(Reply::Rendered { .. }) => {}
+            Ok(other) => return Err(format!("the worker answered something else: {other:?}")),
+            Err(failure) => return Err(failure.to_string()),
+        }
+        let mut png = Vec::new();
+        target.rewind().map_err(|error| error.to_string())?;
+        target.read_to_end(&mut png).map_err(|error| error.to_string())?;
+        Ok(png)
+    });
+    let png = png.await.map_err(Refusal::internal)?.map_err(Refusal::internal)?;
+    let sha256 = app.keep.put(tenant, png, "image/png").await?;
+    sqlx::query(
+        "INSERT INTO page_pictures (tenant_id, pdf_sha256, page, width_px, png_sha256)
+         VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+    )
+    .bind(tenant.as_str())
+    .bind(pdf.to_string())
+    .bind(page)
+    .bind(WIDTH_PX)
+    .bind(sha256.to_string())
+    .execute(app.store.writing())
+    .await?;
+    Ok(sha256)
+}
