@@ -30,12 +30,17 @@ pub struct Engines {
 }
 
 impl Engines {
-    /// Reads a page. `dpi` is the resolution of `page`; boxes come in its pixels.
+    /// Reads a page. `dpi` is the resolution of `page` where it is known for certain; boxes come in its pixels.
     ///
     /// # Errors
     ///
     /// A language that is not installed, or a fault inside Tesseract.
-    pub fn read(&mut self, page: &GrayImage, dpi: u32, languages: &str) -> Result<Vec<Word>, Failure> {
+    pub fn read(
+        &mut self,
+        page: &GrayImage,
+        dpi: Option<u32>,
+        languages: &str,
+    ) -> Result<Vec<Word>, Failure> {
         let recogniser = self.recogniser(languages)?;
         recogniser.show(page, dpi);
         recogniser.recognise().map_err(internal)
@@ -45,7 +50,7 @@ impl Engines {
     /// not installed: it only ever settles what the page's own measure left open.
     pub fn orientation(&mut self, page: &GrayImage, dpi: u32) -> Option<Turn> {
         let recogniser = self.recogniser(ORIENTATION_DATA).ok()?;
-        recogniser.show(page, dpi);
+        recogniser.show(page, Some(dpi));
         recogniser.orientation()
     }
 
@@ -116,7 +121,7 @@ mod tests {
     fn a_white_page_holds_no_words_and_says_nothing_of_its_orientation() {
         let mut engines = Engines::default();
         let page = GrayImage::from_pixel(600, 800, image::Luma([255]));
-        assert_eq!(engines.read(&page, 150, "eng").expect("English is installed"), []);
+        assert_eq!(engines.read(&page, Some(150), "eng").expect("English is installed"), []);
         assert!(engines.orientation(&page, 150).is_none());
     }
 }

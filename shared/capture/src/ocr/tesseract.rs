@@ -68,11 +68,11 @@ impl Recogniser {
         unsafe { capi::TessBaseAPISetVariable(self.handle.as_ptr(), name.as_ptr(), value.as_ptr()) };
     }
 
-    /// Sets the picture that is read next.
-    pub fn show(&mut self, page: &GrayImage, dpi: u32) {
+    /// Sets the picture that is read next. Without a resolution Tesseract estimates it from the size of the text.
+    pub fn show(&mut self, page: &GrayImage, dpi: Option<u32>) {
         let (width, height) = page.dimensions();
         let (Ok(columns), Ok(rows), Ok(resolution)) =
-            (c_int::try_from(width), c_int::try_from(height), c_int::try_from(dpi))
+            (c_int::try_from(width), c_int::try_from(height), c_int::try_from(dpi.unwrap_or(0)))
         else {
             self.shown = false;
             return;

@@ -91,12 +91,20 @@ impl Ink {
     /// The typical height of a character in page pixels, where there are enough to say.
     pub(super) fn character_height_px(&self, lines_are_vertical: bool) -> Option<f32> {
         let height = |mark: &Mark| if lines_are_vertical { mark.width() } else { mark.height() };
-        let mut heights: Vec<u32> = self.text_like().map(|(_, mark)| height(mark)).collect();
+        let mut heights: Vec<(u32, u32)> =
+            self.text_like().map(|(_, mark)| (height(mark), mark.area)).collect();
         if heights.len() < 20 {
             return None;
         }
+        // Weighed by ink: specks are many, but they are small.
         heights.sort_unstable();
-        Some((heights[heights.len() / 2] * self.reduction) as f32)
+        let half = heights.iter().map(|(_, area)| area).sum::<u32>() / 2;
+        let mut seen = 0;
+        let usual = heights.iter().find(|(_, area)| {
+            seen += area;
+            seen > half
+        });
+        usual.map(|(height, _)| (height * self.reduction) as f32)
     }
 }
 

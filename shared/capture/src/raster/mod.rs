@@ -32,6 +32,14 @@ use upright::Upright;
 
 /// A skew below this many degrees is left alone: nobody sees it, Tesseract reads it, and the samples stay true.
 const STRAIGHT_DEG: f32 = 0.15;
+/// Below this, a stated resolution is a program's default more often than a scanner's setting.
+const SCANNER_DPI_MIN: u32 = 120;
+/// Characters lower than this are read in a copy of double size.
+const SMALL_CHARACTER_PX: f32 = 13.0;
+/// Characters higher than this gain nothing by their size but time.
+const LARGE_CHARACTER_PX: f32 = 64.0;
+/// What they are reduced to.
+const GOOD_CHARACTER_PX: f32 = 32.0;
 
 /// One finished page.
 #[derive(Debug)]
@@ -76,7 +84,8 @@ pub fn finish_page(
     let (picture, gray) = straighten(picture, gray, upright);
     clock.lap("deskew");
 
-    let words = if blank { Vec::new() } else { read(&gray, dpi, &options.languages, engines)? };
+    let text = TextSize::of(&ink, upright.rotation_deg % 180 == 90, picture.dpi);
+    let words = if blank { Vec::new() } else { read(&gray, text, &options.languages, engines)? };
     clock.lap("recognise");
 
     let (image, bytes) = encode(picture)?;
@@ -98,29 +107,32 @@ pub fn finish_page(
     Ok(FinishedPage { record, image, bytes })
 }
 
-/// Turns the page upright and takes its skew out; a page that lies well stays as it is.
-fn straighten(mut picture: Picture, gray: GrayImage, upright: Upright) -> (Picture, GrayImage) {
+/// Turns the page upright and takes its skew out; a page that lies well stays as it is. Answers it with the gray
+/// copy to read.
+fn straighten(mut picture: Picture, mut gray: GrayImage, upright: Upright) -> (Picture, GrayImage) {
     if upright.rotation_deg != 0 {
         picture.samples = turn::by_quarters(picture.samples, upright.rotation_deg);
         picture.jpeg = None;
+        gray = turn::gray_by_quarters(gray, upright.rotation_deg);
     }
     if upright.skew_deg.abs() >= STRAIGHT_DEG {
-        picture.samples = turn::straightened(&picture.samples, upright.skew_deg);
+        (picture.samples, gray) = turn::straightened(&picture.samples, upright.skew_deg);
         picture.jpeg = None;
     }
-    let gray = if upright.rotation_deg == 0 && upright.skew_deg.abs() < STRAIGHT_DEG {
-        gray
-    } else {
-        picture.samples.to_gray()
-    };
     (picture, gray)
 }
 
 /// Reads a copy of the page at the size that suits the recogniser; boxes come in the page's own pixels.
-fn read(page: &GrayImage, dpi: u32, languages: &str, engines: &mut Engines) -> Result<Vec<Word>, Failure> {
-    let (copy, factor) = sized_for_reading(page, dpi);
-    let copy_dpi = (f64::from(dpi) * factor).round() as u32;
-    let mut words = engines.read(&copy, copy_dpi, languages)?;
+fn read(
+    page: &GrayImage,
+    text: TextSize,
+    languages: &str,
+    engines: &mut Engines,
+) -> Result<Vec<Word>, Failure> {
+    let factor = text.reading_factor();
+    let copy = sized(page, factor);
+    let dpi = text.stated_dpi.map(|dpi| (f64::from(dpi) * factor).round() as u32);
+    let mut words = engines.read(&copy, dpi, languages)?;
     if factor != 1.0 {
         for word in &mut words {
             word.rect = scaled(word.rect, 1.0 / factor, page.dimensions());
@@ -129,21 +141,44 @@ fn read(page: &GrayImage, dpi: u32, languages: &str, engines: &mut Engines) -> R
     Ok(words)
 }
 
-/// The copy to read, and its size relative to the page.
-fn sized_for_reading(page: &GrayImage, dpi: u32) -> (Cow<'_, GrayImage>, f64) {
-    let factor = match dpi {
-        ..130 => 2.0,
-        130..450 => return (Cow::Borrowed(page), 1.0),
-        _ => 300.0 / f64::from(dpi),
-    };
+/// How large the text on a page is, as far as it decides how the page is read.
+#[derive(Clone, Copy, Debug)]
+struct TextSize {
+    /// The usual height of a character, where there were enough to measure.
+    character_px: Option<f32>,
+    /// The resolution, where the file states one that a scanner would. Tesseract lays out a page better by its
+    /// own estimate than by a resolution that is merely a default.
+    stated_dpi: Option<u32>,
+}
+
+impl TextSize {
+    fn of(ink: &Ink, lines_are_vertical: bool, stated_dpi: Option<u32>) -> Self {
+        Self {
+            character_px: ink.character_height_px(lines_are_vertical),
+            stated_dpi: stated_dpi.filter(|dpi| *dpi >= SCANNER_DPI_MIN),
+        }
+    }
+
+    /// By how much the copy that is read should be larger or smaller than the page.
+    fn reading_factor(&self) -> f64 {
+        match self.character_px {
+            Some(height) if height < SMALL_CHARACTER_PX && self.stated_dpi.is_none() => 2.0,
+            Some(height) if height > LARGE_CHARACTER_PX => f64::from(GOOD_CHARACTER_PX / height),
+            _ => 1.0,
+        }
+    }
+}
+
+fn sized(page: &GrayImage, factor: f64) -> Cow<'_, GrayImage> {
     let side = |length: u32| ((f64::from(length) * factor).round() as u32).max(1);
     let (width, height) = (side(page.width()), side(page.height()));
-    let copy = if factor < 1.0 {
-        image::imageops::thumbnail(page, width, height)
+    if factor == 1.0 {
+        Cow::Borrowed(page)
+    } else if factor < 1.0 {
+        Cow::Owned(image::imageops::thumbnail(page, width, height))
     } else {
-        image::imageops::resize(page, width, height, FilterType::CatmullRom)
-    };
-    (Cow::Owned(copy), factor)
+        Cow::Owned(image::imageops::resize(page, width, height, FilterType::CatmullRom))
+    }
 }
 
 fn scaled(rect: Rect, factor: f64, (width, height): (u32, u32)) -> Rect {

@@ -32,23 +32,28 @@ pub(super) fn gray_by_quarters(image: GrayImage, clockwise_deg: u32) -> GrayImag
     }
 }
 
-/// Takes a clockwise skew out of a page.
-pub(super) fn straightened(samples: &Samples, skew_deg: f32) -> Samples {
+/// Takes a clockwise skew out of a page. Answers its samples and the gray copy to read: a black and white page
+/// is read with the soft edges that turning gave it, and stored without them.
+pub(super) fn straightened(samples: &Samples, skew_deg: f32) -> (Samples, GrayImage) {
     match samples {
         Samples::Bitonal(image) => {
-            let mut turned = rotated::<1>(image.as_raw(), image.dimensions(), skew_deg, [255]);
-            turned.iter_mut().for_each(|sample| *sample = if *sample < 128 { 0 } else { 255 });
-            Samples::Bitonal(gray(image, turned))
+            let soft = gray(image, rotated::<1>(image.as_raw(), image.dimensions(), skew_deg, [255]));
+            let hard = soft.iter().map(|&sample| if sample < 128 { 0 } else { 255 }).collect();
+            (Samples::Bitonal(gray(image, hard)), soft)
         }
         Samples::Gray(image) => {
             let paper = paper::<1>(image.as_raw());
-            Samples::Gray(gray(image, rotated::<1>(image.as_raw(), image.dimensions(), skew_deg, paper)))
+            let turned = gray(image, rotated::<1>(image.as_raw(), image.dimensions(), skew_deg, paper));
+            (Samples::Gray(turned.clone()), turned)
         }
         Samples::Rgb(image) => {
             let paper = paper::<3>(image.as_raw());
             let turned = rotated::<3>(image.as_raw(), image.dimensions(), skew_deg, paper);
             let (width, height) = image.dimensions();
-            Samples::Rgb(RgbImage::from_raw(width, height, turned).expect("the size is unchanged"))
+            let turned =
+                Samples::Rgb(RgbImage::from_raw(width, height, turned).expect("the size is unchanged"));
+            let gray = turned.to_gray();
+            (turned, gray)
         }
     }
 }

@@ -113,8 +113,8 @@ fn settle(
         by => image::imageops::thumbnail(page, page.width() / by, page.height() / by),
     };
     let dpi = (dpi * small.width() / page.width().max(1)).max(70);
-    let as_it_is = legible(&engines.read(&small, dpi, languages)?);
-    let turned = legible(&engines.read(&gray_by_quarters(small, candidate), dpi, languages)?);
+    let as_it_is = legible(&engines.read(&small, Some(dpi), languages)?);
+    let turned = legible(&engines.read(&gray_by_quarters(small, candidate), Some(dpi), languages)?);
     Ok(if turned > as_it_is * READS_BETTER + 5.0 { candidate } else { 0 })
 }
 
