@@ -201,3 +201,6 @@ fn guarded<T>(decode: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
         Err(Fault::corrupt(format!("the decoder gave up: {said}")))
     })
 }
+
+#[cfg(test)]
+mod tests;

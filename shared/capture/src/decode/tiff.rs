@@ -4,7 +4,7 @@
 //! palettes, separate colour planes, JPEG colour, odd depths) Leptonica decodes from memory.
 
 use std::fs::File;
-use std::io::{BufReader, Seek};
+use std::io::{BufRead, BufReader, Cursor, Read, Seek};
 
 use image::metadata::Orientation;
 use image::{GrayImage, RgbImage};
@@ -22,10 +22,26 @@ const BLACK_IS_ZERO: u64 = 1;
 const RGB: u64 = 2;
 const CMYK: u64 = 5;
 
+/// Files up to this size are read at once: a file of thousands of tiny pages is walked often.
+const AT_ONCE_BYTES_MAX: u64 = 64 << 20;
+
+/// A file, or its bytes in memory.
+trait Source: BufRead + Seek {}
+impl<S: BufRead + Seek> Source for S {}
+
+fn source<'f>(file: &'f File, limits: &Limits) -> Result<Box<dyn Source + 'f>, Fault> {
+    if file.metadata()?.len() <= AT_ONCE_BYTES_MAX {
+        return Ok(Box::new(Cursor::new(read_all(file, limits)?)));
+    }
+    let mut reader = BufReader::new(file);
+    reader.rewind()?;
+    Ok(Box::new(reader))
+}
+
 /// Counts the pages and holds each to the limits.
 pub(super) fn count_pages(file: &File, limits: &Limits) -> Result<u32, Fault> {
     let length = file.metadata()?.len();
-    let pages = directories(BufReader::new(file), limits)?;
+    let pages = directories(source(file, limits)?, limits)?;
     for (number, page) in (1..).zip(&pages) {
         whole(number, page, length)?;
         within_pixel_limit(page.width, page.height, limits)?;
@@ -44,7 +60,7 @@ fn whole(number: u32, page: &Directory, length: u64) -> Result<(), Fault> {
 /// Decodes page `page` (from 0).
 pub(super) fn page(file: &File, page: u32, limits: &Limits) -> Result<Picture, Fault> {
     let length = file.metadata()?.len();
-    let pages = directories(BufReader::new(file), limits)?;
+    let pages = directories(source(file, limits)?, limits)?;
     let directory = pages.get(page as usize).ok_or_else(|| {
         Fault::corrupt(format!("page {} is not there; the file has {}", page + 1, pages.len()))
     })?;
@@ -52,7 +68,7 @@ pub(super) fn page(file: &File, page: u32, limits: &Limits) -> Result<Picture, F
     within_pixel_limit(directory.width, directory.height, limits)?;
 
     let picture = if easy(directory) {
-        match decode(file, page, directory) {
+        match decode(source(file, limits)?, page, directory) {
             Err(fault) if fault.class == FailureClass::Unsupported => through_leptonica(file, page, limits)?,
             decoded => oriented(decoded?, directory),
         }
@@ -73,26 +89,27 @@ fn easy(page: &Directory) -> bool {
         (page.photometric, page.samples, page.bits),
         (0 | BLACK_IS_ZERO, 1, 1 | 8 | 16) | (RGB, 3 | 4, 8 | 16) | (CMYK, 4, 8)
     );
-    coding && depth && !page.low_bit_first && !page.planar
+    let plain_planes = !page.planar || (page.photometric == RGB && page.samples == 3);
+    coding && depth && !page.low_bit_first && plain_planes
 }
 
 fn oriented(picture: Picture, page: &Directory) -> Picture {
     picture.oriented(Orientation::from_exif(page.orientation).unwrap_or(Orientation::NoTransforms))
 }
 
-fn decode(file: &File, page: u32, directory: &Directory) -> Result<Picture, Fault> {
+fn decode(source: impl Read + Seek, page: u32, directory: &Directory) -> Result<Picture, Fault> {
     let mut allowed = TiffLimits::default();
     // The pixels were held to their limit already; eight bytes is the most that one takes.
     allowed.decoding_buffer_size =
         usize::try_from(directory.width * directory.height * 8).unwrap_or(usize::MAX);
     allowed.intermediate_buffer_size = allowed.decoding_buffer_size.max(allowed.intermediate_buffer_size);
-    let mut reader = BufReader::new(file);
-    reader.rewind()?;
-    let mut decoder = Decoder::new(reader).map_err(fault)?.with_limits(allowed);
+    let mut decoder = Decoder::new(source).map_err(fault)?.with_limits(allowed);
     decoder.seek_to_image(page as usize).map_err(fault)?;
     let colours = decoder.colortype().map_err(fault)?;
     let (width, height) = decoder.dimensions().map_err(fault)?;
-    let bytes = match decoder.read_image().map_err(fault)? {
+    let mut read = DecodingResult::U8(Vec::new());
+    decoder.read_image_to_buffer(&mut read).map_err(fault)?;
+    let bytes = match read {
         DecodingResult::U8(bytes) => bytes,
         DecodingResult::U16(words) => words.into_iter().map(|word| (word >> 8) as u8).collect(),
         _ => return Err(unsupported(colours)),
@@ -101,6 +118,9 @@ fn decode(file: &File, page: u32, directory: &Directory) -> Result<Picture, Faul
     let samples = match colours {
         ColorType::Gray(1) => gray(unpacked(&bytes, width, height)),
         ColorType::Gray(_) => gray(bytes),
+        ColorType::RGB(_) if directory.planar => {
+            RgbImage::from_raw(width, height, interleaved(&bytes)).map(Samples::Rgb)
+        }
         ColorType::RGB(_) => RgbImage::from_raw(width, height, bytes).map(Samples::Rgb),
         ColorType::RGBA(_) => RgbImage::from_raw(width, height, on_white(&bytes)).map(Samples::Rgb),
         ColorType::CMYK(_) => RgbImage::from_raw(width, height, from_cmyk(&bytes)).map(Samples::Rgb),
@@ -117,6 +137,12 @@ fn unpacked(bytes: &[u8], width: u32, height: u32) -> Vec<u8> {
         samples.extend((0..width).map(|x| if row[x / 8] >> (7 - x % 8) & 1 == 1 { 255 } else { 0 }));
     }
     samples
+}
+
+/// Three planes, one behind the other, as pixels.
+fn interleaved(planes: &[u8]) -> Vec<u8> {
+    let size = planes.len() / 3;
+    (0..size).flat_map(|at| [planes[at], planes[at + size], planes[at + 2 * size]]).collect()
 }
 
 fn on_white(rgba: &[u8]) -> Vec<u8> {

@@ -1,0 +1,154 @@
+use std::io::{Cursor, Write};
+
+use image::{DynamicImage, ImageFormat, Luma};
+use imageproc::drawing::draw_filled_rect_mut;
+use imageproc::rect::Rect as Area;
+use proptest::prelude::*;
+
+use super::*;
+use crate::decode::Samples;
+
+/// A page of made-up text: letters are boxes on lines, one in three reaches up, one in nine down.
+fn text_page(seed: u32) -> GrayImage {
+    let mut page = GrayImage::from_pixel(1_240, 1_754, Luma([255]));
+    let mut state = seed | 1;
+    let mut random = move |most: u32| {
+        state ^= state << 13;
+        state ^= state >> 17;
+        state ^= state << 5;
+        state % most
+    };
+    for line in 0..38 {
+        let baseline = 200 + line * 36;
+        let mut x = 150 + random(20) as i32;
+        let end = 1_090 - if random(5) == 0 { 400 } else { random(60) as i32 };
+        while x < end {
+            let width = 6 + random(6);
+            let (top, bottom) = match random(9) {
+                0..3 => (18, 0),
+                3 => (12, 6),
+                _ => (12, 0),
+            };
+            let area = Area::at(x, baseline - top).of_size(width, (top + bottom) as u32);
+            draw_filled_rect_mut(&mut page, area, Luma([20]));
+            x += width as i32 + if random(6) == 0 { 14 } else { 4 };
+        }
+    }
+    page
+}
+
+/// The page turned clockwise.
+fn turned(page: &GrayImage, clockwise_deg: f32) -> GrayImage {
+    turn::straightened(&Samples::Gray(page.clone()), -clockwise_deg).1
+}
+
+fn skew_of(page: &GrayImage) -> f32 {
+    skew::horizontal(&Ink::of(page)).skew_deg
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
+    #[test]
+    fn any_skew_within_twelve_degrees_is_found_to_a_fifth_of_a_degree(seed: u32, angle in -12.0f32..12.0) {
+        let found = skew_of(&turned(&text_page(seed), angle));
+        prop_assert!((found - angle).abs() < 0.2, "turned by {angle}, found {found}");
+    }
+}
+
+#[test]
+fn black_borders_and_frames_do_not_hide_the_skew_of_the_text() {
+    let mut page = turned(&text_page(7), 3.0);
+    draw_filled_rect_mut(&mut page, Area::at(0, 0).of_size(60, 1_754), Luma([0]));
+    draw_filled_rect_mut(&mut page, Area::at(0, 1_700).of_size(1_240, 54), Luma([0]));
+    for y in [400, 800, 1_200] {
+        draw_filled_rect_mut(&mut page, Area::at(100, y).of_size(1_040, 3), Luma([0]));
+    }
+    let found = skew_of(&page);
+    assert!((found - 3.0).abs() < 0.2, "found {found}");
+}
+
+#[test]
+fn straightening_keeps_the_size_and_brings_in_paper_instead_of_black() {
+    let page = GrayImage::from_pixel(400, 600, Luma([210]));
+    let (samples, gray) = turn::straightened(&Samples::Gray(page), 9.0);
+    assert_eq!(gray.dimensions(), (400, 600));
+    assert!(samples.to_gray().iter().all(|sample| (209..=211).contains(sample)));
+}
+
+#[test]
+fn letters_that_reach_up_tell_which_way_is_up() {
+    let page = text_page(11);
+    let mut engines = Engines::default();
+    let mut find = |page: &GrayImage| {
+        upright::find(page, 150, &Ink::of(page), "eng", &mut engines).expect("English is installed")
+    };
+    assert_eq!(find(&page).rotation_deg, 0);
+    let skewed = find(&turned(&page, -4.0));
+    assert_eq!(skewed.rotation_deg, 0);
+    assert!((skewed.skew_deg + 4.0).abs() < 0.2, "{skewed:?}");
+    // These letters are no letters: nothing can be read either way, so nothing proves that a turn is right.
+    assert_eq!(find(&turn::gray_by_quarters(page, 180)).rotation_deg, 0);
+}
+
+#[test]
+fn dust_and_borders_are_blank_and_a_line_of_text_is_not() {
+    let mut page = GrayImage::from_pixel(1_240, 1_754, Luma([250]));
+    for at in 0..30 {
+        page.put_pixel(100 + at * 31, 200 + at * 43, Luma([90]));
+    }
+    draw_filled_rect_mut(&mut page, Area::at(0, 0).of_size(25, 1_754), Luma([0]));
+    draw_filled_rect_mut(&mut page, Area::at(12, 800).of_size(20, 20), Luma([0]));
+    assert!(blank::is_blank(&Ink::of(&page)));
+    for letter in 0..12 {
+        draw_filled_rect_mut(&mut page, Area::at(300 + letter * 16, 900).of_size(9, 14), Luma([30]));
+    }
+    assert!(!blank::is_blank(&Ink::of(&page)));
+}
+
+#[test]
+fn a_page_without_a_credible_resolution_gets_that_of_its_paper() {
+    assert_eq!(resolution::of((1_654, 2_339), None, None), 200);
+    assert_eq!(resolution::of((2_550, 3_300), None, None), 300);
+    assert_eq!(resolution::of((2_480, 3_508), Some(72), None), 300, "A4 is not 34 inches wide");
+    assert_eq!(resolution::of((2_480, 3_508), Some(300), None), 300);
+    assert_eq!(resolution::of((900, 2_400), None, Some(15.0)), 200, "a receipt, by its text");
+}
+
+#[test]
+fn group_4_is_lossless_at_every_width() {
+    for width in [1, 7, 8, 9, 31, 64, 65, 1_300] {
+        let page =
+            GrayImage::from_fn(width, 40, |x, y| Luma([if (x * 7 + y * y) % 11 < 4 { 0 } else { 255 }]));
+        let (image, bytes) = encode::encode(&Samples::Bitonal(page.clone())).expect("it is coded");
+        assert_eq!((image.width, image.bits, image.bytes), (width, 1, bytes.len() as u64));
+        let mut rows = Vec::new();
+        let narrow = u16::try_from(width).expect("a small page");
+        fax::decoder::decode_g4(bytes.into_iter(), narrow.into(), Some(40), |transitions| {
+            rows.extend(fax::decoder::pels(transitions, narrow.into()).map(|colour| match colour {
+                fax::Color::Black => 0u8,
+                fax::Color::White => 255,
+            }));
+        })
+        .expect("it is group 4");
+        assert_eq!(rows, page.into_raw(), "width {width}");
+    }
+}
+
+#[test]
+fn a_straight_gray_page_keeps_its_jpeg_and_a_blank_page_is_not_read() {
+    let finish = |page: GrayImage, format, kind| {
+        let mut bytes = Cursor::new(Vec::new());
+        DynamicImage::ImageLuma8(page).write_to(&mut bytes, format).expect("it can be coded");
+        let mut file = tempfile::tempfile().expect("a file");
+        file.write_all(bytes.get_ref()).expect("write");
+        let finished = finish_page(&file, kind, 0, &Options::default(), &mut Engines::default());
+        (finished.expect("it is finished"), bytes.into_inner())
+    };
+    let (page, bytes) = finish(text_page(3), ImageFormat::Jpeg, Kind::Jpeg);
+    assert_eq!(page.bytes, bytes);
+    assert_eq!((page.record.width_px, page.record.height_px, page.record.dpi), (1_240, 1_754, 150));
+
+    let (page, _) = finish(GrayImage::from_pixel(800, 1_000, Luma([255])), ImageFormat::Png, Kind::Png);
+    assert!(page.record.blank && page.record.words.is_empty());
+    assert_eq!(page.image.codec, crate::inspection::ImageCodec::CcittG4);
+}
