@@ -96,17 +96,10 @@ fn receipt_key(folder: &Path) -> Result<SigningKey, String> {
         Ok(bytes) => SigningKey::from_pkcs8(&bytes).map_err(|error| failed(&error)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             durable::create_folder(folder).map_err(|error| failed(&error))?;
-            only_for_its_owner(folder, 0o700).map_err(|error| failed(&error))?;
             let key = SigningKey::generate().map_err(|error| failed(&error))?;
-            durable::write(&path, key.to_pkcs8()).map_err(|error| failed(&error))?;
-            only_for_its_owner(&path, 0o600).map_err(|error| failed(&error))?;
+            durable::write_private(&path, key.to_pkcs8()).map_err(|error| failed(&error))?;
             Ok(key)
         }
         Err(error) => Err(failed(&error)),
     }
-}
-
-fn only_for_its_owner(path: &Path, mode: u32) -> std::io::Result<()> {
-    use std::os::unix::fs::PermissionsExt as _;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
 }

@@ -7,7 +7,8 @@ use std::io;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, FromRequest, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
@@ -16,7 +17,7 @@ use tokio::sync::watch;
 
 use crate::app::App;
 use crate::refusal::Refusal;
-use crate::{auth, signing, ui};
+use crate::{api, auth, ingest, signing, ui};
 
 pub mod tls;
 
@@ -25,6 +26,8 @@ pub fn router(app: App) -> Router {
     let limit = DefaultBodyLimit::max(app.config.limits.manifest_bytes);
     Router::new()
         .merge(auth::devices::routes())
+        .merge(ingest::routes())
+        .merge(api::routes())
         .merge(signing::routes())
         .merge(ui::routes())
         .fallback(no_route)
@@ -101,6 +104,22 @@ async fn frame(State(app): State<App>, request: Request, next: Next) -> Response
 
 fn is_upload(method: &Method, path: &str) -> bool {
     path.starts_with("/v1/uploads") && (*method == Method::PATCH || *method == Method::POST)
+}
+
+/// A body in one piece, within `limits.manifest_bytes`.
+#[derive(Clone, Debug)]
+pub struct Whole(pub Bytes);
+
+impl<S: Send + Sync> FromRequest<S> for Whole {
+    type Rejection = Refusal;
+    async fn from_request(request: Request, state: &S) -> Result<Self, Refusal> {
+        Bytes::from_request(request, state).await.map(Self).map_err(|error| {
+            let name =
+                if error.status() == StatusCode::PAYLOAD_TOO_LARGE { "too-large" } else { "bad-request" };
+            Refusal::new(error.status(), name, error.body_text())
+                .help("send a smaller body, or raise limits.manifest_bytes")
+        })
+    }
 }
 
 /// Reads a JSON body, or says which field is wrong.

@@ -19,12 +19,16 @@
 //!   [`jobs::steps::document_at`] and [`jobs::steps::propose`].
 //! - **To keep bytes**: [`blobs::Keep::put`] answers their digest once they are durable and the tenant's.
 
+pub mod admin;
+pub mod api;
 pub mod app;
 pub mod auth;
 pub mod blobs;
 pub mod config;
 pub mod evidence;
 pub mod http;
+pub mod ingest;
+pub mod integrity;
 pub mod jobs;
 pub mod machine;
 pub mod policy;

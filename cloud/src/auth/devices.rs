@@ -3,7 +3,6 @@
 //! The device makes its own key and never sends it. It proves who it is with a short assertion signed by that
 //! key; an assertion works once, for this server only.
 
-use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -16,7 +15,7 @@ use serde_json::json;
 
 use super::random_token;
 use crate::app::App;
-use crate::http::read_json;
+use crate::http::{Whole, read_json};
 use crate::refusal::Refusal;
 use crate::store::{now_ms, people};
 
@@ -35,7 +34,7 @@ pub fn routes() -> Router<App> {
 }
 
 /// `POST /v1/devices/enroll`
-async fn enroll(State(app): State<App>, headers: HeaderMap, body: Bytes) -> Result<Response, Refusal> {
+async fn enroll(State(app): State<App>, headers: HeaderMap, Whole(body): Whole) -> Result<Response, Refusal> {
     let request: EnrollRequest = read_json(&headers, &body)?;
     // An empty message signed by nobody: only tells whether the key is one.
     if request.public_key.verify(b"", "") == Err(platen_model::keys::KeyError::BadKey)
@@ -67,7 +66,7 @@ fn is_key(key: &PublicKey) -> bool {
 }
 
 /// `POST /oauth/token`; failures are OAuth's own (RFC 6749, 5.2), as clients expect.
-async fn token(State(app): State<App>, body: Bytes) -> Result<Response, Refusal> {
+async fn token(State(app): State<App>, Whole(body): Whole) -> Result<Response, Refusal> {
     let mut fields = std::collections::HashMap::new();
     for (key, value) in form_fields(&body) {
         fields.insert(key, value);

@@ -75,7 +75,7 @@ pub async fn count(store: &Store, tenant: &TenantId, status: Status) -> Result<u
     Ok(row.get::<i64, _>("count").unsigned_abs())
 }
 
-pub(super) async fn insert(write: &mut Write, tenant: &TenantId, record: &Record) -> Result<(), StoreError> {
+pub(crate) async fn insert(write: &mut Write, tenant: &TenantId, record: &Record) -> Result<(), StoreError> {
     let document = &record.document;
     sqlx::query(
         "INSERT INTO documents
@@ -132,4 +132,13 @@ pub async fn on_their_way(store: &Store, tenant: &TenantId) -> Result<Vec<Record
     .fetch_all(store.reading())
     .await?;
     rows.iter().map(read).collect()
+}
+
+/// Whether any tenant has a document of this id: ids are made by devices, and two must never share one.
+pub(crate) async fn is_taken(write: &mut Write, document: DocumentId) -> Result<bool, StoreError> {
+    let row = sqlx::query("SELECT COUNT(*) AS count FROM documents WHERE document_id = ?")
+        .bind(document.to_string())
+        .fetch_one(&mut **write)
+        .await?;
+    Ok(row.get::<i64, _>("count") > 0)
 }

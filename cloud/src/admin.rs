@@ -1,0 +1,192 @@
+//! The commands of an administrator. Each answers what to print, or a sentence that says what failed.
+//!
+//! They work on the database itself and may run beside the server: SQLite lets one write at a time.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use platen_model::{Digest, TenantId};
+use ring::rand::{SecureRandom as _, SystemRandom};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::app::{App, open_store};
+use crate::auth::Role;
+use crate::auth::users::hash_password;
+use crate::blobs::{self, Blobs};
+use crate::config::Config;
+use crate::policy::Policy;
+use crate::store::{self, now_ms, people};
+use crate::{http, ingest, integrity, jobs};
+
+/// How often uploads whose time is over are forgotten.
+const SWEEP: std::time::Duration = std::time::Duration::from_secs(600);
+/// The letters of an enrolment code: none that is taken for another.
+const LETTERS: &[u8; 32] = b"ABCDEFGHJKLMNPQRSTUVWXYZ23456789";
+/// Letters in a code: 100 bits.
+const CODE_LETTERS: usize = 20;
+
+/// `serve`: until SIGTERM or SIGINT.
+pub async fn serve(config: Config) -> Result<(), String> {
+    let lock = lock(&config)?;
+    let app = App::open(config).await?;
+    jobs::recover(&app).await.map_err(text)?;
+    let (stop, stopped) = watch::channel(false);
+    let mut terminate = signal(SignalKind::terminate()).map_err(text)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(text)?;
+    let working = tokio::spawn(jobs::run(app.clone(), stopped.clone()));
+    let sweeping = app.clone();
+    let sweeper = tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(SWEEP).await;
+            if let Err(refusal) = ingest::tus::sweep(&sweeping).await {
+                tracing::warn!(detail = refusal.problem().detail, "cannot forget old uploads");
+            }
+        }
+    });
+    let mut serving = tokio::spawn(http::serve(app.clone(), stopped));
+    let ended = tokio::select! {
+        _ = terminate.recv() => None,
+        _ = interrupt.recv() => None,
+        ended = &mut serving => Some(ended),
+    };
+    tracing::info!("stopping: finishing what is under way");
+    // Everybody listens until the end of this function; nobody is left to tell when this fails.
+    let _ = stop.send(true);
+    let ended = match ended {
+        Some(ended) => ended,
+        None => serving.await,
+    };
+    sweeper.abort();
+    working.await.map_err(text)?;
+    app.store.close().await;
+    drop(lock);
+    ended.map_err(text)?.map_err(|error| format!("cannot serve on {}: {error}", app.config.listen))
+}
+
+/// One server process per database: leases found at its start belong to nobody.
+fn lock(config: &Config) -> Result<File, String> {
+    let mut path = store::file_of(&config.database).map_err(text)?.into_os_string();
+    path.push(".lock");
+    let path = PathBuf::from(path);
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        platen_model::durable::create_folder(folder)
+            .map_err(|error| format!("{}: {error}", folder.display()))?;
+    }
+    let file = File::options().create(true).append(true).open(&path);
+    let file = file.map_err(|error| format!("{}: {error}", path.display()))?;
+    file.try_lock()
+        .map_err(|error| format!("{}: another server uses this database ({error})", path.display()))?;
+    Ok(file)
+}
+
+/// `migrate`: the schema, and the tenant everybody starts with.
+pub async fn migrate(config: &Config, tenant: &TenantId) -> Result<String, String> {
+    let store = open_store(config).await?;
+    people::add_tenant(&store, tenant).await.map_err(text)?;
+    Ok("the schema is up to date".into())
+}
+
+/// `check`: an error names what is wrong.
+pub async fn check(config: &Config) -> Result<String, String> {
+    let (store, blobs) = storage(config).await?;
+    let found = integrity::check(&store, &blobs).await.map_err(text)?;
+    let seen = format!("{} documents, {} events, {} blobs", found.documents, found.events, found.blobs);
+    if found.wrong.is_empty() {
+        return Ok(format!("{seen}: every chain and every blob is whole"));
+    }
+    Err(format!("{seen}: {} wrong\n  {}", found.wrong.len(), found.wrong.join("\n  ")))
+}
+
+/// `rebuild`: the projections from the events.
+pub async fn rebuild(config: &Config) -> Result<String, String> {
+    let _lock = lock(config)?;
+    let (store, blobs) = storage(config).await?;
+    let count = integrity::rebuild(&store, &blobs).await.map_err(text)?;
+    count.map(|count| format!("{count} documents were rebuilt from their events"))
+}
+
+/// `tenant add`.
+pub async fn add_tenant(config: &Config, tenant: &TenantId) -> Result<String, String> {
+    let store = open_store(config).await?;
+    people::add_tenant(&store, tenant).await.map_err(text)?;
+    Ok(format!("tenant {tenant} is there"))
+}
+
+/// `user add`: the password from a file, or from standard input.
+pub async fn add_user(
+    config: &Config,
+    tenant: &TenantId,
+    name: &str,
+    role: Role,
+    password_file: Option<&Path>,
+) -> Result<String, String> {
+    let mut password = String::new();
+    match password_file {
+        Some(path) => {
+            password =
+                std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
+        }
+        None => drop(std::io::stdin().read_to_string(&mut password).map_err(text)?),
+    }
+    let hash = hash_password(password.trim_end_matches(['\r', '\n']))?;
+    let store = open_store(config).await?;
+    people::add_tenant(&store, tenant).await.map_err(text)?;
+    if people::put_user(&store, tenant, name, role.as_str(), &hash).await.map_err(text)? {
+        Ok(format!("user {name} of {tenant} is {}", role.as_str()))
+    } else {
+        Err(format!("the name {name} belongs to another tenant; nothing was changed"))
+    }
+}
+
+/// `device code`: prints a code that enrols one device.
+pub async fn device_code(config: &Config, tenant: &TenantId, ttl_minutes: u32) -> Result<String, String> {
+    let mut bytes = [0u8; CODE_LETTERS];
+    SystemRandom::new().fill(&mut bytes).map_err(|_| "the operating system gave no randomness")?;
+    let letters: Vec<char> = bytes.iter().map(|byte| char::from(LETTERS[usize::from(byte % 32)])).collect();
+    let code = letters.chunks(5).map(String::from_iter).collect::<Vec<_>>().join("-");
+    let store = open_store(config).await?;
+    people::add_tenant(&store, tenant).await.map_err(text)?;
+    let expires = now_ms() + i64::from(ttl_minutes) * 60_000;
+    people::add_code(&store, tenant, Digest::of(code.as_bytes()), expires).await.map_err(text)?;
+    Ok(code)
+}
+
+/// `device list`.
+pub async fn list_devices(config: &Config, tenant: &TenantId) -> Result<String, String> {
+    let store = open_store(config).await?;
+    let devices = people::devices(&store, tenant).await.map_err(text)?;
+    let line = |device: &people::DeviceRow| {
+        format!("{}  {}  {}", device.device_id, store::from_ms(device.created_ms), device.name)
+    };
+    Ok(devices.iter().map(line).collect::<Vec<_>>().join("\n"))
+}
+
+/// `policy check`.
+pub fn check_policy(path: &Path) -> Result<String, String> {
+    let policy = Policy::load(path).map_err(text)?;
+    let reference = policy.reference();
+    Ok(format!("{}: version {}, sha256 {}: sound", path.display(), reference.version, reference.sha256))
+}
+
+/// `policy test`: where a document, as the API shows it, would go.
+pub fn test_policy(path: &Path, document: &Path) -> Result<String, String> {
+    let policy = Policy::load(path).map_err(text)?;
+    let bytes = std::fs::read(document).map_err(|error| format!("{}: {error}", document.display()))?;
+    let shown = serde_json::from_slice(&bytes).map_err(|error| format!("{}: {error}", document.display()))?;
+    let chosen = policy.route(&shown).map_err(text)?;
+    let provider = chosen.route.provider.as_deref().unwrap_or("none: archived without a signature");
+    Ok(format!("route: {}\nprovider: {provider}\nsigners: {}", chosen.route.name, chosen.signers.join(", ")))
+}
+
+async fn storage(config: &Config) -> Result<(store::Store, Blobs), String> {
+    let store = open_store(config).await?;
+    let folder = blobs::folder_of(&config.blobs)?;
+    let blobs = Blobs::open(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    Ok((store, blobs))
+}
+
+fn text(error: impl std::fmt::Display) -> String {
+    error.to_string()
+}

@@ -1,0 +1,174 @@
+//! `POST /v1/documents`: the manifest that commits a document.
+//!
+//! The device's signature covers the manifest's exact bytes, which are kept as they came. The document, its
+//! first event and its first job are one commit; the receipt is given only after it (INV-4). A repetition gets
+//! the same receipt (INV-5): it is made of what the first event says, and Ed25519 signs the same bytes with
+//! the same signature.
+
+use std::collections::BTreeMap;
+
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use axum::{Json, Router};
+use platen_model::manifest::{MANIFEST_VERSION, SIGNATURE_HEADER, SignedReceipt};
+use platen_model::{Digest, DocumentManifest, PartRole, Receipt};
+use serde_json::json;
+
+use crate::app::App;
+use crate::auth::Device;
+use crate::http::{Whole, must_be};
+use crate::refusal::Refusal;
+use crate::store::record::Record;
+use crate::store::{blobs as visibility, documents, events, people::DeviceRow};
+
+/// The media type of a manifest.
+pub const MANIFEST_MIME: &str = "application/vnd.platen.manifest+json";
+/// Most parts in a manifest.
+const PARTS: usize = 1_000;
+/// Longest name of a source, department or file, in characters.
+const NAME_CHARACTERS: usize = 255;
+
+/// The routes of this module.
+pub fn routes() -> Router<App> {
+    Router::new().route("/v1/documents", post(commit))
+}
+
+async fn commit(
+    State(app): State<App>,
+    device: Device,
+    headers: HeaderMap,
+    Whole(body): Whole,
+) -> Result<Response, Refusal> {
+    let device = device.0;
+    must_be(&headers, MANIFEST_MIME)?;
+    must_be_signed(&device, &headers, &body)?;
+    let manifest: DocumentManifest = serde_json::from_slice(&body)
+        .map_err(|error| Refusal::bad_request(format!("the manifest: {error}")))?;
+    must_be_sound(&device, &manifest)?;
+    must_have_parts(&app, &device, &manifest).await?;
+
+    let manifest_sha256 = app.keep.put(&device.tenant, body.to_vec(), MANIFEST_MIME).await?;
+    let mut write = app.store.begin().await?;
+    let known = documents::find(&mut *write, &device.tenant, manifest.document_id).await?;
+    let (status, record) = match known {
+        Some(record) if record.manifest_sha256 == manifest_sha256 => (StatusCode::OK, record),
+        Some(_) => {
+            return Err(Refusal::conflict("this document was committed before, with another manifest")
+                .help("a changed document needs a new id"));
+        }
+        None => {
+            if documents::is_taken(&mut write, manifest.document_id).await? {
+                return Err(Refusal::conflict("this document id is taken").help("use a new id"));
+            }
+            let record = events::receive(&mut write, &device.tenant, &manifest, manifest_sha256).await?;
+            write.commit().await?;
+            app.wake.notify_one();
+            (StatusCode::ACCEPTED, record)
+        }
+    };
+    let receipt = receipt(&app, &record);
+    let location = format!("/v1/documents/{}", record.document.document_id);
+    let body = Json(json!({ "document": record.document, "receipt": receipt }));
+    Ok((status, [(header::LOCATION, location)], body).into_response())
+}
+
+/// The receipt of a committed document: the same each time.
+fn receipt(app: &App, record: &Record) -> SignedReceipt {
+    let receipt = Receipt {
+        document_id: record.document.document_id,
+        manifest_sha256: record.manifest_sha256,
+        parts: record.parts.iter().map(|part| part.sha256).collect(),
+        committed_at: record.document.created_at,
+    };
+    let receipt = serde_json::to_string(&receipt).expect("a receipt is plain data");
+    let signature = app.receipt_key.sign(receipt.as_bytes());
+    SignedReceipt { receipt, signature }
+}
+
+fn must_be_signed(device: &DeviceRow, headers: &HeaderMap, body: &[u8]) -> Result<(), Refusal> {
+    let refuse = |detail: &str| {
+        Refusal::new(StatusCode::FORBIDDEN, "bad-signature", detail)
+            .help("sign the exact bytes of the manifest with the enrolled device's key")
+    };
+    let header = headers.get(SIGNATURE_HEADER).and_then(|value| value.to_str().ok());
+    let header = header.ok_or_else(|| refuse("the header Platen-Signature is missing"))?;
+    let (by, signature) =
+        header.split_once(' ').ok_or_else(|| refuse("Platen-Signature is a device id and a signature"))?;
+    if by != device.device_id.to_string() {
+        return Err(refuse("Platen-Signature names another device than the token"));
+    }
+    device
+        .public_key
+        .verify(body, signature.trim())
+        .map_err(|_| refuse("the signature does not hold for these bytes"))
+}
+
+/// Lists every complaint, so that a client's author needs to try only once.
+fn must_be_sound(device: &DeviceRow, manifest: &DocumentManifest) -> Result<(), Refusal> {
+    let mut errors = BTreeMap::new();
+    let mut complain = |wrong: bool, field: String, complaint: &str| {
+        if wrong {
+            errors.insert(field, complaint.to_owned());
+        }
+    };
+    let unit = |number: f32| (0.0..=1.0).contains(&number);
+    let name = |text: &str| text.chars().count() <= NAME_CHARACTERS && !text.chars().any(char::is_control);
+    complain(manifest.version != MANIFEST_VERSION, "version".into(), "this server reads version 1");
+    complain(manifest.device_id != device.device_id, "device_id".into(), "is not the device that sent it");
+    complain(manifest.source.is_empty() || !name(&manifest.source), "source".into(), "is not a name");
+    complain(manifest.department.as_deref().is_some_and(|d| !name(d)), "department".into(), "is not a name");
+    complain(manifest.page_count == 0, "page_count".into(), "a document has pages");
+    complain(!unit(manifest.ocr_confidence), "ocr_confidence".into(), "is not from 0 to 1");
+    complain(!unit(manifest.decision.confidence), "decision.confidence".into(), "is not from 0 to 1");
+    complain(manifest.parts.len() > PARTS, "parts".into(), "are too many");
+    for (field, value) in &manifest.decision.fields {
+        complain(
+            !unit(value.confidence),
+            format!("decision.fields.{field}.confidence"),
+            "is not from 0 to 1",
+        );
+    }
+    for (role, one) in [(PartRole::Original, false), (PartRole::Normalized, true), (PartRole::PageText, true)]
+    {
+        let count = manifest.parts.iter().filter(|part| part.role == role).count();
+        let word = serde_json::to_value(role).unwrap_or_default();
+        let word = word.as_str().unwrap_or_default().to_owned();
+        complain(count == 0, format!("parts ({word})"), "is missing");
+        complain(one && count > 1, format!("parts ({word})"), "may be there only once");
+    }
+    for (index, part) in manifest.parts.iter().enumerate() {
+        complain(!part.mime.contains('/'), format!("parts[{index}].mime"), "is not a media type");
+        complain(
+            part.file_name.as_deref().is_some_and(|file| !name(file)),
+            format!("parts[{index}].file_name"),
+            "is too long or has control characters",
+        );
+    }
+    if errors.is_empty() { Ok(()) } else { Err(Refusal::invalid("the manifest is not sound", errors)) }
+}
+
+/// All parts must be here, visible to the tenant, with the length the manifest says.
+async fn must_have_parts(app: &App, device: &DeviceRow, manifest: &DocumentManifest) -> Result<(), Refusal> {
+    let mut errors = BTreeMap::new();
+    for (index, part) in manifest.parts.iter().enumerate() {
+        let field = format!("parts[{index}]");
+        match visibility::visible(app.store.reading(), &device.tenant, part.sha256).await? {
+            None => drop(errors.insert(field, missing(part.sha256))),
+            Some(blob) if blob.bytes != part.bytes => {
+                drop(errors.insert(field, format!("has {} bytes here, not {}", blob.bytes, part.bytes)));
+            }
+            Some(_) => {}
+        }
+    }
+    if errors.is_empty() {
+        return Ok(());
+    }
+    Err(Refusal::invalid("not all parts are here", errors)
+        .help("upload the parts named in `errors`, then repeat"))
+}
+
+fn missing(sha256: Digest) -> String {
+    format!("{sha256} is not uploaded")
+}

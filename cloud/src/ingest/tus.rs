@@ -1,0 +1,387 @@
+//! Resumable uploads: tus 1.0 (<https://tus.io/protocols/resumable-upload>) with creation, checksum,
+//! termination and expiration.
+//!
+//! Bytes are appended to a file of the incoming folder and fsynced before the offset is recorded, and the
+//! offset is recorded before it is answered. What the file holds beyond the recorded offset was never
+//! acknowledged and is cut off before the next byte is written. The danger is two writers at one upload: the
+//! second is refused with 423 while the first is at work.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::str::FromStr as _;
+use std::sync::{LazyLock, Mutex, PoisonError};
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{DefaultBodyLimit, Path, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{head, post};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use futures_util::StreamExt as _;
+use jiff::{SignedDuration, Timestamp};
+use platen_model::{Digest, TenantId, UploadId, durable};
+use sha2::{Digest as _, Sha256};
+use tokio::io::{AsyncSeekExt as _, AsyncWriteExt as _};
+
+use crate::app::App;
+use crate::auth::{Caller, Device};
+use crate::blobs::{BlobError, off_the_reactor};
+use crate::http::must_be;
+use crate::refusal::Refusal;
+use crate::store::blobs::{self as visibility, Visible};
+use crate::store::uploads::{self, Upload};
+
+/// The media type of a PATCH.
+const OFFSET_STREAM: &str = "application/offset+octet-stream";
+/// The status of a failed checksum, by the checksum extension.
+const CHECKSUM_MISMATCH: u16 = 460;
+/// Longest media type of a part.
+const MIME_CHARACTERS: usize = 100;
+
+/// The uploads some request is writing to at this moment.
+static AT_WORK: LazyLock<Mutex<BTreeSet<UploadId>>> = LazyLock::new(Mutex::default);
+
+/// The routes of this module.
+pub fn routes() -> Router<App> {
+    Router::new()
+        .route("/v1/uploads", post(create).options(options))
+        .route("/v1/uploads/{id}", head(offset).patch(append).delete(terminate).options(options))
+        .route("/v1/blobs/{sha256}", head(has_blob))
+        // Parts have a limit of their own, which `create` holds.
+        .layer(DefaultBodyLimit::disable())
+}
+
+/// `OPTIONS /v1/uploads`
+async fn options(State(app): State<App>) -> Response {
+    let largest = app.config.limits.part_bytes;
+    tus(StatusCode::NO_CONTENT)
+        .with("tus-version", "1.0.0")
+        .with("tus-extension", "creation,checksum,termination,expiration")
+        .with("tus-checksum-algorithm", "sha256")
+        .with("tus-max-size", largest)
+        .response()
+}
+
+/// `HEAD /v1/blobs/{sha256}`: is this part already here, for this tenant?
+async fn has_blob(
+    State(app): State<App>,
+    caller: Caller,
+    Path(sha256): Path<String>,
+) -> Result<StatusCode, Refusal> {
+    let sha256 = Digest::from_str(&sha256).map_err(|_| Refusal::not_found("such blob"))?;
+    let found = visibility::visible(app.store.reading(), caller.tenant(), sha256).await?;
+    Ok(if found.is_some() { StatusCode::OK } else { StatusCode::NOT_FOUND })
+}
+
+/// `POST /v1/uploads`: metadata `sha256` (the digest in hex) and `mime` promise what will come.
+async fn create(State(app): State<App>, device: Device, headers: HeaderMap) -> Result<Response, Refusal> {
+    let tenant = device.0.tenant;
+    speaks_tus(&headers)?;
+    let bytes: u64 = number(&headers, "upload-length")?;
+    let largest = app.config.limits.part_bytes;
+    if bytes > largest {
+        return Err(Refusal::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "too-large",
+            format!("{bytes} bytes are over the limit of {largest} (limits.part_bytes)"),
+        )
+        .help("split the document, or raise the limit"));
+    }
+    let metadata = metadata(&headers)?;
+    let sha256 = metadata.get("sha256").and_then(|hex| hex.parse::<Digest>().ok());
+    let sha256 =
+        sha256.ok_or_else(|| Refusal::bad_request("Upload-Metadata needs `sha256`: 64 hex digits"))?;
+    let mime = metadata.get("mime").cloned().unwrap_or_else(|| "application/octet-stream".into());
+    if mime.len() > MIME_CHARACTERS || HeaderValue::from_str(&mime).is_err() || !mime.contains('/') {
+        return Err(Refusal::bad_request("Upload-Metadata: `mime` is not a media type"));
+    }
+    let upload =
+        Upload { upload_id: UploadId::new(), sha256, mime, bytes, received: 0, expires_at: expiry(&app) };
+    std::fs::File::create(file_of(&app, upload.upload_id)).map_err(Refusal::internal)?;
+    uploads::insert(&app.store, &tenant, &upload).await?;
+    if bytes == 0 {
+        complete(&app, &tenant, &upload).await?;
+    }
+    let location = format!("{}/v1/uploads/{}", app.config.public_url, upload.upload_id);
+    Ok(tus(StatusCode::CREATED)
+        .with("location", location)
+        .with("upload-expires", http_date(upload.expires_at))
+        .response())
+}
+
+/// `HEAD /v1/uploads/{id}`
+async fn offset(State(app): State<App>, device: Device, Path(id): Path<String>) -> Result<Response, Refusal> {
+    let upload = find(&app, &device.0.tenant, &id).await?;
+    Ok(tus(StatusCode::OK)
+        .with("upload-offset", upload.received)
+        .with("upload-length", upload.bytes)
+        .with("upload-expires", http_date(upload.expires_at))
+        .with("cache-control", "no-store")
+        .response())
+}
+
+/// `DELETE /v1/uploads/{id}`
+async fn terminate(
+    State(app): State<App>,
+    device: Device,
+    Path(id): Path<String>,
+) -> Result<Response, Refusal> {
+    let tenant = device.0.tenant;
+    let upload = find(&app, &tenant, &id).await?;
+    let _turn = Turn::take(upload.upload_id)?;
+    forget(&app, &tenant, upload.upload_id).await?;
+    Ok(tus(StatusCode::NO_CONTENT).response())
+}
+
+/// `PATCH /v1/uploads/{id}`
+async fn append(
+    State(app): State<App>,
+    device: Device,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Refusal> {
+    must_be(&headers, OFFSET_STREAM)?;
+    speaks_tus(&headers)?;
+    let at: u64 = number(&headers, "upload-offset")?;
+    let checksum = checksum(&headers)?;
+    // On a task of its own: when the client goes away this request is dropped, but what came must be kept.
+    let work = async move { append_whole(&app, device.0.tenant, &id, at, checksum, body).await };
+    tokio::spawn(work).await.map_err(Refusal::internal)?
+}
+
+async fn append_whole(
+    app: &App,
+    tenant: TenantId,
+    id: &str,
+    at: u64,
+    checksum: Option<[u8; 32]>,
+    body: Body,
+) -> Result<Response, Refusal> {
+    let mut upload = find(app, &tenant, id).await?;
+    let _turn = Turn::take(upload.upload_id)?;
+    // Once more: somebody may have moved the offset before it was our turn.
+    upload.received = find(app, &tenant, id).await?.received;
+    if at != upload.received {
+        let detail = format!("the upload stands at {}, the request begins at {at}", upload.received);
+        return Err(Refusal::conflict(detail).help("ask for the offset with HEAD and go on from there"));
+    }
+    let came = write_body(app, &upload, checksum.is_some(), body).await?;
+    if let Some(promised) = checksum
+        && came.sha256 != promised
+    {
+        let status = StatusCode::from_u16(CHECKSUM_MISMATCH).unwrap_or(StatusCode::BAD_REQUEST);
+        return Err(Refusal::new(
+            status,
+            "checksum-mismatch",
+            "the bytes do not have the checksum they came with",
+        )
+        .safe("the bytes before them are kept; none of these are")
+        .help("send them again from the same offset"));
+    }
+    let cut = came.cut.filter(|_| checksum.is_some());
+    if cut.is_none() {
+        upload.received += came.bytes;
+        upload.expires_at = expiry(app);
+        let expires = upload.expires_at.as_millisecond();
+        uploads::advance(&app.store, &tenant, upload.upload_id, upload.received, expires).await?;
+    }
+    if let Some(error) = cut {
+        return Err(Refusal::bad_request(format!("the body was cut off: {error}")));
+    }
+    if upload.received == upload.bytes {
+        complete(app, &tenant, &upload).await?;
+    }
+    Ok(tus(StatusCode::NO_CONTENT)
+        .with("upload-offset", upload.received)
+        .with("upload-expires", http_date(upload.expires_at))
+        .response())
+}
+
+/// What came of a body.
+struct Came {
+    bytes: u64,
+    sha256: [u8; 32],
+    cut: Option<String>,
+}
+
+/// Writes the body behind the recorded offset and fsyncs it; a body that is too long is refused.
+async fn write_body(app: &App, upload: &Upload, all_or_none: bool, body: Body) -> Result<Came, Refusal> {
+    let path = file_of(app, upload.upload_id);
+    let mut options = tokio::fs::File::options();
+    options.write(true).create(true).truncate(false);
+    let mut file = options.open(&path).await.map_err(Refusal::internal)?;
+    file.set_len(upload.received).await.map_err(Refusal::internal)?;
+    file.seek(std::io::SeekFrom::Start(upload.received)).await.map_err(Refusal::internal)?;
+    let mut stream = body.into_data_stream();
+    let mut hasher = Sha256::new();
+    let (mut bytes, mut cut) = (0u64, None);
+    while let Some(chunk) = stream.next().await {
+        match chunk {
+            Ok(chunk) => {
+                bytes += chunk.len() as u64;
+                if upload.received + bytes > upload.bytes {
+                    let detail = format!("more bytes came than the {} that were announced", upload.bytes);
+                    return Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", detail)
+                        .help("ask for the offset with HEAD and send the rest"));
+                }
+                hasher.update(&chunk);
+                file.write_all(&chunk).await.map_err(Refusal::internal)?;
+            }
+            Err(error) => {
+                cut = Some(error.to_string());
+                break;
+            }
+        }
+    }
+    if cut.is_none() || !all_or_none {
+        file.flush().await.map_err(Refusal::internal)?;
+        file.sync_all().await.map_err(Refusal::internal)?;
+    }
+    Ok(Came { bytes, sha256: hasher.finalize().into(), cut })
+}
+
+/// All bytes are there: if they are the promised ones they become a blob, if not the upload is gone.
+///
+/// Repeating it after a crash between any two lines ends the same: the blob's name is its digest, and an
+/// upload whose file was taken already finds the blob in its place.
+async fn complete(app: &App, tenant: &TenantId, upload: &Upload) -> Result<(), Refusal> {
+    let (blobs, waiting, sha256) = (app.keep.blobs.clone(), file_of(app, upload.upload_id), upload.sha256);
+    let adopted = off_the_reactor(move || blobs.adopt(&waiting, sha256)).await;
+    if let Err(BlobError::Mismatch { expected, found }) = adopted {
+        forget(app, tenant, upload.upload_id).await?;
+        let errors = BTreeMap::from([("sha256".to_owned(), format!("announced {expected}, came {found}"))]);
+        return Err(Refusal::invalid("the bytes do not have the digest that was announced", errors)
+            .safe("nothing of this upload is kept; no other upload is touched")
+            .help("upload the part again from its beginning"));
+    }
+    adopted?;
+    let blob = Visible { sha256, bytes: upload.bytes, mime: upload.mime.clone() };
+    visibility::grant(app.store.writing(), tenant, &blob).await?;
+    Ok(())
+}
+
+/// Forgets uploads whose time is over. Called now and then while the server runs.
+pub async fn sweep(app: &App) -> Result<(), Refusal> {
+    for (tenant, upload) in uploads::expired(&app.store).await? {
+        if let Ok(_turn) = Turn::take(upload) {
+            forget(app, &tenant, upload).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn forget(app: &App, tenant: &TenantId, upload: UploadId) -> Result<(), Refusal> {
+    let path = file_of(app, upload);
+    off_the_reactor(move || Ok(durable::remove_file(&path)?)).await?;
+    Ok(uploads::remove(&app.store, tenant, upload).await?)
+}
+
+async fn find(app: &App, tenant: &TenantId, id: &str) -> Result<Upload, Refusal> {
+    let missing = || Refusal::not_found("such upload");
+    let id = id.parse().map_err(|_| missing())?;
+    let upload = uploads::find(&app.store, tenant, id).await?.ok_or_else(missing)?;
+    if upload.expires_at < Timestamp::now() {
+        return Err(
+            Refusal::new(StatusCode::GONE, "gone", "the upload's time is over").help("begin a new one")
+        );
+    }
+    // A crash between the last byte and the blob: finish now what was not finished then.
+    if upload.received == upload.bytes && file_of(app, id).exists() {
+        complete(app, tenant, &upload).await?;
+    }
+    Ok(upload)
+}
+
+fn file_of(app: &App, upload: UploadId) -> PathBuf {
+    app.keep.blobs.incoming().join(upload.to_string())
+}
+
+fn expiry(app: &App) -> Timestamp {
+    let seconds = i64::try_from(app.config.limits.upload_seconds).unwrap_or(i64::MAX);
+    Timestamp::now().checked_add(SignedDuration::from_secs(seconds)).unwrap_or(Timestamp::MAX)
+}
+
+fn http_date(at: Timestamp) -> String {
+    at.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
+}
+
+/// The right to write to an upload, given back when dropped.
+struct Turn(UploadId);
+
+impl Turn {
+    fn take(upload: UploadId) -> Result<Self, Refusal> {
+        if AT_WORK.lock().unwrap_or_else(PoisonError::into_inner).insert(upload) {
+            return Ok(Self(upload));
+        }
+        Err(Refusal::new(StatusCode::LOCKED, "locked", "another request is writing to this upload")
+            .help("wait until it ends, then ask for the offset"))
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        AT_WORK.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.0);
+    }
+}
+
+fn speaks_tus(headers: &HeaderMap) -> Result<(), Refusal> {
+    match text(headers, "tus-resumable") {
+        Some("1.0.0") => Ok(()),
+        _ => Err(Refusal::new(StatusCode::PRECONDITION_FAILED, "tus-version", "Tus-Resumable must be 1.0.0")
+            .help("speak tus 1.0.0")),
+    }
+}
+
+fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+fn number(headers: &HeaderMap, name: &str) -> Result<u64, Refusal> {
+    let number = text(headers, name).and_then(|value| value.parse().ok()).filter(|n| *n <= i64::MAX as u64);
+    number.ok_or_else(|| Refusal::bad_request(format!("the header {name} is missing or no number")))
+}
+
+fn metadata(headers: &HeaderMap) -> Result<BTreeMap<String, String>, Refusal> {
+    let wrong = || Refusal::bad_request("Upload-Metadata is not pairs of a key and base64");
+    let mut pairs = BTreeMap::new();
+    for pair in
+        text(headers, "upload-metadata").unwrap_or_default().split(',').filter(|pair| !pair.is_empty())
+    {
+        let (key, value) = pair.trim().split_once(' ').unwrap_or((pair.trim(), ""));
+        let value = STANDARD.decode(value).map_err(|_| wrong())?;
+        pairs.insert(key.to_owned(), String::from_utf8(value).map_err(|_| wrong())?);
+    }
+    Ok(pairs)
+}
+
+fn checksum(headers: &HeaderMap) -> Result<Option<[u8; 32]>, Refusal> {
+    let Some(value) = text(headers, "upload-checksum") else { return Ok(None) };
+    let value = value.strip_prefix("sha256 ").and_then(|value| STANDARD.decode(value).ok());
+    let value = value.and_then(|bytes| bytes.try_into().ok());
+    value.map(Some).ok_or_else(|| Refusal::bad_request("Upload-Checksum: `sha256 ` and base64 of 32 bytes"))
+}
+
+/// A tus answer being made.
+struct Tus(Response);
+
+fn tus(status: StatusCode) -> Tus {
+    Tus(status.into_response()).with("tus-resumable", "1.0.0")
+}
+
+impl Tus {
+    fn with(mut self, name: &'static str, value: impl ToString) -> Self {
+        if let Ok(value) = HeaderValue::from_str(&value.to_string()) {
+            self.0.headers_mut().insert(name, value);
+        }
+        self
+    }
+
+    fn response(self) -> Response {
+        let mut response = self.0;
+        response.headers_mut().remove(header::CONTENT_TYPE);
+        response
+    }
+}

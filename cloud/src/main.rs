@@ -1,0 +1,168 @@
+//! `platen-cloud`: the server and its administration. Exit status: 0 done, 1 failed, 2 usage or configuration.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use platen_cloud::admin;
+use platen_cloud::auth::Role;
+use platen_cloud::config::Config;
+use platen_model::TenantId;
+
+/// Receives documents, keeps the evidence, routes to review and signing.
+#[derive(Parser)]
+#[command(name = "platen-cloud", version)]
+struct Arguments {
+    /// The configuration file.
+    #[arg(long, global = true, default_value = "/etc/platen/cloud.toml")]
+    config: PathBuf,
+    /// The tenant a command is about.
+    #[arg(long, global = true, default_value = "default")]
+    tenant: TenantId,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the server until SIGTERM.
+    Serve {
+        /// Print the configuration as it takes effect, and end.
+        #[arg(long)]
+        print_config: bool,
+    },
+    /// Bring the database's schema up to date.
+    Migrate,
+    /// Verify every event chain and every blob, and name what is wrong.
+    Check,
+    /// Make the documents' rows anew from their events. The server must not run.
+    Rebuild,
+    /// Tenants.
+    #[command(subcommand)]
+    Tenant(Tenant),
+    /// Users.
+    #[command(subcommand)]
+    User(User),
+    /// Devices.
+    #[command(subcommand)]
+    Device(Device),
+    /// The routing policy.
+    #[command(subcommand)]
+    Policy(Policy),
+    /// Process documents for a supervisor. Started by the server itself.
+    #[command(hide = true)]
+    Worker {
+        #[arg(long)]
+        memory_mb: u64,
+    },
+}
+
+#[derive(Subcommand)]
+enum Tenant {
+    /// Add a tenant.
+    Add { name: TenantId },
+}
+
+#[derive(Subcommand)]
+enum User {
+    /// Add a user, or give one a new role and password.
+    Add {
+        name: String,
+        /// viewer, reviewer or admin.
+        #[arg(long)]
+        role: Role,
+        /// The file that holds the password; standard input where absent.
+        #[arg(long)]
+        password_file: Option<PathBuf>,
+    },
+}
+
+#[derive(Subcommand)]
+enum Device {
+    /// Print a code that enrols one device.
+    Code {
+        /// Minutes until the code ends.
+        #[arg(long, default_value_t = 60)]
+        ttl: u32,
+    },
+    /// List the devices.
+    List,
+}
+
+#[derive(Subcommand)]
+enum Policy {
+    /// Check a policy file.
+    Check { file: PathBuf },
+    /// Say where a document would go.
+    Test {
+        file: PathBuf,
+        /// The document as `GET /v1/documents/{id}` shows it.
+        #[arg(long)]
+        on: PathBuf,
+    },
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    // Workers enter their sandbox before anything else is set up.
+    if let Command::Worker { memory_mb } = arguments.command {
+        return ended(platen_capture::worker::serve(memory_mb).map(|()| String::new()));
+    }
+    if let Command::Policy(command) = &arguments.command {
+        return ended(match command {
+            Policy::Check { file } => admin::check_policy(file),
+            Policy::Test { file, on } => admin::test_policy(file, on),
+        });
+    }
+    let config = match Config::load(&arguments.config, std::env::vars()) {
+        Ok(config) => config,
+        Err(error) => {
+            eprintln!("platen-cloud: {error}");
+            return ExitCode::from(2);
+        }
+    };
+    start_log();
+    match tokio::runtime::Runtime::new() {
+        Ok(runtime) => ended(runtime.block_on(run(arguments.command, config, &arguments.tenant))),
+        Err(error) => ended(Err(error)),
+    }
+}
+
+async fn run(command: Command, config: Config, tenant: &TenantId) -> Result<String, String> {
+    match command {
+        Command::Serve { print_config: true } => toml::to_string(&config).map_err(|error| error.to_string()),
+        Command::Serve { print_config: false } => admin::serve(config).await.map(|()| String::new()),
+        Command::Migrate => admin::migrate(&config, tenant).await,
+        Command::Check => admin::check(&config).await,
+        Command::Rebuild => admin::rebuild(&config).await,
+        Command::Tenant(Tenant::Add { name }) => admin::add_tenant(&config, &name).await,
+        Command::User(User::Add { name, role, password_file }) => {
+            admin::add_user(&config, tenant, &name, role, password_file.as_deref()).await
+        }
+        Command::Device(Device::Code { ttl }) => admin::device_code(&config, tenant, ttl).await,
+        Command::Device(Device::List) => admin::list_devices(&config, tenant).await,
+        Command::Policy(_) | Command::Worker { .. } => Err("handled before the configuration is read".into()),
+    }
+}
+
+/// Logs go to standard error, `RUST_LOG` chooses; what a command answers goes to standard output.
+fn start_log() {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info,sqlx=warn"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+}
+
+fn ended(outcome: Result<String, impl std::fmt::Display>) -> ExitCode {
+    match outcome {
+        Ok(text) => {
+            if !text.is_empty() {
+                println!("{}", text.trim_end());
+            }
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("platen-cloud: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
