@@ -13,6 +13,7 @@ use crate::Complaint;
 use crate::deliver::Trouble;
 use crate::deliver::courier::http_client;
 use crate::identity::{self, Identity};
+use crate::instance;
 
 /// The longest time of the one request.
 const REQUEST_SECONDS: u64 = 30;
@@ -29,7 +30,7 @@ pub async fn enroll(state: &Path, url: &str, code: &str) -> Result<DeviceId, Com
         Complaint::new(failed, safe, "run as the user the agent runs as, for example with sudo -u platen")
     };
     let url = url.trim_end_matches('/');
-    durable::create_folder(state).map_err(unwritable)?;
+    durable::create_folder(state).and_then(|()| instance::require_owner(state)).map_err(unwritable)?;
     let key = identity::key(state).map_err(unwritable)?;
     let request = EnrollRequest { code: code.to_owned(), public_key: key.public(), name: host_name() };
 

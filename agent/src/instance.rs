@@ -5,6 +5,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -22,9 +23,21 @@ pub struct Lock {
     _file: File,
 }
 
+/// Refuses to work in a state folder that belongs to another user: what root made there, the agent's own user
+/// could not change any more.
+pub fn require_owner(state: &Path) -> io::Result<()> {
+    let owner = std::fs::metadata(state)?.uid();
+    if owner == rustix::process::geteuid().as_raw() {
+        return Ok(());
+    }
+    let message = format!("it belongs to user {owner}; run this as that user");
+    Err(io::Error::new(io::ErrorKind::PermissionDenied, message))
+}
+
 /// Takes the lock; `None` where another agent holds it.
 pub fn lock(state: &Path) -> io::Result<Option<Lock>> {
     durable::create_folder(state)?;
+    require_owner(state)?;
     let file = OpenOptions::new().create(true).truncate(false).write(true).open(state.join("lock"))?;
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(Some(Lock { _file: file })),

@@ -76,7 +76,7 @@ impl QuarantineLine {
 
 /// What is in quarantine, oldest first.
 pub fn list(state: &Path) -> Result<Vec<QuarantineLine>, Complaint> {
-    let listed = Spool::open(state).and_then(|spool| spool.quarantine_list());
+    let listed = Spool::at(state).quarantine_list();
     listed
         .map(|list| list.into_iter().map(QuarantineLine::from).collect())
         .map_err(|error| trouble(state, &error))
@@ -84,14 +84,14 @@ pub fn list(state: &Path) -> Result<Vec<QuarantineLine>, Complaint> {
 
 /// One capture in quarantine.
 pub fn show(state: &Path, id: CaptureId) -> Result<QuarantineLine, Complaint> {
-    let shown = Spool::open(state).and_then(|spool| spool.quarantine_show(id));
+    let shown = Spool::at(state).quarantine_show(id);
     shown.map(QuarantineLine::from).map_err(|error| trouble(state, &error))
 }
 
 /// Gives captures another chance: one, or all for `None`. Answers how many.
 pub fn retry(state: &Path, id: Option<CaptureId>) -> Result<u64, Complaint> {
     let by_hand = || {
-        let spool = Spool::open(state)?;
+        let spool = Spool::at(state);
         let ids = match id {
             Some(id) => vec![id],
             None => spool.quarantined_ids()?,
@@ -105,7 +105,7 @@ pub fn retry(state: &Path, id: Option<CaptureId>) -> Result<u64, Complaint> {
 /// Throws a capture in quarantine away. There is no way back.
 pub fn discard(state: &Path, id: CaptureId) -> Result<(), Complaint> {
     // The daemon never touches what lies in quarantine by itself, so it need not be asked.
-    let discarded = Spool::open(state).and_then(|spool| spool.quarantine_discard(id));
+    let discarded = Spool::at(state).quarantine_discard(id);
     discarded.map_err(|error| trouble(state, &error))
 }
 

@@ -116,7 +116,7 @@ pub fn status(state: &Path) -> io::Result<Status> {
 }
 
 fn from_disk(state: &Path) -> io::Result<Status> {
-    let spool = Spool::open(state)?;
+    let spool = Spool::at(state);
     let documents = spool.document_ids()?.len();
     Ok(Status {
         captures: CaptureStatus { in_spool: spool.capture_ids()?.len(), in_work: Vec::new() },

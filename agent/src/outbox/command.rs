@@ -26,7 +26,7 @@ pub fn list(state: &Path) -> Result<Vec<Entry>, Complaint> {
 
 /// One document's manifest.
 pub fn show(state: &Path, id: DocumentId) -> Result<DocumentManifest, Complaint> {
-    let document = Spool::open(state).and_then(|spool| spool.open_document(id));
+    let document = Spool::at(state).open_document(id);
     document.map(|document| document.manifest).map_err(|error| trouble(state, &error))
 }
 
@@ -38,7 +38,7 @@ pub fn retry(state: &Path, id: Option<DocumentId>) -> Result<u64, Complaint> {
 
 /// Copies one document with its originals into a folder under `target`, and answers that folder.
 pub fn export(state: &Path, id: DocumentId, target: &Path) -> Result<PathBuf, Complaint> {
-    let exported = Spool::open(state).and_then(|spool| spool.open_document(id)?.export(target));
+    let exported = Spool::at(state).open_document(id).and_then(|document| document.export(target));
     exported.map_err(|error| trouble(state, &error))
 }
 
@@ -46,7 +46,7 @@ pub fn export(state: &Path, id: DocumentId, target: &Path) -> Result<PathBuf, Co
 /// read and what is wrong, as sentences.
 pub fn verify(state: &Path) -> Result<(usize, Vec<String>), Complaint> {
     let verified = || {
-        let spool = Spool::open(state)?;
+        let spool = Spool::at(state);
         let ids = spool.document_ids()?;
         let mut found = Vec::new();
         for id in &ids {

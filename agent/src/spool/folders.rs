@@ -18,11 +18,16 @@ pub struct Spool {
 impl Spool {
     /// Opens the spool under a state folder, making what is missing.
     pub fn open(state: &Path) -> io::Result<Self> {
-        let spool = Self { root: state.join("spool") };
+        let spool = Self::at(state);
         for folder in [spool.captures(), spool.documents(), spool.quarantine()] {
             durable::create_folder(&folder)?;
         }
         Ok(spool)
+    }
+
+    /// The spool under a state folder for looking at: makes nothing, and is empty where there is none.
+    pub fn at(state: &Path) -> Self {
+        Self { root: state.join("spool") }
     }
 
     /// Clears away what was half-written or half-removed when the agent was stopped. Only for the one
@@ -89,7 +94,11 @@ impl Spool {
 
 fn ids_in<Id: FromStr + Ord>(folder: &Path) -> io::Result<Vec<Id>> {
     let mut ids = Vec::new();
-    for entry in std::fs::read_dir(folder)? {
+    let entries = match std::fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(ids),
+        entries => entries?,
+    };
+    for entry in entries {
         ids.extend(entry?.file_name().to_str().and_then(|name| name.parse::<Id>().ok()));
     }
     ids.sort();

@@ -1,0 +1,234 @@
+//! Delivery against a cloud that keeps strictly to the contract and misbehaves when told to: what was put in
+//! arrives once and unaltered, and leaves the spool only against a receipt.
+
+#[path = "delivery/stand_in.rs"]
+mod stand_in;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use platen_agent::claim::{NoStop, Release, claim};
+use platen_agent::config::{After, Source};
+use platen_agent::deliver::courier::Badge;
+use platen_agent::deliver::{Courier, Trouble};
+use platen_agent::outbox::Outbox;
+use platen_agent::spool::{Spool, SpooledDocument};
+use platen_agent::watch::{Offer, listing};
+use platen_capture::{CapturedDocument, Inspection, Kind};
+use platen_model::keys::SigningKey;
+use platen_model::{
+    Decision, DeviceId, Digest, DocumentId, DocumentType, PageRecord, PageText, PolicyRef, Verdict, durable,
+};
+use stand_in::{Cloud, Fault};
+
+const CHUNK_BYTES: u64 = 1_000;
+
+struct Office {
+    folder: tempfile::TempDir,
+    spool: Spool,
+    outbox: Outbox,
+    id: DocumentId,
+    courier: Courier,
+    cloud: Arc<Cloud>,
+}
+
+impl Office {
+    fn document(&self) -> SpooledDocument {
+        self.spool.open_document(self.id).expect("the document is in the spool")
+    }
+
+    async fn deliver(&self) -> Result<(), Trouble> {
+        let receipt = self.courier.deliver(&self.document(), &self.outbox).await?;
+        self.outbox.delivered(self.id, &receipt, Timestamp::now()).expect("the outbox");
+        Ok(())
+    }
+}
+
+/// An office with one finished document in its spool, whose original has `bytes` bytes.
+async fn office(bytes: usize) -> Office {
+    let folder = tempfile::tempdir().expect("a folder");
+    let spool = Spool::open(folder.path()).expect("a spool");
+    let device = DeviceId::new();
+    let key = SigningKey::generate().expect("randomness");
+    let id = store_one(&folder, &spool, device, bytes);
+    let outbox = Outbox::open(folder.path()).expect("an outbox");
+    outbox.enqueue(&[id], Timestamp::now()).expect("enqueued");
+    let cloud = stand_in::start(device, key.public()).await;
+    let badge = Badge { url: cloud.url.clone(), device, key, receipt_key: cloud.receipt_key() };
+    let courier = Courier::new(badge, CHUNK_BYTES, 30).expect("a courier");
+    Office { folder, spool, outbox, id, courier, cloud }
+}
+
+/// Claims a file from a hot folder and stores a document as the capture path would.
+fn store_one(folder: &tempfile::TempDir, spool: &Spool, device: DeviceId, bytes: usize) -> DocumentId {
+    let inbox = folder.path().join("inbox");
+    std::fs::create_dir(&inbox).expect("a hot folder");
+    let scan: Vec<u8> = (0..bytes).map(|index| (index * 7 % 251) as u8).collect();
+    std::fs::write(inbox.join("scan.tif"), scan).expect("a scan");
+    let source = Source {
+        name: "desk".into(),
+        folder: inbox.clone(),
+        department: None,
+        quiet_ms: 0,
+        rescan_ms: 1000,
+        after: After::Remove,
+        batch: None,
+    };
+    let offer = Offer { files: listing::list(&inbox).expect("a listing") };
+    let claimed = claim(spool, &source, &offer, &NoStop).expect("readable").expect("unchanged");
+    let Release::Done(released) = claimed.release(&NoStop) else { panic!("the source can be removed") };
+
+    let pdf = released.folder.join("document-1.pdf");
+    let written = durable::write(&pdf, b"%PDF-1.7 small").expect("a PDF");
+    let policy = PolicyRef { name: "classification".into(), version: "1".into(), sha256: Digest::of(b"") };
+    let decision = Decision {
+        document_type: DocumentType::unknown(),
+        confidence: 0.0,
+        verdict: Verdict::Review,
+        reasons: Vec::new(),
+        fields: BTreeMap::new(),
+        policy,
+    };
+    let document = CapturedDocument {
+        text: PageText::new(vec![PageRecord::default()]),
+        blank_pages: 0,
+        decision,
+        pdf,
+        pdf_sha256: written.sha256(),
+        pdf_bytes: written.bytes(),
+    };
+    let inspection = Inspection { kind: Kind::Tiff, pages: 1, digitally_signed: false, encrypted: false };
+    let ids = spool.store_documents(&released.record, &[inspection], &[document], device);
+    ids.expect("stored")[0]
+}
+
+/// What the cloud holds is what the spool held, once.
+fn check_arrived(office: &Office) {
+    let document = office.document();
+    let cloud = office.cloud.lock();
+    assert_eq!(cloud.manifests, std::slice::from_ref(&document.manifest_bytes), "one document, once");
+    for (index, part) in document.manifest.parts.iter().enumerate() {
+        let kept = std::fs::read(document.part_file(index)).expect("a part");
+        assert_eq!(cloud.blobs.get(&part.sha256), Some(&kept), "{:?}", part.role);
+    }
+    assert!(cloud.faults.is_empty(), "every fault was met");
+}
+
+#[tokio::test]
+async fn a_document_arrives_whole_and_leaves_the_spool_against_its_receipt() {
+    let office = office(3_500).await;
+    office.deliver().await.expect("delivered");
+    check_arrived(&office);
+    let receipt = office.document().receipted(&office.cloud.receipt_key()).expect("the receipt is kept");
+    office.spool.remove_delivered(&receipt).expect("removed");
+    assert_eq!(office.spool.document_ids().expect("ids"), []);
+}
+
+#[tokio::test]
+async fn cuts_lost_answers_and_forgotten_uploads_do_no_harm() {
+    for faults in [
+        vec![Fault::HalfAChunk],
+        vec![Fault::LostAnswer],
+        vec![Fault::Amnesia],
+        vec![Fault::HalfAChunk, Fault::LostAnswer, Fault::HalfAChunk, Fault::Amnesia],
+    ] {
+        let office = office(5_000).await;
+        office.cloud.will(&faults);
+        office.deliver().await.unwrap_or_else(|trouble| panic!("{faults:?}: {trouble}"));
+        check_arrived(&office);
+    }
+}
+
+#[tokio::test]
+async fn an_upload_goes_on_where_it_was_cut_and_sends_no_byte_twice() {
+    let office = office(5_000).await;
+    office.cloud.will(&[Fault::HalfAChunk; 3]);
+    office.deliver().await.expect("each cut came after some progress");
+    let document = office.document();
+    let all: u64 = document.manifest.parts.iter().map(|part| part.bytes).sum();
+    assert_eq!(office.cloud.lock().bytes_taken, all);
+}
+
+#[tokio::test]
+async fn a_lost_answer_to_the_manifest_is_answered_again_with_the_same_receipt() {
+    let office = office(100).await;
+    let parts = office.document().manifest.parts.clone();
+    // The parts are there already, so that the fault meets the manifest.
+    for (index, part) in parts.iter().enumerate() {
+        let bytes = std::fs::read(office.document().part_file(index)).expect("a part");
+        office.cloud.lock().blobs.insert(part.sha256, bytes);
+    }
+    office.cloud.will(&[Fault::LostAnswer]);
+    let trouble = office.deliver().await.expect_err("the answer was lost");
+    assert!(matches!(trouble, Trouble::Later { .. }), "{trouble}");
+    assert_eq!(office.cloud.lock().bytes_taken, 0, "what is there is not sent");
+    office.deliver().await.expect("the second time");
+    check_arrived(&office);
+}
+
+#[tokio::test]
+async fn what_the_cloud_asks_for_is_passed_on() {
+    let office = office(100).await;
+    office.cloud.will(&[Fault::Busy]);
+    match office.deliver().await {
+        Err(Trouble::Later { asked_ms, .. }) => assert_eq!(asked_ms, Some(7_000)),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn inv3_a_receipt_that_names_other_bytes_is_no_proof() {
+    for fault in [Fault::WrongReceipt, Fault::ForeignReceipt, Fault::Refusal] {
+        let office = office(100).await;
+        office.cloud.will(&[fault]);
+        let trouble = office.deliver().await.expect_err("no proof");
+        assert!(matches!(trouble, Trouble::Person(_)), "{fault:?}: {trouble}");
+        assert!(office.document().receipted(&office.cloud.receipt_key()).is_none(), "{fault:?}");
+        assert!(office.outbox.get(office.id).expect("the outbox").expect("an entry").is_waiting());
+    }
+}
+
+#[tokio::test]
+async fn damage_in_the_spool_is_seen_before_it_is_sent() {
+    let office = office(100).await;
+    let original = office.document().part_file(0);
+    std::fs::write(&original, [0u8; 100]).expect("a disk fails");
+    let trouble = office.deliver().await.expect_err("the bytes are not what was claimed");
+    assert!(trouble.to_string().contains("damaged"), "{trouble}");
+    assert_eq!(office.cloud.lock().bytes_taken, 0);
+    assert_eq!(office.document().damage().len(), 1);
+}
+
+#[tokio::test]
+async fn inv2_a_kept_receipt_counts_even_when_the_database_is_lost() {
+    let Office { folder, spool, outbox, id, courier, cloud } = office(100).await;
+    let document = spool.open_document(id).expect("the document");
+    courier.deliver(&document, &outbox).await.expect("delivered, but not yet noted");
+    drop(outbox);
+    durable::remove_folder(&folder.path().join("outbox")).expect("the database is lost");
+    let outbox = Outbox::open(folder.path()).expect("a new one");
+    outbox.reconcile(&spool, &cloud.receipt_key(), Timestamp::now()).expect("reconciled");
+    let entry = outbox.get(id).expect("the outbox").expect("an entry");
+    assert!(!entry.is_waiting(), "it will not be delivered twice");
+}
+
+#[tokio::test]
+async fn inv2_an_outbox_of_garbage_is_set_aside_and_rebuilt() {
+    let Office { folder, spool, outbox, id, cloud, .. } = office(100).await;
+    drop(outbox);
+    for entry in std::fs::read_dir(folder.path().join("outbox")).expect("the database") {
+        let path = entry.expect("an entry").path();
+        if path.is_file() {
+            std::fs::write(path, b"rubbish rubbish rubbish").expect("a disk fails");
+        }
+    }
+    let outbox = Outbox::open(folder.path()).expect("it opens all the same");
+    outbox.reconcile(&spool, &cloud.receipt_key(), Timestamp::now()).expect("reconciled");
+    assert!(outbox.get(id).expect("the outbox").expect("an entry").is_waiting());
+    let aside = |name: &str| name.starts_with("outbox.broken-");
+    let names = std::fs::read_dir(folder.path()).expect("the state folder");
+    let kept =
+        names.filter(|entry| entry.as_ref().is_ok_and(|entry| aside(&entry.file_name().to_string_lossy())));
+    assert_eq!(kept.count(), 1, "the broken one is kept for whoever wants to know why");
+}
