@@ -4,6 +4,7 @@
 //! but an upload or a download may take longer than `limits.request_seconds`.
 
 use std::io;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::Router;
@@ -46,7 +47,11 @@ pub async fn serve(app: App, stop: watch::Receiver<bool>) -> io::Result<()> {
             let listener = tls::Listener::new(listener, &files)?;
             axum::serve(listener, router(app)).with_graceful_shutdown(stopped(stop)).await
         }
-        None => axum::serve(listener, router(app)).with_graceful_shutdown(stopped(stop)).await,
+        None => {
+            // A signature at the desk records where it came from.
+            let service = router(app).into_make_service_with_connect_info::<SocketAddr>();
+            axum::serve(listener, service).with_graceful_shutdown(stopped(stop)).await
+        }
     }
 }
 

@@ -104,6 +104,7 @@ impl From<crate::blobs::BlobError> for StepError {
 
 /// Runs jobs until `stop` says so, then waits for those at work.
 pub async fn run(app: App, mut stop: watch::Receiver<bool>) {
+    let clock = tokio::spawn(crate::signing::run_clock(app.clone()));
     let mut at_work = JoinSet::new();
     while !*stop.borrow() {
         while at_work.try_join_next().is_some() {}
@@ -128,6 +129,7 @@ pub async fn run(app: App, mut stop: watch::Receiver<bool>) {
             () = tokio::time::sleep(pause) => {}
         }
     }
+    clock.abort();
     while at_work.join_next().await.is_some() {}
 }
 

@@ -117,9 +117,16 @@ pub async fn run(app: &App, job: &Job) -> Result<Outcome, StepError> {
     })
 }
 
-/// What runs beside the jobs for as long as the server does: the sandbox's clock.
-pub async fn run_clock(app: App, http: reqwest::Client) {
-    app.signing.sandbox.run_clock(http).await;
+/// What runs beside the jobs for as long as they run: the sandbox's clock.
+pub async fn run_clock(app: App) {
+    // Another part of this process may have installed it already; that is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    match reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build() {
+        Ok(http) => app.signing.sandbox.run_clock(http).await,
+        Err(error) => {
+            tracing::error!(%error, "the sandbox sends no callbacks; its envelopes are still polled")
+        }
+    }
 }
 
 fn broken(error: LedgerError) -> StepError {
@@ -128,5 +135,7 @@ fn broken(error: LedgerError) -> StepError {
 
 #[cfg(test)]
 mod histories;
+#[cfg(test)]
+mod tests;
 #[cfg(test)]
 pub(crate) mod trial;
