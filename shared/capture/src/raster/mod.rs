@@ -34,6 +34,8 @@ use upright::Upright;
 const STRAIGHT_DEG: f32 = 0.15;
 /// Below this, a stated resolution is a program's default more often than a scanner's setting.
 const SCANNER_DPI_MIN: u32 = 120;
+/// Scans coarser than this are read in a copy of double size.
+const COARSE_DPI: u32 = 150;
 /// Characters lower than this are read in a copy of double size.
 const SMALL_CHARACTER_PX: f32 = 13.0;
 /// Characters higher than this gain nothing by their size but time.
@@ -161,6 +163,9 @@ impl TextSize {
 
     /// By how much the copy that is read should be larger or smaller than the page.
     fn reading_factor(&self) -> f64 {
+        if self.stated_dpi.is_some_and(|dpi| dpi < COARSE_DPI) {
+            return 2.0;
+        }
         match self.character_px {
             Some(height) if height < SMALL_CHARACTER_PX && self.stated_dpi.is_none() => 2.0,
             Some(height) if height > LARGE_CHARACTER_PX => f64::from(GOOD_CHARACTER_PX / height),
