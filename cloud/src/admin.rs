@@ -163,6 +163,15 @@ pub async fn list_devices(config: &Config, tenant: &TenantId) -> Result<String, 
     Ok(devices.iter().map(line).collect::<Vec<_>>().join("\n"))
 }
 
+/// `verify`: checks an evidence package. The report is the answer; a package that fails is an error.
+pub fn verify(package: &Path) -> Result<String, String> {
+    let failed = |error: std::io::Error| format!("cannot read {}: {error}", package.display());
+    let file = std::fs::File::open(package).map_err(failed)?;
+    let report = crate::evidence::verify(std::io::BufReader::new(file));
+    let text = report.to_string();
+    if report.holds() { Ok(text) } else { Err(format!("{}\n{text}", package.display())) }
+}
+
 /// `policy check`.
 pub fn check_policy(path: &Path) -> Result<String, String> {
     let policy = Policy::load(path).map_err(text)?;

@@ -37,6 +37,11 @@ enum Command {
     Check,
     /// Make the documents' rows anew from their events. The server must not run.
     Rebuild,
+    /// Check an evidence package offline: every digest, the event chain, the signatures.
+    Verify {
+        /// The package.
+        package: PathBuf,
+    },
     /// Tenants.
     #[command(subcommand)]
     Tenant(Tenant),
@@ -114,6 +119,9 @@ fn main() -> ExitCode {
             Policy::Test { file, on } => admin::test_policy(file, on),
         });
     }
+    if let Command::Verify { package } = &arguments.command {
+        return ended(admin::verify(package));
+    }
     let config = match Config::load(&arguments.config, std::env::vars()) {
         Ok(config) => config,
         Err(error) => {
@@ -141,7 +149,9 @@ async fn run(command: Command, config: Config, tenant: &TenantId) -> Result<Stri
         }
         Command::Device(Device::Code { ttl }) => admin::device_code(&config, tenant, ttl).await,
         Command::Device(Device::List) => admin::list_devices(&config, tenant).await,
-        Command::Policy(_) | Command::Worker { .. } => Err("handled before the configuration is read".into()),
+        Command::Policy(_) | Command::Verify { .. } | Command::Worker { .. } => {
+            Err("handled before the configuration is read".into())
+        }
     }
 }
 

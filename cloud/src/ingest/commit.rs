@@ -18,6 +18,7 @@ use serde_json::json;
 
 use crate::app::App;
 use crate::auth::Device;
+use crate::evidence::{DeviceSignature, signature};
 use crate::http::{Whole, must_be};
 use crate::refusal::Refusal;
 use crate::store::record::Record;
@@ -43,7 +44,7 @@ async fn commit(
 ) -> Result<Response, Refusal> {
     let device = device.0;
     must_be(&headers, MANIFEST_MIME)?;
-    must_be_signed(&device, &headers, &body)?;
+    let signature = must_be_signed(&device, &headers, &body)?;
     let manifest: DocumentManifest = serde_json::from_slice(&body)
         .map_err(|error| Refusal::bad_request(format!("the manifest: {error}")))?;
     must_be_sound(&device, &manifest)?;
@@ -63,6 +64,7 @@ async fn commit(
                 return Err(Refusal::conflict("this document id is taken").help("use a new id"));
             }
             let record = events::receive(&mut write, &device.tenant, &manifest, manifest_sha256).await?;
+            signature::keep(&mut *write, &device.tenant, manifest.document_id, &signature).await?;
             write.commit().await?;
             app.wake.notify_one();
             (StatusCode::ACCEPTED, record)
@@ -75,7 +77,7 @@ async fn commit(
 }
 
 /// The receipt of a committed document: the same each time.
-fn receipt(app: &App, record: &Record) -> SignedReceipt {
+pub(crate) fn receipt(app: &App, record: &Record) -> SignedReceipt {
     let receipt = Receipt {
         document_id: record.document.document_id,
         manifest_sha256: record.manifest_sha256,
@@ -87,7 +89,8 @@ fn receipt(app: &App, record: &Record) -> SignedReceipt {
     SignedReceipt { receipt, signature }
 }
 
-fn must_be_signed(device: &DeviceRow, headers: &HeaderMap, body: &[u8]) -> Result<(), Refusal> {
+/// The device's signature of the body, which is part of the evidence.
+fn must_be_signed(device: &DeviceRow, headers: &HeaderMap, body: &[u8]) -> Result<DeviceSignature, Refusal> {
     let refuse = |detail: &str| {
         Refusal::new(StatusCode::FORBIDDEN, "bad-signature", detail)
             .help("sign the exact bytes of the manifest with the enrolled device's key")
@@ -102,7 +105,12 @@ fn must_be_signed(device: &DeviceRow, headers: &HeaderMap, body: &[u8]) -> Resul
     device
         .public_key
         .verify(body, signature.trim())
-        .map_err(|_| refuse("the signature does not hold for these bytes"))
+        .map_err(|_| refuse("the signature does not hold for these bytes"))?;
+    Ok(DeviceSignature {
+        device_id: device.device_id,
+        public_key: device.public_key.clone(),
+        signature: signature.trim().to_owned(),
+    })
 }
 
 /// Lists every complaint, so that a client's author needs to try only once.

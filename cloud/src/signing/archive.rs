@@ -6,13 +6,13 @@
 use std::fs::File;
 
 use platen_model::event::{Actor, EventBody, Status};
-use platen_model::manifest::{Receipt, SignedReceipt};
 use platen_model::{Digest, DocumentId, PartRole, TenantId};
 use uuid::Uuid;
 
 use super::provider::Reference;
 use crate::app::App;
 use crate::evidence::{Content, KeyedReceipt, Packer, entry, signature};
+use crate::ingest::commit::receipt;
 use crate::jobs::StepError;
 use crate::store::blobs::Visible;
 use crate::store::events::AppendError;
@@ -89,7 +89,7 @@ async fn contents(
     if let Some(signature) = signature::find(app.store.reading(), tenant, id).await? {
         contents.push((entry::MANIFEST_SIGNATURE.to_owned(), Content::Bytes(pretty(&signature)?)));
     }
-    let receipt = receipt(app, record)?;
+    let receipt = KeyedReceipt { receipt_key: app.receipt_key.public(), signed: receipt(app, record) };
     contents.push((entry::RECEIPT.to_owned(), Content::Bytes(pretty(&receipt)?)));
     let mut chain = Vec::new();
     for event in events::of_document(&app.store, tenant, id).await? {
@@ -119,20 +119,6 @@ async fn provider_record(
     };
     let recorded = provider.record(tenant, &Reference(reference)).await.map_err(StepError::later)?;
     Ok(Some((entry::provider(&envelope.provider), Content::Bytes(pretty(&recorded)?))))
-}
-
-/// The receipt the device was given. It is the same each time: its time is that of the first event, and the
-/// signature scheme is deterministic.
-fn receipt(app: &App, record: &Record) -> Result<KeyedReceipt, StepError> {
-    let receipt = Receipt {
-        document_id: record.document.document_id,
-        manifest_sha256: record.manifest_sha256,
-        parts: record.parts.iter().map(|part| part.sha256).collect(),
-        committed_at: record.document.created_at,
-    };
-    let receipt = serde_json::to_string(&receipt).map_err(StepError::later)?;
-    let signature = app.receipt_key.sign(receipt.as_bytes());
-    Ok(KeyedReceipt { receipt_key: app.receipt_key.public(), signed: SignedReceipt { receipt, signature } })
 }
 
 fn pretty(value: &impl serde::Serialize) -> Result<Vec<u8>, StepError> {
