@@ -39,4 +39,6 @@ pub mod store;
 pub mod ui;
 
 #[cfg(test)]
+mod journey_tests;
+#[cfg(test)]
 mod testing;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use platen_model::{
     CaptureId, CorrelationId, Decision, DeviceId, Digest, DocumentManifest, DocumentType, Field, Part,
-    PolicyRef, TenantId, Verdict,
+    PartRole, PolicyRef, TenantId, Verdict,
 };
 
 use crate::store::record::Record;
@@ -52,6 +52,12 @@ pub(crate) fn manifest(device_id: DeviceId, decision: Decision, parts: Vec<Part>
         parts,
         labels: BTreeMap::new(),
     }
+}
+
+/// A part of these bytes.
+pub(crate) fn part(role: PartRole, bytes: &[u8], mime: &str) -> Part {
+    let file_name = (role == PartRole::Original).then(|| "scan.tif".to_owned());
+    Part { role, sha256: Digest::of(bytes), bytes: bytes.len() as u64, mime: mime.into(), file_name }
 }
 
 /// A classified record.
