@@ -1,0 +1,142 @@
+//! The pages, in a real browser: what a clerk and a signer do with them.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use platen_model::event::Status;
+use platen_tests::ends::{Procession, ROUTING};
+use platen_tests::site::{PASSWORD, Part, USER};
+use platen_tests::{Browser, Person, Programs, Signer, Site, wait};
+
+const DEADLINE: Duration = Duration::from_secs(180);
+
+struct Office {
+    site: Site,
+    person: Person,
+    procession: Procession,
+    browser: Browser,
+    _folder: tempfile::TempDir,
+}
+
+/// An office with these samples in it, each come as far as it goes without a person.
+async fn office(samples: &[&str], resting: &[Status]) -> Office {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut site = Site::found(&folder.path().join("site"), Programs::of_this_build(), 0, ROUTING)
+        .await
+        .expect("a site");
+    site.start(Part::Agent).expect("the agent starts");
+    let person = site.person().await.expect("the clerk signs in");
+    let samples =
+        platen_testdata::samples().into_iter().filter(|sample| samples.contains(&sample.name.as_str()));
+    let mut procession = Procession::scan(&site, samples.collect()).expect("samples are scanned");
+    let start = std::time::Instant::now();
+    loop {
+        procession.look(&site, &person).await;
+        let rest = |document: &platen_model::api::Document| resting.contains(&document.status);
+        if procession.followed.iter().all(|followed| followed.documents.first().is_some_and(rest)) {
+            break;
+        }
+        assert!(start.elapsed() < DEADLINE, "{}\n{}", procession.laggards(), site.last_lines("agent"));
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    let browser = Browser::start().await.expect("a browser");
+    Office { site, person, procession, browser, _folder: folder }
+}
+
+impl Office {
+    async fn sign_in(&self) {
+        let browser = &self.browser;
+        browser.open(&format!("{}/documents", self.site.url())).await.expect("the list");
+        let title = browser.text("h1").await.expect("a heading");
+        assert_eq!(title, "Sign in", "nothing is shown before signing in");
+        browser.type_into("input[name=username]", USER).await.expect("user");
+        browser.type_into("input[name=password]", PASSWORD).await.expect("password");
+        browser.click("button[type=submit]").await.expect("sign in");
+    }
+
+    /// Waits until the only document is in this state.
+    async fn becomes(&mut self, status: Status) {
+        let person = self.person.clone();
+        let reached = wait::until(&format!("the document to be {status}"), DEADLINE, || async {
+            let documents = person.documents().await.ok()?;
+            documents.iter().all(|document| document.status == status).then_some(())
+        });
+        let reached = reached.await;
+        reached.unwrap_or_else(|error| panic!("{error}\n{}", self.site.last_lines("cloud")));
+    }
+}
+
+/// Keeps a picture of the window where a person can look at it after the test.
+async fn picture(browser: &Browser, name: &str) {
+    let test = std::env::current_exe().expect("a test has a path");
+    let folder: PathBuf = test.ancestors().nth(3).expect("target/<profile>/deps/<test>").join("screenshots");
+    std::fs::create_dir_all(&folder).expect("a folder");
+    browser.screenshot(&folder.join(format!("{name}.png"))).await.expect("a picture");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clerk_signs_in_sees_the_doubtful_page_corrects_its_type_and_lets_it_go_on() {
+    let mut office = office(&["note-faint"], &[Status::InReview]).await;
+    office.sign_in().await;
+    let list = office.browser.text("main").await.expect("the list");
+    assert!(list.contains("note-faint.jpg"), "{list}");
+    picture(&office.browser, "documents").await;
+
+    let document = office.procession.followed[0].documents[0].document_id;
+    let url = format!("{}/documents/{document}", office.site.url());
+    office.browser.open(&url).await.expect("the document");
+    let width = wait::until("the page's picture", DEADLINE, || async {
+        let width =
+            office.browser.evaluate("document.querySelector('figure img').naturalWidth").await.ok()?;
+        width.as_u64().filter(|&width| width > 300)
+    });
+    width.await.expect("the page is shown as a picture");
+    let page = office.browser.text("main").await.expect("the page");
+    for part in ["Review", "Fields", "Why this type", "History", "Files"] {
+        assert!(page.contains(part), "{part} is missing in:\n{page}");
+    }
+    picture(&office.browser, "review").await;
+
+    let choose = "(() => { const s = document.querySelector('select[name=document_type]'); s.value = 'memo'; return s.value; })()";
+    assert_eq!(office.browser.evaluate(choose).await.expect("a choice of types"), "memo");
+    office.browser.type_into("textarea[name=comment]", "a note to the file").await.expect("a comment");
+    office.browser.click("button[value=approve]").await.expect("approve");
+    office.becomes(Status::Archived).await;
+
+    let documents = office.person.documents().await.expect("documents");
+    assert_eq!(documents[0].document_type.0, "memo");
+    assert_eq!(documents[0].reviewer_status, "approved");
+    office.browser.open(&url).await.expect("the document");
+    let page = office.browser.text("main").await.expect("the page");
+    assert!(page.contains("a note to the file"), "the history names the clerk's words:\n{page}");
+    picture(&office.browser, "archived").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signer_opens_the_link_reads_the_page_and_signs() {
+    let mut office = office(&["nda-nordwind"], &[Status::Sent]).await;
+    let signer = Signer::reading(&office.site.mail()).expect("a signer");
+    let link = wait::until("the letter", DEADLINE, || async { signer.links().first().cloned() }).await;
+    let link = link.expect("a letter with a link");
+    office.browser.open(&link).await.expect("the signing page");
+    let page = office.browser.text("body").await.expect("the page");
+    assert!(page.contains("nda-nordwind.tif"), "{page}");
+    picture(&office.browser, "sign").await;
+    office.browser.type_into("input[name=name]", "Amelia Hart").await.expect("a name");
+    office.browser.click("input[name=consent]").await.expect("consent");
+    office
+        .browser
+        .click("form[action$='/sign'] button, form:not([action]) button, button.primary")
+        .await
+        .expect("sign");
+    office.becomes(Status::Archived).await;
+    picture(&office.browser, "signed").await;
+
+    let document = office.person.documents().await.expect("documents")[0].document_id;
+    let signed = office.person.content(document, "signed").await.expect("the signed PDF");
+    let path = office.site.root().join("signed.pdf");
+    std::fs::write(&path, signed).expect("write");
+    let output = std::process::Command::new("pdfsig").arg("-nocert").arg(&path).output().expect("pdfsig");
+    let verdict = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(verdict.contains("Signature is Valid"), "{verdict}");
+}
