@@ -57,12 +57,12 @@ impl Office {
     /// Waits until the only document is in this state.
     async fn becomes(&mut self, status: Status) {
         let person = self.person.clone();
-        let reached = wait::until(&format!("the document to be {status}"), DEADLINE, || async {
+        let what = format!("the document to be {status}");
+        let reached = wait::until(&what, DEADLINE, || async {
             let documents = person.documents().await.ok()?;
             documents.iter().all(|document| document.status == status).then_some(())
         });
-        let reached = reached.await;
-        reached.unwrap_or_else(|error| panic!("{error}\n{}", self.site.last_lines("cloud")));
+        reached.await.unwrap_or_else(|error| panic!("{error}\n{}", self.site.last_lines("cloud")));
     }
 }
 
