@@ -1,4 +1,4 @@
-//! After a crash: which captures are whole, and which of their sources still have to go.
+//! After a crash: which captures are whole, which of their sources still have to go, and which are finished.
 
 use std::io;
 
@@ -17,7 +17,7 @@ pub struct Recovered {
     pub unreleased: Vec<(Claimed, io::Error)>,
 }
 
-/// Clears away half-written captures and finishes the release of whole ones.
+/// Clears away half-written captures, finishes the release of whole ones and the storing of finished ones.
 ///
 /// # Errors
 ///
@@ -28,6 +28,10 @@ pub fn recover(spool: &Spool) -> io::Result<Recovered> {
     spool.finish_quarantining()?;
     let mut recovered = Recovered::default();
     for id in spool.capture_ids()? {
+        if spool.finish_storing(id)?.is_some() {
+            tracing::info!(capture = %id, "its documents were final before the last stop");
+            continue;
+        }
         let claimed = match prove(spool, id) {
             Ok(claimed) => claimed,
             Err(error) => {

@@ -58,7 +58,7 @@ impl Outbox {
     /// Makes the outbox agree with the spool: documents it does not know are put in, records of documents
     /// that are gone are dropped, and a kept receipt counts whatever the record says.
     pub fn reconcile(&self, spool: &Spool, receipt_key: &PublicKey, now: Timestamp) -> io::Result<()> {
-        let present = spool.deliverable()?;
+        let present = spool.document_ids()?;
         for id in &present {
             let known = self.get(*id)?;
             let mut entry = known.clone().unwrap_or_else(|| Entry::new(*id, now));

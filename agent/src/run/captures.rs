@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use platen_capture::{Captured, capture};
-use platen_model::{Failure, FailureClass};
+use platen_model::{DocumentId, Failure, FailureClass};
 use tokio::sync::{Semaphore, mpsc};
 
 use super::Floor;
@@ -68,16 +68,23 @@ fn carry(floor: &Floor, released: &Released) -> End {
     let id = released.record.capture_id;
     let first = released.record.files.first().map(|file| file.display_name()).unwrap_or_default();
     floor.board.work_begun(id, first);
-    let outcome = match try_capture(floor, released) {
-        Ok(Ok(captured)) => store(floor, released, &captured),
-        Ok(Err(failure)) => give_back(floor, released, failure),
-        Err(error) => Err(error),
-    };
+    let outcome = carry_on(floor, released);
     floor.board.work_ended(id);
     outcome.unwrap_or_else(|error| {
         tracing::error!(capture = %id, %error, "the spool cannot be used; the capture is tried again");
         End::Again(MACHINE_WAIT)
     })
+}
+
+fn carry_on(floor: &Floor, released: &Released) -> io::Result<End> {
+    // An attempt that was stopped while its documents were moved is finished, never repeated.
+    if let Some(ids) = floor.spool.finish_storing(released.record.capture_id)? {
+        return hand_over(floor, &ids);
+    }
+    match try_capture(floor, released)? {
+        Ok(captured) => store(floor, released, &captured),
+        Err(failure) => give_back(floor, released, failure),
+    }
 }
 
 fn try_capture(floor: &Floor, released: &Released) -> io::Result<Result<Captured, Failure>> {
@@ -97,8 +104,14 @@ fn store(floor: &Floor, released: &Released, captured: &Captured) -> io::Result<
             kind = %document.decision.document_type, "captured"
         );
     }
+    hand_over(floor, &ids)
+}
+
+fn hand_over(floor: &Floor, ids: &[DocumentId]) -> io::Result<End> {
     // Lost here, the documents are put into the outbox at the next start: the spool has them.
-    floor.outbox.enqueue(&ids, Timestamp::now())?;
+    if let Err(error) = floor.outbox.enqueue(ids, Timestamp::now()) {
+        tracing::error!(%error, "the outbox cannot be written; the next start delivers these documents");
+    }
     floor.to_deliver.notify_one();
     Ok(End::Final)
 }

@@ -17,8 +17,8 @@ use crate::watch::Identity;
 pub const CAPTURE_VERSION: u32 = 1;
 /// The file in a capture's folder.
 pub const CAPTURE_FILE: &str = "capture.json";
-/// Where a capture's unfinished pages live.
-const WORK_FOLDER: &str = "work";
+/// Where a capture's unfinished pages and documents live.
+pub(super) const WORK_FOLDER: &str = "work";
 /// How often a capture failed for reasons that may pass.
 const ATTEMPTS_FILE: &str = "attempts.json";
 

@@ -11,8 +11,8 @@ use platen_model::{
     CaptureId, DeviceId, Digest, DocumentId, DocumentManifest, Part, PartRole, Receipt, durable,
 };
 
-use super::capture::{CaptureRecord, stored_name};
-use super::folders::{Spool, read_json, write_json};
+use super::capture::{CaptureRecord, WORK_FOLDER, stored_name};
+use super::folders::{Spool, ids_in, read_json, write_json};
 
 /// The exact bytes that are sent as the manifest.
 const MANIFEST_FILE: &str = "manifest.json";
@@ -20,6 +20,8 @@ const MANIFEST_FILE: &str = "manifest.json";
 const PDF_FILE: &str = "normalized.pdf";
 /// The words of all pages.
 const TEXT_FILE: &str = "page-text.json";
+/// A capture's documents: made in the folder for unfinished work, final once it lies in the capture's own.
+const FINISHED_FOLDER: &str = "documents";
 /// The cloud's receipt, once there is one.
 const RECEIPT_FILE: &str = "receipt.json";
 
@@ -69,8 +71,11 @@ pub enum BadReceipt {
 }
 
 impl Spool {
-    /// Stores the documents of a capture and removes its folder. Repeating it after a crash stores what is
-    /// missing under the same ids (INV-5).
+    /// Stores the documents of a capture and removes its folder.
+    ///
+    /// They are made inside the capture's folder and become final together, by one rename. A capture that
+    /// fails before it leaves no document behind; one that is stopped after it is finished by
+    /// [`Spool::finish_storing`] and never read again. So each document has one manifest for ever (INV-5).
     pub fn store_documents(
         &self,
         record: &CaptureRecord,
@@ -78,81 +83,37 @@ impl Spool {
         documents: &[CapturedDocument],
         device: DeviceId,
     ) -> io::Result<Vec<DocumentId>> {
-        let mut ids = Vec::new();
+        let capture = self.capture(record.capture_id);
+        let making = capture.join(WORK_FOLDER).join(FINISHED_FOLDER);
+        durable::remove_folder(&making)?;
+        durable::create_folder(&making)?;
         for (index, document) in (0u32..).zip(documents) {
             let id = record.capture_id.document(index);
-            if !self.document(id).exists() {
-                self.store_document(id, record, inspections, document, device)?;
-            }
-            ids.push(id);
+            let folder = making.join(id.to_string());
+            write_document(&folder, id, &capture, record, inspections, document, device)?;
         }
-        // Documents are delivered only once their capture is gone (see `deliverable`), so none can have
-        // been delivered and removed, and be stored a second time, while this was repeated.
-        durable::remove_folder(&self.capture(record.capture_id))?;
-        Ok(ids)
+        durable::rename(&making, &capture.join(FINISHED_FOLDER))?;
+        Ok(self.finish_storing(record.capture_id)?.unwrap_or_default())
     }
 
-    fn store_document(
-        &self,
-        id: DocumentId,
-        record: &CaptureRecord,
-        inspections: &[Inspection],
-        document: &CapturedDocument,
-        device: DeviceId,
-    ) -> io::Result<()> {
-        let capture = self.capture(record.capture_id);
-        let folder = self.documents().join(format!(".tmp-{id}"));
-        durable::remove_folder(&folder)?;
-        durable::create_folder(&folder)?;
-
-        let mut parts = Vec::new();
-        for (index, (file, inspection)) in record.files.iter().zip(inspections).enumerate() {
-            // A hard link: the same bytes, fsynced at the claim, without writing them a second time.
-            std::fs::hard_link(capture.join(&file.stored), folder.join(stored_name(index)))?;
-            parts.push(Part {
-                role: PartRole::Original,
-                sha256: file.sha256,
-                bytes: file.bytes,
-                mime: inspection.kind.mime().to_owned(),
-                file_name: Some(file.display_name()),
-            });
+    /// Moves the final documents of a capture to their place and removes its folder. Answers the documents;
+    /// `None` where the capture has none yet, and must be read.
+    pub fn finish_storing(&self, id: CaptureId) -> io::Result<Option<Vec<DocumentId>>> {
+        let capture = self.capture(id);
+        let finished = capture.join(FINISHED_FOLDER);
+        if !finished.try_exists()? {
+            return Ok(None);
         }
-        std::fs::hard_link(&document.pdf, folder.join(PDF_FILE))?;
-        parts.push(part(PartRole::Normalized, document.pdf_sha256, document.pdf_bytes, "application/pdf"));
-        let text = durable::write(&folder.join(TEXT_FILE), &serde_json::to_vec(&document.text)?)?;
-        parts.push(part(PartRole::PageText, text.sha256(), text.bytes(), "application/json"));
-
-        let manifest = DocumentManifest {
-            version: MANIFEST_VERSION,
-            document_id: id,
-            capture_id: record.capture_id,
-            correlation_id: record.correlation_id.clone(),
-            device_id: device,
-            source: record.source.clone(),
-            department: record.department.clone(),
-            claimed_at: record.claimed_at,
-            captured_at: Timestamp::now(),
-            page_count: document.text.pages.len() as u32,
-            ocr_confidence: document.text.mean_confidence(),
-            decision: document.decision.clone(),
-            parts,
-            labels: std::collections::BTreeMap::new(),
-        };
-        // The manifest comes last, and its write fsyncs the folder with the links in it.
-        durable::write(&folder.join(MANIFEST_FILE), &serde_json::to_vec(&manifest)?)?;
-        durable::rename(&folder, &self.document(id))
-    }
-
-    /// The documents that may be delivered, oldest first: those whose capture is finished.
-    pub fn deliverable(&self) -> io::Result<Vec<DocumentId>> {
-        let open: std::collections::BTreeSet<CaptureId> = self.capture_ids()?.into_iter().collect();
-        let mut ids = self.document_ids()?;
-        if !open.is_empty() {
-            ids.retain(|id| {
-                self.open_document(*id).is_ok_and(|document| !open.contains(&document.manifest.capture_id))
-            });
+        for document in ids_in::<DocumentId>(&finished)? {
+            durable::rename(&finished.join(document.to_string()), &self.document(document))?;
         }
-        Ok(ids)
+        // None of them can be delivered and gone: they reach the outbox only after this.
+        let documents = (0..).map(|index| id.document(index)).take_while(|it| self.document(*it).exists());
+        let documents = documents.collect();
+        if let Err(error) = durable::remove_folder(&capture) {
+            tracing::warn!(capture = %id, %error, "its folder cannot be removed; the next start does it");
+        }
+        Ok(Some(documents))
     }
 
     /// Opens a document.
@@ -244,6 +205,59 @@ impl SpooledDocument {
     }
 }
 
+/// Writes one document into a folder of its own, durable but for the folder's name.
+fn write_document(
+    folder: &Path,
+    id: DocumentId,
+    capture: &Path,
+    record: &CaptureRecord,
+    inspections: &[Inspection],
+    document: &CapturedDocument,
+    device: DeviceId,
+) -> io::Result<()> {
+    durable::create_folder(folder)?;
+
+    let mut parts = Vec::new();
+    for (index, (file, inspection)) in record.files.iter().zip(inspections).enumerate() {
+        // A hard link: the same bytes, fsynced at the claim, without writing them a second time.
+        std::fs::hard_link(capture.join(&file.stored), folder.join(stored_name(index)))?;
+        parts.push(Part {
+            role: PartRole::Original,
+            sha256: file.sha256,
+            bytes: file.bytes,
+            mime: inspection.kind.mime().to_owned(),
+            file_name: Some(file.display_name()),
+        });
+    }
+    std::fs::hard_link(&document.pdf, folder.join(PDF_FILE))?;
+    parts.push(part(PartRole::Normalized, document.pdf_sha256, document.pdf_bytes, "application/pdf"));
+    let text = durable::write(&folder.join(TEXT_FILE), &serde_json::to_vec(&document.text)?)?;
+    parts.push(part(PartRole::PageText, text.sha256(), text.bytes(), "application/json"));
+
+    let manifest = DocumentManifest {
+        version: MANIFEST_VERSION,
+        document_id: id,
+        capture_id: record.capture_id,
+        correlation_id: record.correlation_id.clone(),
+        device_id: device,
+        source: record.source.clone(),
+        department: record.department.clone(),
+        claimed_at: record.claimed_at,
+        captured_at: Timestamp::now(),
+        page_count: document.text.pages.len() as u32,
+        ocr_confidence: document.text.mean_confidence(),
+        decision: document.decision.clone(),
+        parts,
+        labels: std::collections::BTreeMap::new(),
+    };
+    // The manifest comes last, and its write fsyncs the folder with the links in it.
+    durable::write(&folder.join(MANIFEST_FILE), &serde_json::to_vec(&manifest)?)?;
+    Ok(())
+}
+
 fn part(role: PartRole, sha256: Digest, bytes: u64, mime: &str) -> Part {
     Part { role, sha256, bytes, mime: mime.to_owned(), file_name: None }
 }
+
+#[cfg(test)]
+mod tests;

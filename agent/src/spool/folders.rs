@@ -81,7 +81,7 @@ impl Spool {
         ids_in(&self.captures())
     }
 
-    /// The documents in the spool, oldest first.
+    /// The documents in the spool, oldest first. Each is final and may be delivered.
     pub fn document_ids(&self) -> io::Result<Vec<DocumentId>> {
         ids_in(&self.documents())
     }
@@ -92,7 +92,7 @@ impl Spool {
     }
 }
 
-fn ids_in<Id: FromStr + Ord>(folder: &Path) -> io::Result<Vec<Id>> {
+pub(super) fn ids_in<Id: FromStr + Ord>(folder: &Path) -> io::Result<Vec<Id>> {
     let mut ids = Vec::new();
     let entries = match std::fs::read_dir(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(ids),

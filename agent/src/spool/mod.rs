@@ -1,7 +1,8 @@
 //! The spool: every scan between its hot folder and the cloud. The spool is the truth (INV-2).
 //!
 //! ```text
-//! spool/captures/<capture id>/     capture.json, original-0000 …, release.json once the sources may go
+//! spool/captures/<capture id>/     capture.json, original-0000 …, release.json once the sources may go,
+//!                                  documents/ once they are final, until each is moved to its place
 //! spool/documents/<document id>/   manifest.json, original-0000 …, normalized.pdf, page-text.json, receipt.json once delivered
 //! spool/quarantine/<capture id>/   a capture that failed, and reason.json
 //! ```
