@@ -76,7 +76,7 @@ fn store_one(folder: &tempfile::TempDir, spool: &Spool, device: DeviceId, bytes:
         batch: None,
     };
     let offer = Offer { files: listing::list(&inbox).expect("a listing") };
-    let claimed = claim(spool, &source, &offer, &NoStop).expect("readable").expect("unchanged");
+    let claimed = claim(spool, &source, &offer).expect("readable").expect("unchanged");
     let Release::Done(released) = claimed.release(&NoStop) else { panic!("the source can be removed") };
 
     let pdf = released.folder.join("document-1.pdf");

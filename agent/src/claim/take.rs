@@ -66,31 +66,39 @@ impl Steps for NoStop {
 ///
 /// # Errors
 ///
-/// Where reading or writing failed; the sources are untouched and may be offered again.
-pub fn claim(
+/// Where reading or writing failed; the sources are untouched and may be offered again. What was copied is
+/// removed: a full disk must not become fuller by every attempt, and a capture that has its name must not be
+/// found by [`super::recover`] beside the one of the next attempt.
+pub fn claim(spool: &Spool, source: &Source, offer: &Offer) -> io::Result<Option<Claimed>> {
+    let id = CaptureId::new();
+    let claimed = claim_in_steps(spool, source, offer, id, &NoStop);
+    if !matches!(claimed, Ok(Some(_))) {
+        for folder in [spool.captures().join(format!(".tmp-{id}")), spool.capture(id)] {
+            if let Err(error) = durable::remove_folder(&folder) {
+                tracing::warn!(folder = %folder.display(), %error, "cannot be removed");
+            }
+        }
+    }
+    claimed
+}
+
+/// The claim by itself, which leaves behind what a power cut would.
+pub(super) fn claim_in_steps(
     spool: &Spool,
     source: &Source,
     offer: &Offer,
+    id: CaptureId,
     steps: &dyn Steps,
 ) -> io::Result<Option<Claimed>> {
-    let id = CaptureId::new();
     let temporary = spool.captures().join(format!(".tmp-{id}"));
     durable::create_folder(&temporary)?;
-    let claimed = copy_all(source, offer, id, &temporary, steps).and_then(|record| match record {
-        None => Ok(None),
-        Some(record) => {
-            record.write(&temporary)?;
-            steps.passed("the record is written")?;
-            let folder = spool.capture(id);
-            durable::rename(&temporary, &folder)?;
-            steps.passed("the capture has its name")?;
-            Ok(Some(Claimed { record, folder }))
-        }
-    });
-    if matches!(claimed, Ok(None)) {
-        durable::remove_folder(&temporary)?;
-    }
-    claimed
+    let Some(record) = copy_all(source, offer, id, &temporary, steps)? else { return Ok(None) };
+    record.write(&temporary)?;
+    steps.passed("the record is written")?;
+    let folder = spool.capture(id);
+    durable::rename(&temporary, &folder)?;
+    steps.passed("the capture has its name")?;
+    Ok(Some(Claimed { record, folder }))
 }
 
 fn copy_all(

@@ -4,7 +4,10 @@ use std::cell::Cell;
 use std::fs;
 use std::path::Path;
 
+use platen_model::CaptureId;
+
 use super::*;
+use crate::claim::take::claim_in_steps;
 use crate::claim::{Steps, claim};
 use crate::config::{After, Source};
 use crate::watch::{Offer, listing};
@@ -73,7 +76,8 @@ fn write(place: &Place, name: &str, bytes: &[u8]) {
 /// Claims and releases what lies in the hot folder, stopping after `steps` steps; whether it came to its end.
 fn carry(place: &Place, steps: u32) -> bool {
     let stop = StopAfter(Cell::new(steps));
-    match claim(&place.spool, &place.source, &offer(&place.source.folder), &stop) {
+    let offer = offer(&place.source.folder);
+    match claim_in_steps(&place.spool, &place.source, &offer, CaptureId::new(), &stop) {
         Ok(Some(claimed)) => matches!(claimed.release(&stop), Release::Done(_)),
         Ok(None) => panic!("nothing changed, so something is claimed"),
         Err(_) => false,
@@ -114,7 +118,7 @@ fn a_file_that_grew_while_it_was_claimed_is_claimed_again_whole() {
     let place = place(After::Remove);
     write(&place, "a.tif", b"half");
     let seen = offer(&place.source.folder);
-    let claimed = claim(&place.spool, &place.source, &seen, &crate::claim::NoStop);
+    let claimed = claim(&place.spool, &place.source, &seen);
     let claimed = claimed.expect("it can be read").expect("it did not change yet");
     write(&place, "a.tif", b"half and the rest");
     assert!(matches!(claimed.release(&crate::claim::NoStop), Release::Undone));
@@ -130,7 +134,7 @@ fn a_file_that_changed_since_it_was_offered_is_not_claimed() {
     write(&place, "a.tif", b"old");
     let seen = offer(&place.source.folder);
     write(&place, "a.tif", b"new bytes");
-    let claimed = claim(&place.spool, &place.source, &seen, &crate::claim::NoStop).expect("no trouble");
+    let claimed = claim(&place.spool, &place.source, &seen).expect("no trouble");
     assert!(claimed.is_none());
     assert_eq!(fs::read_dir(place.spool.captures()).expect("folder").count(), 0, "nothing is left behind");
 }
@@ -157,4 +161,17 @@ fn a_damaged_capture_is_neither_worked_on_nor_removed_nor_its_source_taken() {
     let recovered = recover(&place.spool).expect("recovery");
     assert!(recovered.released.is_empty() && recovered.unreleased.is_empty());
     assert_eq!(state(&place), (vec!["a.tif".to_owned()], vec![vec![b"rot".to_vec()]]));
+}
+
+#[test]
+fn a_claim_that_fails_leaves_nothing_of_its_copies_behind() {
+    let place = place(After::Remove);
+    write(&place, "a.tif", b"page one");
+    write(&place, "b.tif", b"page two");
+    let mut seen = offer(&place.source.folder);
+    // A name no file can have: the first file is copied before the second cannot be opened.
+    seen.files[1].name = "b\0.tif".into();
+    claim(&place.spool, &place.source, &seen).expect_err("the second cannot be read");
+    assert_eq!(fs::read_dir(place.spool.captures()).expect("folder").count(), 0);
+    assert_eq!(state(&place).0, ["a.tif", "b.tif"], "the sources are untouched");
 }
