@@ -27,6 +27,8 @@ pub struct Config {
     pub workers: Workers,
     /// Page processing, and its limits.
     pub capture: Options,
+    /// The spool.
+    pub spool: Spool,
     /// Delivery.
     pub outbox: Outbox,
     /// The hot folders.
@@ -42,6 +44,7 @@ impl Default for Config {
             cloud: Cloud::default(),
             workers: Workers::default(),
             capture: Options::default(),
+            spool: Spool::default(),
             outbox: Outbox::default(),
             sources: Vec::new(),
         }
@@ -69,6 +72,21 @@ impl Workers {
     pub fn number(&self) -> usize {
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
         self.count.unwrap_or_else(cores).max(1)
+    }
+}
+
+/// The spool.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Spool {
+    /// Space that a claim must leave free on the spool's disk, in MiB. Where it would not, scans wait in their
+    /// hot folders and `status` says so: a full disk would stop the captures that are already taken.
+    pub min_free_mb: u64,
+}
+
+impl Default for Spool {
+    fn default() -> Self {
+        Self { min_free_mb: 512 }
     }
 }
 

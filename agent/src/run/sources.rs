@@ -15,9 +15,6 @@ use crate::watch::listing::list;
 use crate::watch::notices::{self, Notices};
 use crate::watch::{Offer, Tray};
 
-/// No scan is taken while less than this is free beside the spool: a full disk there would stop the captures
-/// that are already taken. The scans wait in their hot folders, and `status` says so.
-const FREE_BYTES_MIN: u64 = 256 << 20;
 /// The shortest time between two listings, whatever the kernel's notices say.
 const LISTING_PAUSE: Duration = Duration::from_millis(50);
 
@@ -84,19 +81,14 @@ impl SourceWatch {
             if floor.stop.is_cancelled() || self.is_claimed(&offer) {
                 continue;
             }
-            match free_bytes(&floor.config.state) {
-                Ok(free) if free >= FREE_BYTES_MIN => {}
-                Ok(free) => {
-                    let free = free >> 20;
-                    self.trouble = Some(format!("scans wait here: only {free} MiB are free for the spool"));
-                    return;
-                }
-                Err(error) => {
-                    self.trouble = Some(format!("cannot tell how much space is free: {error}"));
-                    return;
-                }
+            let room = free_bytes(&floor.config.state)
+                .map_err(|error| format!("cannot tell how much space is free: {error}"))
+                .and_then(|free| room_for(offer.bytes(), free, floor.config.spool.min_free_mb));
+            if let Err(trouble) = room {
+                self.trouble = Some(trouble);
+                continue;
             }
-            match claim(&floor.spool, &self.source, &offer, &NoStop) {
+            match claim(&floor.spool, &self.source, &offer) {
                 Ok(Some(claimed)) => self.release(floor, claimed),
                 Ok(None) => offer.files.iter().for_each(|file| self.tray.forget(&file.name)),
                 Err(error) => {
@@ -136,6 +128,20 @@ impl SourceWatch {
     }
 }
 
+/// Whether a claim of so many bytes leaves enough space free beside the spool; if not, why the scans wait in
+/// their hot folder. Pure.
+fn room_for(bytes: u64, free_bytes: u64, min_free_mb: u64) -> Result<(), String> {
+    if free_bytes >= min_free_mb.saturating_mul(1 << 20).saturating_add(bytes) {
+        return Ok(());
+    }
+    Err(format!(
+        "scans wait here: {} MiB are free for the spool, the next takes {} MiB, and {min_free_mb} MiB stay \
+         free (spool.min_free_mb); free some space on that disk",
+        free_bytes >> 20,
+        bytes.div_ceil(1 << 20)
+    ))
+}
+
 /// Watches a hot folder until the agent stops.
 pub(super) async fn watch(floor: Arc<Floor>, mut watch: SourceWatch) -> io::Result<()> {
     let wake = Arc::new(Notify::new());
@@ -160,5 +166,25 @@ pub(super) async fn watch(floor: Arc<Floor>, mut watch: SourceWatch) -> io::Resu
                 tokio::time::sleep(LISTING_PAUSE).await;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MIB: u64 = 1 << 20;
+
+    #[test]
+    fn a_scan_waits_in_its_hot_folder_rather_than_fill_the_disk() {
+        let check =
+            |bytes, free, fits| assert_eq!(room_for(bytes, free, 512).is_ok(), fits, "{bytes} {free}");
+        check(0, 512 * MIB, true);
+        check(1, 512 * MIB, false);
+        check(100 * MIB, 612 * MIB, true);
+        check(u64::MAX, u64::MAX - 1, false);
+        let trouble = room_for(3 * MIB, 5 * MIB, 512).expect_err("there is no room");
+        assert!(trouble.contains("spool.min_free_mb") && trouble.contains("5 MiB are free"), "{trouble}");
+        assert_eq!(room_for(MIB, MIB, 0), Ok(()));
     }
 }

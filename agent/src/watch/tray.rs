@@ -18,6 +18,13 @@ pub struct Offer {
     pub files: Vec<Sight>,
 }
 
+impl Offer {
+    /// Their length together, in bytes.
+    pub fn bytes(&self) -> u64 {
+        self.files.iter().fold(0, |sum, sight| sum.saturating_add(sight.bytes))
+    }
+}
+
 /// What is known of one hot folder.
 #[derive(Debug)]
 pub struct Tray {
