@@ -10,6 +10,7 @@ use std::net::TcpListener;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::process::Command;
+use std::time::Duration;
 
 use platen_capture::Limits;
 use platen_capture::inspection::{ImageCodec, PageImage};
@@ -39,6 +40,7 @@ fn render(page: u32) -> Request {
 const CRASH: u32 = 1;
 const STARVE: u32 = 2;
 const HANG: u32 = 3;
+const DRIBBLE: u32 = 4;
 
 #[test]
 #[ignore = "is run by other tests as a worker"]
@@ -58,6 +60,13 @@ fn child_that_fails_on_demand() -> Result<(), Box<dyn Error>> {
             Request::Render { page: HANG, .. } => loop {
                 std::thread::park();
             },
+            Request::Render { page: DRIBBLE, .. } => {
+                socket.write_all(&1_000_000u32.to_be_bytes())?;
+                loop {
+                    socket.write_all(b" ")?;
+                    std::thread::sleep(Duration::from_millis(50));
+                }
+            }
             other => protocol::send(&mut socket, &bench.answer(other, files), &[])?,
         }
     }
@@ -140,6 +149,20 @@ fn a_worker_that_needs_too_much_memory_is_said_to_be_out_of_memory() {
 fn a_worker_that_hangs_is_ended_at_its_deadline() {
     let limits = Limits { page_seconds: 1, ..Limits::default() };
     check_end(HANG, limits, FailureClass::TimedOut, "limits.page_seconds");
+}
+
+#[test]
+fn the_deadline_is_for_the_whole_answer_not_for_each_of_its_bytes() {
+    let limits = Limits { page_seconds: 1, ..Limits::default() };
+    check_end(DRIBBLE, limits, FailureClass::TimedOut, "limits.page_seconds");
+}
+
+#[test]
+fn a_worker_says_what_its_sandbox_holds() {
+    let held = pool("child_that_serves", Limits::default()).call(&Request::Sandbox, &[]);
+    assert!(matches!(held, Ok(Reply::Held(sandbox)) if sandbox.system_calls), "{held:?}");
+    let held = Pool::in_process(1).call(&Request::Sandbox, &[]);
+    assert!(matches!(held, Ok(Reply::Held(sandbox)) if !sandbox.files && !sandbox.system_calls), "{held:?}");
 }
 
 #[test]

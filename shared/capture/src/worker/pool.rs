@@ -11,8 +11,9 @@ use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use platen_model::{Failure, FailureClass, Stage};
 
@@ -22,6 +23,8 @@ use crate::worker::workbench::Workbench;
 
 /// How much of a dead worker's last words are kept.
 const LAST_WORDS_BYTES: usize = 2_048;
+/// How long a dead worker's last words are waited for.
+const LAST_WORDS_TIME: Duration = Duration::from_secs(1);
 
 /// How to start a worker.
 #[derive(Clone, Debug)]
@@ -153,7 +156,8 @@ enum Hands {
         child: Child,
         socket: UnixStream,
         last_words: Arc<Mutex<VecDeque<u8>>>,
-        reader: Option<JoinHandle<()>>,
+        /// Closed when all that it said is read.
+        said_all: Receiver<()>,
     },
     Here(Box<Workbench>),
 }
@@ -173,11 +177,15 @@ impl Worker {
             .stderr(Stdio::piped())
             .spawn()?;
         let last_words = Arc::new(Mutex::new(VecDeque::new()));
-        let reader = child.stderr.take().map(|stderr| {
+        let (saying, said_all) = mpsc::channel();
+        if let Some(stderr) = child.stderr.take() {
             let words = Arc::clone(&last_words);
-            std::thread::spawn(move || keep_last_words(stderr, &words))
-        });
-        Ok(Self { hands: Hands::Process { child, socket, last_words, reader }, pages: 0 })
+            std::thread::spawn(move || {
+                keep_last_words(stderr, &words);
+                drop(saying);
+            });
+        }
+        Ok(Self { hands: Hands::Process { child, socket, last_words, said_all }, pages: 0 })
     }
 
     /// The worker, unless its process has ended.
@@ -193,13 +201,8 @@ impl Worker {
     fn ask(&mut self, request: &Request, files: &[BorrowedFd<'_>], limits: &Limits) -> io::Result<Answer> {
         match &mut self.hands {
             Hands::Process { socket, .. } => {
-                socket.set_read_timeout(Some(limits.deadline()))?;
-                socket.set_write_timeout(Some(limits.deadline()))?;
-                protocol::send(socket, request, files)?;
-                match protocol::receive::<Answer>(socket)? {
-                    Some((answer, _)) => Ok(answer),
-                    None => Err(io::ErrorKind::UnexpectedEof.into()),
-                }
+                let until = Instant::now() + limits.deadline();
+                protocol::ask(socket, request, files, until)?.ok_or(io::ErrorKind::UnexpectedEof.into())
             }
             Hands::Here(bench) => {
                 let files = files.iter().map(|file| file.try_clone_to_owned()).collect::<io::Result<_>>()?;
@@ -209,19 +212,18 @@ impl Worker {
     }
 
     fn post_mortem(mut self, stage: Stage, error: &io::Error, limits: &Limits) -> Failure {
-        let Hands::Process { child, last_words, reader, .. } = &mut self.hands else {
+        let Hands::Process { child, last_words, said_all, .. } = &mut self.hands else {
             return internal(stage, error.to_string());
         };
-        if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) {
+        if error.kind() == io::ErrorKind::TimedOut {
             let message = format!("passed the limit of {} s (limits.page_seconds)", limits.page_seconds);
             return Failure::new(FailureClass::TimedOut, stage, message);
         }
         // It closed its socket, so it is ending; killing what has ended already is harmless.
         let _ = child.kill();
         let status = child.wait();
-        if let Some(reader) = reader.take() {
-            let _ = reader.join();
-        }
+        // Not for ever: its standard error may be open elsewhere, in a message to us that nobody has read.
+        let _ = said_all.recv_timeout(LAST_WORDS_TIME);
         let words: Vec<u8> =
             last_words.lock().unwrap_or_else(PoisonError::into_inner).iter().copied().collect();
         let words = String::from_utf8_lossy(&words);
@@ -282,6 +284,7 @@ fn stage_of(request: &Request) -> Stage {
         Request::BindBegin { .. } | Request::BindPage { .. } | Request::BindFinish => Stage::Bind,
         Request::Render { .. } => Stage::Render,
         Request::PrepareSeal { .. } => Stage::Seal,
+        Request::Sandbox => Stage::Inspect,
     }
 }
 

@@ -7,6 +7,7 @@ use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::mem::MaybeUninit;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
+use std::time::Instant;
 
 use platen_model::{Digest, Failure, PageRecord};
 use rustix::io::retry_on_intr;
@@ -20,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use crate::inspection::PageImage;
 use crate::options::{Limits, Options, PdfA};
 use crate::pdf::{Place, SealRoom};
+use crate::worker::sandbox::Sandbox;
 use crate::{Inspection, Kind};
 
 /// The longest message. A page of 20,000 words is about 2 MiB.
@@ -66,6 +68,8 @@ pub enum Request {
         /// The width of the picture in pixels.
         width_px: u32,
     },
+    /// Say what the sandbox holds. Files: none.
+    Sandbox,
     /// Make room for a signature in a PDF. Files: PDF, PDF (written).
     PrepareSeal {
         /// What the signature says.
@@ -130,12 +134,53 @@ pub enum Reply {
         /// Pages in the PDF.
         pages: u32,
     },
+    /// To [`Request::Sandbox`].
+    Held(Sandbox),
     /// To [`Request::PrepareSeal`].
     Prepared(SealRoom),
 }
 
 /// An answer: a reply or a failure.
 pub type Answer = Result<Reply, Failure>;
+
+/// Asks a worker and waits for its answer until a moment, however the worker spreads its bytes over the time.
+/// `None` when it has closed the socket.
+///
+/// # Errors
+///
+/// [`io::ErrorKind::TimedOut`] where the moment has passed; else what is wrong with the socket or the answer.
+pub fn ask(
+    stream: &mut UnixStream,
+    request: &Request,
+    files: &[BorrowedFd<'_>],
+    until: Instant,
+) -> io::Result<Option<Answer>> {
+    let left = || {
+        let left = until.saturating_duration_since(Instant::now());
+        // A time limit of zero would mean none.
+        (!left.is_zero()).then_some(left).ok_or(io::ErrorKind::TimedOut)
+    };
+    let talk = |stream: &mut UnixStream| {
+        stream.set_write_timeout(Some(left()?))?;
+        send(stream, request, files)?;
+        stream.set_read_timeout(Some(left()?))?;
+        let Some((length, _)) = receive_length(stream)? else { return Ok(None) };
+        let mut body = vec![0u8; length];
+        let mut filled = 0;
+        while filled < length {
+            // Set anew before each read: the kernel's limit is for one read, and ours for the whole answer.
+            stream.set_read_timeout(Some(left()?))?;
+            match stream.read(&mut body[filled..])? {
+                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                count => filled += count,
+            }
+        }
+        Ok(Some(serde_json::from_slice(&body)?))
+    };
+    let outcome: io::Result<Option<Answer>> = talk(stream);
+    let passed = |error: &io::Error| error.kind() == io::ErrorKind::WouldBlock || left().is_err();
+    outcome.map_err(|error| if passed(&error) { io::ErrorKind::TimedOut.into() } else { error })
+}
 
 /// Sends a message with its files.
 pub fn send(stream: &mut UnixStream, message: &impl Serialize, files: &[BorrowedFd<'_>]) -> io::Result<()> {
@@ -159,12 +204,20 @@ pub fn send(stream: &mut UnixStream, message: &impl Serialize, files: &[Borrowed
 
 /// Receives a message with its files; `None` when the other side has closed the socket.
 pub fn receive<T: DeserializeOwned>(stream: &mut UnixStream) -> io::Result<Option<(T, Vec<OwnedFd>)>> {
+    let Some((length, files)) = receive_length(stream)? else { return Ok(None) };
+    let mut body = vec![0u8; length];
+    stream.read_exact(&mut body)?;
+    Ok(Some((serde_json::from_slice(&body)?, files)))
+}
+
+/// The length of the message that follows, and the files that came with it.
+fn receive_length(stream: &UnixStream) -> io::Result<Option<(usize, Vec<OwnedFd>)>> {
     let mut length = [0u8; 4];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(FILES_MAX))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
     let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::WAITALL;
     let received =
-        retry_on_intr(|| recvmsg(&*stream, &mut [IoSliceMut::new(&mut length)], &mut control, flags))?;
+        retry_on_intr(|| recvmsg(stream, &mut [IoSliceMut::new(&mut length)], &mut control, flags))?;
     match received.bytes {
         0 => return Ok(None),
         4 => {}
@@ -180,9 +233,7 @@ pub fn receive<T: DeserializeOwned>(stream: &mut UnixStream) -> io::Result<Optio
     if length > MESSAGE_BYTES_MAX {
         return Err(io::Error::other("message too long"));
     }
-    let mut body = vec![0u8; length as usize];
-    stream.read_exact(&mut body)?;
-    Ok(Some((serde_json::from_slice(&body)?, files)))
+    Ok(Some((length as usize, files)))
 }
 
 #[cfg(test)]

@@ -16,8 +16,8 @@ use rustix::process::{Resource, Rlimit, setrlimit};
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
 use serde::{Deserialize, Serialize};
 
-/// What holds once the sandbox is entered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// What holds once the sandbox is entered; nothing does by default.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sandbox {
     /// The kernel enforces that no file but the language data can be opened.
     pub files: bool,
@@ -43,6 +43,9 @@ pub fn language_data_folders() -> Vec<PathBuf> {
 pub fn enter(memory_mb: u64) -> io::Result<Sandbox> {
     let bytes = memory_mb.saturating_mul(1 << 20);
     setrlimit(Resource::As, Rlimit { current: Some(bytes), maximum: Some(bytes) })?;
+    // Results are made in memory before they are written, so none is larger. Without this a worker in hostile
+    // hands could fill the disk through the one file it may write.
+    setrlimit(Resource::Fsize, Rlimit { current: Some(bytes), maximum: Some(bytes) })?;
     setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
     let files = give_up_files().map_err(io::Error::other)?;
     let system_calls = give_up_system_calls()?;

@@ -10,17 +10,23 @@ use platen_model::{Failure, FailureClass, Stage};
 use crate::ocr::Engines;
 use crate::pdf::{self, Binder};
 use crate::worker::protocol::{self, Answer, Reply, Request};
-use crate::worker::sandbox;
+use crate::worker::sandbox::{self, Sandbox};
 use crate::{decode, raster};
 
-/// What a worker keeps: recognisers by language set, and the PDF it is writing.
+/// What a worker keeps: recognisers by language set, the PDF it is writing, and what its sandbox holds.
 #[derive(Debug, Default)]
 pub struct Workbench {
     engines: Engines,
     binder: Option<Binder>,
+    sandbox: Sandbox,
 }
 
 impl Workbench {
+    /// The workbench of a process that has entered this sandbox.
+    pub fn inside(sandbox: Sandbox) -> Self {
+        Self { sandbox, ..Self::default() }
+    }
+
     /// Answers one request. The files are those the request names, in order.
     pub fn answer(&mut self, request: Request, files: Vec<OwnedFd>) -> Answer {
         let mut files = files.into_iter().map(File::from);
@@ -55,6 +61,7 @@ impl Workbench {
                 target.write_all(&bytes).map_err(|error| cannot_write(Stage::Bind, &error))?;
                 Ok(Reply::Bound { bytes: bytes.len() as u64 })
             }
+            Request::Sandbox => Ok(Reply::Held(self.sandbox)),
             Request::Render { page, width_px } => {
                 let source = file(Stage::Render)?;
                 let mut target = file(Stage::Render)?;
@@ -85,8 +92,7 @@ fn cannot_write(stage: Stage, error: &io::Error) -> Failure {
 /// The worker's main loop: enters the sandbox, then answers requests on standard input until it is closed.
 pub fn serve(memory_mb: u64) -> io::Result<()> {
     let mut socket = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
-    sandbox::enter(memory_mb)?;
-    let mut bench = Workbench::default();
+    let mut bench = Workbench::inside(sandbox::enter(memory_mb)?);
     while let Some((request, files)) = protocol::receive::<Request>(&mut socket)? {
         let answer = bench.answer(request, files);
         protocol::send(&mut socket, &answer, &[])?;
