@@ -204,15 +204,15 @@ where
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum RulesCommand {
-    /// Check a folder of rules.
+    /// Check rules, and name the types they know.
     Check {
-        /// The folder.
+        /// A file, taken with the shipped rules in place of that for the same type; or a folder, taken alone.
         #[arg(value_name = "FILE")]
         rules: PathBuf,
     },
     /// Show which rules speak on scans, what they see, where, and what it counts.
     Test {
-        /// The folder.
+        /// A file, taken with the shipped rules in place of that for the same type; or a folder, taken alone.
         #[arg(value_name = "FILE")]
         rules: PathBuf,
         /// The scans.

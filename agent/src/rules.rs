@@ -1,4 +1,4 @@
-//! `platen-agent rules`: checks a folder of classification rules, and shows on real scans what they see.
+//! `platen-agent rules`: checks classification rules, and shows on real scans what they see.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -10,13 +10,13 @@ use uuid::Uuid;
 
 use crate::Complaint;
 
-/// Reads the rules of a folder.
+/// Reads the rules of a folder, or of one file with the shipped ones.
 ///
 /// # Errors
 ///
 /// A complaint with file and line where they break the format.
-pub fn load(folder: &Path) -> Result<RuleSet, Complaint> {
-    RuleSet::load(folder).map_err(|error| {
+pub fn load(place: &Path) -> Result<RuleSet, Complaint> {
+    RuleSet::load(place).map_err(|error| {
         Complaint::new(
             error.to_string(),
             "nothing was changed",

@@ -219,12 +219,33 @@ impl RuleSet {
         Self::compile(&SHIPPED).expect("the shipped rules are compiled by a test")
     }
 
-    /// The rules of a folder: every `*.toml` in it, in order of their names.
+    /// The rules of a folder: every `*.toml` in it, in order of their names. A single file is taken with the
+    /// shipped ones, in place of that which describes the same type.
     ///
     /// # Errors
     ///
     /// The first file that cannot be read or breaks the format, with the line.
-    pub fn load(folder: &Path) -> Result<Self, RulesError> {
+    pub fn load(place: &Path) -> Result<Self, RulesError> {
+        if place.is_file() { Self::load_over_shipped(place) } else { Self::load_folder(place) }
+    }
+
+    fn load_over_shipped(file: &Path) -> Result<Self, RulesError> {
+        let unreadable = |error| RulesError::Unreadable { file: file.display().to_string(), error };
+        let text = fs::read_to_string(file).map_err(unreadable)?;
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        let own = (&*name, &*text);
+        // By itself first, so that a mistake is reported in this file; a shipped file is named after its type.
+        let alone = Self::compile(&[own])?;
+        let replaced = |shipped: &str| {
+            shipped == own.0 || alone.document_types().any(|it| shipped.strip_suffix(".toml") == Some(&it.0))
+        };
+        let shipped = SHIPPED.iter().copied().filter(|(shipped, _)| !replaced(shipped));
+        let mut files: Vec<(&str, &str)> = shipped.chain([own]).collect();
+        files.sort_unstable();
+        Self::compile(&files)
+    }
+
+    fn load_folder(folder: &Path) -> Result<Self, RulesError> {
         let unreadable = |path: &Path| {
             let file = path.display().to_string();
             move |error| RulesError::Unreadable { file, error }
@@ -493,6 +514,26 @@ mod tests {
         let text = format!("{TYPE}evidence = []\n");
         assert_eq!(digest(&text), digest(&text));
         assert_ne!(digest(&text), digest(&format!("{text}# a remark\n")));
+    }
+
+    #[test]
+    fn a_single_file_stands_in_place_of_the_shipped_one_of_its_type() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let check = |name: &str, kind: &str, types: usize| {
+            let file = folder.path().join(name);
+            let text = TYPE.replace("poem", kind) + "evidence = []\n";
+            fs::write(&file, text).expect("it is written");
+            let rules = RuleSet::load(&file).expect("it loads");
+            assert_eq!(rules.document_types().count(), types, "{name}");
+            let own = rules.types.iter().find(|rules| rules.document_type.0 == kind).expect("its type");
+            assert!(own.evidence.is_empty(), "{name}: the file's own rules count");
+        };
+        check("poem.toml", "poem", 14);
+        check("invoice.toml", "invoice", 13);
+        check("our own.toml", "invoice", 13);
+        fs::write(folder.path().join("bad.toml"), "typ = 1\n").expect("it is written");
+        let error = RuleSet::load(&folder.path().join("bad.toml")).expect_err("it is wrong").to_string();
+        assert!(error.starts_with("bad.toml:1:"), "{error}");
     }
 
     #[test]
