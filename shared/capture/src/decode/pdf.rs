@@ -38,15 +38,18 @@ const POINTS_PER_INCH: f64 = 72.0;
 /// Opens the file and counts its pages; says whether it is encrypted or signed.
 pub(super) fn inspect(file: &[u8], limits: &Limits) -> Result<Inspection, Fault> {
     let pdf = open(file)?;
-    let pages = within_page_limit(pdf.pages().len() as u64, limits)?;
-    let declared = declared_pages(&pdf);
+    let (found, declared) = (pdf.pages().len() as u64, declared_pages(&pdf));
     if declared > u64::from(limits.pages) {
         within_page_limit(declared, limits)?;
     }
-    if declared > u64::from(pages) {
-        let message = format!("the file says that it has {declared} pages, but only {pages} can be found");
+    if declared > found {
+        let message = format!(
+            "the file says that it has {declared} pages, but {found} can be read; a page may be damaged, or of \
+             an impossible size"
+        );
         return Err(Fault::corrupt(message));
     }
+    let pages = within_page_limit(found, limits)?;
     Ok(Inspection {
         kind: Kind::Pdf,
         pages,
@@ -130,7 +133,7 @@ fn declared_pages(pdf: &Pdf) -> u64 {
     pages.and_then(|pages| pages.get::<i64>("Count")).and_then(|count| u64::try_from(count).ok()).unwrap_or(0)
 }
 
-/// Inflates the page's instructions once into nothing, and gives up where they pass their limit.
+/// Inflates the page's instructions once into nothing, and gives up where they pass their limit or are none.
 fn within_content_limit(page: &Page<'_>) -> Result<(), Fault> {
     let dictionary = page.raw();
     let streams: Vec<Stream<'_>> = match dictionary.get::<Stream<'_>>("Contents") {
@@ -142,6 +145,13 @@ fn within_content_limit(page: &Page<'_>) -> Result<(), Fault> {
         let data = stream.raw_data();
         let mut reader: Box<dyn Read + '_> = Box::new(data.as_ref());
         for filter in stream.filters() {
+            if matches!(
+                filter,
+                Filter::Jbig2Decode | Filter::DctDecode | Filter::JpxDecode | Filter::CcittFaxDecode
+            ) {
+                // Only images are coded so (ISO 32000-1, table 6): what the page shows cannot be known.
+                return Err(Fault::corrupt("a page's drawing instructions are coded as an image"));
+            }
             if filter == Filter::FlateDecode {
                 reader = Box::new(flate2::read::ZlibDecoder::new(reader));
             }

@@ -13,7 +13,7 @@ use tiff::decoder::{Decoder, DecodingResult, Limits as TiffLimits};
 use tiff::{ColorType, TiffError};
 
 use super::picture::{Picture, Samples};
-use super::tiff_directory::{Directory, directories};
+use super::tiff_directory::{Directory, directories, directory};
 use super::{Fault, read_all, within_page_limit, within_pixel_limit};
 use crate::ocr::leptonica::{self, Decoded};
 use crate::options::Limits;
@@ -60,10 +60,7 @@ fn whole(number: u32, page: &Directory, length: u64) -> Result<(), Fault> {
 /// Decodes page `page` (from 0).
 pub(super) fn page(file: &File, page: u32, limits: &Limits) -> Result<Picture, Fault> {
     let length = file.metadata()?.len();
-    let pages = directories(source(file, limits)?, limits)?;
-    let directory = pages.get(page as usize).ok_or_else(|| {
-        Fault::corrupt(format!("page {} is not there; the file has {}", page + 1, pages.len()))
-    })?;
+    let directory = &directory(source(file, limits)?, page)?;
     whole(page + 1, directory, length)?;
     within_pixel_limit(directory.width, directory.height, limits)?;
 

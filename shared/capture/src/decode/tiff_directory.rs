@@ -61,16 +61,24 @@ pub(super) fn directories(file: impl Read + Seek, limits: &Limits) -> Result<Vec
     let mut seen = HashSet::new();
     let mut next = walk.first;
     while next != 0 && seen.insert(next) {
-        if next >= walk.length {
-            let message = format!("page {} lies behind the end of the file", found.len() + 1);
-            return Err(Fault::new(FailureClass::Truncated, message));
-        }
-        let (directory, after) = walk.directory(next)?;
-        found.push(directory);
+        let (tags, after) = walk.tags(next, found.len())?;
+        found.push(walk.interpret(&tags)?);
         within_page_limit(found.len() as u64, limits)?;
         next = after;
     }
     Ok(found)
+}
+
+/// The directory of one page (from 0). The ones before it are only stepped over: a file of thousands of pages
+/// is walked once for each.
+pub(super) fn directory(file: impl Read + Seek, page: u32) -> Result<Directory, Fault> {
+    let mut walk = Walk::begin(file)?;
+    let mut next = walk.first;
+    for number in 0..page as usize {
+        next = walk.step_over(next, number)?;
+    }
+    let (tags, _) = walk.tags(next, page as usize)?;
+    walk.interpret(&tags)
 }
 
 struct Walk<R> {
@@ -119,13 +127,31 @@ impl<R: Read + Seek> Walk<R> {
         if self.little_endian { bytes.iter().rev().fold(0, join) } else { bytes.iter().fold(0, join) }
     }
 
-    /// Reads the directory at `offset`; answers it and the offset of the next.
-    fn directory(&mut self, offset: u64) -> Result<(Directory, u64), Fault> {
+    /// Goes to the directory at `offset`, that of page `number` (from 0); answers how many entries follow.
+    fn entries(&mut self, offset: u64, number: usize) -> Result<u64, Fault> {
+        if offset == 0 || offset >= self.length {
+            let message = format!("page {} lies behind the end of the file", number + 1);
+            return Err(Fault::new(FailureClass::Truncated, message));
+        }
         self.file.seek(SeekFrom::Start(offset))?;
         let entries = self.number(if self.big_tiff { 8 } else { 2 })?;
         if entries == 0 || entries > ENTRIES_MAX {
             return Err(Fault::corrupt(format!("a TIFF directory of {entries} entries")));
         }
+        Ok(entries)
+    }
+
+    /// The offset of the directory after the one at `offset`.
+    fn step_over(&mut self, offset: u64, number: usize) -> Result<u64, Fault> {
+        let entries = self.entries(offset, number)?;
+        let entry_bytes = if self.big_tiff { 20 } else { 12 };
+        self.file.seek_relative((entries * entry_bytes).cast_signed())?;
+        Ok(self.number(self.offset_bytes()).unwrap_or(0))
+    }
+
+    /// Reads the entries of the directory at `offset`; answers them and the offset of the next.
+    fn tags(&mut self, offset: u64, number: usize) -> Result<(Vec<(u16, Entry)>, u64), Fault> {
+        let entries = self.entries(offset, number)?;
         let mut tags = Vec::new();
         for _ in 0..entries {
             let tag = self.number(2)? as u16;
@@ -138,7 +164,7 @@ impl<R: Read + Seek> Walk<R> {
         }
         // A directory at the very end may lack the offset of the next; that ends the chain.
         let next = self.number(self.offset_bytes()).unwrap_or(0);
-        Ok((self.interpret(&tags)?, next))
+        Ok((tags, next))
     }
 
     fn interpret(&mut self, tags: &[(u16, Entry)]) -> Result<Directory, Fault> {
