@@ -7,10 +7,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use platen_capture::worker::sandbox::language_data_folders;
-use platen_capture::worker::{Pool, Program};
-use platen_model::durable;
+use platen_capture::worker::sandbox::{Sandbox, language_data_folders};
+use platen_capture::worker::{Pool, Program, Reply, Request};
 use platen_model::keys::CLOCK_LEEWAY_SECONDS;
+use platen_model::{Failure, FailureClass, Stage, durable};
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -34,7 +34,7 @@ pub struct Finding {
     pub works: bool,
     /// What was seen.
     pub seen: String,
-    /// What to do where it does not work.
+    /// What to do where it does not work, or could work better.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fix: Option<String>,
 }
@@ -132,35 +132,51 @@ fn try_language(language: &str) -> Finding {
     }
 }
 
-/// Starts a worker, sandbox and all, and asks it something it must refuse in good order.
+/// Starts a worker and asks it what its sandbox holds.
 fn try_worker(config: &Config) -> Finding {
-    use platen_capture::worker::Request;
-    use platen_model::FailureClass;
+    let tried = "a sandboxed worker";
     let limits = config.capture.limits.clone();
-    let pool = Pool::new(Program::this(&limits), 1, limits);
-    match pool.call(&Request::BindFinish, &[]) {
-        Err(failure)
-            if failure.class == FailureClass::Internal && failure.message.contains("ended by itself") =>
-        {
-            let fix = "read the message; without a sandbox no document is opened";
-            Finding::bad("a sandboxed worker", failure, fix)
+    match sandbox_of(&Pool::new(Program::this(&limits), 1, limits)) {
+        Ok(sandbox) => {
+            let seen = format!("starts and answers; {}", said_of(sandbox));
+            // It works either way: documents are opened with what this kernel has.
+            Finding { fix: fix_of(sandbox), ..Finding::good(tried, seen) }
         }
-        Err(failure) if failure.message.contains("cannot start") => Finding::bad(
-            "a sandboxed worker",
-            failure,
-            "check the limits on processes and memory of this user",
-        ),
-        // It answered, so it lives inside its sandbox; that there is no PDF to finish is the right answer.
-        _ => Finding::good("a sandboxed worker", sandbox_of_this_kernel()),
+        Err(failure) => {
+            let fix =
+                "check the limits on processes and memory of this user; without workers no scan is read";
+            Finding::bad(tried, failure, fix)
+        }
     }
 }
 
-fn sandbox_of_this_kernel() -> String {
-    let modules = std::fs::read_to_string("/sys/kernel/security/lsm").unwrap_or_default();
-    let landlock = modules.split(',').any(|module| module.trim() == "landlock");
-    let seccomp = Path::new("/proc/sys/kernel/seccomp/actions_avail").exists();
-    let say = |name, there| if there { format!("{name} holds") } else { format!("{name} is not seen here") };
-    format!("starts and answers; {}, {}", say("Landlock", landlock), say("seccomp", seccomp))
+/// What the sandbox of this pool's workers holds, as a worker says.
+pub(crate) fn sandbox_of(pool: &Pool) -> Result<Sandbox, Failure> {
+    match pool.call(&Request::Sandbox, &[])? {
+        Reply::Held(sandbox) => Ok(sandbox),
+        other => {
+            let message = format!("the worker answered something else: {other:?}");
+            Err(Failure::new(FailureClass::Internal, Stage::Inspect, message))
+        }
+    }
+}
+
+fn said_of(sandbox: Sandbox) -> String {
+    let said = |part, held| if held { format!("{part} holds") } else { format!("{part} is missing") };
+    format!("{}, {}", said("Landlock", sandbox.files), said("seccomp", sandbox.system_calls))
+}
+
+/// What a person should do about a sandbox in which something is missing.
+pub(crate) fn fix_of(sandbox: Sandbox) -> Option<String> {
+    let missing = match (sandbox.files, sandbox.system_calls) {
+        (true, true) => return None,
+        (false, true) => "a worker in hostile hands could open files of this user: enable Landlock",
+        (true, false) => "a worker in hostile hands could use the network: enable seccomp",
+        (false, false) => {
+            "a worker in hostile hands could open files and use the network: enable Landlock and seccomp"
+        }
+    };
+    Some(format!("{missing} in the kernel (Linux 5.13 or later; landlock among `lsm=` of its command line)"))
 }
 
 async fn try_cloud(config: &Config) -> Vec<Finding> {
@@ -216,4 +232,18 @@ async fn try_url(url: &str) -> Vec<Finding> {
 /// The time in a `Date` header (RFC 9110, 5.6.7: `Sun, 06 Nov 1994 08:49:37 GMT`).
 fn parse_http_date(text: &str) -> Option<Timestamp> {
     jiff::fmt::rfc2822::parse(text).ok().map(|zoned| zoned.timestamp())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sandbox_that_lacks_something_is_told_with_what_to_enable() {
+        let fix = |files, system_calls| fix_of(Sandbox { files, system_calls });
+        assert_eq!(fix(true, true), None);
+        assert!(fix(false, true).is_some_and(|fix| fix.contains("Landlock") && !fix.contains("seccomp")));
+        assert!(fix(true, false).is_some_and(|fix| fix.contains("enable seccomp")));
+        assert!(fix(false, false).is_some_and(|fix| fix.contains("Landlock and seccomp")));
+    }
 }

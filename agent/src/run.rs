@@ -33,7 +33,7 @@ use crate::deliver::courier::Badge;
 use crate::outbox::Outbox;
 use crate::spool::Spool;
 use crate::watch::Tick;
-use crate::{Complaint, identity, instance};
+use crate::{Complaint, doctor, identity, instance};
 use board::Board;
 use sources::SourceWatch;
 
@@ -45,6 +45,8 @@ struct Floor {
     outbox: Outbox,
     workshop: Workshop,
     device: DeviceId,
+    /// What is missing in the sandbox of the workers.
+    sandbox_trouble: Option<String>,
     board: Board,
     /// Released captures on their way to the workers.
     to_capture: mpsc::UnboundedSender<Released>,
@@ -90,6 +92,14 @@ pub fn run(config: Config, rules: RuleSet) -> Result<(), Complaint> {
     let limits = config.capture.limits.clone();
     let pool = Pool::new(Program::this(&limits), config.workers.number(), limits);
     let workshop = Workshop { pool, rules, options: config.capture.clone() };
+    let sandbox_trouble = match doctor::sandbox_of(&workshop.pool) {
+        Ok(sandbox) => doctor::fix_of(sandbox),
+        // A scan that meets the same failure is kept and named; it may be the moment's.
+        Err(failure) => Some(failure.to_string()),
+    };
+    if let Some(trouble) = &sandbox_trouble {
+        tracing::warn!(%trouble, "the sandbox of the workers is not whole");
+    }
     let (to_capture, captures) = mpsc::unbounded_channel();
     let floor = Arc::new(Floor {
         board: Board::new(&config.sources),
@@ -98,6 +108,7 @@ pub fn run(config: Config, rules: RuleSet) -> Result<(), Complaint> {
         outbox,
         workshop,
         device: identity.device_id,
+        sandbox_trouble,
         to_capture,
         to_deliver: Notify::new(),
         stop: CancellationToken::new(),

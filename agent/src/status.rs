@@ -29,6 +29,9 @@ pub struct Status {
     pub quarantined: usize,
     /// Free space where the spool lies, in bytes.
     pub free_bytes: u64,
+    /// What is missing in the sandbox of the worker processes, and what to do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sandbox_trouble: Option<String>,
 }
 
 /// One hot folder.
@@ -177,6 +180,9 @@ impl Status {
             line(format!("quarantine: {}; see: platen-agent quarantine list", self.quarantined));
         }
         line(format!("disk: {} MiB free", self.free_bytes >> 20));
+        if let Some(trouble) = &self.sandbox_trouble {
+            line(format!("sandbox: {trouble}"));
+        }
         text
     }
 }

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use platen_model::{CaptureId, durable};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{UnixListener, UnixStream};
+use tokio::time::timeout;
 
 use super::Floor;
 use crate::claim::{NoStop, Release, recover};
@@ -16,7 +17,7 @@ use crate::status::{CaptureStatus, OutboxStatus, Status, free_bytes};
 
 /// The longest question, in bytes.
 const QUESTION_BYTES_MAX: u64 = 4 << 10;
-/// The longest time a question may take to arrive and its answer to be taken.
+/// The longest time a question may take to arrive, and its answer to be taken.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Answers until the agent stops. Where the socket cannot be made the agent works on without it.
@@ -39,8 +40,7 @@ pub(super) async fn answer(floor: Arc<Floor>) -> io::Result<()> {
         };
         if let Ok((stream, _)) = accepted {
             let floor = Arc::clone(&floor);
-            // A caller who does not wait for the answer does not need it.
-            tokio::spawn(async move { tokio::time::timeout(PATIENCE, converse(floor, stream)).await });
+            tokio::spawn(converse(floor, stream));
         }
     }
 }
@@ -48,7 +48,7 @@ pub(super) async fn answer(floor: Arc<Floor>) -> io::Result<()> {
 async fn converse(floor: Arc<Floor>, stream: UnixStream) -> io::Result<()> {
     let (read, mut write) = stream.into_split();
     let mut line = String::new();
-    BufReader::new(read.take(QUESTION_BYTES_MAX)).read_line(&mut line).await?;
+    timeout(PATIENCE, BufReader::new(read.take(QUESTION_BYTES_MAX)).read_line(&mut line)).await??;
     let ask: Ask = serde_json::from_str(&line)?;
     let done = tokio::task::spawn_blocking(move || act(&floor, &ask)).await.map_err(io::Error::other)?;
     let say = match done {
@@ -57,7 +57,8 @@ async fn converse(floor: Arc<Floor>, stream: UnixStream) -> io::Result<()> {
     };
     let mut bytes = serde_json::to_vec(&say)?;
     bytes.push(b'\n');
-    write.write_all(&bytes).await
+    // A caller who does not take the answer does not need it.
+    timeout(PATIENCE, write.write_all(&bytes)).await?
 }
 
 fn act(floor: &Floor, ask: &Ask) -> io::Result<serde_json::Value> {
@@ -101,5 +102,6 @@ fn status(floor: &Floor) -> io::Result<Status> {
         link,
         quarantined: floor.spool.quarantined_ids()?.len(),
         free_bytes: free_bytes(&floor.config.state)?,
+        sandbox_trouble: floor.sandbox_trouble.clone(),
     })
 }
