@@ -13,6 +13,9 @@ use super::trouble::Trouble;
 /// A token is renewed this long before it ends.
 const RENEW_BEFORE: Duration = Duration::from_secs(30);
 
+/// No token is used longer than this, whatever the cloud says of it.
+const TOKEN_SECONDS_MAX: u64 = 60 * 60;
+
 /// The token in force.
 #[derive(Debug, Default)]
 pub struct Tokens {
@@ -53,7 +56,7 @@ impl Tokens {
             });
         }
         let token: Token = response.json().await.map_err(|error| Trouble::of_request(&error))?;
-        let ends = Instant::now() + Duration::from_secs(token.expires_in);
+        let ends = Instant::now() + Duration::from_secs(token.expires_in.min(TOKEN_SECONDS_MAX));
         *current = Some((token.access_token.clone(), ends));
         Ok(token.access_token)
     }

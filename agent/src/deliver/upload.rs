@@ -34,7 +34,10 @@ pub(super) async fn send_part(
         return Ok(());
     }
     let file = document.part_file(index);
-    let (sha256, _) = durable::digest_file(&file).map_err(|error| damaged(&file, &error.to_string()))?;
+    let path = file.clone();
+    let digested = tokio::task::spawn_blocking(move || durable::digest_file(&path)).await;
+    let digested = digested.unwrap_or_else(|error| Err(std::io::Error::other(error)));
+    let (sha256, _) = digested.map_err(|error| damaged(&file, &error.to_string()))?;
     if sha256 != part.sha256 {
         return Err(damaged(&file, &format!("its digest is {sha256}, not {}", part.sha256)));
     }
