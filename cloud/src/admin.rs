@@ -3,7 +3,7 @@
 //! They work on the database itself and may run beside the server: SQLite lets one write at a time.
 
 use std::fs::File;
-use std::io::Read as _;
+use std::io::{IsTerminal as _, Read as _};
 use std::path::{Path, PathBuf};
 
 use platen_model::{Digest, TenantId};
@@ -32,6 +32,7 @@ pub async fn serve(config: Config) -> Result<(), String> {
     let lock = lock(&config)?;
     let app = App::open(config).await?;
     jobs::recover(&app).await.map_err(text)?;
+    ingest::tus::clear_incoming(&app).await.map_err(|refusal| refusal.problem().detail.clone())?;
     let (stop, stopped) = watch::channel(false);
     let mut terminate = signal(SignalKind::terminate()).map_err(text)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(text)?;
@@ -114,7 +115,7 @@ pub async fn add_tenant(config: &Config, tenant: &TenantId) -> Result<String, St
     Ok(format!("tenant {tenant} is there"))
 }
 
-/// `user add`: the password from a file, or from standard input.
+/// `user add`: the password from a file, or from standard input (of a terminal: one line, asked for).
 pub async fn add_user(
     config: &Config,
     tenant: &TenantId,
@@ -122,14 +123,12 @@ pub async fn add_user(
     role: Role,
     password_file: Option<&Path>,
 ) -> Result<String, String> {
-    let mut password = String::new();
-    match password_file {
+    let password = match password_file {
         Some(path) => {
-            password =
-                std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
+            std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?
         }
-        None => drop(std::io::stdin().read_to_string(&mut password).map_err(text)?),
-    }
+        None => password_from_input(name).map_err(|error| format!("the password: {error}"))?,
+    };
     let hash = hash_password(password.trim_end_matches(['\r', '\n']))?;
     let store = open_store(config).await?;
     people::add_tenant(&store, tenant).await.map_err(text)?;
@@ -138,6 +137,18 @@ pub async fn add_user(
     } else {
         Err(format!("the name {name} belongs to another tenant; nothing was changed"))
     }
+}
+
+fn password_from_input(name: &str) -> std::io::Result<String> {
+    let mut password = String::new();
+    let input = std::io::stdin();
+    if input.is_terminal() {
+        eprint!("Password for {name} (it is shown as you type; --password-file reads it from a file): ");
+        input.read_line(&mut password)?;
+    } else {
+        input.lock().read_to_string(&mut password)?;
+    }
+    Ok(password)
 }
 
 /// `device code`: prints a code that enrols one device.
@@ -163,13 +174,13 @@ pub async fn list_devices(config: &Config, tenant: &TenantId) -> Result<String, 
     Ok(devices.iter().map(line).collect::<Vec<_>>().join("\n"))
 }
 
-/// `verify`: checks an evidence package. The report is the answer; a package that fails is an error.
-pub fn verify(package: &Path) -> Result<String, String> {
+/// `verify`: checks an evidence package, prints the report, and answers whether every check holds.
+pub fn verify(package: &Path) -> Result<bool, String> {
     let failed = |error: std::io::Error| format!("cannot read {}: {error}", package.display());
     let file = std::fs::File::open(package).map_err(failed)?;
     let report = crate::evidence::verify(std::io::BufReader::new(file));
-    let text = report.to_string();
-    if report.holds() { Ok(text) } else { Err(format!("{}\n{text}", package.display())) }
+    print!("{report}");
+    Ok(report.holds())
 }
 
 /// `policy check`.

@@ -37,7 +37,8 @@ enum Command {
     Check,
     /// Make the documents' rows anew from their events. The server must not run.
     Rebuild,
-    /// Check an evidence package offline: every digest, the event chain, the signatures.
+    /// Check an evidence package offline: every digest, the event chain, the signatures. Ends with 1 where any
+    /// check fails.
     Verify {
         /// The package.
         package: PathBuf,
@@ -76,7 +77,7 @@ enum User {
         /// viewer, reviewer or admin.
         #[arg(long)]
         role: Role,
-        /// The file that holds the password; standard input where absent.
+        /// The file that holds the password; asked for, or read from standard input, where absent.
         #[arg(long)]
         password_file: Option<PathBuf>,
     },
@@ -120,7 +121,11 @@ fn main() -> ExitCode {
         });
     }
     if let Command::Verify { package } = &arguments.command {
-        return ended(admin::verify(package));
+        return match admin::verify(package) {
+            Ok(true) => ExitCode::SUCCESS,
+            Ok(false) => ExitCode::FAILURE,
+            Err(error) => ended(Err(error)),
+        };
     }
     let config = match Config::load(&arguments.config, std::env::vars()) {
         Ok(config) => config,

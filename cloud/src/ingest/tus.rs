@@ -3,13 +3,18 @@
 //!
 //! Bytes are appended to a file of the incoming folder and fsynced before the offset is recorded, and the
 //! offset is recorded before it is answered. What the file holds beyond the recorded offset was never
-//! acknowledged and is cut off before the next byte is written. The danger is two writers at one upload: the
-//! second is refused with 423 while the first is at work.
+//! acknowledged and is cut off before the next byte is written. A file that holds less than the recorded offset
+//! (or is gone, after a crash while the upload became a blob) sends the upload back to its beginning: only
+//! bytes that are here, and were sent by this tenant, ever become a blob of this tenant (INV-12).
+//!
+//! The dangers are two writers at one upload, so the second is refused with 423 while the first is at work, and
+//! a client that goes silent in the middle, so its body counts as cut off after `limits.request_seconds`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::str::FromStr as _;
 use std::sync::{LazyLock, Mutex, PoisonError};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -99,7 +104,9 @@ async fn create(State(app): State<App>, device: Device, headers: HeaderMap) -> R
     }
     let upload =
         Upload { upload_id: UploadId::new(), sha256, mime, bytes, received: 0, expires_at: expiry(&app) };
-    std::fs::File::create(file_of(&app, upload.upload_id)).map_err(Refusal::internal)?;
+    // File and folder are fsynced, then the row is committed: the address we answer is there after a power cut.
+    let path = file_of(&app, upload.upload_id);
+    off_the_reactor(move || Ok(durable::write(&path, b"")?)).await?;
     uploads::insert(&app.store, &tenant, &upload).await?;
     if bytes == 0 {
         complete(&app, &tenant, &upload).await?;
@@ -113,7 +120,11 @@ async fn create(State(app): State<App>, device: Device, headers: HeaderMap) -> R
 
 /// `HEAD /v1/uploads/{id}`
 async fn offset(State(app): State<App>, device: Device, Path(id): Path<String>) -> Result<Response, Refusal> {
-    let upload = find(&app, &device.0.tenant, &id).await?;
+    let mut upload = find(&app, &device.0.tenant, &id).await?;
+    // Whoever is at work on it settles it; until then its recorded offset is the truth.
+    if let Ok(_turn) = Turn::take(upload.upload_id) {
+        settle(&app, &device.0.tenant, &mut upload).await?;
+    }
     Ok(tus(StatusCode::OK)
         .with("upload-offset", upload.received)
         .with("upload-length", upload.bytes)
@@ -160,13 +171,17 @@ async fn append_whole(
     checksum: Option<[u8; 32]>,
     body: Body,
 ) -> Result<Response, Refusal> {
-    let mut upload = find(app, &tenant, id).await?;
-    let _turn = Turn::take(upload.upload_id)?;
+    let _turn = Turn::take(find(app, &tenant, id).await?.upload_id)?;
     // Once more: somebody may have moved the offset before it was our turn.
-    upload.received = find(app, &tenant, id).await?.received;
+    let mut upload = find(app, &tenant, id).await?;
+    settle(app, &tenant, &mut upload).await?;
     if at != upload.received {
         let detail = format!("the upload stands at {}, the request begins at {at}", upload.received);
         return Err(Refusal::conflict(detail).help("ask for the offset with HEAD and go on from there"));
+    }
+    if upload.received == upload.bytes {
+        // It is a blob by now; there is no file to write to any more.
+        return Ok(stands_at(&upload));
     }
     let came = write_body(app, &upload, checksum.is_some(), body).await?;
     if let Some(promised) = checksum
@@ -194,10 +209,15 @@ async fn append_whole(
     if upload.received == upload.bytes {
         complete(app, &tenant, &upload).await?;
     }
-    Ok(tus(StatusCode::NO_CONTENT)
+    Ok(stands_at(&upload))
+}
+
+/// The answer to a PATCH: how far the upload is now.
+fn stands_at(upload: &Upload) -> Response {
+    tus(StatusCode::NO_CONTENT)
         .with("upload-offset", upload.received)
         .with("upload-expires", http_date(upload.expires_at))
-        .response())
+        .response()
 }
 
 /// What came of a body.
@@ -207,18 +227,25 @@ struct Came {
     cut: Option<String>,
 }
 
-/// Writes the body behind the recorded offset and fsyncs it; a body that is too long is refused.
+/// Writes the body behind the recorded offset and fsyncs it; a body that is too long is refused. One that
+/// pauses for longer than `limits.request_seconds` counts as cut off.
 async fn write_body(app: &App, upload: &Upload, all_or_none: bool, body: Body) -> Result<Came, Refusal> {
     let path = file_of(app, upload.upload_id);
     let mut options = tokio::fs::File::options();
-    options.write(true).create(true).truncate(false);
+    options.write(true);
     let mut file = options.open(&path).await.map_err(Refusal::internal)?;
     file.set_len(upload.received).await.map_err(Refusal::internal)?;
     file.seek(std::io::SeekFrom::Start(upload.received)).await.map_err(Refusal::internal)?;
     let mut stream = body.into_data_stream();
     let mut hasher = Sha256::new();
     let (mut bytes, mut cut) = (0u64, None);
-    while let Some(chunk) = stream.next().await {
+    let longest_pause = Duration::from_secs(app.config.limits.request_seconds);
+    loop {
+        let Ok(chunk) = tokio::time::timeout(longest_pause, stream.next()).await else {
+            cut = Some(format!("nothing came for {} s (limits.request_seconds)", longest_pause.as_secs()));
+            break;
+        };
+        let Some(chunk) = chunk else { break };
         match chunk {
             Ok(chunk) => {
                 bytes += chunk.len() as u64;
@@ -245,8 +272,8 @@ async fn write_body(app: &App, upload: &Upload, all_or_none: bool, body: Body) -
 
 /// All bytes are there: if they are the promised ones they become a blob, if not the upload is gone.
 ///
-/// Repeating it after a crash between any two lines ends the same: the blob's name is its digest, and an
-/// upload whose file was taken already finds the blob in its place.
+/// After a crash between any two lines [`settle`] finds either the file, and this is repeated, or no file and no
+/// blob of the tenant's, and the upload begins anew.
 async fn complete(app: &App, tenant: &TenantId, upload: &Upload) -> Result<(), Refusal> {
     let (blobs, waiting, sha256) = (app.keep.blobs.clone(), file_of(app, upload.upload_id), upload.sha256);
     let adopted = off_the_reactor(move || blobs.adopt(&waiting, sha256)).await;
@@ -288,11 +315,56 @@ async fn find(app: &App, tenant: &TenantId, id: &str) -> Result<Upload, Refusal>
             Refusal::new(StatusCode::GONE, "gone", "the upload's time is over").help("begin a new one")
         );
     }
-    // A crash between the last byte and the blob: finish now what was not finished then.
-    if upload.received == upload.bytes && file_of(app, id).exists() {
-        complete(app, tenant, &upload).await?;
-    }
     Ok(upload)
+}
+
+/// Brings an upload's row and its file together again where a crash parted them. Call it with the [`Turn`].
+async fn settle(app: &App, tenant: &TenantId, upload: &mut Upload) -> Result<(), Refusal> {
+    let whole = upload.received == upload.bytes;
+    if whole && visibility::visible(app.store.reading(), tenant, upload.sha256).await?.is_some() {
+        return Ok(());
+    }
+    let held = match tokio::fs::metadata(file_of(app, upload.upload_id)).await {
+        Ok(file) => Some(file.len()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+        Err(error) => return Err(Refusal::internal(error)),
+    };
+    if held.is_none_or(|held| held < upload.received) {
+        tracing::warn!(upload = %upload.upload_id, "the file of an upload is gone; it begins anew");
+        let path = file_of(app, upload.upload_id);
+        off_the_reactor(move || Ok(durable::write(&path, b"")?)).await?;
+        upload.received = 0;
+        let expires = upload.expires_at.as_millisecond();
+        uploads::advance(&app.store, tenant, upload.upload_id, 0, expires).await?;
+    } else if whole {
+        // A crash between the last byte and the blob: finish now what was not finished then.
+        complete(app, tenant, upload).await?;
+    }
+    Ok(())
+}
+
+/// Removes what earlier processes left in the incoming folder: files that no upload is waiting for. Only for
+/// the one server process at its start, while nobody writes there.
+pub async fn clear_incoming(app: &App) -> Result<(), Refusal> {
+    let waited_for = uploads::all(&app.store).await?;
+    let folder = app.keep.blobs.incoming();
+    let removed = off_the_reactor(move || {
+        let mut removed = 0u32;
+        for entry in std::fs::read_dir(&folder)? {
+            let entry = entry?;
+            let upload = entry.file_name().to_str().and_then(|name| name.parse::<UploadId>().ok());
+            if upload.is_none_or(|upload| !waited_for.contains(&upload)) {
+                durable::remove_file(&entry.path())?;
+                removed += 1;
+            }
+        }
+        Ok(removed)
+    });
+    let removed = removed.await?;
+    if removed > 0 {
+        tracing::info!(removed, "half-written files of an earlier process were removed");
+    }
+    Ok(())
 }
 
 fn file_of(app: &App, upload: UploadId) -> PathBuf {

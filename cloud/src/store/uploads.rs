@@ -1,5 +1,7 @@
 //! The `uploads` table: resumable uploads under way. `received` counts only bytes that are fsynced.
 
+use std::collections::BTreeSet;
+
 use platen_model::{Digest, TenantId, UploadId};
 use sqlx::Row as _;
 
@@ -86,6 +88,12 @@ pub async fn remove(store: &Store, tenant: &TenantId, upload: UploadId) -> Resul
         .execute(store.writing())
         .await?;
     Ok(())
+}
+
+/// The uploads of all tenants: housekeeping, not an answer to anybody.
+pub async fn all(store: &Store) -> Result<BTreeSet<UploadId>, StoreError> {
+    let rows = sqlx::query("SELECT upload_id FROM uploads").fetch_all(store.reading()).await?;
+    rows.iter().map(|row| word(row.get("upload_id"))).collect()
 }
 
 /// Uploads of all tenants whose time is over: housekeeping, not an answer to anybody.
