@@ -15,6 +15,8 @@ use platen_model::{Digest, PolicyRef, Verdict};
 use serde::Deserialize;
 use serde_json::json;
 
+use crate::signing::PROVIDERS;
+use crate::signing::provider::SIGNERS_MAX;
 use crate::store::record::Record;
 
 /// What a condition may ask of `document`.
@@ -162,11 +164,6 @@ impl Policy {
         &self.reference
     }
 
-    /// The providers its routes name.
-    pub fn providers(&self) -> impl Iterator<Item = &str> {
-        self.routes.iter().filter_map(|route| route.provider.as_deref())
-    }
-
     /// Why a person must see this document, each reason as a sentence; empty where nobody must.
     pub fn doubts(&self, record: &Record) -> Vec<String> {
         let document = &record.document;
@@ -220,6 +217,12 @@ impl Route {
             (Some(_), true) => return Err("a route with a provider needs `signers`".into()),
             (None, false) => return Err("a route without a provider archives: it has no `signers`".into()),
             _ => {}
+        }
+        if let Some(provider) = text.provider.as_deref().filter(|name| !PROVIDERS.contains(name)) {
+            return Err(format!("there is no provider {provider:?}; there are {}", PROVIDERS.join(", ")));
+        }
+        if text.signers.len() > SIGNERS_MAX {
+            return Err(format!("{} signers are over the limit of {SIGNERS_MAX}", text.signers.len()));
         }
         for signer in &text.signers {
             if let Signer::Address(address) = signer {

@@ -24,6 +24,11 @@ fn typing_errors_stop_a_policy_from_being_loaded() {
     check(&(when("true") + "signer = [\"a@b.c\"]\n"), Err("routing.toml:5"));
     check(&(when("true") + "provider = \"desk\"\n"), Err("needs `signers`"));
     check(&(when("true") + "signers = [\"a@b.c\"]\n"), Err("has no `signers`"));
+    let unknown = when("true") + "provider = \"desc\"\nsigners = [\"a@b.c\"]\n";
+    check(&unknown, Err("routing.toml, route \"a\": there is no provider \"desc\"; there are desk, sandbox"));
+    let signers = |count: usize| format!("provider = \"desk\"\nsigners = {:?}\n", vec!["a@b.c"; count]);
+    check(&(when("true") + &signers(12)), Ok(()));
+    check(&(when("true") + &signers(13)), Err("over the limit of 12"));
     check(&(when("true") + "provider = \"desk\"\nsigners = [\"nobody\"]\n"), Err("not a signer's address"));
     check(&(when("true") + "expires_after = \"soon\"\n"), Err("expires_after"));
     check("version = \"1\"", Err("at least one"));

@@ -42,6 +42,9 @@ pub mod workplace;
 
 pub use http::routes;
 
+/// The names of the providers of this installation, as policies use them.
+pub const PROVIDERS: [&str; 2] = [desk::NAME, sandbox::NAME];
+
 /// The providers and what they work with.
 #[derive(Debug)]
 pub struct Signing {

@@ -11,6 +11,9 @@ use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use platen_model::{Digest, DocumentId, EnvelopeId, TenantId};
 
+/// The most signers of an envelope: so many seals have room on the first page.
+pub const SIGNERS_MAX: usize = 12;
+
 /// What a provider can do. A route that needs more is refused when its policy is loaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Capabilities {
@@ -45,7 +48,7 @@ pub struct Order {
     pub pdf_sha256: Digest,
     /// Its bytes.
     pub pdf: Vec<u8>,
-    /// The signers' addresses in order; at least one.
+    /// The signers' addresses in order; at least one, at most [`SIGNERS_MAX`].
     pub signers: Vec<String>,
     /// When the envelope ends unsigned.
     pub expires_at: Timestamp,

@@ -116,7 +116,8 @@ async fn decline(
 async fn page(State(app): State<App>, Path((token, page)): Path<(String, String)>) -> PageResult {
     let visit = visit(&app, &token).await?;
     let pdf = visit.pdf().ok_or_else(|| Refusal::internal("an envelope without a PDF"))?;
-    Ok(pictures::answer(&app, &visit.tenant, pdf, &page).await?)
+    let pages = page_count(&app, &visit).await?;
+    Ok(pictures::answer(&app, &visit.tenant, pdf, pages, &page).await?)
 }
 
 async fn pdf(State(app): State<App>, Path(token): Path<String>) -> PageResult {

@@ -21,6 +21,7 @@ use ring::hmac;
 
 use super::provider::{
     Answer, Callback, Capabilities, EnvelopeState, Forged, Hint, Order, Provider, ProviderError, Reference,
+    SIGNERS_MAX,
 };
 use super::workplace::{SealOf, Workplace, from_ms, internal, now_ms};
 use crate::seal::ROOM_BYTES;
@@ -30,9 +31,10 @@ use invitation::{Invitation, Token};
 /// What the signer agrees to. The exact text is kept with the signature.
 pub const CONSENT: &str = "I have read this document and sign it electronically. I intend this to be my \
                            signature, as binding as if written by hand.";
-/// Where the seals stand on the first page, beside one another: left, bottom, right, top in thousandths of the page.
-const SEAL_PLACES: [[u16; 4]; 4] =
-    [[60, 30, 340, 90], [360, 30, 640, 90], [660, 30, 940, 90], [60, 95, 340, 155]];
+/// The provider's name.
+pub const NAME: &str = "desk";
+/// Seals that stand side by side on the first page.
+const SEALS_IN_A_ROW: u16 = 3;
 
 /// Where invitations go.
 #[derive(Clone, Debug)]
@@ -74,8 +76,10 @@ impl Desk {
     }
 
     async fn take(&self, order: &Order) -> Result<Reference, ProviderError> {
-        if order.signers.is_empty() {
-            return Err(ProviderError::Refused("an envelope needs a signer".into()));
+        if !(1..=SIGNERS_MAX).contains(&order.signers.len()) {
+            let count = order.signers.len();
+            let reason = format!("an envelope has 1 to {SIGNERS_MAX} signers, this one has {count}");
+            return Err(ProviderError::Refused(reason));
         }
         let pdf = self.place.shelf.put(&order.tenant_id, order.pdf.clone()).await;
         let pdf = pdf.map_err(ProviderError::NotTaken)?;
@@ -200,6 +204,16 @@ fn state(envelope: &EnvelopeRow, signers: &[SignerRow], now: i64) -> EnvelopeSta
     EnvelopeState::Open { viewed_by: addresses(|signer| signer.viewed_ms.is_some()) }
 }
 
+/// Where a signer's seal stands on the first page: rows of three, the first at the bottom, none over another.
+/// Left, bottom, right, top in thousandths of the page.
+fn seal_place(position: u32) -> [u16; 4] {
+    // No envelope has so many signers that the grid leaves the page.
+    let place = u16::try_from(position).unwrap_or(0) % SIGNERS_MAX as u16;
+    let (column, row) = (place % SEALS_IN_A_ROW, place / SEALS_IN_A_ROW);
+    let (left, bottom) = (60 + 300 * column, 30 + 65 * row);
+    [left, bottom, left + 280, bottom + 60]
+}
+
 fn seal_info(signer: &SignerRow) -> SealInfo {
     let at = from_ms(signer.signed_ms.unwrap_or_default());
     let name = signer.name.clone().unwrap_or_default();
@@ -208,14 +222,14 @@ fn seal_info(signer: &SignerRow) -> SealInfo {
         signer.address.clone(),
         at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string(),
     ];
-    let place = Place::thousandths(SEAL_PLACES[signer.position() as usize % SEAL_PLACES.len()]);
+    let place = Place::thousandths(seal_place(signer.position()));
     let reason = "Signed electronically at the desk".into();
     SealInfo { name, reason, at, lines, page: 0, place, room_bytes: ROOM_BYTES }
 }
 
 impl Provider for Desk {
     fn name(&self) -> &'static str {
-        "desk"
+        NAME
     }
 
     fn capabilities(&self) -> Capabilities {

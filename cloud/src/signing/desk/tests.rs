@@ -146,3 +146,21 @@ async fn a_link_that_was_guessed_opens_nothing() {
         assert!(desk.visit(guess).await.expect("an answer").is_none(), "{guess}");
     }
 }
+
+#[test]
+fn no_seal_stands_on_another_and_all_stand_on_the_page() {
+    let places: Vec<[u16; 4]> = (0..SIGNERS_MAX as u32).map(seal_place).collect();
+    for (number, [left, bottom, right, top]) in places.iter().enumerate() {
+        assert!(left < right && bottom < top && *right <= 1000 && *top <= 1000, "{number}");
+        let overlaps = |[l, b, r, t]: &[u16; 4]| left < r && l < right && bottom < t && b < top;
+        assert_eq!(places.iter().filter(|other| overlaps(other)).count(), 1, "{number}");
+    }
+}
+
+#[tokio::test]
+async fn more_signers_than_seals_have_room_are_refused_for_good() {
+    let trial = Trial::new().await;
+    let order = trial.order(&[ADA; SIGNERS_MAX + 1]);
+    let refused = desk(&trial).create(&order).await.expect_err("too many");
+    assert!(matches!(refused, ProviderError::Refused(_)), "{refused}");
+}

@@ -23,6 +23,8 @@ use super::provider::{
 use super::workplace::{SealOf, Workplace, from_ms, internal, now_ms};
 use crate::seal::ROOM_BYTES;
 
+/// The provider's name.
+pub const NAME: &str = "sandbox";
 /// The header that carries a callback's signature.
 pub const SIGNATURE_HEADER: &str = "sandbox-signature";
 
@@ -192,7 +194,7 @@ fn seal_info(row: &Row, signers: &[String]) -> SealInfo {
 
 impl Provider for Sandbox {
     fn name(&self) -> &'static str {
-        "sandbox"
+        NAME
     }
 
     fn capabilities(&self) -> Capabilities {
