@@ -5,7 +5,7 @@
 
 use platen_model::event::Event;
 use platen_model::{Digest, DocumentId, DocumentManifest, TenantId};
-use sqlx::Row as _;
+use sqlx::{Row as _, SqliteConnection};
 
 use crate::blobs::{Blobs, off_the_reactor};
 use crate::machine;
@@ -26,18 +26,23 @@ pub struct Findings {
 }
 
 /// Reads every chain, compares the projections with what the events say, and reads every blob.
+///
+/// Chain and row of a document are read at one moment, so that a server at work beside it raises no alarm.
 pub async fn check(store: &Store, blobs: &Blobs) -> Result<Findings, StoreError> {
     let mut findings = Findings::default();
     for tenant in people::tenants(store).await? {
         for document in document_ids(store, &tenant).await? {
             findings.documents += 1;
-            match replay(store, blobs, &tenant, document).await? {
+            let mut moment = store.reading().begin().await?;
+            let chain = chain_of(&mut moment, &tenant, document).await?;
+            let kept = documents::find(&mut *moment, &tenant, document).await?.map(|mut kept| {
+                kept.document.retry_count = 0;
+                kept
+            });
+            drop(moment);
+            match replay(blobs, &tenant, document, chain).await {
                 Ok(replayed) => {
                     findings.events += replayed.record.document.version;
-                    let kept = documents::find(store.reading(), &tenant, document).await?.map(|mut kept| {
-                        kept.document.retry_count = 0;
-                        kept
-                    });
                     if kept.as_ref() != Some(&replayed.record) {
                         findings.wrong.push(format!(
                             "document {document}: its row is not what its events say; run `platen-cloud rebuild`, \
@@ -67,7 +72,9 @@ pub async fn rebuild(store: &Store, blobs: &Blobs) -> Result<Result<u64, String>
     let mut all = Vec::new();
     for tenant in people::tenants(store).await? {
         for document in document_ids(store, &tenant).await? {
-            match replay(store, blobs, &tenant, document).await? {
+            let mut reading = store.reading().acquire().await?;
+            let chain = chain_of(&mut reading, &tenant, document).await?;
+            match replay(blobs, &tenant, document, chain).await {
                 Ok(replayed) => all.push((tenant.clone(), replayed)),
                 Err(wrong) => return Ok(Err(format!("document {document}: {wrong}"))),
             }
@@ -93,39 +100,38 @@ struct Replayed {
     steps: Vec<(Event, Record)>,
 }
 
-/// Folds a document's chain anew, checking every link. The inner error says what is wrong with it.
-async fn replay(
-    store: &Store,
-    blobs: &Blobs,
+/// An event as its row has it: sequence, hash, bytes.
+type Link = (i64, String, String);
+
+/// A document's rows of the chain, whatever is in them.
+async fn chain_of(
+    reading: &mut SqliteConnection,
     tenant: &TenantId,
     document: DocumentId,
-) -> Result<Result<Replayed, String>, StoreError> {
+) -> Result<Vec<Link>, StoreError> {
     let rows = sqlx::query(
         "SELECT sequence, hash, bytes FROM events WHERE tenant_id = ? AND document_id = ? ORDER BY sequence",
     )
     .bind(tenant.as_str())
     .bind(document.to_string())
-    .fetch_all(store.reading())
+    .fetch_all(reading)
     .await?;
-    let mut chain = Vec::new();
-    for row in &rows {
-        chain.push((
-            row.get::<i64, _>("sequence"),
-            row.get::<String, _>("hash"),
-            row.get::<String, _>("bytes"),
-        ));
-    }
-    let (blobs, tenant) = (blobs.clone(), tenant.clone());
-    let folded = tokio::task::spawn_blocking(move || fold(&blobs, &tenant, document, &chain)).await;
-    Ok(folded.unwrap_or_else(|error| Err(error.to_string())))
+    Ok(rows.iter().map(|row| (row.get("sequence"), row.get("hash"), row.get("bytes"))).collect())
 }
 
-fn fold(
+/// Folds a document's chain anew, checking every link. An error says what is wrong with it.
+async fn replay(
     blobs: &Blobs,
     tenant: &TenantId,
     document: DocumentId,
-    chain: &[(i64, String, String)],
+    chain: Vec<Link>,
 ) -> Result<Replayed, String> {
+    let (blobs, tenant) = (blobs.clone(), tenant.clone());
+    let folded = tokio::task::spawn_blocking(move || fold(&blobs, &tenant, document, &chain)).await;
+    folded.unwrap_or_else(|error| Err(error.to_string()))
+}
+
+fn fold(blobs: &Blobs, tenant: &TenantId, document: DocumentId, chain: &[Link]) -> Result<Replayed, String> {
     use platen_model::event::EventBody;
     let mut record: Option<Record> = None;
     let mut steps = Vec::new();

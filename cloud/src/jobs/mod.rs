@@ -8,8 +8,10 @@
 //! A new kind of job: name it, handle it in [`steps::run`] (kinds of signing: in `signing::run`), and let
 //! [`crate::machine::wanted`] or a transaction of your own enqueue it with [`crate::store::jobs::enqueue`].
 
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -147,7 +149,8 @@ fn lease_ms() -> i64 {
 
 async fn one(app: App, job: Job) {
     let limit = Duration::from_secs(app.config.limits.job_seconds);
-    let step = tokio::time::timeout(limit, steps::run(&app, &job));
+    // A panic is a failure like others: counted, and in the end seen. Uncaught it would be tried for ever.
+    let step = tokio::time::timeout(limit, AssertUnwindSafe(steps::run(&app, &job)).catch_unwind());
     tokio::pin!(step);
     let outcome = loop {
         tokio::select! {
@@ -159,9 +162,13 @@ async fn one(app: App, job: Job) {
             }
         }
     };
-    let outcome = outcome.unwrap_or_else(|_| {
-        Err(StepError::Later(format!("passed the limit of {} s (limits.job_seconds)", limit.as_secs())))
-    });
+    let outcome = match outcome {
+        Ok(Ok(outcome)) => outcome,
+        Ok(Err(_)) => Err(StepError::Later("it panicked; the log says where".into())),
+        Err(_) => {
+            Err(StepError::Later(format!("passed the limit of {} s (limits.job_seconds)", limit.as_secs())))
+        }
+    };
     if let Err(error) = settle(&app, &job, outcome).await {
         // The row stays leased; it is taken again when the lease runs out.
         tracing::error!(%error, job = job.job_id, "cannot record how a job ended");

@@ -182,11 +182,11 @@ impl Courier {
                 match timed(can.call_deadline, provider.find(tenant, envelope.envelope_id)).await {
                     Ok(Some(reference)) => return self.note_sent(&case, reference, again).await,
                     Ok(None) => attempt,
-                    Err(_) => return Ok(again),
+                    Err(error) => return Ok(later(&case, "find", &error, again)),
                 }
             }
         };
-        let Ok(pdf) = self.shelf.get(tenant, case.pdf_sha256).await else { return Ok(again) };
+        let pdf = self.shelf.get(tenant, case.pdf_sha256).await.map_err(LedgerError)?;
         let order = Order {
             envelope_id: envelope.envelope_id,
             tenant_id: case.tenant_id.clone(),
@@ -200,7 +200,11 @@ impl Courier {
         if !self.ledger.mark_call(envelope.envelope_id, attempt, now).await? {
             return Ok(again);
         }
-        match after_call(timed(can.call_deadline, provider.create(&order)).await) {
+        let answer = timed(can.call_deadline, provider.create(&order)).await;
+        if let Err(error) = &answer {
+            later(&case, "create", error, again);
+        }
+        match after_call(answer) {
             AfterCall::Sent(reference) => self.note_sent(&case, reference, again).await,
             AfterCall::Unmark => {
                 self.ledger.unmark_call(envelope.envelope_id, attempt).await?;
@@ -229,20 +233,22 @@ impl Courier {
                 return Ok(StepEnd::Done);
             };
             let can = provider.capabilities();
-            let again = Ok(StepEnd::At(after(now, can.poll_every.max(Duration::from_millis(200)))));
-            let Ok(state) = timed(can.call_deadline, provider.state(tenant, &reference)).await else {
-                return again;
+            let again = StepEnd::At(after(now, can.poll_every.max(Duration::from_millis(200))));
+            let state = match timed(can.call_deadline, provider.state(tenant, &reference)).await {
+                Ok(state) => state,
+                Err(error) => return Ok(later(&case, "state", &error, again)),
             };
             let body = match following(case.status, &state) {
-                Following::Nothing => return again,
+                Following::Nothing => return Ok(again),
                 Following::Event(body) => body,
                 Following::FetchSigned { signers } => {
                     let fetched = timed(can.call_deadline, provider.signed_pdf(tenant, &reference)).await;
                     // A provider may say "completed" before its file is ready.
-                    let Ok(pdf) = fetched else { return again };
-                    if !pdf.starts_with(b"%PDF-") {
-                        return again;
-                    }
+                    let pdf = match fetched {
+                        Ok(pdf) if pdf.starts_with(b"%PDF-") => pdf,
+                        Ok(_) => return Ok(again),
+                        Err(error) => return Ok(later(&case, "signed_pdf", &error, again)),
+                    };
                     let signed = self.shelf.put(tenant, pdf).await.map_err(LedgerError)?;
                     super::lifecycle::signed(signers, signed)
                 }
@@ -295,6 +301,13 @@ impl Courier {
         self.ledger.append(case, Actor::System, body).await?;
         Ok(StepEnd::Done)
     }
+}
+
+/// Says in the log why a call is tried again: a provider that fails for long must be noticed by somebody.
+fn later(case: &Case, call: &str, error: &ProviderError, again: StepEnd) -> StepEnd {
+    let provider = case.provider.as_deref().unwrap_or_default();
+    tracing::warn!(document = %case.document_id, provider, call, %error, "a provider failed");
+    again
 }
 
 /// The answer of a call, or [`ProviderError::Unknown`] when it takes longer than its deadline.
