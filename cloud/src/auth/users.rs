@@ -7,6 +7,8 @@ use argon2::password_hash::{PasswordHash, PasswordHasher as _, PasswordVerifier 
 use platen_model::Digest;
 use ring::rand::{SecureRandom as _, SystemRandom};
 
+use tokio::sync::Semaphore;
+
 use super::{SESSION_COOKIE, random_token};
 use crate::app::App;
 use crate::refusal::Refusal;
@@ -14,6 +16,9 @@ use crate::store::{now_ms, people};
 
 /// Shortest password.
 pub const PASSWORD_CHARACTERS: usize = 8;
+/// Passwords tried at once. Each try takes 19 MiB and a processor; the others wait.
+const TRIES_AT_ONCE: usize = 2;
+static TRIES: Semaphore = Semaphore::const_new(TRIES_AT_ONCE);
 /// A hash of nothing anybody knows: checked for unknown names, so that they take as long as known ones.
 const NOBODY: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0c2FsdA$3cJ2XOFKbRbJ9gVSV0Tn1Yl2qhsTmnZFqXnJPyCR4Cw";
@@ -44,6 +49,8 @@ pub fn hash_password(password: &str) -> Result<String, String> {
 
 /// Tries a name and a password.
 pub async fn login(app: &App, name: &str, password: &str) -> Result<Login, Refusal> {
+    // Before the lock is looked at: tries that are made at once cannot all slip past it.
+    let _turn = TRIES.acquire().await.map_err(Refusal::internal)?;
     let user = people::user(&app.store, name).await?;
     if let Some(user) = &user
         && user.locked_until_ms > now_ms()

@@ -71,7 +71,8 @@ pub async fn tenants(store: &Store) -> Result<Vec<TenantId>, StoreError> {
     rows.iter().map(|row| word(row.get("tenant_id"))).collect()
 }
 
-/// Adds a user, or gives the user of this name in this tenant a new role and password.
+/// Adds a user, or gives the user of this name in this tenant a new role and password and ends their sessions:
+/// a password is changed because somebody else may know it.
 ///
 /// Answers whether that was possible: a name belongs to one tenant.
 pub async fn put_user(
@@ -81,6 +82,7 @@ pub async fn put_user(
     role: &str,
     password_hash: &str,
 ) -> Result<bool, StoreError> {
+    let mut write = store.begin().await?;
     let done = sqlx::query(
         "INSERT INTO users (name, tenant_id, role, password_hash, created_ms) VALUES (?, ?, ?, ?, ?)
          ON CONFLICT (name) DO UPDATE SET role = excluded.role, password_hash = excluded.password_hash,
@@ -91,8 +93,14 @@ pub async fn put_user(
     .bind(role)
     .bind(password_hash)
     .bind(now_ms())
-    .execute(store.writing())
+    .execute(&mut *write)
     .await?;
+    sqlx::query("DELETE FROM sessions WHERE tenant_id = ? AND user_name = ?")
+        .bind(tenant.as_str())
+        .bind(name)
+        .execute(&mut *write)
+        .await?;
+    write.commit().await?;
     Ok(done.rows_affected() == 1)
 }
 
