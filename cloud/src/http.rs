@@ -13,6 +13,7 @@ use axum::extract::{DefaultBodyLimit, FromRequest, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
+use axum::serve::ListenerExt as _;
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 
@@ -42,16 +43,16 @@ pub fn router(app: App) -> Router {
 pub async fn serve(app: App, stop: watch::Receiver<bool>) -> io::Result<()> {
     let listener = tokio::net::TcpListener::bind(app.config.listen).await?;
     tracing::info!(listen = %listener.local_addr()?, url = app.config.public_url, "listening");
-    match app.config.tls.clone() {
+    let tls = app.config.tls.clone();
+    // A signature at the desk records where it came from.
+    let service = router(app).into_make_service_with_connect_info::<SocketAddr>();
+    match tls {
         Some(files) => {
-            let listener = tls::Listener::new(listener, &files)?;
-            axum::serve(listener, router(app)).with_graceful_shutdown(stopped(stop)).await
-        }
-        None => {
-            // A signature at the desk records where it came from.
-            let service = router(app).into_make_service_with_connect_info::<SocketAddr>();
+            // Only listeners of axum's own can tell the address of a connection; tapping makes ours one of them.
+            let listener = tls::Listener::new(listener, &files)?.tap_io(|_| {});
             axum::serve(listener, service).with_graceful_shutdown(stopped(stop)).await
         }
+        None => axum::serve(listener, service).with_graceful_shutdown(stopped(stop)).await,
     }
 }
 
@@ -111,7 +112,7 @@ fn is_upload(method: &Method, path: &str) -> bool {
     path.starts_with("/v1/uploads") && (*method == Method::PATCH || *method == Method::POST)
 }
 
-/// A body in one piece, within `limits.manifest_bytes`.
+/// A body in one piece, within the limit of its route: `limits.manifest_bytes` where it has none of its own.
 #[derive(Clone, Debug)]
 pub struct Whole(pub Bytes);
 
@@ -122,7 +123,7 @@ impl<S: Send + Sync> FromRequest<S> for Whole {
             let name =
                 if error.status() == StatusCode::PAYLOAD_TOO_LARGE { "too-large" } else { "bad-request" };
             Refusal::new(error.status(), name, error.body_text())
-                .help("send a smaller body, or raise limits.manifest_bytes")
+                .help("send a smaller body; manifests have the limit limits.manifest_bytes")
         })
     }
 }

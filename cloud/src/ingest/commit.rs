@@ -28,6 +28,10 @@ use crate::store::{blobs as visibility, documents, events, people::DeviceRow};
 pub const MANIFEST_MIME: &str = "application/vnd.platen.manifest+json";
 /// Most parts in a manifest.
 const PARTS: usize = 1_000;
+/// Most pages of a document.
+const PAGES: u32 = 10_000;
+/// Longest page text, in bytes: it is read into memory as a whole.
+const PAGE_TEXT_BYTES: u64 = 256 << 20;
 /// Longest name of a source, department or file, in characters.
 const NAME_CHARACTERS: usize = 255;
 
@@ -128,6 +132,7 @@ fn must_be_sound(device: &DeviceRow, manifest: &DocumentManifest) -> Result<(), 
     complain(manifest.source.is_empty() || !name(&manifest.source), "source".into(), "is not a name");
     complain(manifest.department.as_deref().is_some_and(|d| !name(d)), "department".into(), "is not a name");
     complain(manifest.page_count == 0, "page_count".into(), "a document has pages");
+    complain(manifest.page_count > PAGES, "page_count".into(), "is over 10000");
     complain(!unit(manifest.ocr_confidence), "ocr_confidence".into(), "is not from 0 to 1");
     complain(!unit(manifest.decision.confidence), "decision.confidence".into(), "is not from 0 to 1");
     complain(manifest.parts.len() > PARTS, "parts".into(), "are too many");
@@ -147,6 +152,8 @@ fn must_be_sound(device: &DeviceRow, manifest: &DocumentManifest) -> Result<(), 
         complain(one && count > 1, format!("parts ({word})"), "may be there only once");
     }
     for (index, part) in manifest.parts.iter().enumerate() {
+        let too_long = part.role == PartRole::PageText && part.bytes > PAGE_TEXT_BYTES;
+        complain(too_long, format!("parts[{index}].bytes"), "is over 256 MiB, the limit of a page text");
         complain(!part.mime.contains('/'), format!("parts[{index}].mime"), "is not a media type");
         complain(
             part.file_name.as_deref().is_some_and(|file| !name(file)),

@@ -1,6 +1,5 @@
 //! Signing over HTTP: providers' callbacks and the envelopes of the API.
 
-use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::{get, post};
@@ -14,6 +13,7 @@ use super::inbox::{self, BODY_BYTES_MAX, Received, Refused};
 use super::provider::{Callback, ProviderError, Reference};
 use crate::app::App;
 use crate::auth::{Caller, Role, User};
+use crate::http::{Whole, read_json};
 use crate::jobs::kinds;
 use crate::refusal::Refusal;
 use crate::store::{StoreError, envelopes, jobs};
@@ -34,7 +34,7 @@ async fn callback(
     State(app): State<App>,
     Path((provider, account)): Path<(String, String)>,
     headers: HeaderMap,
-    body: Bytes,
+    Whole(body): Whole,
 ) -> Result<StatusCode, Refusal> {
     let unknown = || Refusal::not_found(format!("signing account {provider}/{account}"));
     let tenant: TenantId = account.parse().map_err(|_| unknown())?;
@@ -94,9 +94,10 @@ async fn void(
     user: User,
     Path(id): Path<String>,
     headers: HeaderMap,
-    Json(void): Json<Void>,
+    Whole(body): Whole,
 ) -> Result<Json<Envelope>, Refusal> {
     may_act(&user, &headers)?;
+    let void: Void = read_json(&headers, &body)?;
     let envelope = find(&app, &user.tenant, &id).await?;
     withdraw(&app, &user.tenant, envelope.document_id, &void.reason).await?;
     find(&app, &user.tenant, &id).await.map(Json)

@@ -298,7 +298,7 @@ async fn pages_need_a_login_and_a_review_needs_the_forms_token() {
         request.form(&form).send()
     };
     assert_eq!(send("", &version).await.expect("an answer").status(), 403);
-    assert_eq!(send(&csrf, "1").await.expect("an answer").status(), 409);
+    assert_eq!(send(&csrf, "1").await.expect("an answer").status(), 412);
     let approved = send(&csrf, &version).await.expect("an answer");
     assert_eq!(approved.headers()["location"], "/review");
     let record = cloud.until(document, Status::Archived).await;

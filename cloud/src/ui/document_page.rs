@@ -234,7 +234,7 @@ fn marks(decision: &Decision, page: u32) -> Vec<Mark> {
         // A little air, so that the line does not run through the letters.
         let air = 5;
         let (x, y) = (rect.x.saturating_sub(air), rect.y.saturating_sub(air));
-        Mark { kind, label, x, y, w: rect.w + 2 * air, h: rect.h + 2 * air }
+        Mark { kind, label, x, y, w: rect.w.saturating_add(2 * air), h: rect.h.saturating_add(2 * air) }
     };
     let reasons = decision.reasons.iter().filter(|reason| reason.page == page).filter_map(|reason| {
         reason.rect.as_ref().map(|rect| mark("reason", format!("{}: {}", reason.rule, reason.seen), rect))
@@ -271,7 +271,7 @@ fn reasons(decision: &Decision) -> Vec<ReasonView> {
         weight: format!("{:+.2}", reason.weight),
         against: reason.weight < 0.0,
         seen: reason.seen.clone(),
-        page: reason.page + 1,
+        page: reason.page.saturating_add(1),
     };
     decision.reasons.iter().map(view).collect()
 }

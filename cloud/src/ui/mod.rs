@@ -5,15 +5,19 @@
 //! here decides anything: a button proposes the same event the HTTP API would. The danger is a request the
 //! person did not mean: every form carries the session's token, and a review names the version it was made on.
 
+use std::sync::LazyLock;
+
 use askama::Template;
 use axum::Router;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
+use platen_capture::classify::RuleSet;
 use platen_model::event::Event;
 use platen_model::{PageText, PartRole, Problem};
 
+use crate::api;
 use crate::app::App;
 use crate::refusal::Refusal;
 use crate::store::{envelopes, events};
@@ -79,7 +83,7 @@ async fn review(State(app): State<App>, who: SignedIn) -> PageResult {
 
 async fn show(app: &App, who: &SignedIn, id: &str, queue: bool) -> PageResult {
     let tenant = &who.0.tenant;
-    let record = actions::find(app, &who.0, id).await?;
+    let record = api::documents::find(app, tenant, id).await?;
     let document_id = record.document.document_id;
     let text: Option<PageText> = match record.part(PartRole::PageText) {
         Some(part) => serde_json::from_slice(&app.keep.get(tenant, part.sha256).await?).ok(),
@@ -105,10 +109,10 @@ async fn show(app: &App, who: &SignedIn, id: &str, queue: bool) -> PageResult {
     html(&document_page::DocumentPage::new(who.frame(app, here).await?, &material))
 }
 
-/// The types a person can choose from: those the tenant's documents have, and this one's.
+/// The types a person can choose from: those the rules know, those the tenant's documents have, and this one's.
 async fn types_to_choose(app: &App, who: &SignedIn, own: &str) -> Result<Vec<String>, PageError> {
     let mut types = lookup::types(&app.store, &who.0.tenant).await?;
-    types.extend(COMMON_TYPES.map(str::to_owned));
+    types.extend(RULE_TYPES.iter().cloned());
     types.push(own.to_owned());
     types.retain(|name| name != "unknown");
     types.sort();
@@ -116,9 +120,10 @@ async fn types_to_choose(app: &App, who: &SignedIn, own: &str) -> Result<Vec<Str
     Ok(types)
 }
 
-/// Types the built-in classification rules know.
-const COMMON_TYPES: [&str; 8] =
-    ["contract", "delivery_note", "hr_form", "invoice", "letter", "nda", "purchase_order", "receipt"];
+/// The types the shipped classification rules know. Agents may have rules of their own; what those find shows
+/// with the first document of that type.
+static RULE_TYPES: LazyLock<Vec<String>> =
+    LazyLock::new(|| RuleSet::shipped().document_types().map(|name| name.0.clone()).collect());
 
 /// `GET /documents/{id}/pages/{n}.png`.
 async fn picture(
@@ -126,11 +131,11 @@ async fn picture(
     SignedIn(user): SignedIn,
     Path((id, page)): Path<(String, String)>,
 ) -> PageResult {
-    let record = actions::find(&app, &user, &id).await?;
+    let record = api::documents::find(&app, &user.tenant, &id).await?;
     let normalized = record.part(PartRole::Normalized).map(|part| part.sha256);
     let pdf = record.signed_sha256.or(normalized);
     let pdf = pdf.ok_or_else(|| Refusal::not_found("picture: the document has no PDF"))?;
-    Ok(pictures::answer(&app, &user.tenant, pdf, &page).await?)
+    Ok(pictures::answer(&app, &user.tenant, pdf, record.document.page_count, &page).await?)
 }
 
 #[derive(Debug, Template)]

@@ -15,10 +15,16 @@ use crate::refusal::Refusal;
 /// The width of a picture in pixels: sharp on the screens that show it, small enough to send.
 const WIDTH_PX: u32 = 1_240;
 
-/// The answer to `.../pages/{n}.png`, pages counted from 1.
-pub async fn answer(app: &App, tenant: &TenantId, pdf: Digest, name: &str) -> Result<Response, Refusal> {
+/// The answer to `.../pages/{n}.png` of a PDF with so many pages, counted from 1.
+pub async fn answer(
+    app: &App,
+    tenant: &TenantId,
+    pdf: Digest,
+    pages: u32,
+    name: &str,
+) -> Result<Response, Refusal> {
     let number = name.strip_suffix(".png").and_then(|number| number.parse::<u32>().ok());
-    let page = number.and_then(|number| number.checked_sub(1));
+    let page = number.and_then(|number| number.checked_sub(1)).filter(|page| *page < pages);
     let page = page.ok_or_else(|| Refusal::not_found(format!("page {name}")))?;
     let sha256 = match find(app, tenant, pdf, page).await? {
         Some(sha256) => sha256,

@@ -110,7 +110,7 @@ impl PublicKey {
         let claims: Claims = serde_json::from_slice(&decode(body)?).map_err(|_| KeyError::BadToken)?;
         let fresh = claims.iat <= now + CLOCK_LEEWAY_SECONDS
             && claims.exp > now - CLOCK_LEEWAY_SECONDS
-            && claims.exp - claims.iat <= MAX_TOKEN_SECONDS;
+            && claims.exp.saturating_sub(claims.iat) <= MAX_TOKEN_SECONDS;
         if fresh && claims.aud == audience { Ok(claims) } else { Err(KeyError::BadToken) }
     }
 
