@@ -4,7 +4,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -19,6 +19,8 @@ pub struct Browser {
     driver: Child,
     session: String,
     http: reqwest::Client,
+    // Kept open: a driver whose output nobody holds ends at its next word.
+    _output: BufReader<ChildStdout>,
     _profile: tempfile::TempDir,
 }
 
@@ -32,10 +34,13 @@ impl Browser {
             .spawn()
             .map_err(|error| format!("chromedriver: {error}; install Debian's package chromium-driver"))?;
         let stdout = driver.stdout.take().ok_or("chromedriver has no output")?;
-        let port = BufReader::new(stdout)
+        let mut output = BufReader::new(stdout);
+        // Its first line repeats the 0 it was given; the port it found comes later.
+        let port = (&mut output)
             .lines()
             .map_while(Result::ok)
-            .find_map(|line| line.split("on port ").nth(1)?.trim_end_matches('.').parse::<u16>().ok())
+            .filter_map(|line| line.split("on port ").nth(1)?.trim_end_matches('.').parse::<u16>().ok())
+            .find(|&port| port != 0)
             .ok_or("chromedriver did not name its port")?;
         let profile = tempfile::tempdir().map_err(|error| error.to_string())?;
         let mut browser = Self {
@@ -45,6 +50,7 @@ impl Browser {
                 .timeout(Duration::from_secs(60))
                 .build()
                 .map_err(|error| error.to_string())?,
+            _output: output,
             _profile: profile,
         };
         let arguments = [

@@ -17,37 +17,45 @@ fn run(command: &mut Command) -> String {
     text
 }
 
+/// A command run as root: directly, or through sudo.
+fn as_root(program: &str) -> Command {
+    if run(Command::new("id").arg("-u")).trim() == "0" {
+        return Command::new(program);
+    }
+    let mut command = Command::new("sudo");
+    command.arg("-n").arg(program);
+    command
+}
+
 /// A fresh Debian 12, made once and kept in the target folder; each test works in a copy.
 fn fresh_root() -> PathBuf {
     let kept = target().join("debian-root");
     let made = kept.join("made");
     if !made.exists() {
         let making = target().join("debian-root.making");
-        run(Command::new("rm").arg("-rf").arg(&making).arg(&kept));
-        run(Command::new("debootstrap").args(["--variant=minbase", "bookworm"]).arg(&making));
+        run(as_root("rm").arg("-rf").arg(&making).arg(&kept));
+        run(as_root("debootstrap").args(["--variant=minbase", "bookworm"]).arg(&making));
         // The packages' dependencies come with them in the test, from the same sources as this machine's.
-        run(Command::new("chroot").arg(&making).args(["apt-get", "update", "-qq"]));
-        std::fs::write(making.join("made"), "").expect("write");
-        run(Command::new("mv").arg(&making).arg(&kept));
+        run(as_root("chroot").arg(&making).args(["apt-get", "update", "-qq"]));
+        run(as_root("touch").arg(making.join("made")));
+        run(as_root("mv").arg(&making).arg(&kept));
     }
     let root = target().join("debian-root.test");
-    run(Command::new("rm").arg("-rf").arg(&root));
-    run(Command::new("cp").arg("-a").arg(&kept).arg(&root));
+    run(as_root("rm").arg("-rf").arg(&root));
+    run(as_root("cp").arg("-a").arg(&kept).arg(&root));
     root
 }
 
+/// What a command inside the root printed.
 fn chroot(root: &Path, arguments: &[&str]) -> String {
-    run(Command::new("chroot")
+    run(as_root("chroot")
         .arg(root)
-        .env("DEBIAN_FRONTEND", "noninteractive")
-        .env("LC_ALL", "C.UTF-8")
+        .args(["env", "DEBIAN_FRONTEND=noninteractive", "LC_ALL=C.UTF-8"])
         .args(arguments))
 }
 
 #[test]
 fn the_packages_install_into_a_fresh_debian_and_the_installed_agent_reads_a_scan() {
-    let uid = run(Command::new("id").arg("-u"));
-    assert_eq!(uid.trim(), "0", "this test makes a Debian root with debootstrap, which needs root");
     let packages = target().join("packages");
     let root = fresh_root();
     for name in ["platen-agent.deb", "platen-cloud.deb"] {
@@ -90,11 +98,11 @@ fn the_packages_install_into_a_fresh_debian_and_the_installed_agent_reads_a_scan
     std::fs::set_permissions(root.join("tmp/out"), std::fs::Permissions::from_mode(0o777)).expect("chmod");
     // The program in /proc/self/exe is what it starts its workers from.
     chroot(&root, &["mount", "-t", "proc", "proc", "/proc"]);
-    let output = Command::new("chroot")
+    let output = as_root("chroot")
         .arg(&root)
         .args(["platen-agent", "process", "--json", "--out", "/tmp/out", &format!("/tmp/{name}")])
         .output();
-    run(Command::new("umount").arg(root.join("proc")));
+    run(as_root("umount").arg(root.join("proc")));
     let output = output.expect("chroot");
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "process ended with {}: {errors}", output.status);
