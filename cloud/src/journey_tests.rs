@@ -194,6 +194,129 @@ async fn an_upload_goes_on_where_it_was_and_becomes_a_blob_of_its_tenant_only() 
     assert_eq!(status(server.ask(&agent, Method::HEAD, &upload)).await, 404);
 }
 
+/// Sends the head of a PATCH and less of its body than the head announces, then closes the connection.
+async fn send_cut(server: &Server, agent: &Agent, upload: &str, offset: usize, bytes: &[u8], more: &str) {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let address = server.url.strip_prefix("http://").expect("loopback");
+    let path = upload.strip_prefix(&server.url).expect("an address of ours");
+    let head = format!(
+        "PATCH {path} HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {}\r\ntus-resumable: 1.0.0\r\n\
+         content-type: application/offset+octet-stream\r\nupload-offset: {offset}\r\n{more}\
+         content-length: 100\r\n\r\n",
+        agent.token
+    );
+    let mut stream = tokio::net::TcpStream::connect(address).await.expect("a connection");
+    stream.write_all(head.as_bytes()).await.expect("sent");
+    stream.write_all(bytes).await.expect("sent");
+    stream.shutdown().await.expect("closed");
+    // Whatever the answer is: its end means that the server knows of ours.
+    let _ = stream.read_to_end(&mut Vec::new()).await;
+}
+
+#[tokio::test]
+async fn a_cut_patch_keeps_what_came_unless_it_has_a_checksum() {
+    let server = Server::start().await;
+    let agent = server.enrol("default").await;
+    let bytes: Vec<u8> = (0..=104).collect();
+    let upload = server.begin_upload(&agent, &bytes, "text/plain").await;
+    send_cut(&server, &agent, &upload, 0, &bytes[..5], "").await;
+    // The upload is at work until what came is safe; then it stands behind it.
+    let promised = format!("upload-checksum: sha256 {}\r\n", STANDARD.encode([0; 32]));
+    let offset = async || {
+        let answer = server.ask(&agent, Method::HEAD, &upload).send().await.expect("an answer");
+        header(&answer, "upload-offset")
+    };
+    let kept = async { while offset().await == "0" {} };
+    tokio::time::timeout(std::time::Duration::from_secs(30), kept).await.expect("what came is kept");
+    assert_eq!(offset().await, "5");
+    send_cut(&server, &agent, &upload, 5, &bytes[5..50], &promised).await;
+    let rest =
+        async || server.patch(&agent, &upload, 5, &bytes[5..]).send().await.expect("an answer").status();
+    let mut status = rest().await;
+    while status == StatusCode::LOCKED {
+        status = rest().await;
+    }
+    assert_eq!(status, StatusCode::NO_CONTENT, "nothing of the cut one was kept");
+    assert_eq!(rest().await, StatusCode::CONFLICT);
+    let empty = server.patch(&agent, &upload, bytes.len(), b"").send().await.expect("an answer");
+    assert_eq!(empty.status(), StatusCode::NO_CONTENT, "a repetition of the end changes nothing");
+    let kept = server.app.keep.get(&tenant(), Digest::of(&bytes)).await.expect("a blob");
+    assert_eq!(kept, bytes);
+}
+
+#[tokio::test]
+async fn inv12_an_upload_without_its_file_begins_anew_and_gives_nobody_a_strangers_blob() {
+    let server = Server::start().await;
+    let (agent, stranger) = (server.enrol("default").await, server.enrol("other").await);
+    let bytes = b"hello world";
+    server.upload(&agent, bytes, "text/plain").await;
+    // As a crash leaves it: the row says all came, the file is gone, and the tenant has no blob.
+    let upload = server.begin_upload(&stranger, bytes, "text/plain").await;
+    let id = upload.rsplit('/').next().expect("an id");
+    sqlx::query("UPDATE uploads SET received = bytes WHERE upload_id = ?")
+        .bind(id)
+        .execute(server.app.store.writing())
+        .await
+        .expect("a row");
+    platen_model::durable::remove_file(&server.app.keep.blobs.incoming().join(id)).expect("removed");
+    let answer = server.ask(&stranger, Method::HEAD, &upload).send().await.expect("an answer");
+    assert_eq!((answer.status().as_u16(), header(&answer, "upload-offset")), (200, "0".into()));
+    let blob = format!("/v1/blobs/{}", Digest::of(bytes));
+    let has = async || server.ask(&stranger, Method::HEAD, &blob).send().await.expect("an answer").status();
+    assert_eq!(has().await, StatusCode::NOT_FOUND);
+    let again = server.patch(&stranger, &upload, 0, bytes).send().await.expect("an answer");
+    assert_eq!(again.status(), StatusCode::NO_CONTENT);
+    assert_eq!(has().await, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_start_removes_what_no_upload_waits_for() {
+    let server = Server::start().await;
+    let agent = server.enrol("default").await;
+    let upload = server.begin_upload(&agent, b"hello", "text/plain").await;
+    let incoming = server.app.keep.blobs.incoming();
+    for left in ["evidence-1", ".tmp-x", "0190-half"] {
+        std::fs::write(incoming.join(left), b"half").expect("written");
+    }
+    crate::ingest::tus::clear_incoming(&server.app).await.expect("cleared");
+    let left: Vec<_> = std::fs::read_dir(&incoming).expect("a folder").collect();
+    assert_eq!(left.len(), 1);
+    let answer = server.patch(&agent, &upload, 0, b"hello").send().await.expect("an answer");
+    assert_eq!(answer.status(), StatusCode::NO_CONTENT);
+}
+
+#[tokio::test]
+async fn lists_and_feed_read_piece_by_piece_hold_everything_once() {
+    let server = Server::start().await;
+    let agent = server.enrol("default").await;
+    for _ in 0..3 {
+        let bytes = bytes_of(&server.prepare(&agent, "nda").await);
+        server.commit(&agent, &bytes, &agent.key.sign(&bytes)).await;
+    }
+    let store = &server.app.store;
+    sqlx::query("UPDATE documents SET created_ms = 0, updated_ms = 0")
+        .execute(store.writing())
+        .await
+        .expect("rows");
+    for (list, key, count) in [("/v1/documents", "document_id", 3), ("/v1/events", "hash", 3)] {
+        let (mut seen, mut after) = (Vec::new(), String::new());
+        loop {
+            let address = format!("{list}?limit=1{after}");
+            let answer = server.ask(&agent, Method::GET, &address).send().await.expect("an answer");
+            let page: serde_json::Value = answer.json().await.expect("JSON");
+            let items = page["items"].as_array().expect("a list");
+            seen.extend(items.iter().map(|item| item[key].to_string()));
+            match page["next"].as_str() {
+                Some(next) if !items.is_empty() => after = format!("&after={next}"),
+                _ => break,
+            }
+        }
+        seen.sort();
+        seen.dedup();
+        assert_eq!(seen.len(), count, "{list}");
+    }
+}
+
 #[tokio::test]
 async fn bytes_that_are_not_the_promised_ones_are_refused_and_not_kept() {
     let server = Server::start().await;
@@ -307,7 +430,11 @@ async fn wrong_passwords_lock_a_user_out_and_the_right_one_opens_a_session() {
     let app = &server.app;
     let hash = users::hash_password("correct horse").expect("long enough");
     people::put_user(&app.store, &tenant(), "ada", "admin", &hash).await.expect("a user");
-    assert!(matches!(users::login(app, "ada", "correct horse").await, Ok(Login::Open(_))));
+    let Ok(Login::Open(token)) = users::login(app, "ada", "correct horse").await else { panic!("refused") };
+    let session = async || people::session(&app.store, Digest::of(token.as_bytes())).await.expect("readable");
+    assert!(session().await.is_some());
+    people::put_user(&app.store, &tenant(), "ada", "admin", &hash).await.expect("a user");
+    assert!(session().await.is_none(), "a new password ends what was opened with the old one");
     assert!(matches!(users::login(app, "nobody", "correct horse").await, Ok(Login::Wrong)));
     for _ in 0..app.config.limits.login_failures {
         assert!(matches!(users::login(app, "ada", "wrong").await, Ok(Login::Wrong)));

@@ -39,6 +39,8 @@ pub mod store;
 pub mod ui;
 
 #[cfg(test)]
+mod history_tests;
+#[cfg(test)]
 mod journey_tests;
 #[cfg(test)]
 mod testing;

@@ -1,0 +1,119 @@
+//! The promise of the store: whatever is proposed in whatever order, chain and rows agree (INV-6).
+
+use std::collections::BTreeMap;
+
+use platen_capture::worker::Pool;
+use platen_model::event::{Actor, EventBody};
+use platen_model::{DeviceId, Digest, EnvelopeId, PolicyRef};
+use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
+
+use crate::app::App;
+use crate::config::Config;
+use crate::store::events::AppendError;
+use crate::store::{documents, events, people};
+use crate::testing::{decision, manifest, tenant};
+use crate::{integrity, machine};
+
+/// One event of each kind but the first, routed with and without a provider.
+fn bodies() -> Vec<EventBody> {
+    let routed = |provider: Option<&str>| EventBody::Routed {
+        route: "all".into(),
+        policy: PolicyRef { name: "routing".into(), version: "1".into(), sha256: Digest::of(b"policy") },
+        provider: provider.map(str::to_owned),
+        signers: provider.map(|_| "ada@example.com".to_owned()).into_iter().collect(),
+        expires_at: None,
+        tags: vec!["tag".into()],
+        retention_class: None,
+    };
+    let pdf = Digest::of(b"pdf");
+    vec![
+        EventBody::OcrComplete { page_text_sha256: pdf, ocr_confidence: 0.5, page_count: 2 },
+        EventBody::Classified { decision: decision("nda", &[("party", "ACME")]) },
+        EventBody::ReviewRequested { reasons: vec!["doubt".into()] },
+        EventBody::Validated,
+        EventBody::Approved {
+            document_type: None,
+            fields: BTreeMap::from([("party".to_owned(), "Acme Ltd".to_owned())]),
+            comment: None,
+        },
+        EventBody::Rejected { comment: "no".into() },
+        routed(Some("desk")),
+        routed(None),
+        EventBody::EnvelopeCreated {
+            envelope_id: EnvelopeId::new(),
+            provider: "desk".into(),
+            document_sha256: pdf,
+        },
+        EventBody::Sent { provider_reference: "r".into() },
+        EventBody::Viewed { signer: "ada@example.com".into() },
+        EventBody::Signed { signers: vec!["ada@example.com".into()], signed_sha256: pdf },
+        EventBody::Declined { signer: "ada@example.com".into(), reason: "no".into() },
+        EventBody::Expired,
+        EventBody::Voided { reason: "late".into() },
+        EventBody::Archived { evidence_sha256: pdf },
+        EventBody::Quarantined { reason: "broken".into(), help: "mend it".into() },
+        EventBody::Retried,
+    ]
+}
+
+/// Proposes events to a new document: each pick as it is, or the next after it that may follow.
+async fn check(app: &App, picks: Vec<(usize, bool)>) -> Result<(), TestCaseError> {
+    let tenant = tenant();
+    let manifest = manifest(DeviceId::new(), decision("nda", &[]), Vec::new());
+    let bytes = serde_json::to_vec(&manifest).expect("plain data");
+    let sha256 = app.keep.put(&tenant, bytes, "application/json").await.expect("kept");
+    let document = manifest.document_id;
+    let mut write = app.store.begin().await.expect("a write");
+    let mut record = events::receive(&mut write, &tenant, &manifest, sha256).await.expect("received");
+    write.commit().await.expect("committed");
+    for (pick, fitting) in picks {
+        let mut bodies = bodies();
+        let count = bodies.len();
+        bodies.rotate_left(pick % count);
+        let fits = |body: &EventBody| machine::apply(record.state(), body).is_ok();
+        let body = bodies.iter().find(|body| !fitting || fits(body)).unwrap_or(&bodies[0]).clone();
+        let may = machine::apply(record.state(), &body);
+        let mut write = app.store.begin().await.expect("a write");
+        match (events::append(&mut write, &tenant, document, Actor::System, body).await, may) {
+            (Ok(after), Ok(state)) => {
+                prop_assert_eq!(after.state(), Some(state));
+                prop_assert_eq!(after.document.version, record.document.version + 1);
+                record = after;
+            }
+            (Err(AppendError::Refused(found)), Err(expected)) => prop_assert_eq!(found, expected),
+            (found, expected) => prop_assert!(false, "{expected:?}, but {found:?}"),
+        }
+        // A refusal is committed as well: it must have written nothing.
+        write.commit().await.expect("committed");
+    }
+    let found = integrity::check(&app.store, &app.keep.blobs).await.expect("readable");
+    prop_assert!(found.wrong.is_empty(), "{:?}", found.wrong);
+    let kept = documents::find(app.store.reading(), &tenant, document).await.expect("readable");
+    prop_assert_eq!(kept.as_ref(), Some(&record));
+    let rebuilt = integrity::rebuild(&app.store, &app.keep.blobs).await.expect("readable");
+    prop_assert!(rebuilt.is_ok(), "{rebuilt:?}");
+    let kept = documents::find(app.store.reading(), &tenant, document).await.expect("readable");
+    prop_assert_eq!(kept, Some(record));
+    Ok(())
+}
+
+#[test]
+fn inv6_whatever_is_proposed_chain_and_rows_agree() {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| folder.path().join(name);
+    let config = Config {
+        database: format!("sqlite:{}", at("cloud.db").display()),
+        blobs: format!("file:{}", at("blobs").display()),
+        keys: at("keys"),
+        mail: at("mail"),
+        ..Config::default()
+    };
+    let app = runtime.block_on(App::open_with(config, Pool::in_process(1))).expect("a new site");
+    runtime.block_on(people::add_tenant(&app.store, &tenant())).expect("a tenant");
+    let picks = prop::collection::vec((0..64usize, prop::bool::weighted(0.7)), 0..16);
+    let mut runner = TestRunner::new(ProptestConfig { cases: 48, ..ProptestConfig::default() });
+    let outcome = runner.run(&picks, |picks| runtime.block_on(check(&app, picks)));
+    outcome.unwrap_or_else(|failure| panic!("{failure}"));
+}
