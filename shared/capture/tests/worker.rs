@@ -9,6 +9,7 @@ use std::io::{self, Write as _};
 use std::net::TcpListener;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 use std::time::Duration;
 
@@ -86,7 +87,9 @@ fn child_that_tries_the_fence() -> Result<(), Box<dyn Error>> {
     let outcome = |what: io::Result<()>| what.map_err(|error| error.kind());
     println!("\nfiles held: {}, system calls held: {}", held.files, held.system_calls);
     println!("\nsocket: {:?}", outcome(TcpListener::bind("127.0.0.1:0").map(drop)));
-    println!("\nprogram: {:?}", outcome(Command::new("/bin/true").status().map(drop)));
+    println!("\nprogram: {:?}", Err::<(), _>(Command::new("/bin/true").exec().kind()));
+    println!("\nprocess: {:?}", outcome(Command::new("/bin/true").status().map(drop)));
+    println!("\nthread: {:?}", std::thread::Builder::new().spawn(|| 7).map(|it| it.join().ok()));
     println!("\nread: {:?}", outcome(File::open("/etc/passwd").map(drop)));
     let written = std::env::temp_dir().join("platen-must-not-exist");
     println!("\nwrite: {:?}", outcome(File::create(written).map(drop)));
@@ -101,7 +104,7 @@ fn signal_parent() -> io::Result<()> {
 }
 
 #[test]
-fn inv7_a_worker_can_open_no_socket_no_program_and_no_file() {
+fn inv7_a_worker_can_open_no_socket_no_program_no_process_and_no_file() {
     let program = std::env::current_exe().expect("this program has a path");
     let child = Command::new(program).args(arguments("child_that_tries_the_fence")).output().expect("run");
     let said = String::from_utf8_lossy(&child.stdout);
@@ -109,6 +112,8 @@ fn inv7_a_worker_can_open_no_socket_no_program_and_no_file() {
     for attempt in ["socket", "program", "signal"] {
         assert!(said.contains(&format!("{attempt}: Err(PermissionDenied)")), "{said}");
     }
+    assert!(said.contains("process: Err(WouldBlock)"), "a second process would outlive its worker: {said}");
+    assert!(said.contains("thread: Ok(Some(7))"), "{said}");
     if said.contains("files held: true") {
         for attempt in ["read", "write"] {
             assert!(said.contains(&format!("{attempt}: Err(PermissionDenied)")), "{said}");

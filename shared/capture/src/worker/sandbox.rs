@@ -1,10 +1,11 @@
 //! What a worker gives up before it reads its first request.
 //!
 //! In this order: new privileges, memory beyond its limit and core dumps; the file system but for reading
-//! Tesseract's language data (Landlock); sockets, new programs and other processes (seccomp). Files it works
+//! Tesseract's language data (Landlock); sockets, new programs, new processes and meddling with others (seccomp). Files it works
 //! on come as open descriptors, so it never opens one. Where the kernel has no Landlock the rest still
 //! holds, and [`enter`] says so.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 
@@ -13,7 +14,9 @@ use landlock::{
     RulesetCreatedAttr as _, RulesetStatus, path_beneath_rules,
 };
 use rustix::process::{Resource, Rlimit, setrlimit};
-use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
+};
 use serde::{Deserialize, Serialize};
 
 /// What holds once the sandbox is entered; nothing does by default.
@@ -21,7 +24,7 @@ use serde::{Deserialize, Serialize};
 pub struct Sandbox {
     /// The kernel enforces that no file but the language data can be opened.
     pub files: bool,
-    /// The kernel refuses sockets, new programs and meddling with other processes.
+    /// The kernel refuses sockets, new programs, new processes and meddling with others.
     pub system_calls: bool,
 }
 
@@ -97,12 +100,35 @@ const REFUSED: &[libc::c_long] = &[
     libc::SYS_userfaultfd,
 ];
 
+/// Calls that make a process where they do not make a thread: one that outlives its worker would escape the
+/// deadline and the memory limit. A thread is allowed, since libraries may want one.
+const REFUSED_PROCESSES: &[libc::c_long] = &[
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_fork,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_vfork,
+];
+
 fn give_up_system_calls() -> io::Result<bool> {
+    let everything = |call: &libc::c_long| (*call, Vec::new());
+    let refused = REFUSED.iter().map(everything).collect();
+    let thread = u64::from(libc::CLONE_THREAD.unsigned_abs());
+    let no_thread = SeccompCondition::new(0, SeccompCmpArgLen::Dword, SeccompCmpOp::MaskedEq(thread), 0)
+        .and_then(|condition| SeccompRule::new(vec![condition]))
+        .map_err(io::Error::other)?;
+    let processes = REFUSED_PROCESSES.iter().map(everything).chain([(libc::SYS_clone, vec![no_thread])]);
+    Ok(refuse(refused, libc::EPERM)?
+        && refuse(processes.collect(), libc::EAGAIN)?
+        // Its arguments lie in memory, where no filter sees them; the C library falls back to `clone`.
+        && refuse([(libc::SYS_clone3, Vec::new())].into(), libc::ENOSYS)?)
+}
+
+/// Lets these calls fail with this error from now on; `false` where the kernel was built without seccomp.
+fn refuse(calls: BTreeMap<libc::c_long, Vec<SeccompRule>>, errno: libc::c_int) -> io::Result<bool> {
     let Ok(architecture) = std::env::consts::ARCH.try_into() else { return Ok(false) };
-    let rules = REFUSED.iter().map(|call| (*call, Vec::new())).collect();
-    let refusal = SeccompAction::Errno(libc::EPERM.unsigned_abs());
+    let refusal = SeccompAction::Errno(errno.unsigned_abs());
     let filter =
-        SeccompFilter::new(rules, SeccompAction::Allow, refusal, architecture).map_err(io::Error::other)?;
+        SeccompFilter::new(calls, SeccompAction::Allow, refusal, architecture).map_err(io::Error::other)?;
     let program: BpfProgram = filter.try_into().map_err(io::Error::other)?;
     // Sets no_new_privs first; `EINVAL` means a kernel built without seccomp.
     match seccompiler::apply_filter(&program) {
