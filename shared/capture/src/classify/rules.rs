@@ -5,21 +5,21 @@
 //! no rule. Phrases are compiled into numbers of one vocabulary, so that a document's words are compared with
 //! each wanted word once, however many rules want it.
 
+mod format;
+
 use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 
 use platen_model::{Digest, DocumentType, PolicyRef};
-use regex::{Regex, RegexBuilder};
+use regex::Regex;
 use serde::Deserialize;
-use toml::Spanned;
 
 use super::fuzzy;
+use format::{CommonFile, Compiler};
 
 /// The file of the fields that any document may hold.
 const COMMON: &str = "common.toml";
-/// Largest size of a compiled pattern in bytes; a pattern over it is refused.
-const PATTERN_BYTES: usize = 1 << 20;
 
 /// The files of this release.
 const SHIPPED: [(&str, &str); 14] = [
@@ -300,174 +300,6 @@ impl RuleSet {
         }
         let policy = PolicyRef { name: "classification".into(), version, sha256: Digest::of(&bytes) };
         Ok(Self { policy, types, common, vocabulary: compiler.vocabulary })
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct CommonFile {
-    version: String,
-    #[serde(default)]
-    field: Vec<Spanned<FieldEntry>>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct TypeFile {
-    #[serde(rename = "type")]
-    document_type: Spanned<String>,
-    thresholds: Spanned<Thresholds>,
-    evidence: Vec<Spanned<EvidenceEntry>>,
-    #[serde(default)]
-    field: Vec<Spanned<FieldEntry>>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Thresholds {
-    auto: f32,
-    review: f32,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct EvidenceEntry {
-    name: String,
-    weight: f32,
-    #[serde(rename = "where", default)]
-    region: Region,
-    most: Option<usize>,
-    phrases: Option<Vec<Spanned<String>>>,
-    patterns: Option<Vec<Spanned<String>>>,
-    near: Option<Vec<Spanned<String>>>,
-    within_words: Option<usize>,
-    pages_from: Option<u32>,
-    pages_to: Option<u32>,
-    height_to_width_from: Option<f32>,
-    file_name: Option<Vec<Spanned<String>>>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct FieldEntry {
-    name: String,
-    kind: FieldKind,
-    #[serde(default)]
-    labels: Vec<Spanned<String>>,
-    #[serde(default)]
-    unless: Vec<Spanned<String>>,
-    without_label: Option<Region>,
-}
-
-#[derive(Default)]
-struct Compiler<'f> {
-    file: (&'f str, &'f str),
-    vocabulary: Vocabulary,
-}
-
-impl Compiler<'_> {
-    fn parse<T: serde::de::DeserializeOwned>(&self) -> Result<T, RulesError> {
-        toml::from_str(self.file.1).map_err(|error| {
-            let place = error.span().map_or(0, |span| span.start);
-            self.complain(place, error.message().to_owned())
-        })
-    }
-
-    fn type_rules(&mut self) -> Result<TypeRules, RulesError> {
-        let file: TypeFile = self.parse()?;
-        let name = file.document_type.get_ref().clone();
-        if name.is_empty() || name == "unknown" {
-            return Err(
-                self.complain(file.document_type.span().start, "a type needs a name of its own".into())
-            );
-        }
-        let Thresholds { auto, review } = *file.thresholds.get_ref();
-        if !(0.0..=1.0).contains(&auto) || !(0.0..=1.0).contains(&review) || review > auto {
-            let message = "thresholds lie between 0 and 1, and `review` is not above `auto`";
-            return Err(self.complain(file.thresholds.span().start, message.into()));
-        }
-        let evidence =
-            file.evidence.into_iter().map(|entry| self.evidence(&name, entry)).collect::<Result<_, _>>()?;
-        let fields = self.fields(file.field)?;
-        Ok(TypeRules { document_type: DocumentType(name), auto, review, evidence, fields })
-    }
-
-    fn evidence(&mut self, owner: &str, entry: Spanned<EvidenceEntry>) -> Result<EvidenceRule, RulesError> {
-        let place = entry.span().start;
-        let entry = entry.into_inner();
-        if !entry.weight.is_finite() || entry.weight == 0.0 {
-            return Err(self.complain(place, "a weight is a number other than 0".into()));
-        }
-        let pages = entry.pages_from.is_some() || entry.pages_to.is_some();
-        let shape = entry.height_to_width_from;
-        let look_for = match (entry.phrases, entry.patterns, entry.near, entry.file_name, shape, pages) {
-            (Some(phrases), None, None, None, None, false) => LookFor::Phrases(self.phrases(&phrases)?),
-            (None, Some(patterns), None, None, None, false) => LookFor::Patterns(
-                patterns.iter().map(|pattern| self.pattern(pattern)).collect::<Result<_, _>>()?,
-            ),
-            (None, None, Some(near), None, None, false) => {
-                let Some(within) = entry.within_words else {
-                    return Err(self.complain(place, "`near` needs `within_words`".into()));
-                };
-                LookFor::Near(self.phrases(&near)?, within)
-            }
-            (None, None, None, Some(names), None, false) => {
-                let shape = |name: &Spanned<String>| fuzzy::skeleton(&fuzzy::fold(name.get_ref()));
-                LookFor::FileName(names.iter().map(shape).collect())
-            }
-            (None, None, None, None, Some(from), false) => LookFor::Shape(from),
-            (None, None, None, None, None, true) => {
-                LookFor::Pages(entry.pages_from.unwrap_or(1), entry.pages_to.unwrap_or(u32::MAX))
-            }
-            _ => {
-                let message = "evidence has exactly one of `phrases`, `patterns`, `near`, `file_name`, \
-                               `pages_from`/`pages_to`, `height_to_width_from`";
-                return Err(self.complain(place, message.into()));
-            }
-        };
-        let most = entry.most.unwrap_or(1).max(1);
-        let name = format!("{owner}/{}", entry.name);
-        Ok(EvidenceRule { name, weight: entry.weight, region: entry.region, most, look_for })
-    }
-
-    fn fields(&mut self, entries: Vec<Spanned<FieldEntry>>) -> Result<Vec<FieldRule>, RulesError> {
-        entries
-            .into_iter()
-            .map(|entry| {
-                let entry = entry.into_inner();
-                Ok(FieldRule {
-                    name: entry.name,
-                    kind: entry.kind,
-                    labels: self.phrases(&entry.labels)?,
-                    unless: self.phrases(&entry.unless)?,
-                    without_label: entry.without_label,
-                })
-            })
-            .collect()
-    }
-
-    fn phrases(&mut self, texts: &[Spanned<String>]) -> Result<Vec<Phrase>, RulesError> {
-        let mut phrases = Vec::new();
-        for text in texts {
-            let phrase = self.vocabulary.phrase(text.get_ref());
-            if phrase.0.is_empty() {
-                return Err(self.complain(text.span().start, "a phrase needs at least one word".into()));
-            }
-            phrases.push(phrase);
-        }
-        Ok(phrases)
-    }
-
-    fn pattern(&self, pattern: &Spanned<String>) -> Result<Regex, RulesError> {
-        let built =
-            RegexBuilder::new(pattern.get_ref()).case_insensitive(true).size_limit(PATTERN_BYTES).build();
-        built.map_err(|error| self.complain(pattern.span().start, format!("not a pattern: {error}")))
-    }
-
-    fn complain(&self, place: usize, message: String) -> RulesError {
-        let (file, text) = self.file;
-        let line = text.bytes().take(place).filter(|byte| *byte == b'\n').count() + 1;
-        RulesError::Invalid { file: file.to_owned(), line, message }
     }
 }
 
