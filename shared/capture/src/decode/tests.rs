@@ -113,6 +113,35 @@ fn each_page_of_a_tiff_is_found_and_a_cut_one_is_truncated() {
     check_refused(&bytes[..bytes.len() - 80], FailureClass::Truncated, "");
 }
 
+/// A PDF of one page with this box and these entries in the dictionary of its instructions. Its objects are found
+/// by reading the file through: it has no table of them.
+fn one_page(frame: &str, coding: &str) -> Vec<u8> {
+    format!(
+        "%PDF-1.5\n1 0 obj\n<</Type/Catalog/Pages 2 0 R>>\nendobj\n\
+         2 0 obj\n<</Type/Pages/Kids[3 0 R]/Count 1>>\nendobj\n\
+         3 0 obj\n<</Type/Page/Parent 2 0 R/MediaBox[{frame}]/Contents 4 0 R>>\nendobj\n\
+         4 0 obj\n<</Length 12{coding}>>\nstream\n0 0 9 9 re f \nendstream\nendobj\n\
+         trailer\n<</Size 5/Root 1 0 R>>\nstartxref\n0\n%%EOF\n"
+    )
+    .into_bytes()
+}
+
+#[test]
+fn a_pdf_page_that_cannot_be_shown_whole_is_refused_and_not_shown_in_part() {
+    let check_page = |coding: &str| {
+        let bytes = file(&one_page("0 0 72 72", coding));
+        let inspection = inspect(&bytes, &Limits::default()).expect("it has a page");
+        assert_eq!(inspection.pages, 1);
+        page(&bytes, Kind::Pdf, 0, &Limits::default())
+    };
+    assert_eq!(check_page("").expect("it is rendered").dimensions(), (300, 300));
+    for coding in ["JBIG2Decode", "DCTDecode", "CCITTFaxDecode", "JPXDecode"] {
+        let failure = check_page(&format!("/Filter/{coding}")).expect_err("no instructions");
+        assert_eq!(failure.class, FailureClass::Corrupt, "{coding}: {failure}");
+    }
+    check_refused(&one_page("0 0 1e9 1e9", ""), FailureClass::Corrupt, "says that it has 1 pages");
+}
+
 #[test]
 fn fax_lines_are_stretched_to_square_pixels_and_absurd_resolutions_are_ignored() {
     let picture = Picture::new(Samples::Gray(drawing(204, 98))).with_resolution(204.0, 98.0);
