@@ -164,12 +164,13 @@ pub async fn device_code(config: &Config, tenant: &TenantId, ttl_minutes: u32) -
     Ok(code)
 }
 
-/// `device list`.
+/// `device list`: id, time, public key and name of each device. The key is what an evidence package names.
 pub async fn list_devices(config: &Config, tenant: &TenantId) -> Result<String, String> {
     let store = open_store(config).await?;
     let devices = people::devices(&store, tenant).await.map_err(text)?;
     let line = |device: &people::DeviceRow| {
-        format!("{}  {}  {}", device.device_id, store::from_ms(device.created_ms), device.name)
+        let at = store::from_ms(device.created_ms);
+        format!("{}  {at}  {}  {}", device.device_id, device.public_key.0, device.name)
     };
     Ok(devices.iter().map(line).collect::<Vec<_>>().join("\n"))
 }

@@ -249,7 +249,7 @@ fn check_device_signature(unpacked: &Unpacked, report: &mut Report) {
                 outcome.map_err(|error| error.to_string()),
             );
             report.notes.push(format!(
-                "compare the device's public key {} with the one shown in the cloud's list of devices",
+                "compare the device's public key {} with the one `platen-cloud device list` shows",
                 signed.public_key.0
             ));
         }

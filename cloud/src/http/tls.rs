@@ -97,3 +97,36 @@ fn server_config(files: &Tls) -> io::Result<ServerConfig> {
         .with_single_cert(chain, key)
         .map_err(|error| bad(&files.certificate, &error))
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::extract::ConnectInfo;
+    use axum::serve::ListenerExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn over_tls_the_address_of_a_connection_is_known() {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let folder = tempfile::tempdir().expect("a folder");
+        let files = Tls { certificate: folder.path().join("cert.pem"), key: folder.path().join("key.pem") };
+        let pair = rcgen::KeyPair::generate().expect("a key");
+        let params = rcgen::CertificateParams::new(["localhost".to_owned()]).expect("a name");
+        let certificate = params.self_signed(&pair).expect("a certificate");
+        std::fs::write(&files.certificate, certificate.pem()).expect("written");
+        std::fs::write(&files.key, pair.serialize_pem()).expect("written");
+
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let port = listener.local_addr().expect("bound").port();
+        let listener = Listener::new(listener, &files).expect("sound files").tap_io(|_| {});
+        let told = async |peer: ConnectInfo<SocketAddr>| peer.0.ip().to_string();
+        let service = axum::Router::new()
+            .route("/", axum::routing::get(told))
+            .into_make_service_with_connect_info::<SocketAddr>();
+        tokio::spawn(async move { axum::serve(listener, service).await });
+
+        let client = reqwest::Client::builder().danger_accept_invalid_certs(true).build().expect("a client");
+        let answer = client.get(format!("https://127.0.0.1:{port}/")).send().await.expect("an answer");
+        assert_eq!(answer.text().await.expect("text"), "127.0.0.1");
+    }
+}

@@ -25,6 +25,8 @@ use super::workplace::Shelf;
 
 /// How long a step waits before it tries again what did not work.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
+/// What helps where the provider will never answer for an envelope it took.
+const LOST: &str = "look for the envelope at the provider, then send the document on its way again (retry)";
 /// A step that finds the document moved this often under its hands gives way to the others.
 const LOOKS_MAX: u32 = 8;
 
@@ -236,6 +238,7 @@ impl Courier {
             let again = StepEnd::At(after(now, can.poll_every.max(Duration::from_millis(200))));
             let state = match timed(can.call_deadline, provider.state(tenant, &reference)).await {
                 Ok(state) => state,
+                Err(ProviderError::Refused(reason)) => return self.set_aside(&case, reason, LOST).await,
                 Err(error) => return Ok(later(&case, "state", &error, again)),
             };
             let body = match following(case.status, &state) {
@@ -247,6 +250,9 @@ impl Courier {
                     let pdf = match fetched {
                         Ok(pdf) if pdf.starts_with(b"%PDF-") => pdf,
                         Ok(_) => return Ok(again),
+                        Err(ProviderError::Refused(reason)) => {
+                            return self.set_aside(&case, reason, LOST).await;
+                        }
                         Err(error) => return Ok(later(&case, "signed_pdf", &error, again)),
                     };
                     let signed = self.shelf.put(tenant, pdf).await.map_err(LedgerError)?;
