@@ -123,6 +123,11 @@ pub async fn add_user(
     role: Role,
     password_file: Option<&Path>,
 ) -> Result<String, String> {
+    if name.is_empty() || name.chars().any(|c| c.is_control() || c.is_whitespace()) {
+        return Err(format!(
+            "{name:?} is not a name to sign in with: it has no spaces and no control characters"
+        ));
+    }
     let password = match password_file {
         Some(path) => {
             std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?

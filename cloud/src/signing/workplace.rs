@@ -6,11 +6,11 @@ use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use platen_capture::worker::pool::Pool;
 use platen_capture::worker::protocol::SealInfo;
-use platen_model::{Digest, TenantId};
+use platen_model::{Digest, FailureClass, TenantId};
 use sqlx::SqlitePool;
 
 use super::provider::ProviderError;
-use crate::seal::{KeyRing, seal_pdf};
+use crate::seal::{KeyRing, SealError, seal_pdf};
 
 /// Blobs by digest, each reachable by its tenant only (INV-12).
 pub trait Shelf: Send + Sync + std::fmt::Debug {
@@ -65,8 +65,26 @@ impl Workplace {
             };
             seal_pdf(&workers, key, &bytes, seal)
         });
-        let sealed = sealed.await.map_err(internal)?.map_err(internal)?;
+        let sealed = sealed.await.map_err(internal)?.map_err(not_sealed)?;
         self.shelf.put(tenant, sealed).await.map_err(ProviderError::NotTaken)
+    }
+}
+
+/// A document that cannot be sealed today cannot be sealed tomorrow; whatever else failed may go better later.
+fn not_sealed(error: SealError) -> ProviderError {
+    use FailureClass as F;
+    let for_good = match &error {
+        SealError::Document(failure) => matches!(
+            failure.class,
+            F::Empty | F::Truncated | F::Corrupt | F::Locked | F::Unsupported | F::TooLarge | F::NoPages
+        ),
+        SealError::Unfit(_) => true,
+        _ => false,
+    };
+    if for_good {
+        ProviderError::Refused(format!("the PDF cannot be sealed: {error}"))
+    } else {
+        internal(error)
     }
 }
 

@@ -164,3 +164,16 @@ async fn more_signers_than_seals_have_room_are_refused_for_good() {
     let refused = desk(&trial).create(&order).await.expect_err("too many");
     assert!(matches!(refused, ProviderError::Refused(_)), "{refused}");
 }
+
+#[tokio::test]
+async fn a_pdf_that_can_never_be_sealed_is_said_to_be_so_and_the_signature_stays() {
+    let trial = Trial::new().await;
+    let desk = desk(&trial);
+    let order = Order { pdf: b"not a PDF".to_vec(), ..trial.order(&[ADA]) };
+    let reference = desk.create(&order).await.expect("taken");
+    let visit = follow_link(&trial, &desk, ADA).await;
+    desk.sign(&visit, "Ada Lovelace", &visitor()).await.expect("kept");
+    let refused = desk.state(&order.tenant_id, &reference).await.expect_err("cannot be sealed");
+    assert!(matches!(&refused, ProviderError::Refused(_)), "{refused}");
+    assert_eq!(follow_link(&trial, &desk, ADA).await.turn(), Turn::Over, "the signature is kept");
+}
