@@ -38,6 +38,10 @@ pub struct Picture {
 /// they mean 72 and 96, but 72 is still a possible scan; below it nothing legible was ever scanned.
 const CREDIBLE_DPI: std::ops::RangeInclusive<f64> = 70.0..=2_400.0;
 
+/// Axes further apart are taken for a wrong tag. The coarsest fax is 204 x 98; what a tag can stretch a page by
+/// is bounded with it.
+const RATIO_MAX: f64 = 4.2;
+
 impl Picture {
     /// A picture of unknown resolution.
     pub fn new(samples: Samples) -> Self {
@@ -57,7 +61,8 @@ impl Picture {
     #[must_use]
     pub fn with_resolution(mut self, horizontal: f64, vertical: f64) -> Self {
         let credible = |dpi: f64| CREDIBLE_DPI.contains(&dpi);
-        if !credible(horizontal) || !credible(vertical) {
+        let ratio = horizontal.max(vertical) / horizontal.min(vertical);
+        if !credible(horizontal) || !credible(vertical) || ratio > RATIO_MAX {
             return self;
         }
         let (width, height) = self.dimensions();
@@ -66,8 +71,7 @@ impl Picture {
         let stretch = |length: u32, axis: f64| (f64::from(length) * dpi / axis).round() as u32;
         let (wide, high) = (stretch(width, horizontal), stretch(height, vertical));
         // Four per cent: fax calls 204 x 196 "square", and so can we.
-        let uneven = dpi / horizontal.min(vertical) > 1.05;
-        if uneven {
+        if ratio > 1.05 {
             self.samples = self.samples.stretched(wide, high);
             self.jpeg = None;
         }

@@ -146,8 +146,10 @@ fn a_pdf_page_that_cannot_be_shown_whole_is_refused_and_not_shown_in_part() {
 fn fax_lines_are_stretched_to_square_pixels_and_absurd_resolutions_are_ignored() {
     let picture = Picture::new(Samples::Gray(drawing(204, 98))).with_resolution(204.0, 98.0);
     assert_eq!((picture.dimensions(), picture.dpi), ((204, 204), Some(204)));
-    let picture = Picture::new(Samples::Gray(drawing(204, 98))).with_resolution(1.0, 1.0);
-    assert_eq!((picture.dimensions(), picture.dpi), ((204, 98), None));
+    for (horizontal, vertical) in [(1.0, 1.0), (70.0, 2_400.0), (f64::NAN, 200.0)] {
+        let picture = Picture::new(Samples::Gray(drawing(204, 98))).with_resolution(horizontal, vertical);
+        assert_eq!((picture.dimensions(), picture.dpi), ((204, 98), None), "{horizontal} x {vertical}");
+    }
 }
 
 #[test]
