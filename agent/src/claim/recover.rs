@@ -2,11 +2,11 @@
 
 use std::io;
 
-use platen_model::durable;
+use platen_model::{CaptureId, Failure, FailureClass, Stage, durable};
 
 use super::release::{Release, Released};
 use super::take::{Claimed, NoStop};
-use crate::spool::{CaptureRecord, Spool};
+use crate::spool::{CaptureRecord, Reason, Spool};
 
 /// What the spool held.
 #[derive(Debug, Default)]
@@ -21,7 +21,7 @@ pub struct Recovered {
 ///
 /// # Errors
 ///
-/// Where the spool itself cannot be read. A single damaged capture is left in place and named in the log.
+/// Where the spool itself cannot be read. A single damaged capture goes into quarantine as it is.
 pub fn recover(spool: &Spool) -> io::Result<Recovered> {
     spool.clear_unfinished()?;
     spool.finish_retrying()?;
@@ -35,7 +35,7 @@ pub fn recover(spool: &Spool) -> io::Result<Recovered> {
         let claimed = match prove(spool, id) {
             Ok(claimed) => claimed,
             Err(error) => {
-                tracing::error!(capture = %id, %error, "a capture in the spool is damaged; it is left as it is");
+                set_apart(spool, id, &error)?;
                 continue;
             }
         };
@@ -48,8 +48,17 @@ pub fn recover(spool: &Spool) -> io::Result<Recovered> {
     Ok(recovered)
 }
 
+/// Puts a damaged capture where a person sees it. Nothing of it is removed, nor a source that is still there.
+pub(crate) fn set_apart(spool: &Spool, id: CaptureId, error: &io::Error) -> io::Result<()> {
+    tracing::error!(capture = %id, %error, "a capture in the spool is damaged; it goes into quarantine");
+    let message =
+        format!("the spool's copy is damaged ({error}); scan it again unless it is still in the hot folder");
+    let failure = Failure::new(FailureClass::Internal, Stage::Claim, message);
+    spool.put_in_quarantine(id, &Reason::new(failure, 0))
+}
+
 /// Reads the spool's copies again: only equal digests prove that a capture is whole.
-pub(crate) fn prove(spool: &Spool, id: platen_model::CaptureId) -> io::Result<Claimed> {
+pub(crate) fn prove(spool: &Spool, id: CaptureId) -> io::Result<Claimed> {
     let folder = spool.capture(id);
     let record = CaptureRecord::read(&folder)?;
     for file in &record.files {

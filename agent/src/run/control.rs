@@ -83,7 +83,14 @@ fn act(floor: &Floor, ask: &Ask) -> io::Result<serde_json::Value> {
 
 fn retry_capture(floor: &Floor, id: CaptureId) -> io::Result<()> {
     floor.spool.quarantine_retry(id)?;
-    match recover::prove(&floor.spool, id)?.release(&NoStop) {
+    let claimed = match recover::prove(&floor.spool, id) {
+        Ok(claimed) => claimed,
+        Err(error) => {
+            recover::set_apart(&floor.spool, id, &error)?;
+            return Err(error);
+        }
+    };
+    match claimed.release(&NoStop) {
         Release::Done(released) => floor.hand_to_capture(released),
         // Its sources went when it was first claimed, so there is nothing to undo or to be stuck on.
         Release::Undone => {}

@@ -4,8 +4,6 @@ use std::cell::Cell;
 use std::fs;
 use std::path::Path;
 
-use platen_model::CaptureId;
-
 use super::*;
 use crate::claim::take::claim_in_steps;
 use crate::claim::{Steps, claim};
@@ -152,7 +150,7 @@ fn a_new_scan_under_the_name_of_a_released_one_is_left_alone() {
 }
 
 #[test]
-fn a_damaged_capture_is_neither_worked_on_nor_removed_nor_its_source_taken() {
+fn a_damaged_capture_goes_into_quarantine_as_it_is_and_its_source_is_not_taken() {
     let place = place(After::Remove);
     write(&place, "a.tif", b"whole");
     assert!(!carry(&place, 3), "stopped before the sources were compared");
@@ -160,7 +158,11 @@ fn a_damaged_capture_is_neither_worked_on_nor_removed_nor_its_source_taken() {
     fs::write(place.spool.capture(id).join("original-0000"), b"rot").expect("a disk fails");
     let recovered = recover(&place.spool).expect("recovery");
     assert!(recovered.released.is_empty() && recovered.unreleased.is_empty());
-    assert_eq!(state(&place), (vec!["a.tif".to_owned()], vec![vec![b"rot".to_vec()]]));
+    assert_eq!(state(&place), (vec!["a.tif".to_owned()], vec![]));
+    let kept = place.spool.quarantine_show(id).expect("it is in quarantine");
+    assert!(kept.reason.failure.message.contains("damaged"), "{:?}", kept.reason);
+    let rot = fs::read(place.spool.quarantined(id).join("original-0000")).expect("nothing is removed");
+    assert_eq!(rot, b"rot");
 }
 
 #[test]
