@@ -204,7 +204,11 @@ async fn append_whole(
         uploads::advance(&app.store, &tenant, upload.upload_id, upload.received, expires).await?;
     }
     if let Some(error) = cut {
-        return Err(Refusal::bad_request(format!("the body was cut off: {error}")));
+        // 408: what was sent is not wrong, so a device that was only slow tries again by itself.
+        let detail = format!("the body was cut off: {error}");
+        return Err(Refusal::new(StatusCode::REQUEST_TIMEOUT, "cut-off", detail)
+            .safe("the bytes before them are kept; none of these are")
+            .help("send them again from the same offset"));
     }
     if upload.received == upload.bytes {
         complete(app, &tenant, &upload).await?;
