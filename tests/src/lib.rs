@@ -4,6 +4,7 @@
 //! are played over HTTP ([`Person`], [`Signer`]) or in a real browser ([`Browser`]). Nothing here knows how
 //! the programs work inside; it uses what users use.
 
+pub mod accuracy;
 pub mod browser;
 pub mod ends;
 pub mod person;

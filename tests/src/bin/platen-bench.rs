@@ -5,7 +5,7 @@ use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use platen_tests::{Programs, table};
+use platen_tests::{Programs, accuracy, table};
 
 /// Prints the benchmark tables.
 #[derive(Parser)]
@@ -100,6 +100,10 @@ fn run(arguments: &Arguments) -> Result<(), String> {
         ]);
     }
     for line in table::lines(&["", "time", "ratio", "PDF bytes"], &rows) {
+        println!("{line}");
+    }
+    println!();
+    for line in accuracy::lines(&programs)? {
         println!("{line}");
     }
     Ok(())
