@@ -1,11 +1,10 @@
 # Platen: the commands a person types. Each installs what it needs first.
 
 CARGO ?= cargo
-# One job per core and no more: page processing is what uses them.
 export CARGO_TERM_COLOR ?= auto
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: demo test bench packages build fmt samples clean-demo build-deps test-deps
+.PHONY: help demo test bench packages build fmt samples build-deps test-deps
 
 help:
 	@echo "make demo        carry sample scans from a hot folder to a signature, and stay up (ONCE=1: end by itself)"
@@ -21,12 +20,12 @@ build-deps:
 test-deps:
 	@packaging/build-deps.sh --test
 
+# All programs at once: cargo would build what they share a second time for a smaller set of them.
 build: build-deps
-	$(CARGO) build --locked --release -p platen-agent -p platen-cloud
+	$(CARGO) build --locked --release --workspace --bins
 
 # Starts cloud and agent under var/demo, drops the samples into var/demo/inbox, and follows them to their ends.
 demo: build
-	$(CARGO) build --locked --release -p platen-tests --bin platen-demo
 	$(TARGET)/release/platen-demo $(if $(ONCE),--once) --programs $(TARGET)/release --state var/demo
 
 packages: build
@@ -35,8 +34,8 @@ packages: build
 fmt:
 	$(CARGO) fmt --all
 
-samples: test-deps
-	$(CARGO) run --locked --release -p platen-testdata
+samples: build test-deps
+	$(TARGET)/release/platen-testdata
 
 # The programs are built first because the end-to-end tests start them.
 test: test-deps
@@ -48,4 +47,4 @@ test: test-deps
 	$(CARGO) nextest run --locked --workspace
 
 bench: build
-	$(CARGO) run --locked --release -p platen-tests --bin platen-bench -- --programs $(TARGET)/release
+	$(TARGET)/release/platen-bench --programs $(TARGET)/release
