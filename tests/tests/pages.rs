@@ -52,6 +52,12 @@ impl Office {
         browser.type_into("input[name=username]", USER).await.expect("user");
         browser.type_into("input[name=password]", PASSWORD).await.expect("password");
         browser.click("button[type=submit]").await.expect("sign in");
+        // A click only begins the way to the next page.
+        let shown = wait::until("the list of documents", DEADLINE, || async {
+            let heading = browser.evaluate("document.querySelector('h1')?.innerText").await.ok()?;
+            (heading == "Documents").then_some(())
+        });
+        shown.await.expect("signing in leads to the list");
     }
 
     /// Waits until the only document is in this state.
