@@ -91,8 +91,8 @@ impl Default for Config {
     fn default() -> Self {
         let state = Path::new("/var/lib/platen/cloud");
         Self {
-            listen: SocketAddr::from(([127, 0, 0, 1], 8440)),
-            public_url: "http://127.0.0.1:8440".into(),
+            listen: SocketAddr::from(([127, 0, 0, 1], 8460)),
+            public_url: "http://127.0.0.1:8460".into(),
             database: format!("sqlite:{}", state.join("cloud.db").display()),
             blobs: format!("file:{}", state.join("blobs").display()),
             keys: state.join("keys"),
