@@ -150,7 +150,11 @@ fn entry_line(entry: &Entry) -> String {
         (None, false) => format!("waiting, next try {}", entry.next_try),
     };
     let error = entry.last_error.as_ref().map(|error| format!("\n  {error}")).unwrap_or_default();
-    format!("{}  {} attempts, {state}{error}\n", entry.document_id, entry.attempt_count)
+    let failed = match entry.attempt_count {
+        0 => String::new(),
+        count => format!(", failed attempts: {count}"),
+    };
+    format!("{}  {state}{failed}{error}\n", entry.document_id)
 }
 
 fn run_quarantine(config: Option<PathBuf>, command: QuarantineCommand) -> Result<(), Ended> {

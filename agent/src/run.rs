@@ -14,6 +14,7 @@ mod sources;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use jiff::Timestamp;
@@ -52,6 +53,8 @@ struct Floor {
     to_capture: mpsc::UnboundedSender<Released>,
     /// Wakes the deliveries.
     to_deliver: Notify,
+    /// A document in the spool may be missing in the outbox.
+    outbox_is_behind: AtomicBool,
     stop: CancellationToken,
     started: Instant,
 }
@@ -111,6 +114,7 @@ pub fn run(config: Config, rules: RuleSet) -> Result<(), Complaint> {
         sandbox_trouble,
         to_capture,
         to_deliver: Notify::new(),
+        outbox_is_behind: AtomicBool::new(false),
         stop: CancellationToken::new(),
         started: Instant::now(),
     });

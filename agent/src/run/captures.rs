@@ -1,12 +1,14 @@
 //! Released captures through the workers into the spool's documents, or into quarantine.
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use platen_capture::{Captured, capture};
-use platen_model::{DocumentId, Failure, FailureClass};
+use platen_model::{DocumentId, Failure, FailureClass, Stage};
 use tokio::sync::{Semaphore, mpsc};
 
 use super::Floor;
@@ -91,7 +93,12 @@ fn try_capture(floor: &Floor, released: &Released) -> io::Result<Result<Captured
     let id = released.record.capture_id;
     let work = fresh_work_folder(&released.folder)?;
     let progress = |done, pages| floor.board.pages_done(id, done, pages);
-    Ok(capture(&released.record.inputs(&released.folder), &work, &floor.workshop, &progress))
+    let inputs = released.record.inputs(&released.folder);
+    // A panic is a defect of ours, and counted like other failures: uncounted it would be met again for ever.
+    let outcome = catch_unwind(AssertUnwindSafe(|| capture(&inputs, &work, &floor.workshop, &progress)));
+    Ok(outcome.unwrap_or_else(|_| {
+        Err(Failure::new(FailureClass::Internal, Stage::Page, "the agent panicked; its log says where"))
+    }))
 }
 
 fn store(floor: &Floor, released: &Released, captured: &Captured) -> io::Result<End> {
@@ -108,9 +115,10 @@ fn store(floor: &Floor, released: &Released, captured: &Captured) -> io::Result<
 }
 
 fn hand_over(floor: &Floor, ids: &[DocumentId]) -> io::Result<End> {
-    // Lost here, the documents are put into the outbox at the next start: the spool has them.
+    // Lost here, the deliveries put the documents in before their next round: the spool has them.
     if let Err(error) = floor.outbox.enqueue(ids, Timestamp::now()) {
-        tracing::error!(%error, "the outbox cannot be written; the next start delivers these documents");
+        tracing::error!(%error, "the outbox cannot be written; it is made good from the spool");
+        floor.outbox_is_behind.store(true, Ordering::Release);
     }
     floor.to_deliver.notify_one();
     Ok(End::Final)

@@ -2,9 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::io;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use jiff::{SignedDuration, Timestamp};
 use platen_model::DocumentId;
 use tokio::task::JoinSet;
@@ -38,6 +41,9 @@ pub(super) async fn deliver_all(floor: Arc<Floor>, courier: Arc<Courier>) -> io:
     let mut tasks: JoinSet<(Entry, Result<Receipted, Trouble>)> = JoinSet::new();
     loop {
         let now = Timestamp::now();
+        if floor.outbox_is_behind.swap(false, Ordering::AcqRel) {
+            floor.outbox.reconcile(&floor.spool, courier.receipt_key(), now)?;
+        }
         let entries = floor.outbox.entries()?;
         release_delivered(&floor, &courier, &entries, now)?;
         for entry in choose(&entries, &under_way, &link, now) {
@@ -75,7 +81,11 @@ async fn deliver_one(
     entry: Entry,
 ) -> (Entry, Result<Receipted, Trouble>) {
     let outcome = match floor.spool.open_document(entry.document_id) {
-        Ok(document) => courier.deliver(&document, &floor.outbox).await,
+        // Caught, so that one document which meets a defect of ours does not stop all others.
+        Ok(document) => AssertUnwindSafe(courier.deliver(&document, &floor.outbox))
+            .catch_unwind()
+            .await
+            .unwrap_or_else(|_| Err(Trouble::Person("the agent panicked; its log says where".into()))),
         Err(error) => Err(Trouble::Person(format!("the spool is damaged: {error}"))),
     };
     (entry, outcome)
