@@ -8,6 +8,7 @@
 //! The danger is in [`tesseract`] and [`leptonica`], the only modules with `unsafe`: they talk to C libraries.
 
 pub mod leptonica;
+mod line_pictures;
 pub mod tesseract;
 
 use std::collections::HashMap;
@@ -18,7 +19,7 @@ use platen_model::{Failure, FailureClass, Stage, Word};
 
 use crate::worker::sandbox::language_data_folders;
 use tesseract::Recogniser;
-pub use tesseract::Turn;
+pub use tesseract::{Layout, Turn};
 
 /// The language set that holds Tesseract's orientation model.
 const ORIENTATION_DATA: &str = "osd";
@@ -39,9 +40,11 @@ impl Engines {
         &mut self,
         page: &GrayImage,
         dpi: Option<u32>,
+        layout: Layout,
         languages: &str,
     ) -> Result<Vec<Word>, Failure> {
         let recogniser = self.recogniser(languages)?;
+        recogniser.expect(layout);
         recogniser.show(page, dpi);
         recogniser.recognise().map_err(internal)
     }
@@ -118,10 +121,26 @@ mod tests {
     }
 
     #[test]
+    fn tesseract_keeps_its_lines_without_compressing_them() {
+        use std::sync::atomic::Ordering;
+        let mut page = GrayImage::from_pixel(600, 200, image::Luma([255]));
+        for letter in 0..20 {
+            imageproc::drawing::draw_hollow_rect_mut(
+                &mut page,
+                imageproc::rect::Rect::at(40 + letter * 24, 90).of_size(14, 20),
+                image::Luma([0]),
+            );
+        }
+        let before = line_pictures::KEPT.load(Ordering::Relaxed);
+        Engines::default().read(&page, Some(150), Layout::Lines, "eng").expect("English is installed");
+        assert!(line_pictures::KEPT.load(Ordering::Relaxed) > before, "Leptonica's own function was called");
+    }
+
+    #[test]
     fn a_white_page_holds_no_words_and_says_nothing_of_its_orientation() {
         let mut engines = Engines::default();
         let page = GrayImage::from_pixel(600, 800, image::Luma([255]));
-        assert_eq!(engines.read(&page, Some(150), "eng").expect("English is installed"), []);
+        assert_eq!(engines.read(&page, Some(150), Layout::Page, "eng").expect("English is installed"), []);
         assert!(engines.orientation(&page, 150).is_none());
     }
 }

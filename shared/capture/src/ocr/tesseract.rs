@@ -24,6 +24,15 @@ pub struct Turn {
     pub margin: f32,
 }
 
+/// How the text of a picture is laid out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Layout {
+    /// In columns, with headings and pictures: Tesseract finds out.
+    Page,
+    /// In lines from edge to edge, from top to bottom.
+    Lines,
+}
+
 /// A Tesseract instance with its languages loaded.
 #[derive(Debug)]
 pub struct Recogniser {
@@ -55,11 +64,18 @@ impl Recogniser {
         }
         // Tesseract's remarks about single pages say nothing that the words' confidences do not.
         recogniser.set(c"debug_file", c"/dev/null");
-        // SAFETY: the handle is live and initialised.
-        unsafe {
-            capi::TessBaseAPISetPageSegMode(handle.as_ptr(), capi::TessPageSegMode_PSM_AUTO);
-        }
+        recogniser.expect(Layout::Page);
         Ok(recogniser)
+    }
+
+    /// Says how the next picture's text is laid out.
+    pub fn expect(&mut self, layout: Layout) {
+        let mode = match layout {
+            Layout::Page => capi::TessPageSegMode_PSM_AUTO,
+            Layout::Lines => capi::TessPageSegMode_PSM_SINGLE_BLOCK,
+        };
+        // SAFETY: the handle is live and initialised.
+        unsafe { capi::TessBaseAPISetPageSegMode(self.handle.as_ptr(), mode) }
     }
 
     fn set(&mut self, name: &CStr, value: &CStr) {

@@ -113,6 +113,20 @@ impl Ink {
         });
         usual.map(|(height, _)| (height * self.reduction) as f32)
     }
+
+    /// The height of capitals and of letters with ascenders in page pixels, where there are enough characters to
+    /// say: what four of five characters do not pass.
+    pub(super) fn capital_height_px(&self, lines_are_vertical: bool) -> Option<f32> {
+        let usual = self.character_height_px(lines_are_vertical)? / self.reduction as f32;
+        let height = |mark: &Mark| if lines_are_vertical { mark.width() } else { mark.height() };
+        let mut heights: Vec<u32> = self
+            .text_like()
+            .map(|(_, mark)| height(mark))
+            .filter(|height| (0.5..2.2).contains(&(*height as f32 / usual)))
+            .collect();
+        heights.sort_unstable();
+        heights.get(heights.len() * 4 / 5).map(|height| (height * self.reduction) as f32)
+    }
 }
 
 /// The page in smaller: each pixel the mean of a square.

@@ -8,19 +8,18 @@
 mod blank;
 mod encode;
 mod ink;
+mod reading;
 mod resolution;
 mod skew;
 mod turn;
 mod upright;
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::time::Instant;
 
 use image::GrayImage;
-use image::imageops::FilterType;
-use platen_model::{Failure, PageRecord, Rect, Word};
+use platen_model::{Failure, PageRecord, Word};
 
 use crate::Kind;
 use crate::decode::{self, Picture};
@@ -28,20 +27,11 @@ use crate::inspection::PageImage;
 use crate::ocr::Engines;
 use crate::options::Options;
 use ink::Ink;
+use reading::TextSize;
 use upright::Upright;
 
 /// A skew below this many degrees is left alone: nobody sees it, Tesseract reads it, and the samples stay true.
 const STRAIGHT_DEG: f32 = 0.15;
-/// Below this, a stated resolution is a program's default more often than a scanner's setting.
-const SCANNER_DPI_MIN: u32 = 120;
-/// Scans coarser than this are read in a copy of double size.
-const COARSE_DPI: u32 = 150;
-/// Characters lower than this are read in a copy of double size.
-const SMALL_CHARACTER_PX: f32 = 13.0;
-/// Characters higher than this gain nothing by their size but time.
-const LARGE_CHARACTER_PX: f32 = 64.0;
-/// What they are reduced to.
-const GOOD_CHARACTER_PX: f32 = 32.0;
 
 /// One finished page.
 #[derive(Debug)]
@@ -87,7 +77,7 @@ pub fn finish_page(
     clock.lap("deskew");
 
     let text = TextSize::of(&ink, upright.rotation_deg % 180 == 90, picture.dpi);
-    let words = if blank { Vec::new() } else { read(&gray, text, &options.languages, engines)? };
+    let words = if blank { Vec::new() } else { reading::read(&gray, text, &options.languages, engines)? };
     clock.lap("recognise");
 
     let (image, bytes) = encode(picture)?;
@@ -122,75 +112,6 @@ fn straighten(mut picture: Picture, mut gray: GrayImage, upright: Upright) -> (P
         picture.jpeg = None;
     }
     (picture, gray)
-}
-
-/// Reads a copy of the page at the size that suits the recogniser; boxes come in the page's own pixels.
-fn read(
-    page: &GrayImage,
-    text: TextSize,
-    languages: &str,
-    engines: &mut Engines,
-) -> Result<Vec<Word>, Failure> {
-    let factor = text.reading_factor();
-    let copy = sized(page, factor);
-    let dpi = text.stated_dpi.map(|dpi| (f64::from(dpi) * factor).round() as u32);
-    let mut words = engines.read(&copy, dpi, languages)?;
-    if factor != 1.0 {
-        for word in &mut words {
-            word.rect = scaled(word.rect, 1.0 / factor, page.dimensions());
-        }
-    }
-    Ok(words)
-}
-
-/// How large the text on a page is, as far as it decides how the page is read.
-#[derive(Clone, Copy, Debug)]
-struct TextSize {
-    /// The usual height of a character, where there were enough to measure.
-    character_px: Option<f32>,
-    /// The resolution, where the file states one that a scanner would. Tesseract lays out a page better by its
-    /// own estimate than by a resolution that is merely a default.
-    stated_dpi: Option<u32>,
-}
-
-impl TextSize {
-    fn of(ink: &Ink, lines_are_vertical: bool, stated_dpi: Option<u32>) -> Self {
-        Self {
-            character_px: ink.character_height_px(lines_are_vertical),
-            stated_dpi: stated_dpi.filter(|dpi| *dpi >= SCANNER_DPI_MIN),
-        }
-    }
-
-    /// By how much the copy that is read should be larger or smaller than the page.
-    fn reading_factor(&self) -> f64 {
-        if self.stated_dpi.is_some_and(|dpi| dpi < COARSE_DPI) {
-            return 2.0;
-        }
-        match self.character_px {
-            Some(height) if height < SMALL_CHARACTER_PX && self.stated_dpi.is_none() => 2.0,
-            Some(height) if height > LARGE_CHARACTER_PX => f64::from(GOOD_CHARACTER_PX / height),
-            _ => 1.0,
-        }
-    }
-}
-
-fn sized(page: &GrayImage, factor: f64) -> Cow<'_, GrayImage> {
-    let side = |length: u32| ((f64::from(length) * factor).round() as u32).max(1);
-    let (width, height) = (side(page.width()), side(page.height()));
-    if factor == 1.0 {
-        Cow::Borrowed(page)
-    } else if factor < 1.0 {
-        Cow::Owned(image::imageops::thumbnail(page, width, height))
-    } else {
-        Cow::Owned(image::imageops::resize(page, width, height, FilterType::CatmullRom))
-    }
-}
-
-fn scaled(rect: Rect, factor: f64, (width, height): (u32, u32)) -> Rect {
-    let at = |value: u32, most: u32| ((f64::from(value) * factor).round() as u32).min(most);
-    let (x, y) = (at(rect.x, width), at(rect.y, height));
-    let (right, bottom) = (at(rect.x + rect.w, width), at(rect.y + rect.h, height));
-    Rect { x, y, w: right - x, h: bottom - y }
 }
 
 /// Codes the page's image, or passes the scanner's own JPEG through.

@@ -12,7 +12,7 @@ use platen_model::{Failure, Word};
 use super::ink::{Ink, Mark};
 use super::skew::{self, Lines};
 use super::turn::gray_by_quarters;
-use crate::ocr::Engines;
+use crate::ocr::{Engines, Layout};
 
 /// From this contrast on, lines of text are there.
 const LINES_SEEN: f32 = 1.35;
@@ -113,8 +113,9 @@ fn settle(
         by => image::imageops::thumbnail(page, page.width() / by, page.height() / by),
     };
     let dpi = (dpi * small.width() / page.width().max(1)).max(70);
-    let as_it_is = legible(&engines.read(&small, Some(dpi), languages)?);
-    let turned = legible(&engines.read(&gray_by_quarters(small, candidate), Some(dpi), languages)?);
+    let as_it_is = legible(&engines.read(&small, Some(dpi), Layout::Page, languages)?);
+    let turned =
+        legible(&engines.read(&gray_by_quarters(small, candidate), Some(dpi), Layout::Page, languages)?);
     Ok(if turned > as_it_is * READS_BETTER + 5.0 { candidate } else { 0 })
 }
 
