@@ -7,8 +7,9 @@ use std::fs::File;
 use std::path::PathBuf;
 use std::time::Instant;
 
+use platen_capture::decode::Document;
 use platen_capture::ocr::Engines;
-use platen_capture::{Options, decode, raster};
+use platen_capture::{Options, raster};
 use platen_model::{Failure, PageText};
 
 fn main() -> std::io::Result<()> {
@@ -46,10 +47,11 @@ fn main() -> std::io::Result<()> {
 
 fn read(path: &PathBuf, options: &Options, engines: &mut Engines) -> Result<PageText, Failure> {
     let file = File::open(path).expect("the file is there");
-    let inspection = decode::inspect(&file, &options.limits)?;
+    let mut document = Document::open(file, &options.limits)?;
+    let inspection = document.inspect(&options.limits)?;
     let mut records = Vec::new();
     for page in 0..inspection.pages {
-        let finished = raster::finish_page(&file, inspection.kind, page, options, engines)
+        let finished = raster::finish_page(&mut document, page, options, engines)
             .map_err(|failure| failure.on_page(page))?;
         let record = finished.record;
         println!(

@@ -18,6 +18,8 @@ pub enum Kind {
     Bmp,
     /// GIF.
     Gif,
+    /// JPEG 2000 (ITU-T T.800), in a file or as a bare codestream.
+    Jpeg2000,
     /// PDF (ISO 32000).
     Pdf,
 }
@@ -32,6 +34,7 @@ impl Kind {
             Self::Webp => "image/webp",
             Self::Bmp => "image/bmp",
             Self::Gif => "image/gif",
+            Self::Jpeg2000 => "image/jp2",
             Self::Pdf => "application/pdf",
         }
     }

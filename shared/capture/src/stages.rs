@@ -144,7 +144,7 @@ fn finish_pages(
                     let index = next.fetch_add(1, Ordering::Relaxed);
                     let Some(&(input, page)) = work.get(index) else { return };
                     let file = folder.join(format!("page-{index:05}.bin"));
-                    match finish_page(&inputs[input], &inspections[input], page, file, workshop) {
+                    match finish_page(&inputs[input], page, file, workshop) {
                         Ok(finished) => {
                             slots.lock().unwrap_or_else(PoisonError::into_inner)[index] = Some(finished);
                             progress(done.fetch_add(1, Ordering::Relaxed) + 1, work.len());
@@ -166,16 +166,10 @@ fn finish_pages(
     }
 }
 
-fn finish_page(
-    input: &Input,
-    inspection: &Inspection,
-    page: u32,
-    file: PathBuf,
-    workshop: &Workshop,
-) -> Result<Finished, Failure> {
+fn finish_page(input: &Input, page: u32, file: PathBuf, workshop: &Workshop) -> Result<Finished, Failure> {
     let source = open(&input.path, Stage::Page)?;
     let image = File::create(&file).map_err(|error| io_failure(Stage::Page, &file, &error))?;
-    let request = Request::Page { kind: inspection.kind, page, options: workshop.options.clone() };
+    let request = Request::Page { page, options: workshop.options.clone() };
     match workshop.pool.call(&request, &[source.as_fd(), image.as_fd()])? {
         Reply::Page { record, image } => Ok(Finished { record: *record, image, file }),
         other => Err(misfit(Stage::Page, &other)),

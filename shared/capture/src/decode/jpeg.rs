@@ -3,7 +3,7 @@
 //! The decoder gives samples. This walk over the headers finds what it does not tell: the resolution, whether
 //! the file ends where it should, and whether a PDF may carry it as it is.
 
-use super::Fault;
+use super::{Chroma, Fault};
 use platen_model::FailureClass;
 
 const START_OF_IMAGE: u8 = 0xd8;
@@ -22,6 +22,8 @@ pub(super) struct Headers {
     pub(super) resolution: Option<(f64, f64)>,
     /// Colour components of the frame.
     pub(super) components: u8,
+    /// How finely colour is sampled.
+    pub(super) chroma: Chroma,
     /// Sequential Huffman coding with 8-bit samples: what every PDF reader decodes.
     pub(super) sequential: bool,
     /// Colours coded otherwise than the number of components suggests.
@@ -81,6 +83,8 @@ impl Headers {
                 if !matches!(marker, 0xc4 | 0xc8 | 0xcc) =>
             {
                 self.components = *components;
+                // The first component's sampling factors, the others' being 1 in all that is usual.
+                self.chroma = if segment.get(7) == Some(&0x22) { Chroma::Halved } else { Chroma::Full };
                 self.sequential = matches!(marker, BASELINE | EXTENDED) && *precision == 8;
             }
             _ => {}

@@ -4,6 +4,7 @@
 //! its very bytes); any other page is rendered at [`RENDER_DPI`]. `/Rotate` and crop box are obeyed. No script,
 //! link or attachment is looked at.
 
+use std::fmt;
 use std::io::{self, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -35,10 +36,39 @@ const CONTENT_BYTES_MAX: u64 = 256 << 20;
 const TRAILER_BYTES: usize = 8_192;
 const POINTS_PER_INCH: f64 = 72.0;
 
-/// Opens the file and counts its pages; says whether it is encrypted or signed.
-pub(super) fn inspect(file: &[u8], limits: &Limits) -> Result<Inspection, Fault> {
-    let pdf = open(file)?;
-    let (found, declared) = (pdf.pages().len() as u64, declared_pages(&pdf));
+/// An open file.
+pub(super) struct Open {
+    bytes: Arc<Vec<u8>>,
+    pdf: Pdf,
+}
+
+impl fmt::Debug for Open {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Open").field("bytes", &self.bytes.len()).finish_non_exhaustive()
+    }
+}
+
+impl Open {
+    /// Reads the table of objects and the tree of pages.
+    pub(super) fn new(file: Vec<u8>) -> Result<Self, Fault> {
+        let bytes = Arc::new(file);
+        let pdf = open(&bytes)?;
+        Ok(Self { bytes, pdf })
+    }
+
+    /// Counts the pages; says whether it is encrypted or signed.
+    pub(super) fn inspect(&self, limits: &Limits) -> Result<Inspection, Fault> {
+        inspect(&self.bytes, &self.pdf, limits)
+    }
+
+    /// Decodes page `number` (from 0).
+    pub(super) fn page(&self, number: u32, limits: &Limits) -> Result<Picture, Fault> {
+        page(&self.pdf, number, limits)
+    }
+}
+
+fn inspect(file: &[u8], pdf: &Pdf, limits: &Limits) -> Result<Inspection, Fault> {
+    let (found, declared) = (pdf.pages().len() as u64, declared_pages(pdf));
     if declared > u64::from(limits.pages) {
         within_page_limit(declared, limits)?;
     }
@@ -59,9 +89,7 @@ pub(super) fn inspect(file: &[u8], limits: &Limits) -> Result<Inspection, Fault>
     })
 }
 
-/// Decodes page `number` (from 0).
-pub(super) fn page(file: &[u8], number: u32, limits: &Limits) -> Result<Picture, Fault> {
-    let pdf = open(file)?;
+fn page(pdf: &Pdf, number: u32, limits: &Limits) -> Result<Picture, Fault> {
     let page = pdf.pages().get(number as usize).ok_or_else(|| {
         Fault::corrupt(format!("page {} is not there; the file has {}", number + 1, pdf.pages().len()))
     })?;
@@ -92,8 +120,8 @@ pub(super) fn page(file: &[u8], number: u32, limits: &Limits) -> Result<Picture,
     }
 }
 
-fn open(file: &[u8]) -> Result<Pdf, Fault> {
-    let pdf = Pdf::new(file.to_vec()).map_err(|error| match error {
+fn open(file: &Arc<Vec<u8>>) -> Result<Pdf, Fault> {
+    let pdf = Pdf::new(Arc::clone(file)).map_err(|error| match error {
         LoadPdfError::Decryption(DecryptionError::PasswordProtected) => {
             Fault::new(FailureClass::Locked, "the PDF asks for a password")
         }

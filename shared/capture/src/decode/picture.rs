@@ -14,13 +14,28 @@ pub enum Samples {
     Rgb(RgbImage),
 }
 
-/// A JPEG file that could stand in a PDF as it is.
+/// A page as the scanner coded it, in a form that could stand in a PDF as it is.
 #[derive(Clone, Debug)]
-pub struct OriginalJpeg {
-    /// The file.
-    pub bytes: Vec<u8>,
-    /// Its colour components, 1 or 3.
-    pub components: u8,
+pub enum Original {
+    /// A JPEG file.
+    Jpeg {
+        /// The file.
+        bytes: Vec<u8>,
+        /// Its colour components, 1 or 3.
+        components: u8,
+    },
+    /// CCITT group 4 (ITU-T T.6) with its end-of-block code; coded black is black.
+    CcittG4(Vec<u8>),
+}
+
+/// How finely colour is sampled, against lightness.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Chroma {
+    /// As finely.
+    #[default]
+    Full,
+    /// Half as finely along both axes, as cameras and most scanners code JPEG (4:2:0).
+    Halved,
 }
 
 /// A decoded page.
@@ -30,8 +45,10 @@ pub struct Picture {
     pub samples: Samples,
     /// Its resolution as the file states it; `None` where it says nothing or nothing credible.
     pub dpi: Option<u32>,
-    /// The JPEG these samples were decoded from.
-    pub jpeg: Option<OriginalJpeg>,
+    /// How finely the file samples colour: what it does not hold need not be kept.
+    pub chroma: Chroma,
+    /// What these samples were decoded from, as long as they are unchanged.
+    pub original: Option<Original>,
 }
 
 /// Resolutions outside this range are taken for a wrong tag: 72 and 96 mean "unknown" far more often than
@@ -45,7 +62,12 @@ const RATIO_MAX: f64 = 4.2;
 impl Picture {
     /// A picture of unknown resolution.
     pub fn new(samples: Samples) -> Self {
-        Self { samples: samples.simplified(), dpi: None, jpeg: None }
+        Self { samples: samples.simplified(), dpi: None, chroma: Chroma::Full, original: None }
+    }
+
+    /// A picture in black and white, every sample 0 or 255, of unknown resolution.
+    pub(super) fn bitonal(image: GrayImage) -> Self {
+        Self { samples: Samples::Bitonal(image), dpi: None, chroma: Chroma::Full, original: None }
     }
 
     /// Width and height in pixels.
@@ -73,7 +95,7 @@ impl Picture {
         // Four per cent: fax calls 204 x 196 "square", and so can we.
         if ratio > 1.05 {
             self.samples = self.samples.stretched(wide, high);
-            self.jpeg = None;
+            self.original = None;
         }
         self
     }
@@ -84,7 +106,7 @@ impl Picture {
         if orientation == Orientation::NoTransforms {
             return self;
         }
-        self.jpeg = None;
+        self.original = None;
         self.samples = match self.samples {
             Samples::Bitonal(image) => {
                 Samples::Bitonal(applied(image::DynamicImage::ImageLuma8(image), orientation).into_luma8())
@@ -111,13 +133,8 @@ impl Samples {
         match self {
             Self::Bitonal(image) | Self::Gray(image) => image.clone(),
             Self::Rgb(image) => {
-                let weigh = |pixel: &[u8]| {
-                    let sum =
-                        299 * u32::from(pixel[0]) + 587 * u32::from(pixel[1]) + 114 * u32::from(pixel[2]);
-                    ((sum + 500) / 1000) as u8
-                };
-                let samples = image.as_raw().chunks_exact(3).map(weigh).collect();
-                GrayImage::from_raw(image.width(), image.height(), samples)
+                let (pixels, _) = image.as_raw().as_chunks::<3>();
+                GrayImage::from_raw(image.width(), image.height(), pixels.iter().map(luminance).collect())
                     .expect("one sample for each pixel was made")
             }
         }
@@ -153,4 +170,9 @@ impl Samples {
             Self::Rgb(image) => Self::Rgb(resize(&image, width, height, FilterType::CatmullRom)),
         }
     }
+}
+
+/// How light a colour is: 0.299 red, 0.587 green and 0.114 blue, in 65,536ths, so that it takes no division.
+fn luminance(&[red, green, blue]: &[u8; 3]) -> u8 {
+    ((19_595 * u32::from(red) + 38_470 * u32::from(green) + 7_471 * u32::from(blue) + 32_768) >> 16) as u8
 }

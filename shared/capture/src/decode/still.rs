@@ -6,7 +6,7 @@ use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Rgb, RgbImage, Rgba};
 use platen_model::FailureClass;
 
-use super::picture::{OriginalJpeg, Picture, Samples};
+use super::picture::{Original, Picture, Samples};
 use super::{Fault, jpeg, within_pixel_limit};
 use crate::Kind;
 use crate::options::Limits;
@@ -29,9 +29,10 @@ pub(super) fn page(file: &[u8], kind: Kind, limits: &Limits) -> Result<Picture, 
     let mut picture = Picture::new(samples(image));
     if kind == Kind::Jpeg {
         let headers = jpeg::headers(file)?;
-        picture.jpeg = headers
+        picture.chroma = headers.chroma;
+        picture.original = headers
             .fits_a_pdf()
-            .then(|| OriginalJpeg { bytes: file.to_vec(), components: headers.components });
+            .then(|| Original::Jpeg { bytes: file.to_vec(), components: headers.components });
     }
     let picture = match resolution(file, kind) {
         Some((horizontal, vertical)) => picture.with_resolution(horizontal, vertical),
@@ -60,7 +61,7 @@ fn open<'f>(file: &'f [u8], kind: Kind, limits: &Limits) -> Result<impl ImageDec
         Kind::Webp => ImageFormat::WebP,
         Kind::Bmp => ImageFormat::Bmp,
         Kind::Gif => ImageFormat::Gif,
-        Kind::Tiff | Kind::Pdf => return Err(Fault::corrupt("not a file of one picture")),
+        Kind::Tiff | Kind::Pdf | Kind::Jpeg2000 => return Err(Fault::corrupt("not a file of one picture")),
     };
     let reader = ImageReader::with_format(Cursor::new(file), format);
     let mut decoder = reader.into_decoder().map_err(|error| fault(&error))?;

@@ -1,55 +1,99 @@
 //! TIFF: many pages, many codings.
 //!
-//! The `tiff` crate decodes what most scanners write. What it lacks (CCITT group 3, reversed bit order,
-//! palettes, separate colour planes, JPEG colour, odd depths) Leptonica decodes from memory.
+//! CCITT pages are decoded from their strips, other usual codings by the `tiff` crate. What it lacks (palettes,
+//! JPEG colour, old JPEG, odd depths) Leptonica decodes from memory. A page in a single strip of plain group 4
+//! keeps that strip beside its samples: a page that needs no turning is stored as the scanner coded it.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Cursor, Read, Seek};
+use std::io::{BufReader, Read, Seek, SeekFrom};
 
+use hayro_ccitt::EncodingMode;
+use image::GrayImage;
 use image::metadata::Orientation;
-use image::{GrayImage, RgbImage};
 use platen_model::FailureClass;
 use tiff::decoder::{Decoder, DecodingResult, Limits as TiffLimits};
 use tiff::{ColorType, TiffError};
 
-use super::picture::{Picture, Samples};
-use super::tiff_directory::{Directory, directories, directory};
-use super::{Fault, read_all, within_page_limit, within_pixel_limit};
+use super::document::read_all;
+use super::fax;
+use super::picture::{Original, Picture, Samples};
+use super::tiff_directory::{Chain, Directory};
+use super::tiff_source::{At, Patch};
+use super::{Fault, colours, within_pixel_limit};
 use crate::ocr::leptonica::{self, Decoded};
 use crate::options::Limits;
 
+const WHITE_IS_ZERO: u64 = 0;
 const BLACK_IS_ZERO: u64 = 1;
 const RGB: u64 = 2;
 const CMYK: u64 = 5;
 
-/// Files up to this size are read at once: a file of thousands of tiny pages is walked often.
-const AT_ONCE_BYTES_MAX: u64 = 64 << 20;
+const MODIFIED_HUFFMAN: u64 = 2;
+const GROUP_3: u64 = 3;
+const GROUP_4: u64 = 4;
+/// Of [`Directory::t4_options`].
+const T4_TWO_DIMENSIONS: u64 = 1;
 
-/// A file, or its bytes in memory.
-trait Source: BufRead + Seek {}
-impl<S: BufRead + Seek> Source for S {}
-
-fn source<'f>(file: &'f File, limits: &Limits) -> Result<Box<dyn Source + 'f>, Fault> {
-    if file.metadata()?.len() <= AT_ONCE_BYTES_MAX {
-        return Ok(Box::new(Cursor::new(read_all(file, limits)?)));
-    }
-    let mut reader = BufReader::new(file);
-    reader.rewind()?;
-    Ok(Box::new(reader))
+/// An open file.
+#[derive(Debug)]
+pub(super) struct Tiff {
+    file: File,
+    length: u64,
+    chain: Chain,
+    /// Its bytes, once a page had to be decoded from memory.
+    bytes: Option<Vec<u8>>,
 }
 
-/// Counts the pages and holds each to the limits.
-pub(super) fn count_pages(file: &File, limits: &Limits) -> Result<u32, Fault> {
-    let length = file.metadata()?.len();
-    let pages = directories(source(file, limits)?, limits)?;
-    for (number, page) in (1..).zip(&pages) {
-        whole(number, page, length)?;
-        within_pixel_limit(page.width, page.height, limits)?;
+impl Tiff {
+    pub(super) fn open(file: File) -> Result<Self, Fault> {
+        let length = file.metadata()?.len();
+        Ok(Self { file, length, chain: Chain::default(), bytes: None })
     }
-    within_page_limit(pages.len() as u64, limits)
+
+    /// Counts the pages and holds each to the limits.
+    pub(super) fn count_pages(&mut self, limits: &Limits) -> Result<u32, Fault> {
+        let source = BufReader::new(At::beginning(&self.file)?);
+        self.chain.walk(source, limits, |number, page| {
+            whole(number, page, self.length)?;
+            within_pixel_limit(page.width, page.height, limits)
+        })
+    }
+
+    /// Decodes page `page` (from 0).
+    pub(super) fn page(&mut self, page: u32, limits: &Limits) -> Result<Picture, Fault> {
+        let source = BufReader::new(At::beginning(&self.file)?);
+        let (directory, patch) = self.chain.directory(source, page)?;
+        whole(u64::from(page) + 1, &directory, self.length)?;
+        within_pixel_limit(directory.width, directory.height, limits)?;
+
+        let picture = match decode(&self.file, &directory, patch) {
+            Ok(picture) => oriented(picture, &directory),
+            Err(fault) if fault.class == FailureClass::Unsupported => self.through_leptonica(patch)?,
+            Err(fault) => return Err(fault),
+        };
+        Ok(match directory.resolution {
+            Some((x, y)) if directory.orientation >= 5 => picture.with_resolution(y, x),
+            Some((x, y)) => picture.with_resolution(x, y),
+            None => picture,
+        })
+    }
+
+    fn through_leptonica(&mut self, patch: Patch) -> Result<Picture, Fault> {
+        let bytes = match self.bytes.take() {
+            Some(bytes) => self.bytes.insert(bytes),
+            None => self.bytes.insert(read_all(&self.file)?),
+        };
+        patch.apply(0, bytes);
+        match leptonica::decode_tiff_page(bytes, 0) {
+            Some(Decoded::Bitonal(image)) => Ok(Picture::new(Samples::Bitonal(image))),
+            Some(Decoded::Gray(image)) => Ok(Picture::new(Samples::Gray(image))),
+            Some(Decoded::Rgb(image)) => Ok(Picture::new(Samples::Rgb(image))),
+            None => Err(Fault::corrupt("the page's data break the rules of their coding")),
+        }
+    }
 }
 
-fn whole(number: u32, page: &Directory, length: u64) -> Result<(), Fault> {
+fn whole(number: u64, page: &Directory, length: u64) -> Result<(), Fault> {
     if page.data_end <= length {
         return Ok(());
     }
@@ -57,31 +101,63 @@ fn whole(number: u32, page: &Directory, length: u64) -> Result<(), Fault> {
     Err(Fault::new(FailureClass::Truncated, message))
 }
 
-/// Decodes page `page` (from 0).
-pub(super) fn page(file: &File, page: u32, limits: &Limits) -> Result<Picture, Fault> {
-    let length = file.metadata()?.len();
-    let directory = &directory(source(file, limits)?, page)?;
-    whole(page + 1, directory, length)?;
-    within_pixel_limit(directory.width, directory.height, limits)?;
+/// Decodes a page; `unsupported` is for Leptonica to try.
+fn decode(file: &File, page: &Directory, patch: Patch) -> Result<Picture, Fault> {
+    if let Some(coding) = ccitt(page) {
+        return from_strips(file, page, coding);
+    }
+    if !easy(page) {
+        return Err(Fault::new(FailureClass::Unsupported, "a coding that is seldom used"));
+    }
+    decode_first(BufReader::new(At::patched(file, patch)?), page)
+}
 
-    let picture = if easy(directory) {
-        match decode(source(file, limits)?, page, directory) {
-            Err(fault) if fault.class == FailureClass::Unsupported => through_leptonica(file, page, limits)?,
-            decoded => oriented(decoded?, directory),
-        }
-    } else {
-        through_leptonica(file, page, limits)?
+/// How a CCITT page is coded; `None` for others, and for CCITT in odd forms.
+fn ccitt(page: &Directory) -> Option<fax::Coding> {
+    let mode = match page.compression {
+        MODIFIED_HUFFMAN => EncodingMode::Group3_1D,
+        GROUP_3 if page.t4_options & T4_TWO_DIMENSIONS == 0 => EncodingMode::Group3_1D,
+        GROUP_3 => EncodingMode::Group3_2D,
+        GROUP_4 => EncodingMode::Group4,
+        _ => return None,
     };
-    Ok(match directory.resolution {
-        Some((x, y)) if directory.orientation >= 5 => picture.with_resolution(y, x),
-        Some((x, y)) => picture.with_resolution(x, y),
-        None => picture,
+    let plain = page.bits == 1 && page.samples == 1 && !page.strips.is_empty() && page.rows_per_strip > 0;
+    let shown = matches!(page.photometric, WHITE_IS_ZERO | BLACK_IS_ZERO);
+    (plain && shown).then_some(fax::Coding {
+        mode,
+        width: u32::try_from(page.width).ok()?,
+        rows_are_bytes: page.compression == MODIFIED_HUFFMAN,
+        inverted: page.photometric == BLACK_IS_ZERO,
     })
+}
+
+fn from_strips(file: &File, page: &Directory, coding: fax::Coding) -> Result<Picture, Fault> {
+    let height = u32::try_from(page.height).unwrap_or(u32::MAX);
+    let rows = u32::try_from(page.rows_per_strip).unwrap_or(u32::MAX).min(height);
+    let mut image = fax::Page::new(coding, height);
+    let mut source = At::beginning(file)?;
+    let mut strip = Vec::new();
+    for &(offset, count) in &page.strips {
+        strip.resize(usize::try_from(count).unwrap_or(usize::MAX), 0);
+        source.seek(SeekFrom::Start(offset))?;
+        source.read_exact(&mut strip)?;
+        if page.low_bit_first {
+            strip.iter_mut().for_each(|byte| *byte = byte.reverse_bits());
+        }
+        image.add(&strip, rows)?;
+    }
+    let (image, flawless) = image.finish();
+    let mut picture = Picture::bitonal(image);
+    let storable = coding.mode == EncodingMode::Group4 && !coding.inverted && page.strips.len() == 1;
+    if storable && flawless && fax::ends_with_end_of_block(&strip) {
+        picture.original = Some(Original::CcittG4(strip));
+    }
+    Ok(picture)
 }
 
 /// Whether the `tiff` crate gives this page in a form that needs no guesswork.
 fn easy(page: &Directory) -> bool {
-    let coding = matches!(page.compression, 1 | 4 | 5 | 7 | 8 | 32_773 | 32_946);
+    let coding = matches!(page.compression, 1 | 5 | 7 | 8 | 32_773 | 32_946);
     let depth = matches!(
         (page.photometric, page.samples, page.bits),
         (0 | BLACK_IS_ZERO, 1, 1 | 8 | 16) | (RGB, 3 | 4, 8 | 16) | (CMYK, 4, 8)
@@ -94,75 +170,48 @@ fn oriented(picture: Picture, page: &Directory) -> Picture {
     picture.oriented(Orientation::from_exif(page.orientation).unwrap_or(Orientation::NoTransforms))
 }
 
-fn decode(source: impl Read + Seek, page: u32, directory: &Directory) -> Result<Picture, Fault> {
+/// Decodes the page that the header names as the first.
+fn decode_first(source: impl Read + Seek, directory: &Directory) -> Result<Picture, Fault> {
     let mut allowed = TiffLimits::default();
     // The pixels were held to their limit already; eight bytes is the most that one takes.
     allowed.decoding_buffer_size =
         usize::try_from(directory.width * directory.height * 8).unwrap_or(usize::MAX);
     allowed.intermediate_buffer_size = allowed.decoding_buffer_size.max(allowed.intermediate_buffer_size);
     let mut decoder = Decoder::new(source).map_err(fault)?.with_limits(allowed);
-    decoder.seek_to_image(page as usize).map_err(fault)?;
-    let colours = decoder.colortype().map_err(fault)?;
+    let kind = decoder.colortype().map_err(fault)?;
     let (width, height) = decoder.dimensions().map_err(fault)?;
     let mut read = DecodingResult::U8(Vec::new());
     decoder.read_image_to_buffer(&mut read).map_err(fault)?;
     let bytes = match read {
         DecodingResult::U8(bytes) => bytes,
         DecodingResult::U16(words) => words.into_iter().map(|word| (word >> 8) as u8).collect(),
-        _ => return Err(unsupported(colours)),
+        _ => return Err(unsupported(kind)),
     };
-    let gray = |samples| GrayImage::from_raw(width, height, samples).map(Samples::Gray);
-    let samples = match colours {
-        ColorType::Gray(1) => gray(unpacked(&bytes, width, height)),
-        ColorType::Gray(_) => gray(bytes),
-        ColorType::RGB(_) if directory.planar => {
-            RgbImage::from_raw(width, height, interleaved(&bytes)).map(Samples::Rgb)
+    let size = (width, height);
+    let samples = match kind {
+        ColorType::Gray(1) => {
+            return GrayImage::from_raw(width, height, colours::unpacked(&bytes, width, height))
+                .map(Picture::bitonal)
+                .ok_or_else(too_few);
         }
-        ColorType::RGB(_) => RgbImage::from_raw(width, height, bytes).map(Samples::Rgb),
-        ColorType::RGBA(_) => RgbImage::from_raw(width, height, on_white(&bytes)).map(Samples::Rgb),
-        ColorType::CMYK(_) => RgbImage::from_raw(width, height, from_cmyk(&bytes)).map(Samples::Rgb),
-        _ => return Err(unsupported(colours)),
+        ColorType::Gray(_) => colours::samples(size, bytes, 1, false),
+        ColorType::RGB(_) if directory.planar => colours::samples(size, interleaved(&bytes), 3, false),
+        ColorType::RGB(_) => colours::samples(size, bytes, 3, false),
+        ColorType::RGBA(_) => colours::samples(size, bytes, 4, true),
+        ColorType::CMYK(_) => colours::samples(size, bytes, 4, false),
+        _ => return Err(unsupported(kind)),
     };
-    samples.map(Picture::new).ok_or_else(|| Fault::corrupt("fewer samples than the page has pixels"))
+    samples.map(Picture::new).ok_or_else(too_few)
 }
 
-/// One byte for each bit; 1 is white, whatever the file's photometric said.
-fn unpacked(bytes: &[u8], width: u32, height: u32) -> Vec<u8> {
-    let (width, row) = (width as usize, (width as usize).div_ceil(8));
-    let mut samples = Vec::with_capacity(width * height as usize);
-    for row in bytes.chunks_exact(row) {
-        samples.extend((0..width).map(|x| if row[x / 8] >> (7 - x % 8) & 1 == 1 { 255 } else { 0 }));
-    }
-    samples
+fn too_few() -> Fault {
+    Fault::corrupt("fewer samples than the page has pixels")
 }
 
 /// Three planes, one behind the other, as pixels.
 fn interleaved(planes: &[u8]) -> Vec<u8> {
     let size = planes.len() / 3;
     (0..size).flat_map(|at| [planes[at], planes[at + size], planes[at + 2 * size]]).collect()
-}
-
-fn on_white(rgba: &[u8]) -> Vec<u8> {
-    let over = |sample: u8, alpha: u8| {
-        ((u32::from(sample) * u32::from(alpha) + 255 * (255 - u32::from(alpha)) + 127) / 255) as u8
-    };
-    rgba.chunks_exact(4).flat_map(|p| [over(p[0], p[3]), over(p[1], p[3]), over(p[2], p[3])]).collect()
-}
-
-/// Inks to light, without colour management: pages are read, not proofed.
-fn from_cmyk(cmyk: &[u8]) -> Vec<u8> {
-    let light = |ink: u8, black: u8| (u32::from(255 - ink) * u32::from(255 - black) / 255) as u8;
-    cmyk.chunks_exact(4).flat_map(|p| [light(p[0], p[3]), light(p[1], p[3]), light(p[2], p[3])]).collect()
-}
-
-fn through_leptonica(file: &File, page: u32, limits: &Limits) -> Result<Picture, Fault> {
-    let bytes = read_all(file, limits)?;
-    match leptonica::decode_tiff_page(&bytes, page) {
-        Some(Decoded::Bitonal(image)) => Ok(Picture::new(Samples::Bitonal(image))),
-        Some(Decoded::Gray(image)) => Ok(Picture::new(Samples::Gray(image))),
-        Some(Decoded::Rgb(image)) => Ok(Picture::new(Samples::Rgb(image))),
-        None => Err(Fault::corrupt("the page's data break the rules of their coding")),
-    }
 }
 
 fn unsupported(colours: ColorType) -> Fault {

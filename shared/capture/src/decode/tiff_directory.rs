@@ -9,6 +9,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 
 use platen_model::FailureClass;
 
+use super::tiff_source::Patch;
 use super::{Fault, within_page_limit};
 use crate::options::Limits;
 
@@ -21,10 +22,12 @@ const FILL_ORDER: u16 = 266;
 const STRIP_OFFSETS: u16 = 273;
 const ORIENTATION: u16 = 274;
 const SAMPLES_PER_PIXEL: u16 = 277;
+const ROWS_PER_STRIP: u16 = 278;
 const STRIP_BYTE_COUNTS: u16 = 279;
 const X_RESOLUTION: u16 = 282;
 const Y_RESOLUTION: u16 = 283;
 const PLANAR: u16 = 284;
+const T4_OPTIONS: u16 = 292;
 const RESOLUTION_UNIT: u16 = 296;
 const TILE_OFFSETS: u16 = 324;
 const TILE_BYTE_COUNTS: u16 = 325;
@@ -52,33 +55,69 @@ pub(super) struct Directory {
     pub(super) resolution: Option<(f64, f64)>,
     /// The byte behind the last one of the page's data.
     pub(super) data_end: u64,
+    /// Where each strip begins and how many bytes it has; none for tiles.
+    pub(super) strips: Vec<(u64, u64)>,
+    pub(super) rows_per_strip: u64,
+    /// Group 3 only: bit 0 says that rows refer to the one before them.
+    pub(super) t4_options: u64,
 }
 
-/// All directories of a file, in order.
-pub(super) fn directories(file: impl Read + Seek, limits: &Limits) -> Result<Vec<Directory>, Fault> {
-    let mut walk = Walk::begin(file)?;
-    let mut found = Vec::new();
-    let mut seen = HashSet::new();
-    let mut next = walk.first;
-    while next != 0 && seen.insert(next) {
-        let (tags, after) = walk.tags(next, found.len())?;
-        found.push(walk.interpret(&tags)?);
-        within_page_limit(found.len() as u64, limits)?;
-        next = after;
-    }
-    Ok(found)
+/// The places of a file's directories, as far as they are known.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Chain {
+    known: Vec<u64>,
+    /// Whether the last known one is the last.
+    ends: bool,
 }
 
-/// The directory of one page (from 0). The ones before it are only stepped over: a file of thousands of pages
-/// is walked once for each.
-pub(super) fn directory(file: impl Read + Seek, page: u32) -> Result<Directory, Fault> {
-    let mut walk = Walk::begin(file)?;
-    let mut next = walk.first;
-    for number in 0..page as usize {
-        next = walk.step_over(next, number)?;
+impl Chain {
+    /// Reads all directories, in order. Answers their number.
+    pub(super) fn walk(
+        &mut self,
+        file: impl Read + Seek,
+        limits: &Limits,
+        mut each: impl FnMut(u64, &Directory) -> Result<(), Fault>,
+    ) -> Result<u32, Fault> {
+        let mut walk = Walk::begin(file)?;
+        *self = Self::default();
+        let mut seen = HashSet::new();
+        let mut next = walk.first;
+        while next != 0 && seen.insert(next) {
+            let (tags, after) = walk.tags(next, self.known.len())?;
+            self.known.push(next);
+            within_page_limit(self.known.len() as u64, limits)?;
+            each(self.known.len() as u64, &walk.interpret(&tags)?)?;
+            next = after;
+        }
+        self.ends = true;
+        within_page_limit(self.known.len() as u64, limits)
     }
-    let (tags, _) = walk.tags(next, page as usize)?;
-    walk.interpret(&tags)
+
+    /// The directory of one page (from 0), and how its file would name it as the first. The way to it is walked
+    /// at most once.
+    pub(super) fn directory(
+        &mut self,
+        file: impl Read + Seek,
+        page: u32,
+    ) -> Result<(Directory, Patch), Fault> {
+        let mut walk = Walk::begin(file)?;
+        if self.known.is_empty() && walk.first != 0 {
+            self.known.push(walk.first);
+        }
+        while self.known.len() <= page as usize && !self.ends {
+            let Some(&last) = self.known.last() else { break };
+            match walk.step_over(last, self.known.len() - 1)? {
+                0 => self.ends = true,
+                next => self.known.push(next),
+            }
+        }
+        let Some(&offset) = self.known.get(page as usize) else {
+            let message = format!("page {} is not there; the file has {}", page + 1, self.known.len());
+            return Err(Fault::corrupt(message));
+        };
+        let (tags, _) = walk.tags(offset, page as usize)?;
+        Ok((walk.interpret(&tags)?, walk.as_first(offset)))
+    }
 }
 
 struct Walk<R> {
@@ -110,6 +149,16 @@ impl<R: Read + Seek> Walk<R> {
         }
         walk.first = walk.number(walk.offset_bytes())?;
         Ok(walk)
+    }
+
+    /// The header's place of the first directory, naming this one.
+    fn as_first(&self, offset: u64) -> Patch {
+        let mut bytes = if self.little_endian { offset.to_le_bytes() } else { offset.to_be_bytes() };
+        let length = self.offset_bytes();
+        if !self.little_endian {
+            bytes.rotate_left(8 - length);
+        }
+        Patch { at: if self.big_tiff { 8 } else { 4 }, length, bytes }
     }
 
     fn offset_bytes(&self) -> usize {
@@ -178,16 +227,16 @@ impl<R: Read + Seek> Walk<R> {
         let (Some(_), Some(_)) = (entry(IMAGE_WIDTH), entry(IMAGE_LENGTH)) else {
             return Err(Fault::corrupt("a TIFF page without width or height"));
         };
-        let chunks = |walk: &mut Self, offsets: u16, counts: u16| -> u64 {
+        let chunks = |walk: &mut Self, offsets: u16, counts: u16| -> Vec<(u64, u64)> {
             let numbers = |walk: &mut Self, tag| {
                 entry(tag).and_then(|entry| walk.numbers(entry, CHUNKS_MAX).ok()).unwrap_or_default()
             };
-            let (offsets, counts) = (numbers(walk, offsets), numbers(walk, counts));
-            let ends = offsets.iter().zip(&counts).map(|(offset, count)| offset.saturating_add(*count));
-            ends.max().unwrap_or(0)
+            numbers(walk, offsets).into_iter().zip(numbers(walk, counts)).collect()
         };
-        let data_end =
-            chunks(self, STRIP_OFFSETS, STRIP_BYTE_COUNTS).max(chunks(self, TILE_OFFSETS, TILE_BYTE_COUNTS));
+        let strips = chunks(self, STRIP_OFFSETS, STRIP_BYTE_COUNTS);
+        let tiles = chunks(self, TILE_OFFSETS, TILE_BYTE_COUNTS);
+        let ends = strips.iter().chain(&tiles).map(|(offset, count)| offset.saturating_add(*count));
+        let data_end = ends.max().unwrap_or(0);
         let resolution = match (entry(X_RESOLUTION), entry(Y_RESOLUTION)) {
             (Some(x), Some(y)) => self.ratio(x).zip(self.ratio(y)),
             _ => None,
@@ -209,6 +258,9 @@ impl<R: Read + Seek> Walk<R> {
             orientation: u8::try_from(one(self, ORIENTATION, 1)).unwrap_or(1),
             resolution: per_inch.zip(resolution).map(|(unit, (x, y))| (x * unit, y * unit)),
             data_end,
+            strips,
+            rows_per_strip: one(self, ROWS_PER_STRIP, u64::MAX),
+            t4_options: one(self, T4_OPTIONS, 0),
         })
     }
 

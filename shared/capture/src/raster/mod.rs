@@ -6,7 +6,7 @@
 //! done for its sake shows in the page's image.
 
 mod blank;
-mod encode;
+pub mod encode;
 mod ink;
 mod reading;
 mod resolution;
@@ -15,14 +15,12 @@ mod turn;
 mod upright;
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::time::Instant;
 
 use image::GrayImage;
 use platen_model::{Failure, PageRecord, Word};
 
-use crate::Kind;
-use crate::decode::{self, Picture};
+use crate::decode::{Document, Picture};
 use crate::inspection::PageImage;
 use crate::ocr::Engines;
 use crate::options::Options;
@@ -50,14 +48,13 @@ pub struct FinishedPage {
 ///
 /// A page that cannot be decoded, a language that is not installed, or a fault of our own.
 pub fn finish_page(
-    input: &File,
-    kind: Kind,
+    input: &mut Document,
     page: u32,
     options: &Options,
     engines: &mut Engines,
 ) -> Result<FinishedPage, Failure> {
     let mut clock = Clock::start();
-    let picture = decode::page(input, kind, page, &options.limits)?;
+    let picture = input.page(page, &options.limits)?;
     clock.lap("decode");
 
     let gray = picture.samples.to_gray();
@@ -104,22 +101,22 @@ pub fn finish_page(
 fn straighten(mut picture: Picture, mut gray: GrayImage, upright: Upright) -> (Picture, GrayImage) {
     if upright.rotation_deg != 0 {
         picture.samples = turn::by_quarters(picture.samples, upright.rotation_deg);
-        picture.jpeg = None;
+        picture.original = None;
         gray = turn::gray_by_quarters(gray, upright.rotation_deg);
     }
     if upright.skew_deg.abs() >= STRAIGHT_DEG {
         (picture.samples, gray) = turn::straightened(&picture.samples, upright.skew_deg);
-        picture.jpeg = None;
+        picture.original = None;
     }
     (picture, gray)
 }
 
-/// Codes the page's image, or passes the scanner's own JPEG through.
+/// Codes the page's image, or passes the scanner's own coding through.
 fn encode(picture: Picture) -> Result<(PageImage, Vec<u8>), Failure> {
     let size = picture.dimensions();
-    match picture.jpeg {
-        Some(jpeg) => Ok((encode::untouched(&jpeg, size), jpeg.bytes)),
-        None => encode::encode(&picture.samples),
+    match picture.original {
+        Some(original) => Ok(encode::untouched(original, size)),
+        None => encode::encode(&picture.samples, picture.chroma),
     }
 }
 

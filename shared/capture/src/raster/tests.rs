@@ -6,7 +6,7 @@ use imageproc::rect::Rect as Area;
 use proptest::prelude::*;
 
 use super::*;
-use crate::decode::Samples;
+use crate::decode::{Chroma, Samples};
 
 /// A page of made-up text: letters are boxes on lines, one in three reaches up, one in nine down.
 fn text_page(seed: u32) -> GrayImage {
@@ -119,7 +119,8 @@ fn group_4_is_lossless_at_every_width() {
     for width in [1, 7, 8, 9, 31, 64, 65, 1_300] {
         let page =
             GrayImage::from_fn(width, 40, |x, y| Luma([if (x * 7 + y * y) % 11 < 4 { 0 } else { 255 }]));
-        let (image, bytes) = encode::encode(&Samples::Bitonal(page.clone())).expect("it is coded");
+        let (image, bytes) =
+            encode::encode(&Samples::Bitonal(page.clone()), Chroma::Full).expect("it is coded");
         assert_eq!((image.width, image.bits, image.bytes), (width, 1, bytes.len() as u64));
         let mut rows = Vec::new();
         let narrow = u16::try_from(width).expect("a small page");
@@ -136,19 +137,21 @@ fn group_4_is_lossless_at_every_width() {
 
 #[test]
 fn a_straight_gray_page_keeps_its_jpeg_and_a_blank_page_is_not_read() {
-    let finish = |page: GrayImage, format, kind| {
+    let finish = |page: GrayImage, format| {
         let mut bytes = Cursor::new(Vec::new());
         DynamicImage::ImageLuma8(page).write_to(&mut bytes, format).expect("it can be coded");
         let mut file = tempfile::tempfile().expect("a file");
         file.write_all(bytes.get_ref()).expect("write");
-        let finished = finish_page(&file, kind, 0, &Options::default(), &mut Engines::default());
+        let options = Options::default();
+        let mut document = Document::open(file, &options.limits).expect("it opens");
+        let finished = finish_page(&mut document, 0, &options, &mut Engines::default());
         (finished.expect("it is finished"), bytes.into_inner())
     };
-    let (page, bytes) = finish(text_page(3), ImageFormat::Jpeg, Kind::Jpeg);
+    let (page, bytes) = finish(text_page(3), ImageFormat::Jpeg);
     assert_eq!(page.bytes, bytes);
     assert_eq!((page.record.width_px, page.record.height_px, page.record.dpi), (1_240, 1_754, 150));
 
-    let (page, _) = finish(GrayImage::from_pixel(800, 1_000, Luma([255])), ImageFormat::Png, Kind::Png);
+    let (page, _) = finish(GrayImage::from_pixel(800, 1_000, Luma([255])), ImageFormat::Png);
     assert!(page.record.blank && page.record.words.is_empty());
     assert_eq!(page.image.codec, crate::inspection::ImageCodec::CcittG4);
 }

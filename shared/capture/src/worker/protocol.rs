@@ -18,11 +18,11 @@ use rustix::net::{
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::Inspection;
 use crate::inspection::PageImage;
 use crate::options::{Limits, Options, PdfA};
 use crate::pdf::{Place, SealRoom};
 use crate::worker::sandbox::Sandbox;
-use crate::{Inspection, Kind};
 
 /// The longest message. A page of 20,000 words is about 2 MiB.
 const MESSAGE_BYTES_MAX: u32 = 64 << 20;
@@ -40,8 +40,6 @@ pub enum Request {
     },
     /// Finish one page. Files: input, image (written).
     Page {
-        /// What inspection said the input is.
-        kind: Kind,
         /// The page, from 0.
         page: u32,
         /// What was chosen.

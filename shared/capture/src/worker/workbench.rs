@@ -7,16 +7,19 @@ use std::os::unix::net::UnixStream;
 
 use platen_model::{Failure, FailureClass, Stage};
 
+use crate::decode::Desk;
 use crate::ocr::Engines;
 use crate::pdf::{self, Binder};
+use crate::raster;
 use crate::worker::protocol::{self, Answer, Reply, Request};
 use crate::worker::sandbox::{self, Sandbox};
-use crate::{decode, raster};
 
-/// What a worker keeps: recognisers by language set, the PDF it is writing, and what its sandbox holds.
+/// What a worker keeps: recognisers by language set, the file it has open, the PDF it is writing, and what its
+/// sandbox holds.
 #[derive(Debug, Default)]
 pub struct Workbench {
     engines: Engines,
+    desk: Desk,
     binder: Option<Binder>,
     sandbox: Sandbox,
 }
@@ -35,17 +38,19 @@ impl Workbench {
         };
         match request {
             Request::Inspect { limits } => {
-                decode::inspect(&file(Stage::Inspect)?, &limits).map(Reply::Inspected)
+                self.desk.lay(file(Stage::Inspect)?, &limits)?.inspect(&limits).map(Reply::Inspected)
             }
-            Request::Page { kind, page, options } => {
+            Request::Page { page, options } => {
                 let input = file(Stage::Page)?;
                 let mut target = file(Stage::Page)?;
-                let finished = raster::finish_page(&input, kind, page, &options, &mut self.engines)
+                let document = self.desk.lay(input, &options.limits)?;
+                let finished = raster::finish_page(document, page, &options, &mut self.engines)
                     .map_err(|failure| failure.on_page(page))?;
                 target.write_all(&finished.bytes).map_err(|error| cannot_write(Stage::Page, &error))?;
                 Ok(Reply::Page { record: Box::new(finished.record), image: finished.image })
             }
             Request::BindBegin { info } => {
+                self.desk.clear();
                 self.binder = Some(Binder::begin(info));
                 Ok(Reply::Noted)
             }

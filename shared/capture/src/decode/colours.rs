@@ -1,0 +1,59 @@
+//! Samples as decoders give them, to gray or sRGB on white paper.
+//!
+//! Without colour management: pages are read, not proofed.
+
+use image::{GrayImage, RgbImage};
+
+use super::picture::Samples;
+
+/// Makes a picture of interleaved 8-bit samples: gray, RGB or CMYK by their number, the last being opacity where
+/// `alpha` says so. `None` for any other number, or where samples are missing.
+pub(super) fn samples(
+    (width, height): (u32, u32),
+    data: Vec<u8>,
+    channels: usize,
+    alpha: bool,
+) -> Option<Samples> {
+    match (channels, alpha) {
+        (1, false) => GrayImage::from_raw(width, height, data).map(Samples::Gray),
+        (2, true) => GrayImage::from_raw(width, height, on_white::<2, 1>(&data)).map(Samples::Gray),
+        (3, false) => RgbImage::from_raw(width, height, data).map(Samples::Rgb),
+        (4, true) => RgbImage::from_raw(width, height, on_white::<4, 3>(&data)).map(Samples::Rgb),
+        (4, false) => RgbImage::from_raw(width, height, from_cmyk(&data)).map(Samples::Rgb),
+        _ => None,
+    }
+}
+
+/// Lays what is transparent on white paper. `N` samples a pixel, the last being opacity, become `M = N - 1`.
+pub(super) fn on_white<const N: usize, const M: usize>(data: &[u8]) -> Vec<u8> {
+    let over = |sample: u8, alpha: u8| {
+        ((u32::from(sample) * u32::from(alpha) + 255 * (255 - u32::from(alpha)) + 127) / 255) as u8
+    };
+    let (pixels, _) = data.as_chunks::<N>();
+    pixels
+        .iter()
+        .flat_map(|pixel| std::array::from_fn::<u8, M, _>(|at| over(pixel[at], pixel[N - 1])))
+        .collect()
+}
+
+/// Inks to light.
+pub(super) fn from_cmyk(data: &[u8]) -> Vec<u8> {
+    let light = |ink: u8, black: u8| (u32::from(255 - ink) * u32::from(255 - black) / 255) as u8;
+    let (pixels, _) = data.as_chunks::<4>();
+    pixels.iter().flat_map(|&[c, m, y, k]| [light(c, k), light(m, k), light(y, k)]).collect()
+}
+
+/// One byte for each bit, the leftmost pixel in the highest bit; 1 is white. Each row begins with a byte.
+pub(super) fn unpacked(bytes: &[u8], width: u32, height: u32) -> Vec<u8> {
+    let width = width as usize;
+    let mut samples = Vec::with_capacity(width * height as usize);
+    for row in bytes.chunks_exact(width.div_ceil(8).max(1)) {
+        let end = samples.len() + width;
+        for byte in row {
+            let spread: [u8; 8] = std::array::from_fn(|at| 0u8.wrapping_sub(byte >> (7 - at) & 1));
+            samples.extend_from_slice(&spread);
+        }
+        samples.truncate(end);
+    }
+    samples
+}

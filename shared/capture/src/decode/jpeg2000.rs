@@ -1,0 +1,80 @@
+//! JPEG 2000 files and bare codestreams (ITU-T T.800), through `hayro-jpeg2000`.
+
+use hayro_jpeg2000::{ColorSpace, DecodeSettings, DecoderContext, Image};
+use platen_model::FailureClass;
+
+use super::picture::Picture;
+use super::{Fault, colours, jpeg, within_pixel_limit};
+use crate::options::Limits;
+
+const INCHES_PER_METRE: f64 = 0.0254;
+
+/// Checks the headers: size within limits, and that the file is whole.
+pub(super) fn inspect(file: &[u8], limits: &Limits) -> Result<(), Fault> {
+    open(file, limits).map(drop)
+}
+
+/// Decodes the picture, on white where it is transparent.
+pub(super) fn page(file: &[u8], limits: &Limits) -> Result<Picture, Fault> {
+    let image = open(file, limits)?;
+    let size = (image.width(), image.height());
+    let channels = usize::from(match image.color_space() {
+        ColorSpace::Gray => 1,
+        ColorSpace::RGB => 3,
+        ColorSpace::CMYK => 4,
+        ColorSpace::Icc { num_channels, .. } | ColorSpace::Unknown { num_channels } => *num_channels,
+    });
+    let channels = channels + usize::from(image.has_alpha());
+    let mut context = DecoderContext::default();
+    let data = image.decode(&mut context).map_err(|error| fault(&error))?.data_u8();
+    drop(context);
+    let samples = colours::samples(size, data, channels, image.has_alpha()).ok_or_else(|| {
+        Fault::new(FailureClass::Unsupported, format!("a JPEG 2000 picture of {channels} channels"))
+    })?;
+    let picture = Picture::new(samples);
+    Ok(match resolution(file) {
+        Some((horizontal, vertical)) => picture.with_resolution(horizontal, vertical),
+        None => picture,
+    })
+}
+
+fn open<'f>(file: &'f [u8], limits: &Limits) -> Result<Image<'f>, Fault> {
+    let image = Image::new(file, &DecodeSettings::default()).map_err(|error| fault(&error))?;
+    within_pixel_limit(image.width().into(), image.height().into(), limits)?;
+    // The end marker is the same as in JPEG, and packets cannot hold it (T.800, annex A).
+    if !jpeg::has_end(file) {
+        let message = "the JPEG 2000 picture has no end: part of it is missing";
+        return Err(Fault::new(FailureClass::Truncated, message));
+    }
+    Ok(image)
+}
+
+fn fault(error: &hayro_jpeg2000::DecodeError) -> Fault {
+    Fault::corrupt(format!("cannot decode the JPEG 2000 picture: {error}"))
+}
+
+/// The resolution box (T.800, I.5.3.7), of capture before that of display, in dots an inch.
+fn resolution(file: &[u8]) -> Option<(f64, f64)> {
+    let boxes = inside(inside(file, *b"jp2h")?, *b"res ")?;
+    let of = inside(boxes, *b"resc").or_else(|| inside(boxes, *b"resd"))?;
+    let [v1, v2, v3, v4, h1, h2, h3, h4, vertical, horizontal] = *of.first_chunk()?;
+    let axis = |above: [u8; 2], below: [u8; 2], exponent: u8| {
+        let per_metre = f64::from(u16::from_be_bytes(above)) / f64::from(u16::from_be_bytes(below));
+        per_metre * 10f64.powi(exponent.cast_signed().into()) * INCHES_PER_METRE
+    };
+    Some((axis([h1, h2], [h3, h4], horizontal), axis([v1, v2], [v3, v4], vertical)))
+}
+
+/// What the first box of this type holds.
+fn inside(mut boxes: &[u8], wanted: [u8; 4]) -> Option<&[u8]> {
+    loop {
+        let length = u32::from_be_bytes(*boxes.first_chunk()?) as usize;
+        let kind = boxes.get(4..8)?;
+        // Longer boxes, and the one that reaches to the end, are not before these.
+        let body = boxes.get(8..length)?;
+        if kind == wanted {
+            return Some(body);
+        }
+        boxes = &boxes[length..];
+    }
+}
