@@ -57,3 +57,19 @@ pub(super) fn unpacked(bytes: &[u8], width: u32, height: u32) -> Vec<u8> {
     }
     samples
 }
+
+/// One byte for each sample of `bits` (1, 2 or 4) bits, the leftmost in the highest bits; each row of `row` samples
+/// begins with a byte. `scaled` makes the highest value 255, otherwise values stay as they are.
+pub(super) fn spread(bytes: &[u8], bits: u32, row: usize, scaled: bool) -> Vec<u8> {
+    let (per_byte, highest) = (8 / bits as usize, (1u8 << bits) - 1);
+    let factor = if scaled { 255 / highest } else { 1 };
+    let mut samples = Vec::with_capacity(bytes.len() * per_byte);
+    for row_bytes in bytes.chunks_exact(row.div_ceil(per_byte).max(1)) {
+        let end = samples.len() + row;
+        for byte in row_bytes {
+            samples.extend((1..=per_byte).map(|at| (byte >> (8 - bits as usize * at) & highest) * factor));
+        }
+        samples.truncate(end);
+    }
+    samples
+}

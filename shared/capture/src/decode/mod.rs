@@ -15,6 +15,8 @@ mod jpeg;
 mod jpeg2000;
 mod pdf;
 mod pdf_content;
+mod pdf_image;
+mod pdf_layout;
 mod picture;
 mod still;
 mod tiff;

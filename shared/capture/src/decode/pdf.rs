@@ -1,7 +1,7 @@
 //! PDF pages as pictures, through `hayro`.
 //!
-//! A page that is one scanned image gives that image in its own grid of pixels (and, where it is a plain JPEG,
-//! its very bytes); any other page is rendered at [`RENDER_DPI`]. `/Rotate` and crop box are obeyed. No script,
+//! A page that is one scanned image, or several side by side, gives them in their own pixels (and, where it is a
+//! single plain JPEG or group 4 image, its very bytes); any other page is rendered at [`RENDER_DPI`]. `/Rotate` and crop box are obeyed. No script,
 //! link or attachment is looked at.
 
 use std::fmt;
@@ -19,17 +19,20 @@ use hayro_syntax::{DecryptionError, Filter, LoadPdfError, Pdf};
 use image::{GrayImage, RgbImage};
 use platen_model::FailureClass;
 
-use super::pdf_content::{Placement, placements};
+use super::pdf_content::placements;
+use super::pdf_layout::{self, Grid};
 use super::picture::{Picture, Samples};
-use super::{Fault, jpeg, still, within_page_limit, within_pixel_limit};
+use super::{Fault, within_page_limit, within_pixel_limit};
 use crate::Kind;
 use crate::inspection::Inspection;
 use crate::options::Limits;
 
 /// The resolution of pages that are not one image.
 const RENDER_DPI: f64 = 300.0;
-/// Images of scans are used in their own resolution between these.
-const IMAGE_DPI: std::ops::RangeInclusive<f64> = 100.0..=610.0;
+/// The resolution at which they are shown where their images are finer.
+const RENDER_DPI_MAX: f64 = 600.0;
+/// The lowest at which they are shown where they are nothing but images.
+const IMAGE_DPI_MIN: f64 = 150.0;
 /// The most bytes of a page's drawing instructions, uncompressed. Real pages have some megabytes at worst.
 const CONTENT_BYTES_MAX: u64 = 256 << 20;
 /// How far from the end the trailer may stand. Some programs append a little behind it.
@@ -98,26 +101,22 @@ fn page(pdf: &Pdf, number: u32, limits: &Limits) -> Result<Picture, Fault> {
     for image in &content.images {
         within_pixel_limit(image.width.into(), image.height.into(), limits)?;
     }
-    let sole = match content.images.as_slice() {
-        [image] if !content.other_ink => grid(page, image).map(|grid| (image, grid)),
-        _ => None,
+    let Some(grid) = pdf_layout::common_grid(page, &content) else {
+        let finest = pdf_layout::finest_dpi(page, &content);
+        let scale = finest.clamp(RENDER_DPI, RENDER_DPI_MAX) / POINTS_PER_INCH;
+        return render(page, Grid { x: scale, y: scale }, limits);
     };
-    match sole {
-        Some((image, grid)) => {
-            if let Some(picture) = untouched_jpeg(page, image, &grid, limits)? {
-                return Ok(picture);
-            }
-            let mut picture = render(page, &grid, limits)?;
-            if image.bits == 1 {
-                picture.samples = two_tones(&picture.samples);
-            }
-            Ok(picture)
-        }
-        None => {
-            let scale = RENDER_DPI / POINTS_PER_INCH;
-            render(page, &Grid { x: scale, y: scale }, limits)
-        }
+    if let Some(picture) = pdf_layout::laid_out(page, &content, grid, limits)? {
+        return Ok(picture);
     }
+    let images_only = !content.other_ink && !page.raw().contains_key("Annots");
+    let least = if images_only { IMAGE_DPI_MIN } else { RENDER_DPI };
+    let scale = grid.dpi().clamp(least, RENDER_DPI_MAX) / POINTS_PER_INCH;
+    let mut picture = render(page, Grid { x: scale, y: scale }, limits)?;
+    if images_only && content.images.iter().all(|image| image.bits == 1) {
+        picture.samples = two_tones(&picture.samples);
+    }
+    Ok(picture)
 }
 
 fn open(file: &Arc<Vec<u8>>) -> Result<Pdf, Fault> {
@@ -209,76 +208,7 @@ fn drained(mut reader: impl Read) -> (u64, bool) {
     }
 }
 
-/// Pixels a point along the page's own axes, before `/Rotate`.
-struct Grid {
-    x: f64,
-    y: f64,
-}
-
-impl Grid {
-    fn dpi(&self) -> f64 {
-        self.x.max(self.y) * POINTS_PER_INCH
-    }
-}
-
-/// The grid in which the image's pixels are the page's; `None` where the image is not the page.
-fn grid(page: &Page<'_>, image: &Placement) -> Option<Grid> {
-    let [a, b, c, d, _, _] = image.matrix;
-    let upright = b.abs() < 1e-3 * a.abs() && c.abs() < 1e-3 * d.abs();
-    let sideways = a.abs() < 1e-3 * b.abs() && d.abs() < 1e-3 * c.abs();
-    let (wide, high) = if upright {
-        (a.abs(), d.abs())
-    } else if sideways {
-        (c.abs(), b.abs())
-    } else {
-        return None;
-    };
-    let (width, height) = page.base_dimensions();
-    let covers = wide * high >= 0.8 * f64::from(width) * f64::from(height);
-    if !covers {
-        return None;
-    }
-    let (across, down) = if upright { (image.width, image.height) } else { (image.height, image.width) };
-    let mut grid = Grid { x: f64::from(across) / wide, y: f64::from(down) / high };
-    if (grid.x / grid.y).max(grid.y / grid.x) > 1.05 {
-        let finest = grid.x.max(grid.y);
-        grid = Grid { x: finest, y: finest };
-    }
-    IMAGE_DPI.contains(&grid.dpi()).then_some(grid)
-}
-
-/// The page's only image as it is in the file, where that is a JPEG which a PDF can carry and which fills the
-/// page upright.
-fn untouched_jpeg(
-    page: &Page<'_>,
-    image: &Placement,
-    grid: &Grid,
-    limits: &Limits,
-) -> Result<Option<Picture>, Fault> {
-    let [a, b, c, d, e, f] = image.matrix;
-    let frame = page.intersected_crop_box();
-    let near = |value: f64, wanted: f64| (value - wanted).abs() < 1.0;
-    let fills = near(e, frame.x0) && near(f, frame.y0) && near(e + a, frame.x1) && near(f + d, frame.y1);
-    let upright = fills && near(b, 0.0) && near(c, 0.0) && matches!(page.rotation(), Rotation::None);
-    let square = (grid.x / grid.y - 1.0).abs() < 0.01;
-    let Some(bytes) = image.jpeg.as_ref().filter(|_| upright && square && !page.raw().contains_key("Annots"))
-    else {
-        return Ok(None);
-    };
-    match jpeg::headers(bytes) {
-        Ok(headers) if headers.fits_a_pdf() && jpeg::has_end(bytes) => {}
-        _ => return Ok(None),
-    }
-    let mut picture = still::page(bytes, Kind::Jpeg, limits)?;
-    if picture.dimensions() != (image.width, image.height) {
-        return Ok(None);
-    }
-    // The PDF's measure of the page counts, not what the JPEG says of itself.
-    picture.dpi = Some(grid.dpi().round() as u32);
-    Ok(Some(picture))
-}
-
-fn render(page: &Page<'_>, grid: &Grid, limits: &Limits) -> Result<Picture, Fault> {
+fn render(page: &Page<'_>, grid: Grid, limits: &Limits) -> Result<Picture, Fault> {
     let turned = matches!(page.rotation(), Rotation::Horizontal | Rotation::FlippedHorizontal);
     let (x, y) = if turned { (grid.y, grid.x) } else { (grid.x, grid.y) };
     let (width, height) = page.render_dimensions();

@@ -165,11 +165,30 @@ impl Samples {
         use image::imageops::{FilterType, resize};
         match self {
             // Rows are repeated, so that black stays black.
-            Self::Bitonal(image) => Self::Bitonal(resize(&image, width, height, FilterType::Nearest)),
+            Self::Bitonal(image) => Self::Bitonal(repeated(&image, width, height)),
             Self::Gray(image) => Self::Gray(resize(&image, width, height, FilterType::CatmullRom)),
             Self::Rgb(image) => Self::Rgb(resize(&image, width, height, FilterType::CatmullRom)),
         }
     }
+}
+
+/// A larger picture of the same dots.
+fn repeated(image: &GrayImage, width: u32, height: u32) -> GrayImage {
+    let nearest = |at: u32, side: u32, of: u32| {
+        (((f64::from(at) + 0.5) * f64::from(of) / f64::from(side)) as u32).min(of - 1) as usize
+    };
+    let columns: Vec<usize> = (0..width).map(|x| nearest(x, width, image.width())).collect();
+    let row = image.width() as usize;
+    let mut samples = Vec::with_capacity(width as usize * height as usize);
+    for y in 0..height {
+        let from = &image.as_raw()[nearest(y, height, image.height()) * row..][..row];
+        if width == image.width() {
+            samples.extend_from_slice(from);
+        } else {
+            samples.extend(columns.iter().map(|&x| from[x]));
+        }
+    }
+    GrayImage::from_raw(width, height, samples).expect("every row was filled")
 }
 
 /// How light a colour is: 0.299 red, 0.587 green and 0.114 blue, in 65,536ths, so that it takes no division.

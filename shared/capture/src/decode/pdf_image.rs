@@ -1,0 +1,210 @@
+//! The samples of an image in a PDF, in the image's own pixels.
+//!
+//! Only what scanners write is taken on: gray, RGB, palettes and stencils, without masks. Anything else is left to
+//! the renderer, which knows all of PDF but redraws every pixel. Colour profiles are not applied.
+
+use hayro_syntax::Filter;
+use hayro_syntax::object::stream::{ImageColorSpace, ImageDecodeParams};
+use hayro_syntax::object::{Array, Dict, Name, Object, Stream, String as PdfString};
+
+use super::pdf_content::Placement;
+use super::picture::{Original, Picture, Samples};
+use super::{colours, fax, jpeg, still};
+use crate::Kind;
+use crate::options::Limits;
+use hayro_ccitt::EncodingMode;
+
+/// What the samples of an image mean.
+enum Colours {
+    Gray,
+    Rgb,
+    /// Red, green and blue for each value.
+    Palette(Vec<[u8; 3]>),
+    /// As the coding itself says.
+    Coded,
+}
+
+/// Decodes an image; `None` where that takes the renderer, or where the data are damaged.
+pub(super) fn picture(image: &Placement<'_>, limits: &Limits) -> Option<Picture> {
+    let dictionary = image.stream.dict();
+    if ["SMask", "Mask"].iter().any(|name| dictionary.contains_key(name)) {
+        return None;
+    }
+    let filters = image.stream.filters();
+    let colours = colours_of(image, &filters)?;
+    let inverted = inverted(dictionary, &colours)?;
+    match filters.as_slice() {
+        [Filter::DctDecode] => from_jpeg(image, &colours, inverted, limits),
+        [Filter::CcittFaxDecode] if matches!(colours, Colours::Gray) => from_ccitt(image, inverted),
+        _ => from_samples(image, &colours, inverted),
+    }
+}
+
+fn colours_of(image: &Placement<'_>, filters: &[Filter]) -> Option<Colours> {
+    if image.stencil {
+        return Some(Colours::Gray);
+    }
+    match image.stream.dict().get::<Object<'_>>("ColorSpace") {
+        Some(space) => colours_named(space),
+        None if filters == [Filter::JpxDecode] => Some(Colours::Coded),
+        None => None,
+    }
+}
+
+fn colours_named(space: Object<'_>) -> Option<Colours> {
+    match space {
+        Object::Name(name) => match &*name {
+            b"DeviceGray" | b"CalGray" | b"G" => Some(Colours::Gray),
+            b"DeviceRGB" | b"CalRGB" | b"RGB" => Some(Colours::Rgb),
+            _ => None,
+        },
+        Object::Array(array) => {
+            let mut entries = array.flex_iter();
+            match &*entries.next::<Name<'_>>()? {
+                b"CalGray" => Some(Colours::Gray),
+                b"CalRGB" => Some(Colours::Rgb),
+                b"ICCBased" => match entries.next::<Stream<'_>>()?.dict().get::<u8>("N")? {
+                    1 => Some(Colours::Gray),
+                    3 => Some(Colours::Rgb),
+                    _ => None,
+                },
+                b"Indexed" | b"I" => palette(&array),
+                _ => None,
+            }
+        }
+        _ => None,
+    }
+}
+
+/// `[/Indexed base highest table]` (ISO 32000-1, 8.6.6.3).
+fn palette(array: &Array<'_>) -> Option<Colours> {
+    let mut entries = array.iter::<Object<'_>>();
+    let (_, base, _, table) = (entries.next()?, entries.next()?, entries.next()?, entries.next()?);
+    let table = match table {
+        Object::String(text) => PdfString::as_bytes(&text).to_vec(),
+        Object::Stream(stream) => stream.decoded_data().ok()?.into_owned(),
+        _ => return None,
+    };
+    Some(Colours::Palette(match colours_named(base)? {
+        Colours::Gray => table.into_iter().map(|gray| [gray; 3]).collect(),
+        Colours::Rgb => table.as_chunks::<3>().0.to_vec(),
+        Colours::Palette(_) | Colours::Coded => return None,
+    }))
+}
+
+/// Whether `Decode` turns black and white round; `None` where it does anything else.
+fn inverted(dictionary: &Dict<'_>, colours: &Colours) -> Option<bool> {
+    let Some(decode) = dictionary.get::<Array<'_>>("Decode") else { return Some(false) };
+    let decode: Vec<f64> = decode.iter::<f64>().collect();
+    match (colours, decode.as_slice()) {
+        (Colours::Gray, [0.0, 1.0]) | (Colours::Rgb, [0.0, 1.0, 0.0, 1.0, 0.0, 1.0]) => Some(false),
+        (Colours::Gray, [1.0, 0.0]) => Some(true),
+        _ => None,
+    }
+}
+
+fn from_jpeg(image: &Placement<'_>, colours: &Colours, inverted: bool, limits: &Limits) -> Option<Picture> {
+    let components = match colours {
+        Colours::Gray => 1,
+        Colours::Rgb => 3,
+        Colours::Palette(_) | Colours::Coded => return None,
+    };
+    let bytes = image.stream.raw_data();
+    let headers = jpeg::headers(&bytes).ok()?;
+    let told = image.stream.dict().get::<Dict<'_>>("DecodeParms");
+    let told = told.is_some_and(|parameters| parameters.contains_key("ColorTransform"));
+    if inverted || told || headers.components != components || headers.unusual_colours {
+        return None;
+    }
+    let mut picture = still::page(&bytes, Kind::Jpeg, limits).ok()?;
+    picture.dpi = None;
+    (picture.dimensions() == (image.width, image.height)).then_some(picture)
+}
+
+/// CCITT data, which are kept where they are group 4 in the form that we write ourselves.
+fn from_ccitt(image: &Placement<'_>, inverted: bool) -> Option<Picture> {
+    let dictionary = image.stream.dict();
+    let parameters = dictionary.get::<Dict<'_>>("DecodeParms").or_else(|| {
+        dictionary.get::<Array<'_>>("DecodeParms").and_then(|all| all.iter::<Dict<'_>>().next())
+    })?;
+    let flag = |name: &str| parameters.get::<bool>(name).unwrap_or(false);
+    if parameters.get::<u32>("Columns").unwrap_or(1_728) != image.width {
+        return None;
+    }
+    let coding = fax::Coding {
+        mode: match parameters.get::<i32>("K").unwrap_or(0) {
+            ..0 => EncodingMode::Group4,
+            0 => EncodingMode::Group3_1D,
+            1.. => EncodingMode::Group3_2D,
+        },
+        width: image.width,
+        rows_are_bytes: flag("EncodedByteAlign"),
+        inverted: inverted != flag("BlackIs1"),
+    };
+    let bytes = image.stream.raw_data();
+    let mut page = fax::Page::new(coding, image.height);
+    page.add(&bytes, image.height).ok()?;
+    let (samples, flawless) = page.finish();
+    let mut picture = Picture::bitonal(samples);
+    let ours = matches!(coding.mode, EncodingMode::Group4) && !coding.rows_are_bytes && !coding.inverted;
+    if ours && flawless && fax::ends_with_end_of_block(&bytes) {
+        picture.original = Some(Original::CcittG4(bytes.into_owned()));
+    }
+    Some(picture)
+}
+
+fn from_samples(image: &Placement<'_>, colours: &Colours, inverted: bool) -> Option<Picture> {
+    let is_indexed = matches!(colours, Colours::Palette(_));
+    let parameters = ImageDecodeParams {
+        is_indexed,
+        bpc: u8::try_from(image.bits).ok().filter(|bits| *bits > 0),
+        num_components: match colours {
+            Colours::Gray | Colours::Palette(_) => Some(1),
+            Colours::Rgb => Some(3),
+            Colours::Coded => None,
+        },
+        target_dimension: None,
+        width: image.width,
+        height: image.height,
+    };
+    let decoded = image.stream.decoded_image(&parameters).ok()?;
+    let mut bits = image.bits;
+    let mut channels = if matches!(colours, Colours::Rgb) { 3 } else { 1 };
+    if let Some(of) = &decoded.image_data {
+        if of.alpha.is_some() || (of.width, of.height) != (image.width, image.height) {
+            return None;
+        }
+        bits = u32::from(of.bits_per_component);
+        channels = match (colours, of.color_space) {
+            (Colours::Gray | Colours::Coded, Some(ImageColorSpace::Gray)) => 1,
+            (Colours::Rgb | Colours::Coded, Some(ImageColorSpace::Rgb)) => 3,
+            (Colours::Palette(_), _) => 1,
+            _ => return None,
+        };
+    }
+    let size = (image.width, image.height);
+    let bitonal = bits == 1 || image.bits == 1;
+    let data = match bits {
+        8 => decoded.data.into_owned(),
+        1 if !is_indexed => colours::unpacked(&decoded.data, image.width, image.height),
+        1 | 2 | 4 => colours::spread(&decoded.data, bits, image.width as usize * channels, !is_indexed),
+        16 => decoded.data.as_chunks::<2>().0.iter().map(|&[high, _]| high).collect(),
+        _ => return None,
+    };
+    let mut samples = match colours {
+        Colours::Palette(table) => {
+            let pixels = data.iter().flat_map(|&value| {
+                table.get(usize::from(value)).or(table.last()).copied().unwrap_or_default()
+            });
+            colours::samples(size, pixels.collect(), 3, false)?
+        }
+        _ => colours::samples(size, data, channels, false)?,
+    };
+    if inverted && let Samples::Gray(gray) = &mut samples {
+        gray.iter_mut().for_each(|sample| *sample = !*sample);
+    }
+    Some(match samples {
+        Samples::Gray(gray) if bitonal => Picture::bitonal(gray),
+        samples => Picture::new(samples),
+    })
+}

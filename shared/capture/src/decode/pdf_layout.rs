@@ -1,0 +1,232 @@
+//! PDF pages that are nothing but images of one grain: the images laid out in their own pixels.
+//!
+//! The page's grid is the images' grid, so no pixel is redrawn. Images are shifted by less than half a pixel to
+//! fall into it, no more.
+
+use hayro_syntax::page::{Page, Rotation};
+use image::metadata::Orientation;
+use image::{GrayImage, RgbImage};
+
+use super::pdf_content::{Area, Content, Placement};
+use super::picture::{Picture, Samples};
+use super::{Fault, pdf_image, within_pixel_limit};
+use crate::options::Limits;
+
+const POINTS_PER_INCH: f64 = 72.0;
+/// Images of scans are used in their own resolution between these.
+const IMAGE_DPI: std::ops::RangeInclusive<f64> = 70.0..=2_400.0;
+/// The part of the page that its images must cover to be the page.
+const COVER_MIN: f64 = 0.5;
+/// The part of the page from which on an image's resolution counts for the page.
+const LARGE: f64 = 0.25;
+/// How far the grains of several images may differ.
+const GRAIN_TOLERANCE: f64 = 0.01;
+
+/// Pixels a point along the page's own axes, before `/Rotate`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Grid {
+    pub(super) x: f64,
+    pub(super) y: f64,
+}
+
+impl Grid {
+    /// The finer resolution, in dots an inch.
+    pub(super) fn dpi(self) -> f64 {
+        self.x.max(self.y) * POINTS_PER_INCH
+    }
+
+    fn like(self, other: Self) -> bool {
+        let near = |one: f64, other: f64| (one / other - 1.0).abs() < GRAIN_TOLERANCE;
+        near(self.x, other.x) && near(self.y, other.y)
+    }
+}
+
+/// The grid of an image that stands straight, in any of the eight ways.
+fn grid(image: &Placement<'_>) -> Option<Grid> {
+    let [a, b, c, d, _, _] = image.matrix;
+    let upright = b.abs() < 1e-3 * a.abs() && c.abs() < 1e-3 * d.abs();
+    let sideways = a.abs() < 1e-3 * b.abs() && d.abs() < 1e-3 * c.abs();
+    let (width, height) = (f64::from(image.width), f64::from(image.height));
+    if upright {
+        Some(Grid { x: width / a.abs(), y: height / d.abs() })
+    } else if sideways {
+        Some(Grid { x: height / c.abs(), y: width / b.abs() })
+    } else {
+        None
+    }
+}
+
+/// The grid of a page whose images make up most of it, all of one grain.
+pub(super) fn common_grid(page: &Page<'_>, content: &Content<'_>) -> Option<Grid> {
+    let frame = frame(page)?;
+    let first = grid(content.images.first()?)?;
+    let mut covered = 0.0;
+    for image in &content.images {
+        if !grid(image)?.like(first) {
+            return None;
+        }
+        covered += size(common(area(image), frame));
+    }
+    let square = (first.x / first.y).max(first.y / first.x) < 4.2;
+    (covered >= COVER_MIN * size(frame) && square && IMAGE_DPI.contains(&first.dpi())).then_some(first)
+}
+
+/// The finest resolution of the larger images on a page, 0 where there are none.
+pub(super) fn finest_dpi(page: &Page<'_>, content: &Content<'_>) -> f64 {
+    let Some(frame) = frame(page) else { return 0.0 };
+    let larger = |image: &&Placement<'_>| size(common(area(image), frame)) >= LARGE * size(frame);
+    content.images.iter().filter(larger).filter_map(grid).map(Grid::dpi).fold(0.0, f64::max)
+}
+
+/// The page, laid out of its images; `None` where that takes the renderer.
+pub(super) fn laid_out(
+    page: &Page<'_>,
+    content: &Content<'_>,
+    grid: Grid,
+    limits: &Limits,
+) -> Result<Option<Picture>, Fault> {
+    let Some(frame) = frame(page) else { return Ok(None) };
+    let several = content.images.len() > 1;
+    let plain = !content.other_ink
+        && !page.raw().contains_key("Annots")
+        && content.images.iter().all(|image| wholly_visible(image, frame) && !(several && image.stencil));
+    if !plain {
+        return Ok(None);
+    }
+    let wide = ((frame[2] - frame[0]) * grid.x).round().max(1.0) as u32;
+    let high = ((frame[3] - frame[1]) * grid.y).round().max(1.0) as u32;
+    within_pixel_limit(wide.into(), high.into(), limits)?;
+
+    let mut sheet = Sheet { width: wide, height: high, picture: None };
+    for image in &content.images {
+        let Some(picture) = pdf_image::picture(image, limits) else { return Ok(None) };
+        let place = area(image);
+        let left = ((place[0] - frame[0]) * grid.x).round() as i64;
+        let top = ((frame[3] - place[3]) * grid.y).round() as i64;
+        sheet.lay(picture.oriented(standing(image)), left, top);
+    }
+    let Some(picture) = sheet.picture else { return Ok(None) };
+    let (horizontal, vertical) = (grid.x * POINTS_PER_INCH, grid.y * POINTS_PER_INCH);
+    Ok(Some(match page.rotation() {
+        Rotation::None => picture.with_resolution(horizontal, vertical),
+        Rotation::Horizontal => picture.oriented(Orientation::Rotate90).with_resolution(vertical, horizontal),
+        Rotation::Flipped => picture.oriented(Orientation::Rotate180).with_resolution(horizontal, vertical),
+        Rotation::FlippedHorizontal => {
+            picture.oriented(Orientation::Rotate270).with_resolution(vertical, horizontal)
+        }
+    }))
+}
+
+/// How an image's rows and columns have to be turned to stand as they do on the page.
+fn standing(image: &Placement<'_>) -> Orientation {
+    let [a, b, c, d, _, _] = image.matrix;
+    if a.abs() > b.abs() {
+        match (a > 0.0, d > 0.0) {
+            (true, true) => Orientation::NoTransforms,
+            (false, true) => Orientation::FlipHorizontal,
+            (true, false) => Orientation::FlipVertical,
+            (false, false) => Orientation::Rotate180,
+        }
+    } else {
+        match (b > 0.0, c > 0.0) {
+            (true, false) => Orientation::Rotate270,
+            (false, true) => Orientation::Rotate90,
+            (true, true) => Orientation::Rotate270FlipH,
+            (false, false) => Orientation::Rotate90FlipH,
+        }
+    }
+}
+
+/// A page that images are laid on, in order.
+struct Sheet {
+    width: u32,
+    height: u32,
+    picture: Option<Picture>,
+}
+
+impl Sheet {
+    fn lay(&mut self, picture: Picture, left: i64, top: i64) {
+        let (width, height) = picture.dimensions();
+        // Rounding may make a page one pixel larger or smaller than the image that fills it.
+        let fits = |side: u32, sheet: u32, at: i64| side.abs_diff(sheet) <= 1 && at.abs() <= 1;
+        if self.picture.is_none() && fits(width, self.width, left) && fits(height, self.height, top) {
+            (self.width, self.height) = (width, height);
+            self.picture = Some(picture);
+            return;
+        }
+        let bitonal = |picture: &Picture| matches!(picture.samples, Samples::Bitonal(_));
+        let gray = |picture: &Picture| !matches!(picture.samples, Samples::Rgb(_));
+        let below = self.picture.take();
+        let both_bitonal = bitonal(&picture) && below.as_ref().is_none_or(bitonal);
+        let both_gray = gray(&picture) && below.as_ref().is_none_or(gray);
+        let (wide, high) = (self.width as usize, self.height as usize);
+        let channels = if both_gray { 1 } else { 3 };
+        let mut sheet = match below {
+            Some(below) => interleaved(below.samples, channels),
+            None => vec![255; wide * high * channels],
+        };
+        let chroma = picture.chroma;
+        let image = interleaved(picture.samples, channels);
+        let corner = (left * channels as i64, top);
+        paste(&mut sheet, wide * channels, &image, width as usize * channels, corner);
+        let samples = match (both_gray, both_bitonal) {
+            (true, true) => GrayImage::from_raw(self.width, self.height, sheet).map(Samples::Bitonal),
+            (true, false) => GrayImage::from_raw(self.width, self.height, sheet).map(Samples::Gray),
+            (false, _) => RgbImage::from_raw(self.width, self.height, sheet).map(Samples::Rgb),
+        };
+        let samples = samples.expect("the sheet keeps its size");
+        self.picture = Some(Picture { samples, dpi: None, chroma, original: None });
+    }
+}
+
+fn interleaved(samples: Samples, channels: usize) -> Vec<u8> {
+    match samples {
+        Samples::Bitonal(image) | Samples::Gray(image) if channels == 3 => {
+            image.into_raw().into_iter().flat_map(|sample| [sample; 3]).collect()
+        }
+        Samples::Bitonal(image) | Samples::Gray(image) => image.into_raw(),
+        Samples::Rgb(image) => image.into_raw(),
+    }
+}
+
+/// Copies the part of `image` that lies on `sheet`; rows are `row` and `sheet_row` bytes long, `left` is in bytes.
+fn paste(sheet: &mut [u8], sheet_row: usize, image: &[u8], row: usize, (left, top): (i64, i64)) {
+    let skip = usize::try_from(-left).unwrap_or(0).min(row);
+    let into = usize::try_from(left).unwrap_or(0).min(sheet_row);
+    let count = (row - skip).min(sheet_row - into);
+    let rows_skipped = usize::try_from(-top).unwrap_or(0);
+    let rows_into = usize::try_from(top).unwrap_or(0);
+    let from = image.chunks_exact(row).skip(rows_skipped);
+    for (target, source) in sheet.chunks_exact_mut(sheet_row).skip(rows_into).zip(from) {
+        target[into..into + count].copy_from_slice(&source[skip..skip + count]);
+    }
+}
+
+/// The part of the page that is shown; `None` where it has no size.
+fn frame(page: &Page<'_>) -> Option<Area> {
+    let frame = page.intersected_crop_box();
+    let area = [frame.x0, frame.y0, frame.x1, frame.y1];
+    (area[2] - area[0] >= 1.0 && area[3] - area[1] >= 1.0).then_some(area)
+}
+
+/// Where an image stands.
+fn area(image: &Placement<'_>) -> Area {
+    let [a, b, c, d, e, f] = image.matrix;
+    let (x, y) = (a + c, b + d);
+    [e.min(e + x), f.min(f + y), e.max(e + x), f.max(f + y)]
+}
+
+/// Whether clipping takes nothing visible from an image.
+fn wholly_visible(image: &Placement<'_>, frame: Area) -> bool {
+    let Some(clip) = image.clip else { return true };
+    let seen = common(area(image), frame);
+    clip[0] - seen[0] < 1.0 && clip[1] - seen[1] < 1.0 && seen[2] - clip[2] < 1.0 && seen[3] - clip[3] < 1.0
+}
+
+fn common(one: Area, other: Area) -> Area {
+    [one[0].max(other[0]), one[1].max(other[1]), one[2].min(other[2]), one[3].min(other[3])]
+}
+
+fn size(area: Area) -> f64 {
+    (area[2] - area[0]).max(0.0) * (area[3] - area[1]).max(0.0)
+}
