@@ -71,6 +71,12 @@ struct Finished {
     file: PathBuf,
 }
 
+/// A page's image, kept in a file.
+struct Kept {
+    image: PageImage,
+    file: PathBuf,
+}
+
 /// Carries the inputs of one capture (one file, or the files of a batch in page order) to documents.
 ///
 /// PDFs and intermediate page images are written into `folder`, which must exist and belong to this capture.
@@ -87,14 +93,17 @@ pub fn capture(
 ) -> Result<Captured, Failure> {
     let inspections = inputs.iter().map(|input| inspect(input, workshop)).collect::<Result<Vec<_>, _>>()?;
     let pages = finish_pages(inputs, &inspections, folder, workshop, progress)?;
-    let records: Vec<PageRecord> = pages.iter().map(|page| page.record.clone()).collect();
+    // The words of a thousand pages are held once: they move from the page to its document.
+    let (mut records, images): (Vec<PageRecord>, Vec<Kept>) =
+        pages.into_iter().map(|page| (page.record, Kept { image: page.image, file: page.file })).unzip();
 
     let mut documents = Vec::new();
     for (number, group) in (1u32..).zip(separate(&records)) {
-        let text = PageText::new(group.pages.iter().map(|&page| records[page].clone()).collect());
+        let of_group = group.pages.iter().map(|&page| std::mem::take(&mut records[page]));
+        let text = PageText::new(of_group.collect());
         let decision = classify(&text, &inputs[0].file_name, &workshop.rules);
         let pdf = folder.join(format!("document-{number}.pdf"));
-        let (pdf_sha256, pdf_bytes) = bind(inputs, &pages, &group, &pdf, workshop)?;
+        let (pdf_sha256, pdf_bytes) = bind(inputs, &text, &images, &group, &pdf, workshop)?;
         let blank_pages = group.blank.len() as u32;
         documents.push(CapturedDocument { text, blank_pages, decision, pdf, pdf_sha256, pdf_bytes });
     }
@@ -171,7 +180,11 @@ fn finish_page(input: &Input, page: u32, file: PathBuf, workshop: &Workshop) -> 
     let image = File::create(&file).map_err(|error| io_failure(Stage::Page, &file, &error))?;
     let request = Request::Page { page, options: workshop.options.clone() };
     match workshop.pool.call(&request, &[source.as_fd(), image.as_fd()])? {
-        Reply::Page { record, image } => Ok(Finished { record: *record, image, file }),
+        Reply::Page { mut record, image } => {
+            // It is kept until the last page of the capture is done; the room it grew by is not.
+            record.words.shrink_to_fit();
+            Ok(Finished { record: *record, image, file })
+        }
         other => Err(misfit(Stage::Page, &other)),
     }
 }
@@ -179,7 +192,8 @@ fn finish_page(input: &Input, page: u32, file: PathBuf, workshop: &Workshop) -> 
 /// Writes one document's PDF durably and removes its page images.
 fn bind(
     inputs: &[Input],
-    pages: &[Finished],
+    text: &PageText,
+    images: &[Kept],
     group: &Group,
     pdf: &Path,
     workshop: &Workshop,
@@ -192,9 +206,9 @@ fn bind(
     };
     let mut worker = workshop.pool.lease();
     worker.call(&Request::BindBegin { info }, &[])?;
-    for page in group.pages.iter().map(|&page| &pages[page]) {
+    for (record, page) in text.pages.iter().zip(group.pages.iter().map(|&page| &images[page])) {
         let image = open(&page.file, Stage::Bind)?;
-        let request = Request::BindPage { image: page.image.clone(), record: Box::new(page.record.clone()) };
+        let request = Request::BindPage { image: page.image.clone(), record: Box::new(record.clone()) };
         worker.call(&request, &[image.as_fd()])?;
     }
     let failed = |error: io::Error| io_failure(Stage::Bind, pdf, &error);
@@ -215,7 +229,7 @@ fn bind(
         durable::sync_folder(folder).map_err(failed)?;
     }
     for &page in group.pages.iter().chain(&group.blank) {
-        durable::remove_file(&pages[page].file).map_err(failed)?;
+        durable::remove_file(&images[page].file).map_err(failed)?;
     }
     Ok((sha256, bytes))
 }

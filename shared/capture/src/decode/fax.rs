@@ -4,7 +4,7 @@
 //! start again from, so a broken code means a broken page; a group 3 line that the telephone damaged is left
 //! white, as fax machines do.
 
-use hayro_ccitt::{DecodeSettings, Decoder, DecoderContext, EncodingMode, decode};
+use hayro_ccitt::{DecodeError, DecodeSettings, Decoder, DecoderContext, EncodingMode, decode};
 use image::GrayImage;
 
 use super::Fault;
@@ -54,14 +54,17 @@ impl Page {
         if strictly.is_err() || self.samples.len() < wanted {
             self.flawless = false;
             self.samples.truncate(before);
-            if self.decode(strip, rows, false).is_err() {
-                return Err(Fault::corrupt("the page's data break the rules of their CCITT coding"));
+            match self.decode(strip, rows, false) {
+                Ok(()) => {}
+                Err(DecodeError::UnexpectedEof) => return Err(cut_off()),
+                Err(_) => {
+                    return Err(Fault::corrupt("the page's data break the rules of their CCITT coding"));
+                }
             }
         }
         // The end-of-block code says that the page is shorter than announced; anything else is a loss.
         if self.samples.len() < wanted && !ends_with_end_of_block(strip) {
-            let message = "the page's data end before its last row";
-            return Err(Fault::new(FailureClass::Truncated, message));
+            return Err(cut_off());
         }
         self.samples.resize(wanted, WHITE);
         Ok(())
@@ -99,6 +102,10 @@ impl Page {
         };
         decode(strip, &mut rows, &mut DecoderContext::new(settings)).map(drop)
     }
+}
+
+fn cut_off() -> Fault {
+    Fault::new(FailureClass::Truncated, "the page's data end before its last row")
 }
 
 /// Takes rows as their changes of colour.

@@ -168,3 +168,10 @@ fn a_decoder_that_panics_says_corrupt() {
     assert_eq!(fault.class, FailureClass::Corrupt);
     assert!(fault.message.contains("index out of bounds"));
 }
+
+#[path = "tests/desk.rs"]
+mod desk;
+#[path = "tests/pdf.rs"]
+mod pdf_pages;
+#[path = "tests/tiff.rs"]
+mod tiff_pages;

@@ -160,7 +160,7 @@ fn easy(page: &Directory) -> bool {
     let coding = matches!(page.compression, 1 | 5 | 7 | 8 | 32_773 | 32_946);
     let depth = matches!(
         (page.photometric, page.samples, page.bits),
-        (0 | BLACK_IS_ZERO, 1, 1 | 8 | 16) | (BLACK_IS_ZERO, 2, 8) | (RGB, 3 | 4, 8 | 16) | (CMYK, 4, 8)
+        (0 | BLACK_IS_ZERO, 1, 1 | 8 | 16) | (RGB, 3 | 4, 8 | 16) | (CMYK, 4, 8)
     );
     let plain_planes = !page.planar || (page.photometric == RGB && page.samples == 3);
     coding && depth && !page.low_bit_first && plain_planes
@@ -195,7 +195,6 @@ fn decode_first(source: impl Read + Seek, directory: &Directory) -> Result<Pictu
                 .ok_or_else(too_few);
         }
         ColorType::Gray(_) => colours::samples(size, bytes, 1, false),
-        ColorType::GrayA(_) => colours::samples(size, bytes, 2, true),
         ColorType::RGB(_) if directory.planar => colours::samples(size, interleaved(&bytes), 3, false),
         ColorType::RGB(_) => colours::samples(size, bytes, 3, false),
         ColorType::RGBA(_) => colours::samples(size, bytes, 4, true),

@@ -1,0 +1,186 @@
+//! PDF pages of scans: the images' own pixels, in every position that a page can show them in.
+
+use super::*;
+
+/// A PDF of one page with these entries and instructions. `images` are objects 10, 11 … named `/I0`, `/I1` …: their
+/// dictionary entries and data.
+fn pdf(page: &str, instructions: &str, images: &[(String, Vec<u8>)]) -> Vec<u8> {
+    let names: String = (0..images.len()).map(|at| format!("/I{at} {} 0 R", 10 + at)).collect();
+    let mut file = format!(
+        "%PDF-1.5\n1 0 obj\n<</Type/Catalog/Pages 2 0 R>>\nendobj\n\
+         2 0 obj\n<</Type/Pages/Kids[3 0 R]/Count 1>>\nendobj\n\
+         3 0 obj\n<</Type/Page/Parent 2 0 R{page}/Contents 4 0 R/Resources<</XObject<<{names}>>>>>>\nendobj\n\
+         4 0 obj\n<</Length {}>>\nstream\n{instructions}\nendstream\nendobj\n",
+        instructions.len()
+    )
+    .into_bytes();
+    for (number, (entries, data)) in (10..).zip(images) {
+        file.extend(
+            format!("{number} 0 obj\n<</Subtype/Image{entries}/Length {}>>\nstream\n", data.len()).bytes(),
+        );
+        file.extend(data);
+        file.extend(b"\nendstream\nendobj\n");
+    }
+    file.extend(b"trailer\n<</Size 20/Root 1 0 R>>\nstartxref\n0\n%%EOF\n");
+    file
+}
+
+/// A gray image without symmetry: a dark corner, a lighter bar, and a slope.
+fn scene(width: u32, height: u32) -> GrayImage {
+    GrayImage::from_fn(width, height, |x, y| {
+        let dark = x < width / 3 && y < height / 4;
+        let bar = x > width * 3 / 4 && y > height / 2;
+        Luma([if dark {
+            10
+        } else if bar {
+            120
+        } else {
+            200 + (x * 40 / width) as u8
+        }])
+    })
+}
+
+fn gray_entries(image: &GrayImage) -> (String, Vec<u8>) {
+    let entries = format!(
+        "/Width {}/Height {}/BitsPerComponent 8/ColorSpace/DeviceGray",
+        image.width(),
+        image.height()
+    );
+    (entries, image.as_raw().clone())
+}
+
+fn first_page(file: &[u8]) -> Picture {
+    page(&super::file(file), 0, &Limits::default()).expect("it decodes")
+}
+
+/// Ink that nobody sees on a page's edge, which makes the renderer draw the page.
+const SPECK: &str = "0.99 g 0 0 0.01 0.01 re f ";
+
+#[test]
+fn an_image_is_shown_as_the_renderer_shows_it_in_every_position_and_turn() {
+    // At 300 dpi, so that the renderer, which is made to work by a speck, makes as many pixels.
+    let image = gray_entries(&scene(300, 450));
+    let matrices = [
+        ("72 0 0 108 0 0", "0 0 72 108"),
+        ("-72 0 0 108 72 0", "0 0 72 108"),
+        ("72 0 0 -108 0 108", "0 0 72 108"),
+        ("-72 0 0 -108 72 108", "0 0 72 108"),
+        ("0 72 -108 0 108 0", "0 0 108 72"),
+        ("0 -72 108 0 0 72", "0 0 108 72"),
+        ("0 72 108 0 0 0", "0 0 108 72"),
+        ("0 -72 -108 0 108 72", "0 0 108 72"),
+        // Boxes that do not begin at zero, and ones that show only a part.
+        ("72 0 0 108 -20 -30", "-20 -30 52 78"),
+        ("72 0 0 108 0 0", "12 24 72 96"),
+        ("72 0 0 108 12 24", "0 0 96 144"),
+    ];
+    for (matrix, frame) in matrices {
+        for turn in [0, 90, 180, 270] {
+            let entries = format!("/MediaBox[{frame}]/Rotate {turn}");
+            let draw = format!("q {matrix} cm /I0 Do Q");
+            let ours = first_page(&pdf(&entries, &draw, std::slice::from_ref(&image)));
+            let rendered =
+                first_page(&pdf(&entries, &format!("{SPECK}{draw}"), std::slice::from_ref(&image)));
+            let (ours, rendered) = (ours.samples.to_gray(), rendered.samples.to_gray());
+            let case = format!("[{matrix}] in [{frame}], turned by {turn}");
+            assert_eq!(ours.dimensions(), rendered.dimensions(), "{case}");
+            let apart: u64 = ours.iter().zip(rendered.iter()).map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
+            let mean = apart as f64 / ours.len() as f64;
+            assert!(mean < 1.0, "{case}: they differ by {mean} on average");
+        }
+    }
+}
+
+#[test]
+fn an_image_that_is_the_page_keeps_its_very_samples() {
+    let scene = scene(321, 457);
+    let file = pdf("/MediaBox[0 0 100 142.4]", "100 0 0 142.4 0 0 cm /I0 Do", &[gray_entries(&scene)]);
+    let picture = first_page(&file);
+    assert!(matches!(&picture.samples, Samples::Gray(image) if *image == scene));
+    assert_eq!(picture.dpi, Some(231));
+}
+
+#[test]
+fn a_jpeg_and_a_group_4_image_that_are_the_page_keep_their_bytes() {
+    let jpeg = coded(DynamicImage::ImageLuma8(scene(200, 300)), ImageFormat::Jpeg);
+    let entries =
+        "/Width 200/Height 300/BitsPerComponent 8/ColorSpace/DeviceGray/Filter/DCTDecode".to_owned();
+    let draw = "q 100 0 0 150 0 0 cm /I0 Do Q";
+    let picture = first_page(&pdf("/MediaBox[0 0 100 150]", draw, &[(entries.clone(), jpeg.clone())]));
+    assert!(matches!(picture.original, Some(Original::Jpeg { bytes, .. }) if bytes == jpeg));
+    let turned = first_page(&pdf("/MediaBox[0 0 100 150]/Rotate 90", draw, &[(entries, jpeg)]));
+    assert!(turned.original.is_none() && turned.dimensions() == (300, 200));
+
+    let dots = GrayImage::from_fn(200, 300, |x, y| Luma([if (x / 9 + y / 7) % 5 == 0 { 0 } else { 255 }]));
+    let (_, coded) =
+        crate::raster::encode::encode(&Samples::Bitonal(dots.clone()), Chroma::Full).expect("coded");
+    for (how, kept, inverted) in [
+        ("/ColorSpace/DeviceGray", true, false),
+        ("/ImageMask true", true, false),
+        ("/ColorSpace/DeviceGray/Decode[1 0]", false, true),
+    ] {
+        let entries = format!(
+            "/Width 200/Height 300/BitsPerComponent 1{how}/Filter/CCITTFaxDecode\
+             /DecodeParms<</K -1/Columns 200/Rows 300>>"
+        );
+        let picture = first_page(&pdf("/MediaBox[0 0 100 150]", draw, &[(entries, coded.clone())]));
+        let Samples::Bitonal(image) = &picture.samples else { panic!("{how}: {:?}", picture.samples) };
+        assert!(image.iter().zip(dots.iter()).all(|(one, other)| (one == other) != inverted), "{how}");
+        let same = matches!(&picture.original, Some(Original::CcittG4(bytes)) if *bytes == coded);
+        assert_eq!(same, kept, "{how}");
+    }
+}
+
+#[test]
+fn strips_of_one_page_are_put_together_without_a_seam() {
+    let scene = scene(400, 600);
+    let mut draw = String::new();
+    let mut images = Vec::new();
+    for (at, rows) in scene.as_raw().chunks(400 * 150).enumerate() {
+        draw += &format!("q 200 0 0 75 0 {} cm /I{at} Do Q ", 225 - 75 * at);
+        images.push(gray_entries(&GrayImage::from_raw(400, 150, rows.to_vec()).expect("150 rows")));
+    }
+    let picture = first_page(&pdf("/MediaBox[0 0 200 300]", &draw, &images));
+    assert!(matches!(&picture.samples, Samples::Gray(image) if *image == scene));
+}
+
+#[test]
+fn what_is_clipped_away_coloured_or_see_through_is_left_to_the_renderer() {
+    let image = gray_entries(&scene(300, 450));
+    let stencil = ("/Width 8/Height 8/BitsPerComponent 1/ImageMask true".to_owned(), vec![0u8; 8]);
+    let place = "72 0 0 108 0 0 cm /I0 Do";
+    let shows = |instructions: &str, image: &(String, Vec<u8>), x, y| {
+        first_page(&pdf("/MediaBox[0 0 72 108]", instructions, std::slice::from_ref(image)))
+            .samples
+            .to_gray()
+            .get_pixel(x, y)[0]
+    };
+    assert_eq!(shows(place, &image, 20, 20), 10);
+    assert_eq!(
+        shows(&format!("0 0 72 108 re W n {place}"), &image, 20, 20),
+        10,
+        "a clip as large as the page"
+    );
+    assert_eq!(
+        shows(&format!("0 0 72 20 re W n {place}"), &image, 20, 20),
+        255,
+        "the corner is clipped away"
+    );
+    assert_eq!(shows(&format!("1 g 0 0 72 108 re f {place}"), &image, 20, 20), 10, "white below is nothing");
+    assert_eq!(shows(&format!("{place} 1 g 0 0 500 500 re f"), &image, 20, 20), 255, "white above is not");
+    assert_eq!(shows(place, &stencil, 4, 4), 0);
+    let red = shows(&format!("1 0 0 rg {place}"), &stencil, 4, 4);
+    assert!((60..100).contains(&red), "a red stencil is not black: {red}");
+}
+
+#[test]
+fn a_palette_of_colours_keeps_them() {
+    let table = "<ff0000 00ff00 0000ff ffffff>";
+    let entries =
+        format!("/Width 400/Height 400/BitsPerComponent 2/ColorSpace[/Indexed/DeviceRGB 3 {table}]");
+    let data: Vec<u8> = (0..400).flat_map(|_| [0b00_01_10_11u8; 100]).collect();
+    let picture = first_page(&pdf("/MediaBox[0 0 144 144]", "144 0 0 144 0 0 cm /I0 Do", &[(entries, data)]));
+    let Samples::Rgb(image) = picture.samples else { panic!("it is in colour") };
+    let row: Vec<[u8; 3]> = image.pixels().take(4).map(|pixel| pixel.0).collect();
+    assert_eq!(row, [[255, 0, 0], [0, 255, 0], [0, 0, 255], [255, 255, 255]]);
+}
