@@ -8,8 +8,10 @@
 mod blank;
 pub mod encode;
 mod ink;
+mod paper;
 mod reading;
 mod resolution;
+mod shear;
 mod skew;
 mod turn;
 mod upright;
@@ -70,7 +72,7 @@ pub fn finish_page(
     };
     clock.lap("orient");
 
-    let (picture, gray) = straighten(picture, gray, upright);
+    let (picture, gray) = straighten(picture, gray, &ink, upright);
     clock.lap("deskew");
 
     let text = TextSize::of(&ink, upright.rotation_deg % 180 == 90, picture.dpi);
@@ -98,14 +100,21 @@ pub fn finish_page(
 
 /// Turns the page upright and takes its skew out; a page that lies well stays as it is. Answers it with the gray
 /// copy to read.
-fn straighten(mut picture: Picture, mut gray: GrayImage, upright: Upright) -> (Picture, GrayImage) {
+fn straighten(
+    mut picture: Picture,
+    mut gray: GrayImage,
+    ink: &Ink,
+    upright: Upright,
+) -> (Picture, GrayImage) {
     if upright.rotation_deg != 0 {
         picture.samples = turn::by_quarters(picture.samples, upright.rotation_deg);
         picture.original = None;
         gray = turn::gray_by_quarters(gray, upright.rotation_deg);
     }
     if upright.skew_deg.abs() >= STRAIGHT_DEG {
-        (picture.samples, gray) = turn::straightened(&picture.samples, upright.skew_deg);
+        let size = turn::size_for(ink, gray.dimensions(), upright.rotation_deg, upright.skew_deg);
+        drop(gray);
+        (picture.samples, gray) = turn::straightened(picture.samples, upright.skew_deg, size);
         picture.original = None;
     }
     (picture, gray)

