@@ -8,6 +8,7 @@
 mod blank;
 pub mod encode;
 mod ink;
+mod lettering;
 mod paper;
 mod reading;
 mod resolution;

@@ -26,8 +26,16 @@ const EDGES_MIN_PX: u32 = 120;
 const EDGE_MAX_PX: u32 = 8;
 /// With fewer marks of text than this, all other marks within the page have a say.
 const TEXT_MARKS_MIN: usize = 25;
-/// From this contrast on an angle is believed.
-pub(super) const TRUSTED: f32 = 1.12;
+/// Below this contrast no angle is believed.
+const TRUSTED: f32 = 1.15;
+/// From this contrast on an angle is believed even if only a part of the page shows it.
+const CLEAR: f32 = 1.6;
+/// The halves of a page are searched so far around the angle of the whole.
+const HALVES_RANGE_DEG: f32 = 3.0;
+/// And must not be further apart from it.
+const HALVES_APART_DEG: f32 = 0.6;
+/// A half with less than this part of the edges has no say.
+const HALF_MIN: usize = 8;
 
 /// One pass over a range of angles.
 #[derive(Clone, Copy, Debug)]
@@ -48,26 +56,68 @@ struct Edge {
     length: u32,
 }
 
-/// What the edges say.
+/// What a close look finds.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Lines {
-    /// The clockwise rotation of the lines, in degrees.
+    /// The clockwise rotation of the lines, in degrees; 0 where there is no telling.
     pub(super) skew_deg: f32,
-    /// How much better this angle is than the others: 1 means not at all.
+    /// How sharp a line the upper edges of the marks make at this angle.
+    pub(super) upper: f32,
+    /// And the lower edges.
+    pub(super) lower: f32,
+}
+
+/// A first, coarse look along the lines that a page would have.
+#[derive(Debug)]
+pub(super) struct Glance {
+    edges: Edges,
+    angle_deg: f32,
+    /// How much better its angle is than the others: 1 means not at all.
     pub(super) contrast: f32,
 }
 
-/// The lines of text when read as they lie.
-pub(super) fn horizontal(ink: &Ink) -> Lines {
-    Edges::horizontal(ink).lines()
-}
+impl Glance {
+    /// Takes the lines of text as they lie.
+    pub(super) fn across(ink: &Ink) -> Self {
+        Edges::horizontal(ink).glance()
+    }
 
-/// The lines of text when the page lies on its side.
-pub(super) fn vertical(ink: &Ink) -> Lines {
-    Edges::vertical(ink).lines()
+    /// Takes the page for one that lies on its side.
+    pub(super) fn down(ink: &Ink) -> Self {
+        Edges::vertical(ink).glance()
+    }
+
+    /// A close look: the angle to a hundredth of a degree.
+    pub(super) fn lines(&self) -> Lines {
+        if self.contrast < TRUSTED || self.contrast < CLEAR && !self.halves_agree() {
+            return Lines::default();
+        }
+        let mut bins = Vec::new();
+        let (mut angle, mut step_deg) = (self.angle_deg, COARSE.step_deg);
+        for search in FINER {
+            let reach = (step_deg * 1.5 / search.step_deg).ceil() as i32;
+            angle = peak(&self.edges.scores(search, angle, reach, &mut bins)).0;
+            step_deg = search.step_deg;
+        }
+        let [upper, lower] = self.edges.concentrations(FINER[FINER.len() - 1], angle, &mut bins);
+        Lines { skew_deg: angle, upper, lower }
+    }
+
+    /// Whether both halves of the page say the same, as far as there is something on them: a picture, or chance,
+    /// seldom does.
+    fn halves_agree(&self) -> bool {
+        let steps = (HALVES_RANGE_DEG / COARSE.step_deg) as i32;
+        [false, true].into_iter().all(|far| {
+            let half = self.edges.half(far);
+            let scores = half.scores(COARSE, self.angle_deg, steps, &mut Vec::new());
+            let apart = (peak(&scores).0 - self.angle_deg).abs();
+            apart < HALVES_APART_DEG || half.count() < self.edges.count() / HALF_MIN
+        })
+    }
 }
 
 /// Near and far edges of the marks, seen across the lines.
+#[derive(Debug)]
 struct Edges {
     sides: [Vec<Edge>; 2],
     /// The greatest `along_twice` and `across`, which are never negative.
@@ -110,24 +160,29 @@ impl Edges {
         Self { sides, along_twice_max: 2 * ink.height as i32, across_max: ink.width as i32 }
     }
 
-    fn lines(&self) -> Lines {
+    fn glance(self) -> Glance {
         let length: u32 = self.sides.iter().flatten().map(|edge| edge.length).sum();
         if length < EDGES_MIN_PX {
-            return Lines { skew_deg: 0.0, contrast: 1.0 };
+            return Glance { edges: self, angle_deg: 0.0, contrast: 1.0 };
         }
-        let mut bins = Vec::new();
-        let coarse = self.scores(COARSE, 0.0, (RANGE_DEG / COARSE.step_deg) as i32, &mut bins);
+        let steps = (RANGE_DEG / COARSE.step_deg) as i32;
+        let coarse = self.scores(COARSE, 0.0, steps, &mut Vec::new());
         let mut sorted: Vec<f32> = coarse.iter().map(|(_, score)| *score).collect();
         sorted.sort_by(f32::total_cmp);
         let usual = sorted[sorted.len() / 2].max(f32::MIN_POSITIVE);
-        let (mut angle, top) = peak(&coarse);
-        let mut step_deg = COARSE.step_deg;
-        for search in FINER {
-            let reach = (step_deg * 1.5 / search.step_deg).ceil() as i32;
-            angle = peak(&self.scores(search, angle, reach, &mut bins)).0;
-            step_deg = search.step_deg;
-        }
-        Lines { skew_deg: angle, contrast: top / usual }
+        let (angle_deg, top) = peak(&coarse);
+        Glance { edges: self, angle_deg, contrast: top / usual }
+    }
+
+    /// The edges in one half of the page, across the lines.
+    fn half(&self, far: bool) -> Self {
+        let is_wanted = |edge: &&Edge| (edge.across * 2 > self.across_max) == far;
+        let sides = self.sides.each_ref().map(|side| side.iter().filter(is_wanted).copied().collect());
+        Self { sides, ..*self }
+    }
+
+    fn count(&self) -> usize {
+        self.sides.iter().map(Vec::len).sum()
     }
 
     /// The angles around `middle_deg` with their scores.
@@ -140,6 +195,11 @@ impl Edges {
 
     /// The sum of squares of a histogram across lines at this angle.
     fn concentration(&self, search: Search, angle_deg: f32, bins: &mut Vec<u32>) -> f32 {
+        self.concentrations(search, angle_deg, bins).iter().sum()
+    }
+
+    /// The same for each side.
+    fn concentrations(&self, search: Search, angle_deg: f32, bins: &mut Vec<u32>) -> [f32; 2] {
         const ONE: f32 = 65_536.0;
         // The mean of `part² + (256 - part)²`.
         const OWN: f32 = 2.0 / 3.0 * 65_536.0;
@@ -149,25 +209,22 @@ impl Edges {
         let least = (along * self.along_twice_max).max(0);
         let most = least + across * self.across_max + (-along * self.along_twice_max).max(0);
         let count = (most >> 16) as usize + 2;
-        self.sides
-            .iter()
-            .map(|side| {
-                bins.clear();
-                bins.resize(count, 0);
-                let every = side.len().div_ceil(search.edges_per_side).max(1);
-                // What each edge has in common with itself is no concentration.
-                let mut own = 0;
-                for edge in side.iter().step_by(every) {
-                    own += edge.length * edge.length;
-                    // Shared between two bins, so that the score changes smoothly with the angle.
-                    let place = (least + edge.across * across - edge.along_twice * along) as u32;
-                    let (bin, part) = ((place >> 16) as usize, place >> 8 & 0xff);
-                    bins[bin] += edge.length * (256 - part);
-                    bins[bin + 1] += edge.length * part;
-                }
-                bins.iter().map(|&bin| bin as f32 * bin as f32).sum::<f32>() - own as f32 * OWN
-            })
-            .sum()
+        self.sides.each_ref().map(|side| {
+            bins.clear();
+            bins.resize(count, 0);
+            let every = side.len().div_ceil(search.edges_per_side).max(1);
+            // What each edge has in common with itself is no concentration.
+            let mut own = 0;
+            for edge in side.iter().step_by(every) {
+                own += edge.length * edge.length;
+                // Shared between two bins, so that the score changes smoothly with the angle.
+                let place = (least + edge.across * across - edge.along_twice * along) as u32;
+                let (bin, part) = ((place >> 16) as usize, place >> 8 & 0xff);
+                bins[bin] += edge.length * (256 - part);
+                bins[bin + 1] += edge.length * part;
+            }
+            bins.iter().map(|&bin| bin as f32 * bin as f32).sum::<f32>() - own as f32 * OWN
+        })
     }
 }
 

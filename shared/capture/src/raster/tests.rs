@@ -43,7 +43,7 @@ fn turned(page: &GrayImage, clockwise_deg: f32) -> GrayImage {
 }
 
 fn skew_of(page: &GrayImage) -> f32 {
-    skew::horizontal(&Ink::of(page)).skew_deg
+    skew::Glance::across(&Ink::of(page)).lines().skew_deg
 }
 
 proptest! {
@@ -136,19 +136,54 @@ proptest! {
     }
 }
 
+fn find_upright(page: &GrayImage) -> Upright {
+    upright::find(page, 150, &Ink::of(page), "eng", &mut Engines::default()).expect("English is installed")
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 8, ..ProptestConfig::default() })]
+    #[test]
+    fn a_page_of_latin_letters_is_put_upright_however_it_lies(
+        seed: u32,
+        quarters in 0u32..4,
+        skew in -6.0f32..6.0,
+    ) {
+        let page = turn::gray_by_quarters(turned(&text_page(seed), skew), quarters * 90);
+        let found = find_upright(&page);
+        prop_assert_eq!(found.rotation_deg, (4 - quarters) % 4 * 90);
+        prop_assert!((found.skew_deg - skew).abs() < 0.1, "{:?}", found);
+    }
+}
+
 #[test]
-fn letters_that_reach_up_tell_which_way_is_up() {
-    let page = text_page(11);
-    let mut engines = Engines::default();
-    let mut find = |page: &GrayImage| {
-        upright::find(page, 150, &Ink::of(page), "eng", &mut engines).expect("English is installed")
-    };
-    assert_eq!(find(&page).rotation_deg, 0);
-    let skewed = find(&turned(&page, -4.0));
-    assert_eq!(skewed.rotation_deg, 0);
-    assert!((skewed.skew_deg + 4.0).abs() < 0.2, "{skewed:?}");
-    // These letters are no letters: nothing can be read either way, so nothing proves that a turn is right.
-    assert_eq!(find(&turn::gray_by_quarters(page, 180)).rotation_deg, 0);
+fn a_page_is_not_turned_where_its_letters_do_not_say_which_way_is_up() {
+    // Capitals and figures: every letter as high as the next.
+    let mut page = GrayImage::from_pixel(1_240, 1_754, Luma([255]));
+    for (line, letter) in (0..30).flat_map(|line| (0..50).map(move |letter| (line, letter))) {
+        let area = Area::at(200 + letter * 16, 200 + line * 40).of_size(11, 18);
+        draw_filled_rect_mut(&mut page, area, Luma([20]));
+    }
+    for quarters in 0..4 {
+        let lies = turn::gray_by_quarters(page.clone(), quarters * 90);
+        assert_eq!(find_upright(&lies).rotation_deg, 0, "turned by {quarters} quarters");
+    }
+}
+
+#[test]
+fn what_is_no_text_has_no_skew() {
+    let noise = GrayImage::from_fn(1_240, 1_754, |x, y| {
+        let mixed = x.wrapping_mul(0x9e37_79b1) ^ y.wrapping_mul(0x85eb_ca6b);
+        Luma([if (mixed ^ mixed >> 15).wrapping_mul(0x2c1b_3c6d) >> 24 < 20 { 0 } else { 255 }])
+    });
+    assert_eq!(skew_of(&noise), 0.0);
+    // A halftone whose screen stands at 15 degrees, as that of black often does.
+    let screen = GrayImage::from_fn(1_240, 1_754, |x, y| {
+        let (sine, cosine) = 15f32.to_radians().sin_cos();
+        let (x, y) = (x as f32, y as f32);
+        let wave = (((x * cosine + y * sine) * 0.9).cos() + ((y * cosine - x * sine) * 0.9).cos()) * 60.0;
+        Luma([(150.0 + wave + (x * 0.01).sin() * 40.0) as u8])
+    });
+    assert_eq!(skew_of(&screen), 0.0);
 }
 
 #[test]
