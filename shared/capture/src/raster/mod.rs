@@ -6,6 +6,7 @@
 //! done for its sake shows in the page's image.
 
 mod blank;
+mod clean;
 pub mod encode;
 mod ink;
 mod lettering;
@@ -76,8 +77,14 @@ pub fn finish_page(
     let (picture, gray) = straighten(picture, gray, &ink, upright);
     clock.lap("deskew");
 
+    let copy = (!blank).then(|| clean::for_reading(&gray, &ink, upright.rotation_deg));
+    clock.lap("clean");
+
     let text = TextSize::of(&ink, upright.rotation_deg % 180 == 90, picture.dpi);
-    let words = if blank { Vec::new() } else { reading::read(&gray, text, &options.languages, engines)? };
+    let words = match copy {
+        Some(copy) => reading::read(&copy, text, &options.languages, engines)?,
+        None => Vec::new(),
+    };
     clock.lap("recognise");
 
     let (image, bytes) = encode(picture)?;
