@@ -11,6 +11,7 @@ pub mod encode;
 mod ink;
 mod lettering;
 mod paper;
+mod photo;
 mod reading;
 mod resolution;
 mod shear;
@@ -61,6 +62,9 @@ pub fn finish_page(
     let picture = input.page(page, &options.limits)?;
     clock.lap("decode");
 
+    let (picture, photo_note) = photo::rectified(picture);
+    clock.lap("photo");
+
     let gray = picture.samples.to_gray();
     let ink = Ink::of(&gray);
     let blank = blank::is_blank(&ink);
@@ -100,6 +104,7 @@ pub fn finish_page(
         blank,
         mean_confidence: mean_confidence(&words),
         words,
+        notes: photo_note.map(String::from).into_iter().collect(),
         timings_ms: clock.laps,
         ..PageRecord::default()
     };

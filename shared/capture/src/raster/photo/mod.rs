@@ -1,0 +1,39 @@
+//! Phone photos: from a sheet lying on a table to a page.
+//!
+//! A photo is taken for one only where the sheet's four edges are found, lie at the angles a camera sees, and stand
+//! out from the ground all along. Everything else, and above all a scan with a dark border, stays as it is: a
+//! page that was bent by mistake is worse than a photo that was not.
+
+mod quad;
+mod sheet;
+mod warp;
+
+use crate::decode::{Picture, Samples};
+
+/// What the notes of a page say when it is a photo whose edges were not found.
+pub(super) const EDGES_NOT_FOUND: &str =
+    "The page's edges were not found in this photo; it is kept as it is.";
+/// A sheet found with less confidence than this is not corrected.
+const CONFIDENCE_MIN: f32 = 0.6;
+/// A sheet whose opposite sides are closer to parallel than this was scanned, or needs no correction.
+const PERSPECTIVE_MIN_DEG: f32 = 1.0;
+
+/// The picture with the perspective taken out, or as it came, with what there is to say about it.
+pub(super) fn rectified(picture: Picture) -> (Picture, Option<&'static str>) {
+    if matches!(picture.samples, Samples::Bitonal(_)) || !sheet::has_ground(&picture.samples) {
+        return (picture, None);
+    }
+    let seen = sheet::find(&picture.samples);
+    let Some(sheet) = seen.sheet.filter(|sheet| sheet.confidence >= CONFIDENCE_MIN) else {
+        return (picture, seen.is_photo.then_some(EDGES_NOT_FOUND));
+    };
+    if quad::perspective_deg(&sheet.corners) < PERSPECTIVE_MIN_DEG {
+        return (picture, None);
+    }
+    let samples = warp::flattened(&picture.samples, &sheet.corners);
+    // The file's resolution, if any, was the camera's guess.
+    (Picture { samples, dpi: None, jpeg: None }, None)
+}
+
+#[cfg(test)]
+mod tests;
