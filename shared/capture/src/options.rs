@@ -38,6 +38,8 @@ pub struct Options {
     pub pdfa: PdfA,
     /// How page images are stored.
     pub profile: Profile,
+    /// Keep blank pages in the document instead of setting them aside.
+    pub keep_blank_pages: bool,
     /// The limits.
     pub limits: Limits,
 }
@@ -48,6 +50,7 @@ impl Default for Options {
             languages: "eng".into(),
             pdfa: PdfA::default(),
             profile: Profile::default(),
+            keep_blank_pages: false,
             limits: Limits::default(),
         }
     }

@@ -1,7 +1,7 @@
 //! Pages to documents.
 //!
 //! A pure decision over finished pages. For now one capture is one document, less its blank pages, which are
-//! set aside: they stay in the original, which is always kept, and are counted in the record. A capture
+//! set aside: they stay in the original, which is always kept, and are listed in its page text. A capture
 //! whose every page is blank keeps them all, so that a person sees what was scanned.
 
 use platen_model::PageRecord;
@@ -15,9 +15,11 @@ pub struct Group {
     pub blank: Vec<usize>,
 }
 
-/// Divides a capture's pages into documents. Every page is in exactly one group.
-pub fn separate(pages: &[PageRecord]) -> Vec<Group> {
-    let (blank, kept): (Vec<usize>, Vec<usize>) = (0..pages.len()).partition(|&index| pages[index].blank);
+/// Divides a capture's pages into documents. Every page is in exactly one group. Blank pages stay in their document
+/// where `keep_blank_pages` says so.
+pub fn separate(pages: &[PageRecord], keep_blank_pages: bool) -> Vec<Group> {
+    let is_set_aside = |&index: &usize| pages[index].blank && !keep_blank_pages;
+    let (blank, kept): (Vec<usize>, Vec<usize>) = (0..pages.len()).partition(is_set_aside);
     let group = if kept.is_empty() {
         Group { pages: blank, blank: Vec::new() }
     } else {
@@ -33,7 +35,7 @@ mod tests {
     fn check(blank: &[bool], kept: &[usize], aside: &[usize]) {
         let pages: Vec<PageRecord> =
             blank.iter().map(|&blank| PageRecord { blank, ..PageRecord::default() }).collect();
-        assert_eq!(separate(&pages), [Group { pages: kept.to_vec(), blank: aside.to_vec() }]);
+        assert_eq!(separate(&pages, false), [Group { pages: kept.to_vec(), blank: aside.to_vec() }]);
     }
 
     #[test]
@@ -41,5 +43,12 @@ mod tests {
         check(&[false, true, false], &[0, 2], &[1]);
         check(&[true, true], &[0, 1], &[]);
         check(&[false], &[0], &[]);
+    }
+
+    #[test]
+    fn blank_pages_stay_where_they_are_asked_to() {
+        let pages: Vec<PageRecord> =
+            [false, true].map(|blank| PageRecord { blank, ..PageRecord::default() }).to_vec();
+        assert_eq!(separate(&pages, true), [Group { pages: vec![0, 1], blank: vec![] }]);
     }
 }

@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use platen_model::{Decision, Digest, Failure, FailureClass, PageRecord, PageText, Stage, durable};
+use platen_model::{
+    Decision, Digest, Failure, FailureClass, PageRecord, PageText, SourcePage, Stage, durable,
+};
 
 use crate::classify::{RuleSet, classify};
 use crate::inspection::{Inspection, PageImage};
@@ -52,7 +54,7 @@ pub struct Captured {
 pub struct CapturedDocument {
     /// Its pages.
     pub text: PageText,
-    /// Blank pages set aside; they remain in the original.
+    /// Blank pages set aside; they remain in the original, and `text.set_aside` lists them.
     pub blank_pages: u32,
     /// What it is, and why.
     pub decision: Decision,
@@ -97,10 +99,12 @@ pub fn capture(
     let (mut records, images): (Vec<PageRecord>, Vec<Kept>) =
         pages.into_iter().map(|page| (page.record, Kept { image: page.image, file: page.file })).unzip();
 
+    let origins = origins(&inspections);
     let mut documents = Vec::new();
-    for (number, group) in (1u32..).zip(separate(&records)) {
+    for (number, group) in (1u32..).zip(separate(&records, workshop.options.keep_blank_pages)) {
         let of_group = group.pages.iter().map(|&page| std::mem::take(&mut records[page]));
-        let text = PageText::new(of_group.collect());
+        let mut text = PageText::new(of_group.collect());
+        text.set_aside = group.blank.iter().map(|&page| origins[page]).collect();
         let decision = classify(&text, &inputs[0].file_name, &workshop.rules);
         let pdf = folder.join(format!("document-{number}.pdf"));
         let (pdf_sha256, pdf_bytes) = bind(inputs, &text, &images, &group, &pdf, workshop)?;
@@ -108,6 +112,14 @@ pub fn capture(
         documents.push(CapturedDocument { text, blank_pages, decision, pdf, pdf_sha256, pdf_bytes });
     }
     Ok(Captured { inspections, documents })
+}
+
+/// Where each page of the capture came from, in order.
+fn origins(inspections: &[Inspection]) -> Vec<SourcePage> {
+    let of_source = |(source, inspection): (u32, &Inspection)| {
+        (0..inspection.pages).map(move |page| SourcePage { source, page })
+    };
+    (0u32..).zip(inspections).flat_map(of_source).collect()
 }
 
 fn inspect(input: &Input, workshop: &Workshop) -> Result<Inspection, Failure> {

@@ -69,6 +69,9 @@ pub struct PageRecord {
     pub mean_confidence: f32,
     /// The words in reading order.
     pub words: Vec<Word>,
+    /// How well the page could be read, 0 to 1, judged by its image and its words; 0 where nobody judged it.
+    #[serde(default)]
+    pub quality: f32,
     /// The bar codes.
     #[serde(default)]
     pub barcodes: Vec<Barcode>,
@@ -109,6 +112,18 @@ pub struct PageText {
     pub version: u32,
     /// The pages in order.
     pub pages: Vec<PageRecord>,
+    /// The blank pages that were left out. They remain in the original, from which a person can restore them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub set_aside: Vec<SourcePage>,
+}
+
+/// A page as it came in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourcePage {
+    /// The file among the capture's sources, from 0.
+    pub source: u32,
+    /// Its position in that file, from 0.
+    pub page: u32,
 }
 
 impl PageText {
@@ -117,7 +132,7 @@ impl PageText {
         for (index, page) in (0u32..).zip(&mut pages) {
             page.index = index;
         }
-        Self { version: PAGE_TEXT_VERSION, pages }
+        Self { version: PAGE_TEXT_VERSION, pages, set_aside: Vec::new() }
     }
 
     /// The document as plain text: reading order, a form feed between pages.

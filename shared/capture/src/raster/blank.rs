@@ -1,9 +1,13 @@
 //! Whether a page is blank.
 //!
-//! Dust, punch holes, the shadow of an edge and a scanner's black border are not content. One line of small
-//! text, or one signature, is.
+//! Dust, punch holes, the shadow of an edge, a scanner's black border and the back's text shining through are not
+//! content. One line of small text, one signature, one stamp or one pencilled line is. In doubt a page is not
+//! blank: a blank page too many is a nuisance, a lost one is a loss.
 
-use super::ink::Ink;
+use image::GrayImage;
+
+use super::clean::light::Paper;
+use super::ink::{Ink, Mark};
 
 /// The part of the page along each edge in which marks do not count.
 const MARGIN: f32 = 0.035;
@@ -13,20 +17,82 @@ const SPECK_PX: u32 = 5;
 const MARKS_MAX: usize = 6;
 /// Ink within the margins, as a part of the area, up to which a page of few marks is blank.
 const INK_MAX: f64 = 0.000_4;
+/// A mark longer than this part of the page's longer side was made by someone: 7 mm on A4.
+const LARGE: f32 = 0.024;
+/// Marks lighter than this part of the paper shine through from the back, or are grains of the paper...
+const FAINT: f32 = 0.74;
+/// ...unless they are longer than this part of the page's longer side, as pencilled strokes are: 9 mm on A4.
+const STROKE: f32 = 0.03;
+/// The diameter of a punch hole (ISO 838: 6 mm; others up to 9) as a part of the page's longer side.
+const HOLE: std::ops::RangeInclusive<f32> = 0.014..=0.036;
+/// Punch holes lie this close to an edge, as a part of the shorter side: ISO 838 has them 12 mm from it.
+const HOLE_MARGIN: f32 = 0.11;
+/// A page with more than this of its paper in the dark holds a picture.
+const DARK_SHARE_MAX: f32 = 0.25;
 
 /// Whether there is nothing on the page but dust.
-pub(super) fn is_blank(ink: &Ink) -> bool {
-    let (width, height) = (ink.width as f32, ink.height as f32);
-    let (left, right) = (width * MARGIN, width * (1.0 - MARGIN));
-    let (top, bottom) = (height * MARGIN, height * (1.0 - MARGIN));
-    let inside = ink.marks.iter().filter(|mark| {
-        mark.x0 as f32 > left && (mark.x1 as f32) < right && mark.y0 as f32 > top && (mark.y1 as f32) < bottom
-    });
+pub(super) fn is_blank(page: &GrayImage, ink: &Ink) -> bool {
+    let large = ink.width.max(ink.height) as f32 * LARGE;
     let (mut marks, mut area) = (0, 0u64);
-    for mark in inside.filter(|mark| mark.width().max(mark.height()) >= SPECK_PX) {
+    for mark in ink.marks.iter().filter(|mark| may_be_content(mark, ink)) {
+        // Only a few marks need this look: as soon as there is enough of them, the page is not blank.
+        if is_faint(page, ink, mark) {
+            continue;
+        }
         marks += 1;
         area += u64::from(mark.area);
+        let part = area as f64 / (f64::from(ink.width) * f64::from(ink.height));
+        if marks > MARKS_MAX || part > INK_MAX || mark.width().max(mark.height()) as f32 > large {
+            return false;
+        }
     }
-    let part = area as f64 / (f64::from(ink.width) * f64::from(ink.height));
-    marks <= MARKS_MAX && part <= INK_MAX
+    Paper::of(page).shadow_share <= DARK_SHARE_MAX
 }
+
+/// Whether a mark lies within the margins, and is neither dust nor a punch hole.
+fn may_be_content(mark: &Mark, ink: &Ink) -> bool {
+    let (width, height) = (ink.width as f32, ink.height as f32);
+    let is_inside = mark.x0 as f32 > width * MARGIN
+        && (mark.x1 as f32) < width * (1.0 - MARGIN)
+        && mark.y0 as f32 > height * MARGIN
+        && (mark.y1 as f32) < height * (1.0 - MARGIN);
+    is_inside && mark.width().max(mark.height()) >= SPECK_PX && !is_punch_hole(mark, ink)
+}
+
+/// Whether a mark is a disk, or the rim of one, of the right size at the right distance from an edge.
+fn is_punch_hole(mark: &Mark, ink: &Ink) -> bool {
+    let (across, down) = (mark.width() as f32, mark.height() as f32);
+    let diameter = across.max(down) / ink.width.max(ink.height) as f32;
+    let is_round = across.min(down) >= across.max(down) * 0.8;
+    let filled = mark.area as f32 / (across * down);
+    let (x, y) = ((mark.x0 + mark.x1) as f32 / 2.0, (mark.y0 + mark.y1) as f32 / 2.0);
+    let from_edge = x.min(ink.width as f32 - x).min(y.min(ink.height as f32 - y));
+    let near_edge = from_edge <= ink.width.min(ink.height) as f32 * HOLE_MARGIN;
+    // A disk fills pi/4 of its box.
+    is_round && near_edge && HOLE.contains(&diameter) && (0.6..0.9).contains(&filled)
+}
+
+/// Whether a mark is too light for print and too short for a pencil.
+fn is_faint(page: &GrayImage, ink: &Ink, mark: &Mark) -> bool {
+    if mark.width().max(mark.height()) as f32 > ink.width.max(ink.height) as f32 * STROKE {
+        return false;
+    }
+    let by = ink.reduction;
+    let (left, right) = (mark.x0 * by, (mark.x1 * by).min(page.width()));
+    let (top, bottom) = (mark.y0 * by, (mark.y1 * by).min(page.height()));
+    let around = by * 6;
+    let (mut darkest, mut lightest) = (u8::MAX, 0);
+    for y in top.saturating_sub(around)..(bottom + around).min(page.height()) {
+        for x in left.saturating_sub(around)..(right + around).min(page.width()) {
+            let level = page.get_pixel(x, y).0[0];
+            lightest = lightest.max(level);
+            if (left..right).contains(&x) && (top..bottom).contains(&y) {
+                darkest = darkest.min(level);
+            }
+        }
+    }
+    f32::from(darkest) > f32::from(lightest) * FAINT
+}
+
+#[cfg(test)]
+mod tests;

@@ -187,21 +187,6 @@ fn what_is_no_text_has_no_skew() {
 }
 
 #[test]
-fn dust_and_borders_are_blank_and_a_line_of_text_is_not() {
-    let mut page = GrayImage::from_pixel(1_240, 1_754, Luma([250]));
-    for at in 0..30 {
-        page.put_pixel(100 + at * 31, 200 + at * 43, Luma([90]));
-    }
-    draw_filled_rect_mut(&mut page, Area::at(0, 0).of_size(25, 1_754), Luma([0]));
-    draw_filled_rect_mut(&mut page, Area::at(12, 800).of_size(20, 20), Luma([0]));
-    assert!(blank::is_blank(&Ink::of(&page)));
-    for letter in 0..12 {
-        draw_filled_rect_mut(&mut page, Area::at(300 + letter * 16, 900).of_size(9, 14), Luma([30]));
-    }
-    assert!(!blank::is_blank(&Ink::of(&page)));
-}
-
-#[test]
 fn a_page_without_a_credible_resolution_gets_that_of_its_paper() {
     assert_eq!(resolution::of((1_654, 2_339), None, None), 200);
     assert_eq!(resolution::of((2_550, 3_300), None, None), 300);

@@ -26,7 +26,7 @@ pub(in crate::raster) struct Paper {
     columns: usize,
     levels: Vec<u8>,
     /// The part of the paper that lies in a shadow, 0 to 1.
-    shadow_share: f32,
+    pub(in crate::raster) shadow_share: f32,
 }
 
 impl Paper {
