@@ -1,9 +1,14 @@
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
 use image::Luma;
 use imageproc::drawing::{draw_filled_circle_mut, draw_filled_rect_mut, draw_line_segment_mut};
 use imageproc::filter::gaussian_blur_f32;
 use imageproc::rect::Rect as Area;
 
 use super::*;
+use crate::decode;
+use crate::options::Limits;
 
 /// An empty A4 page at 150 dots an inch.
 fn sheet(paper: u8) -> GrayImage {
@@ -106,4 +111,55 @@ fn a_stamp_and_a_page_number_are_content() {
 fn a_soft_picture_without_a_single_stroke_is_content() {
     let page = GrayImage::from_fn(1_240, 1_754, |x, y| Luma([(60 + x / 10 + y / 30) as u8]));
     check(&page, false);
+}
+
+/// The numbers, from 1, of the pages of a file of the corpus that are taken for blank; `None` where it is not here.
+fn blank_pages(path: &Path) -> Option<Vec<u32>> {
+    let limits = Limits::default();
+    let file = File::open(path).ok()?;
+    let inspection = decode::inspect(&file, &limits).ok()?;
+    let is_blank = |page: &u32| {
+        let picture = decode::page(&file, inspection.kind, *page, &limits);
+        picture.is_ok_and(|picture| {
+            let gray = picture.samples.to_gray();
+            is_blank(&gray, &Ink::of(&gray))
+        })
+    };
+    Some((0..inspection.pages.min(10)).filter(is_blank).map(|page| page + 1).collect())
+}
+
+fn corpus() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpus")
+}
+
+#[test]
+fn the_blank_pages_of_the_corpus_are_found() {
+    let known: &[(&str, &[u32])] = &[
+        ("batch_blank.tif", &[2, 5]),
+        ("batch_duplex_blank_backs.pdf", &[2, 4, 6]),
+        ("batch_patcht.tif", &[]),
+        ("blank_scan_1.jpg", &[1]),
+        ("blank_no_contents.pdf", &[1]),
+        ("nearly_blank_1.pdf", &[]),
+    ];
+    for (name, pages) in known {
+        match blank_pages(&corpus().join("separators").join(name)) {
+            Some(found) => assert_eq!(&found, pages, "{name}"),
+            None => eprintln!("skipped: {name} is not here"),
+        }
+    }
+}
+
+#[test]
+fn no_page_with_text_in_the_corpus_is_blank() {
+    for folder in ["ocr", "classify", "photos"] {
+        let Ok(entries) = std::fs::read_dir(corpus().join(folder)) else {
+            eprintln!("skipped: {folder} is not here");
+            continue;
+        };
+        for path in entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| path.is_file()) {
+            let blank = blank_pages(&path).unwrap_or_default();
+            assert!(blank.is_empty(), "{}: {blank:?}", path.display());
+        }
+    }
 }
