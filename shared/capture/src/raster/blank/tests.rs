@@ -7,7 +7,7 @@ use imageproc::filter::gaussian_blur_f32;
 use imageproc::rect::Rect as Area;
 
 use super::*;
-use crate::decode;
+use crate::decode::Document;
 use crate::options::Limits;
 
 /// An empty A4 page at 150 dots an inch.
@@ -117,15 +117,15 @@ fn a_soft_picture_without_a_single_stroke_is_content() {
 fn blank_pages(path: &Path) -> Option<Vec<u32>> {
     let limits = Limits::default();
     let file = File::open(path).ok()?;
-    let inspection = decode::inspect(&file, &limits).ok()?;
+    let mut document = Document::open(file, &limits).ok()?;
+    let pages = document.inspect(&limits).ok()?.pages;
     let is_blank = |page: &u32| {
-        let picture = decode::page(&file, inspection.kind, *page, &limits);
-        picture.is_ok_and(|picture| {
+        document.page(*page, &limits).is_ok_and(|picture| {
             let gray = picture.samples.to_gray();
             is_blank(&gray, &Ink::of(&gray))
         })
     };
-    Some((0..inspection.pages.min(10)).filter(is_blank).map(|page| page + 1).collect())
+    Some((0..pages.min(10)).filter(is_blank).map(|page| page + 1).collect())
 }
 
 fn corpus() -> PathBuf {

@@ -32,7 +32,7 @@ pub(super) fn rectified(picture: Picture) -> (Picture, Option<&'static str>) {
     }
     let samples = warp::flattened(&picture.samples, &sheet.corners);
     // The file's resolution, if any, was the camera's guess.
-    (Picture { samples, dpi: None, jpeg: None }, None)
+    (Picture { samples, dpi: None, original: None, ..picture }, None)
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 
 use super::quad::{Corners, Point};
 use super::*;
-use crate::decode;
+use crate::decode::Document;
 use crate::options::Limits;
 
 const PAGE: (u32, u32) = (600, 850);
@@ -146,8 +146,7 @@ fn corpus(folder: &str) -> Vec<(PathBuf, Samples)> {
     let limits = Limits::default();
     let first = |path: PathBuf| {
         let file = File::open(&path).ok()?;
-        let kind = decode::inspect(&file, &limits).ok()?.kind;
-        let picture = decode::page(&file, kind, 0, &limits).ok()?;
+        let picture = Document::open(file, &limits).ok()?.page(0, &limits).ok()?;
         (!matches!(picture.samples, Samples::Bitonal(_))).then_some((path, picture.samples))
     };
     paths.into_iter().filter(|path| path.is_file()).filter_map(first).collect()
