@@ -81,18 +81,20 @@ pub fn finish_page(
     let (picture, gray) = straighten(picture, gray, &ink, upright);
     clock.lap("deskew");
 
+    // Coded before it is read, so that a large colour page is not held while Tesseract works.
+    let stated_dpi = picture.dpi;
+    let (image, bytes) = encode(picture)?;
+    clock.lap("encode");
+
     let copy = (!blank).then(|| clean::for_reading(&gray, &ink, upright.rotation_deg));
     clock.lap("clean");
 
-    let text = TextSize::of(&ink, upright.rotation_deg % 180 == 90, picture.dpi);
+    let text = TextSize::of(&ink, upright.rotation_deg % 180 == 90, stated_dpi);
     let words = match copy {
         Some(copy) => reading::read(&copy, text, &options.languages, engines)?,
         None => Vec::new(),
     };
     clock.lap("recognise");
-
-    let (image, bytes) = encode(picture)?;
-    clock.lap("encode");
 
     let record = PageRecord {
         index: page,

@@ -29,6 +29,9 @@ const SURELY_UP: f32 = 3.5;
 const WITNESSES: usize = 2;
 /// Tesseract's margin from which its word counts.
 const MODEL_MARGIN: f32 = 1.5;
+/// The model is shown pages of at least twice this resolution in a reduced copy: it sees as much, and Tesseract holds
+/// several copies of what it is shown.
+const MODEL_DPI: u32 = 250;
 /// A turned page must read better than the page as it came by this factor.
 const READS_BETTER: f64 = 1.4;
 /// The longer side of the copy that is read to compare two ways, in pixels.
@@ -119,8 +122,14 @@ fn settle(
     languages: &str,
     engines: &mut Engines,
 ) -> Result<u32, Failure> {
-    let model = engines.orientation(page, dpi).filter(|turn| turn.margin >= MODEL_MARGIN);
-    let model = model.map(|turn| turn.clockwise_deg);
+    let model = match dpi / MODEL_DPI {
+        0 | 1 => engines.orientation(page, dpi),
+        by => {
+            let coarse = image::imageops::thumbnail(page, page.width() / by, page.height() / by);
+            engines.orientation(&coarse, dpi / by)
+        }
+    };
+    let model = model.filter(|turn| turn.margin >= MODEL_MARGIN).map(|turn| turn.clockwise_deg);
     let candidate = match (likely, model) {
         (Some(turn), Some(said)) if turn == said => return Ok(turn),
         (Some(turn), _) => turn,
