@@ -1,7 +1,7 @@
 //! Reads files as a worker would, in this process, for measuring.
 //!
 //! `read_pages OUT [--lang LANGUAGES] FILE…` writes `OUT/STEM.txt` (a form feed between pages) and prints one line
-//! for each page: file, page, size, dpi, turn, skew, blank, words, confidence, milliseconds of each stage.
+//! for each page: file, page, size, dpi, turn, skew, blank, words, confidence, quality and notes, milliseconds of each stage.
 
 use std::fs::File;
 use std::path::PathBuf;
@@ -55,7 +55,7 @@ fn read(path: &PathBuf, options: &Options, engines: &mut Engines) -> Result<Page
             .map_err(|failure| failure.on_page(page))?;
         let record = finished.record;
         println!(
-            "{}\t{page}\t{}x{}\t{} dpi\t{}\t{:.2}\t{}\t{} words\t{:.3}\t{:?} {}\t{:.0?}",
+            "{}\t{page}\t{}x{}\t{} dpi\t{}\t{:.2}\t{}\t{} words\t{:.3}\t{:.2} {:?}\t{:?} {}\t{:.0?}",
             path.display(),
             record.width_px,
             record.height_px,
@@ -65,6 +65,8 @@ fn read(path: &PathBuf, options: &Options, engines: &mut Engines) -> Result<Page
             if record.blank { "blank" } else { "" },
             record.words.len(),
             record.mean_confidence,
+            record.quality,
+            record.notes,
             finished.image.codec,
             finished.image.bytes,
             record.timings_ms,

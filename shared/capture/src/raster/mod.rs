@@ -12,6 +12,7 @@ mod ink;
 mod lettering;
 mod paper;
 mod photo;
+mod quality;
 mod reading;
 mod resolution;
 mod shear;
@@ -30,6 +31,7 @@ use crate::inspection::PageImage;
 use crate::ocr::Engines;
 use crate::options::Options;
 use ink::Ink;
+use quality::Reading;
 use reading::TextSize;
 use upright::Upright;
 
@@ -96,6 +98,13 @@ pub fn finish_page(
     };
     clock.lap("recognise");
 
+    let confidence = mean_confidence(&words);
+    let read = Reading { words: words.len(), confidence, languages: &options.languages };
+    let quality = (!blank).then(|| quality::judge(&gray, &ink, upright.rotation_deg, read));
+    let (quality, mut notes) = quality.map_or((0.0, Vec::new()), |quality| (quality.score, quality.notes));
+    notes.extend(photo_note.map(String::from));
+    clock.lap("judge");
+
     let record = PageRecord {
         index: page,
         width_px: image.width,
@@ -104,9 +113,10 @@ pub fn finish_page(
         rotation_deg: upright.rotation_deg,
         skew_deg: upright.skew_deg,
         blank,
-        mean_confidence: mean_confidence(&words),
+        mean_confidence: confidence,
+        quality,
         words,
-        notes: photo_note.map(String::from).into_iter().collect(),
+        notes,
         timings_ms: clock.laps,
         ..PageRecord::default()
     };

@@ -17,6 +17,8 @@ pub(super) const EDGES_NOT_FOUND: &str =
 const CONFIDENCE_MIN: f32 = 0.6;
 /// A sheet whose opposite sides are closer to parallel than this was scanned, or needs no correction.
 const PERSPECTIVE_MIN_DEG: f32 = 1.0;
+/// A camera states 72 dots an inch, or nothing. What states this much was scanned.
+const SCANNER_DPI_MIN: u32 = 150;
 
 /// The picture with the perspective taken out, or as it came, with what there is to say about it.
 pub(super) fn rectified(picture: Picture) -> (Picture, Option<&'static str>) {
@@ -25,7 +27,8 @@ pub(super) fn rectified(picture: Picture) -> (Picture, Option<&'static str>) {
     }
     let seen = sheet::find(&picture.samples);
     let Some(sheet) = seen.sheet.filter(|sheet| sheet.confidence >= CONFIDENCE_MIN) else {
-        return (picture, seen.is_photo.then_some(EDGES_NOT_FOUND));
+        let is_photo = seen.is_photo && picture.dpi.is_none_or(|dpi| dpi < SCANNER_DPI_MIN);
+        return (picture, is_photo.then_some(EDGES_NOT_FOUND));
     };
     if quad::perspective_deg(&sheet.corners) < PERSPECTIVE_MIN_DEG {
         return (picture, None);

@@ -1,0 +1,192 @@
+//! How well a page could be read, and why it could not.
+//!
+//! A score for every page, and sentences for the pages that need them: they tell a person what to do about the
+//! scan, so they name one or two causes that can be measured, and say nothing of a page that was read well. The
+//! recogniser's confidence decides whether there is a problem; the image says what it may be.
+
+use image::GrayImage;
+
+use super::clean::light::Paper;
+use super::ink::Ink;
+
+/// Pages read with at least this confidence have no notes.
+const CONFIDENT: f32 = 0.80;
+/// Nothing can be made of a page read with less confidence than this: its words score 0.
+const HOPELESS: f32 = 0.40;
+/// Words score 1 from this confidence on: clean print.
+const CERTAIN: f32 = 0.95;
+/// The part of the score that the words decide; the image decides the rest.
+const WORDS_PART: f32 = 0.7;
+/// Edges wider than this part of a capital's height blur the letters.
+const BLURRED: f32 = 0.22;
+/// Ink whose step to the paper is less than this part of full scale is pale.
+const PALE: f32 = 0.30;
+/// Capitals lower than this are too small to read well.
+const SMALL_PX: f32 = 14.0;
+/// More of the paper in shadow than this is uneven light.
+const SHADOWED: f32 = 0.35;
+/// Pages of fewer words say little by their confidence.
+const WORDS_MIN: usize = 8;
+/// Of the rows of the page one in so many is looked at.
+const ROW_STEP: usize = 16;
+/// Smaller steps between neighbouring samples are noise.
+const NOISE: u8 = 4;
+/// Edges lower than this are noise or shine through from the back.
+const EDGE_MIN: u8 = 20;
+/// Fewer edges than this are too few to judge by.
+const EDGES_MIN: usize = 60;
+
+/// What is judged of a page.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Quality {
+    /// How well the page could be read, 0 to 1.
+    pub(super) score: f32,
+    /// What a person should know, as sentences.
+    pub(super) notes: Vec<String>,
+}
+
+/// What was read of a page.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Reading<'a> {
+    /// The number of words.
+    pub(super) words: usize,
+    /// Their mean confidence, 0 to 1.
+    pub(super) confidence: f32,
+    /// The languages it was read in.
+    pub(super) languages: &'a str,
+}
+
+/// Judges a page that is not blank, as it was read. `ink` are the marks found on it before it was turned by
+/// `rotation_deg`.
+pub(super) fn judge(page: &GrayImage, ink: &Ink, rotation_deg: u32, reading: Reading<'_>) -> Quality {
+    let capital_px = ink.capital_height_px(rotation_deg % 180 == 90);
+    let image = Image { edges: Edges::of(page), shadow_share: Paper::of(page).shadow_share, capital_px };
+    Quality { score: score(&image, reading), notes: notes(&image, reading, ink) }
+}
+
+/// The measures of a page's image.
+#[derive(Clone, Copy, Debug)]
+struct Image {
+    /// Its edges, where there are enough to judge by.
+    edges: Option<Edges>,
+    /// The part of the paper that lies in a shadow.
+    shadow_share: f32,
+    /// The height of capitals, where there are enough characters to measure.
+    capital_px: Option<f32>,
+}
+
+impl Image {
+    /// The width of an edge as a part of a capital's height.
+    fn blur(&self) -> Option<f32> {
+        Some(self.edges?.width_px / self.capital_px?)
+    }
+}
+
+fn score(image: &Image, reading: Reading<'_>) -> f32 {
+    let words = (reading.confidence - HOPELESS) / (CERTAIN - HOPELESS);
+    let sharpness = image.blur().map_or(1.0, |blur| 1.5 - blur / BLURRED * 0.75);
+    let contrast = image.edges.map_or(1.0, |edges| edges.contrast / PALE * 0.5);
+    let size = image.capital_px.map_or(1.0, |height| height / SMALL_PX * 0.75);
+    let image = sharpness.min(contrast).min(size).clamp(0.0, 1.0);
+    words.clamp(0.0, 1.0) * WORDS_PART + image * (1.0 - WORDS_PART)
+}
+
+fn notes(image: &Image, reading: Reading<'_>, ink: &Ink) -> Vec<String> {
+    if reading.words == 0 {
+        return vec!["No text was found on this page.".into()];
+    }
+    if reading.confidence >= CONFIDENT || reading.words < WORDS_MIN {
+        return Vec::new();
+    }
+    let mut notes = Vec::new();
+    if let Some(height) = image.capital_px.filter(|height| *height < SMALL_PX) {
+        notes.push(format!(
+            "The text is small for its resolution: capitals are {height:.0} pixels high. Scan at 300 dpi or more."
+        ));
+    }
+    if image.blur().is_some_and(|blur| blur > BLURRED) {
+        notes.push("The page is blurred.".into());
+    }
+    if image.edges.is_some_and(|edges| edges.contrast < PALE) {
+        notes.push("The text is pale against the paper.".into());
+    }
+    if image.shadow_share > SHADOWED {
+        notes.push("The light on the page is uneven.".into());
+    }
+    if notes.is_empty() {
+        notes.push(if is_handwritten(ink) {
+            "Much of the page seems to be handwritten; handwriting is not read well.".into()
+        } else {
+            format!(
+                "The text was read with little confidence. It may be in another language than `{}`, in an unusual \
+                 typeface, or written by hand.",
+                reading.languages
+            )
+        });
+    }
+    notes
+}
+
+/// Whether the marks are as different in height as handwriting is; letters of print come in a few heights.
+fn is_handwritten(ink: &Ink) -> bool {
+    let mut heights: Vec<u32> = ink.text_like().map(|(_, mark)| mark.height()).collect();
+    if heights.len() < WORDS_MIN {
+        return true;
+    }
+    heights.sort_unstable();
+    let at = |part: usize| heights[heights.len() * part / 8] as f32;
+    at(7) > at(4) * 2.2
+}
+
+/// The edges of print along rows of a page: from paper to ink.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Edges {
+    /// How wide an edge is, in pixels: its height over its steepest step.
+    width_px: f32,
+    /// How high an edge is, as a part of full scale.
+    contrast: f32,
+}
+
+impl Edges {
+    fn of(page: &GrayImage) -> Option<Self> {
+        let width = page.width() as usize;
+        let mut edges: Vec<(u8, u8)> = Vec::new();
+        for row in page.as_raw().chunks_exact(width.max(1)).skip(ROW_STEP / 2).step_by(ROW_STEP) {
+            falls(row, &mut edges);
+        }
+        if edges.len() < EDGES_MIN {
+            return None;
+        }
+        // The upper quarter: ink proper, not the grain of the paper.
+        let at = edges.len() * 3 / 4;
+        let usual = edges.select_nth_unstable(at).1.0;
+        edges.retain(|(height, _)| u32::from(*height) * 10 >= u32::from(usual) * 6);
+        let mut widths: Vec<f32> = edges
+            .iter()
+            .map(|(height, steepest)| f32::from(*height) / f32::from((*steepest).max(1)))
+            .collect();
+        let middle = widths.len() / 2;
+        let width_px = *widths.select_nth_unstable_by(middle, f32::total_cmp).1;
+        Some(Self { width_px, contrast: f32::from(usual) / 255.0 })
+    }
+}
+
+/// The falls from light to dark in a row: how deep each is, and its steepest step.
+fn falls(row: &[u8], found: &mut Vec<(u8, u8)>) {
+    let (mut top, mut steepest) = (row.first().copied().unwrap_or(0), 0u8);
+    for pair in row.windows(2) {
+        let (before, here) = (pair[0], pair[1]);
+        if here < before.saturating_add(NOISE) && here <= top {
+            steepest = steepest.max(before.saturating_sub(here));
+            continue;
+        }
+        let depth = top.saturating_sub(before);
+        if depth >= EDGE_MIN {
+            found.push((depth, steepest));
+        }
+        (top, steepest) = (here, 0);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,76 @@
+use image::Luma;
+use imageproc::drawing::draw_filled_rect_mut;
+use imageproc::filter::gaussian_blur_f32;
+use imageproc::rect::Rect as Area;
+
+use super::*;
+
+/// Rows of boxes as large as letters, as dark as `ink`.
+fn page(ink: u8) -> GrayImage {
+    let mut page = GrayImage::from_pixel(1_000, 1_400, Luma([250]));
+    for line in 0..26 {
+        for letter in 0..34 {
+            let area = Area::at(100 + letter * 24, 80 + line * 48).of_size(13, 24);
+            draw_filled_rect_mut(&mut page, area, Luma([ink]));
+        }
+    }
+    page
+}
+
+fn judged(page: &GrayImage, confidence: f32) -> Quality {
+    let reading = Reading { words: 150, confidence, languages: "eng" };
+    judge(page, &Ink::of(page), 0, reading)
+}
+
+/// Checks that a page read with little confidence has one note, and that it says this.
+fn check(page: &GrayImage, says: &str) {
+    let notes = judged(page, 0.6).notes;
+    assert!(notes.len() == 1 && notes[0].contains(says), "{notes:?}");
+}
+
+#[test]
+fn a_page_that_was_read_well_has_no_notes_whatever_it_looks_like() {
+    for page in [page(20), page(200), gaussian_blur_f32(&page(20), 6.0)] {
+        assert_eq!(judged(&page, 0.93).notes, Vec::<String>::new());
+    }
+}
+
+#[test]
+fn the_note_names_the_cause_that_can_be_measured() {
+    check(&gaussian_blur_f32(&page(20), 5.0), "blurred");
+    check(&page(200), "pale");
+    check(&image::imageops::thumbnail(&page(20), 400, 560), "pixels high");
+    check(&page(20), "another language than `eng`");
+}
+
+#[test]
+fn a_shadow_over_half_of_the_page_is_named() {
+    let mut shaded = page(20);
+    shaded.enumerate_pixels_mut().for_each(|(x, _, sample)| {
+        let light = 1.0 - 0.6 * (x as f32 / 1_000.0);
+        sample.0[0] = (f32::from(sample.0[0]) * light) as u8;
+    });
+    check(&shaded, "uneven");
+}
+
+#[test]
+fn a_page_without_a_word_says_so() {
+    let reading = Reading { words: 0, confidence: 0.0, languages: "eng" };
+    let quality = judge(&page(20), &Ink::of(&page(20)), 0, reading);
+    assert_eq!(quality.notes, ["No text was found on this page."]);
+}
+
+#[test]
+fn the_score_falls_with_confidence_and_with_sharpness() {
+    let (sharp, soft) = (page(20), gaussian_blur_f32(&page(20), 5.0));
+    let scores = [judged(&sharp, 0.96), judged(&sharp, 0.8), judged(&soft, 0.8), judged(&soft, 0.5)];
+    let scores = scores.map(|quality| quality.score);
+    assert!(scores[0] > 0.95 && scores.is_sorted_by(|a, b| a > b), "{scores:?}");
+    assert!(scores.iter().all(|score| (0.0..=1.0).contains(score)));
+}
+
+#[test]
+fn an_empty_picture_is_judged_without_edges() {
+    assert_eq!(Edges::of(&GrayImage::from_pixel(500, 700, Luma([255]))), None);
+    assert_eq!(Edges::of(&GrayImage::new(1, 1)), None);
+}
