@@ -56,6 +56,11 @@ impl Upness {
     }
 }
 
+/// Whether there are enough letters on a page for anyone to tell which way it lies.
+pub(super) fn is_enough(ink: &Ink) -> bool {
+    ink.text_like().nth(LETTERS_MIN).is_some()
+}
+
 /// Looks at a page as it lies, or as if it had been turned a quarter clockwise.
 pub(super) fn upness(ink: &Ink, on_its_side: bool, lines: Lines) -> Upness {
     let slope = lines.skew_deg.to_radians().tan();

@@ -184,4 +184,6 @@ impl Clock {
 }
 
 #[cfg(test)]
+mod corpus_tests;
+#[cfg(test)]
 mod tests;

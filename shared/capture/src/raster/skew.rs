@@ -25,7 +25,7 @@ const EDGES_MIN_PX: u32 = 120;
 /// An edge counts as one point; longer ones are cut, so that they have a slope.
 const EDGE_MAX_PX: u32 = 8;
 /// With fewer marks of text than this, all other marks within the page have a say.
-const TEXT_MARKS_MIN: usize = 25;
+const TEXT_MARKS_MIN: usize = 120;
 /// Below this contrast no angle is believed.
 const TRUSTED: f32 = 1.15;
 /// From this contrast on an angle is believed even if only a part of the page shows it.

@@ -32,8 +32,11 @@ const MODEL_MARGIN: f32 = 1.5;
 /// The model is shown pages of at least twice this resolution in a reduced copy: it sees as much, and Tesseract holds
 /// several copies of what it is shown.
 const MODEL_DPI: u32 = 250;
-/// A turned page must read better than the page as it came by this factor.
+/// From this sum on, which way up a page on its side is, is sure: it must be turned one way or the other.
+const SURELY_UP_SIDEWAYS: f32 = 2.5;
+/// A page must read better one way than the other by this factor, and by so many letters more.
 const READS_BETTER: f64 = 1.4;
+const READS_MORE: f64 = 5.0;
 /// The longer side of the copy that is read to compare two ways, in pixels.
 const COMPARED_PX: u32 = 1_800;
 
@@ -51,10 +54,12 @@ pub(super) struct Upright {
 enum Own {
     /// Sure: this turn makes it upright.
     Sure(u32),
-    /// This turn would make it upright, but that needs a second witness.
-    Likely(u32),
-    /// No idea.
-    Unsure,
+    /// The first of these turns makes it upright, or else the second, but that needs a second witness.
+    Likely(u32, u32),
+    /// One of these turns makes it upright, and nothing says which.
+    Either(u32, u32),
+    /// It lies as it should, or this one of the ways that are left makes it upright.
+    Unsure(&'static [u32]),
 }
 
 /// Finds the turn that makes the page upright, and its skew.
@@ -67,10 +72,15 @@ pub(super) fn find(
 ) -> Result<Upright, Failure> {
     let (across, down) = (Glance::across(ink), Glance::down(ink));
     let (own, lines) = own(ink, &across, &down);
+    let own = match own {
+        Own::Sure(turn) if turn != 0 && !is_latin(languages) => Own::Likely(turn, (turn + 180) % 360),
+        own => own,
+    };
     let rotation_deg = match own {
-        Own::Sure(turn) if turn == 0 || is_latin(languages) => turn,
-        Own::Sure(turn) | Own::Likely(turn) => settle(Some(turn), page, dpi, languages, engines)?,
-        Own::Unsure => settle(None, page, dpi, languages, engines)?,
+        Own::Sure(turn) => turn,
+        Own::Likely(..) | Own::Either(..) | Own::Unsure(_) => {
+            Second { page, dpi, languages, engines }.opinion(own)?
+        }
     };
     // The lines that were looked at may turn out not to be the ones that count.
     let on_its_side = rotation_deg % 180 == 90;
@@ -91,64 +101,92 @@ fn own(ink: &Ink, across: &Glance, down: &Glance) -> (Own, (bool, Lines)) {
         let lines = across.lines();
         let upness = lettering::upness(ink, false, lines);
         let own = match upness.sum() {
-            up if up > UP_ENOUGH => Own::Sure(0),
+            up if up > UP_ENOUGH || up > 0.0 && !lettering::is_enough(ink) => Own::Sure(0),
             up if up < -SURELY_UP && upness.agreeing() >= WITNESSES => Own::Sure(180),
-            up if up < -LIKELY_UP => Own::Likely(180),
-            _ => Own::Unsure,
+            up if up < -LIKELY_UP => Own::Likely(180, 0),
+            _ => Own::Unsure(&[180]),
         };
         (own, (false, lines))
     } else if clearer(down, across, LINES_CLEARER) {
         // Seen after a quarter turn clockwise.
         let lines = down.lines();
         let upness = lettering::upness(ink, true, lines);
-        let turn = if upness.sum() > 0.0 { 90 } else { 270 };
-        let is_sure = clearer(down, across, LINES_CLEAREST) && upness.agreeing() >= WITNESSES;
-        let own = match upness.sum().abs() {
-            up if up > SURELY_UP && is_sure => Own::Sure(turn),
-            up if up > LIKELY_UP => Own::Likely(turn),
-            _ => Own::Unsure,
+        let (turn, other) = if upness.sum() > 0.0 { (90, 270) } else { (270, 90) };
+        let is_sideways = clearer(down, across, LINES_CLEAREST);
+        let is_sure = upness.sum().abs() > SURELY_UP_SIDEWAYS && upness.agreeing() >= WITNESSES;
+        let own = match (is_sideways, is_sure) {
+            (true, true) => Own::Sure(turn),
+            (true, false) if upness.sum().abs() > LIKELY_UP => Own::Likely(turn, other),
+            (true, false) => Own::Either(turn, other),
+            (false, true) => Own::Likely(turn, 0),
+            (false, false) => Own::Unsure(&[90, 270]),
         };
         (own, (true, lines))
+    } else if lettering::is_enough(ink) {
+        (Own::Unsure(&[90, 180, 270]), (false, across.lines()))
     } else {
-        (Own::Unsure, (false, across.lines()))
+        // A picture, or a word or two: nobody can say, and it is as it is.
+        (Own::Sure(0), (false, across.lines()))
     }
 }
 
-/// Asks the model, and believes it where it agrees with `likely` or where reading proves it right.
-fn settle(
-    likely: Option<u32>,
-    page: &GrayImage,
+/// Tesseract's opinion on a page, where the page's own marks did not suffice.
+struct Second<'a> {
+    page: &'a GrayImage,
     dpi: u32,
-    languages: &str,
-    engines: &mut Engines,
-) -> Result<u32, Failure> {
-    let model = match dpi / MODEL_DPI {
-        0 | 1 => engines.orientation(page, dpi),
-        by => {
-            let coarse = image::imageops::thumbnail(page, page.width() / by, page.height() / by);
-            engines.orientation(&coarse, dpi / by)
-        }
-    };
-    let model = model.filter(|turn| turn.margin >= MODEL_MARGIN).map(|turn| turn.clockwise_deg);
-    let candidate = match (likely, model) {
-        (Some(turn), Some(said)) if turn == said => return Ok(turn),
-        (Some(turn), _) => turn,
-        (None, Some(said)) => said,
-        (None, None) => 0,
-    };
-    if candidate == 0 {
-        return Ok(0);
+    languages: &'a str,
+    engines: &'a mut Engines,
+}
+
+impl Second<'_> {
+    /// Asks the orientation model, and believes it where it agrees with the page's own marks or where reading
+    /// proves it right.
+    fn opinion(mut self, own: Own) -> Result<u32, Failure> {
+        let (turn, other) = match own {
+            Own::Sure(turn) => return Ok(turn),
+            Own::Either(turn, other) => (turn, other),
+            Own::Likely(turn, other) => match self.model() {
+                Some(said) if said == turn => return Ok(turn),
+                _ => (turn, other),
+            },
+            Own::Unsure(ways) => match self.model() {
+                Some(said) if ways.contains(&said) => (said, 0),
+                _ => return Ok(0),
+            },
+        };
+        let long = self.page.width().max(self.page.height());
+        let by = long.div_ceil(COMPARED_PX);
+        let small = match by {
+            0 | 1 => self.page.clone(),
+            by => image::imageops::thumbnail(self.page, self.page.width() / by, self.page.height() / by),
+        };
+        let one = self.legible(&small, turn)?;
+        let two = self.legible(&small, other)?;
+        Ok(match (one, two) {
+            (one, two) if one > two * READS_BETTER + READS_MORE => turn,
+            (one, two) if two > one * READS_BETTER + READS_MORE => other,
+            _ => 0,
+        })
     }
-    let long = page.width().max(page.height());
-    let small = match long.div_ceil(COMPARED_PX) {
-        0 | 1 => page.clone(),
-        by => image::imageops::thumbnail(page, page.width() / by, page.height() / by),
-    };
-    let dpi = (dpi * small.width() / page.width().max(1)).max(70);
-    let as_it_is = legible(&engines.read(&small, Some(dpi), Layout::Page, languages)?);
-    let turned =
-        legible(&engines.read(&gray_by_quarters(small, candidate), Some(dpi), Layout::Page, languages)?);
-    Ok(if turned > as_it_is * READS_BETTER + 5.0 { candidate } else { 0 })
+
+    /// The turn that the orientation model would make, where it is sure enough to be heard.
+    fn model(&mut self) -> Option<u32> {
+        let said = match self.dpi / MODEL_DPI {
+            0 | 1 => self.engines.orientation(self.page, self.dpi),
+            by => {
+                let (width, height) = (self.page.width() / by, self.page.height() / by);
+                self.engines.orientation(&image::imageops::thumbnail(self.page, width, height), self.dpi / by)
+            }
+        }?;
+        (said.margin >= MODEL_MARGIN).then_some(said.clockwise_deg)
+    }
+
+    /// How much of a reduced copy is read with confidence after this turn.
+    fn legible(&mut self, small: &GrayImage, turn_deg: u32) -> Result<f64, Failure> {
+        let dpi = (self.dpi * small.width() / self.page.width().max(1)).max(70);
+        let turned = gray_by_quarters(small.clone(), turn_deg);
+        Ok(legible(&self.engines.read(&turned, Some(dpi), Layout::Page, self.languages)?))
+    }
 }
 
 /// How much was read with confidence.
