@@ -4,6 +4,8 @@
 //! grows by what is missing. What comes in at the corners has the colour of the paper there, so that no dark
 //! wedges grow. Both work in the page's own memory where they can: a large colour scan is not held twice.
 
+use std::ops::Range;
+
 use image::{GrayImage, ImageBuffer, Pixel};
 
 use super::ink::{Ink, Mark};
@@ -46,18 +48,34 @@ fn quarters<P: Pixel<Subpixel = u8>, const N: usize>(mut image: Image<P>, clockw
             let (width, height) = (width as usize, height as usize);
             for left in (0..width).step_by(TILE_PX) {
                 for top in (0..height).step_by(TILE_PX) {
-                    for x in left..width.min(left + TILE_PX) {
-                        for y in top..height.min(top + TILE_PX) {
-                            let (row, column) =
-                                if turn == 90 { (x, height - 1 - y) } else { (width - 1 - x, y) };
-                            to[row * height + column] = from[y * width + x];
-                        }
-                    }
+                    let tile = (left..width.min(left + TILE_PX), top..height.min(top + TILE_PX));
+                    quarter_of_tile(from, to, (width, height), tile, turn == 90);
                 }
             }
             picture(turned, (height as u32, width as u32))
         }
         _ => image,
+    }
+}
+
+/// Turns a tile of a picture, columns by rows, by a quarter.
+fn quarter_of_tile<const N: usize>(
+    from: &[[u8; N]],
+    to: &mut [[u8; N]],
+    (width, height): (usize, usize),
+    (columns, rows): (Range<usize>, Range<usize>),
+    clockwise: bool,
+) {
+    for x in columns {
+        let row = if clockwise { x } else { width - 1 - x };
+        let out = &mut to[row * height..][..height];
+        let source = from[rows.start * width + x..].iter().step_by(width);
+        if clockwise {
+            let out = out[height - rows.end..height - rows.start].iter_mut().rev();
+            out.zip(source).for_each(|(out, pixel)| *out = *pixel);
+        } else {
+            out[rows.clone()].iter_mut().zip(source).for_each(|(out, pixel)| *out = *pixel);
+        }
     }
 }
 
