@@ -19,7 +19,7 @@ use hayro_syntax::{DecryptionError, Filter, LoadPdfError, Pdf};
 use image::{GrayImage, RgbImage};
 use platen_model::FailureClass;
 
-use super::pdf_content::placements;
+use super::pdf_content::{Placement, placements};
 use super::pdf_layout::{self, Grid};
 use super::picture::{Picture, Samples};
 use super::{Fault, within_page_limit, within_pixel_limit};
@@ -101,7 +101,7 @@ fn page(pdf: &Pdf, number: u32, limits: &Limits) -> Result<Picture, Fault> {
     for image in &content.images {
         within_pixel_limit(image.width.into(), image.height.into(), limits)?;
     }
-    let Some(grid) = pdf_layout::common_grid(page, &content) else {
+    let Some(grid) = pdf_layout::page_grid(page, &content) else {
         let finest = pdf_layout::finest_dpi(page, &content);
         let scale = finest.clamp(RENDER_DPI, RENDER_DPI_MAX) / POINTS_PER_INCH;
         return render(page, Grid { x: scale, y: scale }, limits);
@@ -113,7 +113,8 @@ fn page(pdf: &Pdf, number: u32, limits: &Limits) -> Result<Picture, Fault> {
     let least = if images_only { IMAGE_DPI_MIN } else { RENDER_DPI };
     let scale = grid.dpi().clamp(least, RENDER_DPI_MAX) / POINTS_PER_INCH;
     let mut picture = render(page, Grid { x: scale, y: scale }, limits)?;
-    if images_only && content.images.iter().all(|image| image.bits == 1) {
+    let black = |image: &Placement<'_>| image.bits == 1 && image.ink.is_none_or(|ink| ink == [0; 3]);
+    if images_only && content.images.iter().all(black) {
         picture.samples = two_tones(&picture.samples);
     }
     Ok(picture)

@@ -28,8 +28,8 @@ pub(super) struct Placement<'a> {
     pub(super) height: u32,
     /// Bits of a component; 1 for stencils.
     pub(super) bits: u32,
-    /// Whether only the dark dots are laid down, in the colour of the moment.
-    pub(super) stencil: bool,
+    /// The colour (red, green, blue) that a stencil lays down where it is dark; `None` for what is no stencil.
+    pub(super) ink: Option<[u8; 3]>,
     /// Where it is visible; all of it where this is `None`.
     pub(super) clip: Option<Area>,
     pub(super) stream: Stream<'a>,
@@ -51,7 +51,7 @@ pub(super) fn placements<'a>(page: &Page<'a>) -> Content<'a> {
     let state = State {
         matrix: [1.0, 0.0, 0.0, 1.0, 0.0, 0.0],
         text_hidden: false,
-        fill: Fill::Black,
+        fill: BLACK,
         clip: None,
         plain: true,
     };
@@ -59,13 +59,11 @@ pub(super) fn placements<'a>(page: &Page<'a>) -> Content<'a> {
     content
 }
 
-/// The colour that areas and stencils are filled with.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Fill {
-    Black,
-    White,
-    Other,
-}
+/// The colour that areas and stencils are filled with: red, green and blue, where it is known.
+type Fill = Option<[u8; 3]>;
+
+const BLACK: Fill = Some([0; 3]);
+const WHITE: Fill = Some([255; 3]);
 
 /// What `q` saves and `Q` restores.
 #[derive(Clone, Copy)]
@@ -100,14 +98,14 @@ impl<'a> Content<'a> {
                 I::SetGraphicsState(named) => {
                     state.plain &= resources.get_ext_g_state(named.0).is_none_or(|entries| covers(&entries));
                 }
-                I::NonStrokeColorDeviceGray(gray) => state.fill = fill(&[gray.0]),
-                I::NonStrokeColorDeviceRgb(rgb) => state.fill = fill(&[rgb.0, rgb.1, rgb.2]),
+                I::NonStrokeColorDeviceGray(gray) => state.fill = colour([gray.0, gray.0, gray.0]),
+                I::NonStrokeColorDeviceRgb(rgb) => state.fill = colour([rgb.0, rgb.1, rgb.2]),
                 I::NonStrokeColorCmyk(cmyk) => {
                     let black = cmyk.3.as_f64() >= 1.0;
-                    state.fill = if black { Fill::Black } else { Fill::Other };
+                    state.fill = if black { BLACK } else { None };
                 }
                 I::ColorSpaceNonStroke(_) | I::NonStrokeColor(_) | I::NonStrokeColorNamed(_) => {
-                    state.fill = Fill::Other;
+                    state.fill = None;
                 }
                 I::RectPath(by) => {
                     let [x, y, w, h] = [&by.0, &by.1, &by.2, &by.3].map(|n| n.as_f64());
@@ -125,7 +123,7 @@ impl<'a> Content<'a> {
                 I::EndPath(_) => path = Outline::default(),
                 I::FillPathNonZero(_) | I::FillPathNonZeroCompatibility(_) | I::FillPathEvenOdd(_) => {
                     // White on the white page below the images is nothing.
-                    self.other_ink |= state.fill != Fill::White || !self.images.is_empty();
+                    self.other_ink |= state.fill != WHITE || !self.images.is_empty();
                     path = Outline::default();
                 }
                 I::StrokePath(_)
@@ -187,13 +185,13 @@ impl<'a> Content<'a> {
         let dictionary = image.dict();
         let number = |name: &str| dictionary.get::<u32>(name).unwrap_or(0);
         let stencil = dictionary.get::<bool>("ImageMask").unwrap_or(false);
-        self.other_ink |= !state.plain || (stencil && state.fill != Fill::Black);
+        self.other_ink |= !state.plain || (stencil && state.fill.is_none());
         self.images.push(Placement {
             matrix: state.matrix,
             width: number("Width"),
             height: number("Height"),
             bits: if stencil { 1 } else { number("BitsPerComponent") },
-            stencil,
+            ink: state.fill.filter(|_| stencil),
             clip: state.clip,
             stream: image,
         });
@@ -240,14 +238,8 @@ fn covers(entries: &Dict<'_>) -> bool {
     opaque && unmasked && normal
 }
 
-fn fill(components: &[Number]) -> Fill {
-    if components.iter().all(|component| component.as_f64() <= 0.0) {
-        Fill::Black
-    } else if components.iter().all(|component| component.as_f64() >= 1.0) {
-        Fill::White
-    } else {
-        Fill::Other
-    }
+fn colour(components: [Number; 3]) -> Fill {
+    Some(components.map(|component| (component.as_f64().clamp(0.0, 1.0) * 255.0).round() as u8))
 }
 
 fn common(one: Area, other: Area) -> Area {

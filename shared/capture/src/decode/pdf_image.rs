@@ -41,7 +41,7 @@ pub(super) fn picture(image: &Placement<'_>, limits: &Limits) -> Option<Picture>
 }
 
 fn colours_of(image: &Placement<'_>, filters: &[Filter]) -> Option<Colours> {
-    if image.stencil {
+    if image.ink.is_some() {
         return Some(Colours::Gray);
     }
     match image.stream.dict().get::<Object<'_>>("ColorSpace") {

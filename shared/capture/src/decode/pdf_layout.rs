@@ -1,14 +1,14 @@
-//! PDF pages that are nothing but images of one grain: the images laid out in their own pixels.
+//! PDF pages that are nothing but images: the images laid out in their own pixels.
 //!
-//! The page's grid is the images' grid, so no pixel is redrawn. Images are shifted by less than half a pixel to
-//! fall into it, no more.
+//! The page's grid is the images' grid, so no pixel is redrawn; only images coarser than the finest are enlarged.
+//! Images are shifted by less than half a pixel to fall into the grid, no more.
 
 use hayro_syntax::page::{Page, Rotation};
 use image::metadata::Orientation;
 use image::{GrayImage, RgbImage};
 
 use super::pdf_content::{Area, Content, Placement};
-use super::picture::{Picture, Samples};
+use super::picture::{Chroma, Picture, Samples};
 use super::{Fault, pdf_image, within_pixel_limit};
 use crate::options::Limits;
 
@@ -56,19 +56,25 @@ fn grid(image: &Placement<'_>) -> Option<Grid> {
     }
 }
 
-/// The grid of a page whose images make up most of it, all of one grain.
-pub(super) fn common_grid(page: &Page<'_>, content: &Content<'_>) -> Option<Grid> {
+/// The grid of a page whose images make up most of it: the one that they share, or that of the finest large one.
+/// Devices that make small files lay sharp stencils of the letters over a coarse picture of the rest.
+pub(super) fn page_grid(page: &Page<'_>, content: &Content<'_>) -> Option<Grid> {
     let frame = frame(page)?;
     let first = grid(content.images.first()?)?;
-    let mut covered = 0.0;
+    let (mut covered, mut alike) = (0.0, true);
+    let mut finest: Option<Grid> = None;
     for image in &content.images {
-        if !grid(image)?.like(first) {
-            return None;
+        let grid = grid(image)?;
+        let share = size(common(area(image), frame)) / size(frame);
+        covered += share;
+        alike &= grid.like(first);
+        if share >= LARGE && finest.is_none_or(|finest| finest.dpi() < grid.dpi()) {
+            finest = Some(grid);
         }
-        covered += size(common(area(image), frame));
     }
-    let square = (first.x / first.y).max(first.y / first.x) < 4.2;
-    (covered >= COVER_MIN * size(frame) && square && IMAGE_DPI.contains(&first.dpi())).then_some(first)
+    let grid = if alike { first } else { finest? };
+    let square = (grid.x / grid.y).max(grid.y / grid.x) < 4.2;
+    (covered >= COVER_MIN && square && IMAGE_DPI.contains(&grid.dpi())).then_some(grid)
 }
 
 /// The finest resolution of the larger images on a page, 0 where there are none.
@@ -86,10 +92,9 @@ pub(super) fn laid_out(
     limits: &Limits,
 ) -> Result<Option<Picture>, Fault> {
     let Some(frame) = frame(page) else { return Ok(None) };
-    let several = content.images.len() > 1;
     let plain = !content.other_ink
         && !page.raw().contains_key("Annots")
-        && content.images.iter().all(|image| wholly_visible(image, frame) && !(several && image.stencil));
+        && content.images.iter().all(|image| wholly_visible(image, frame));
     if !plain {
         return Ok(None);
     }
@@ -103,7 +108,20 @@ pub(super) fn laid_out(
         let place = area(image);
         let left = ((place[0] - frame[0]) * grid.x).round() as i64;
         let top = ((frame[3] - place[3]) * grid.y).round() as i64;
-        sheet.lay(picture.oriented(standing(image)), left, top);
+        let mut picture = picture.oriented(standing(image));
+        if !self::grid(image).is_some_and(|own| own.like(grid)) {
+            let side = |points: f64, scale: f64| (points * scale).round().max(1.0) as u32;
+            let (width, height) = (side(place[2] - place[0], grid.x), side(place[3] - place[1], grid.y));
+            within_pixel_limit(width.into(), height.into(), limits)?;
+            picture.samples = picture.samples.stretched(width, height);
+            picture.original = None;
+        }
+        match image.ink {
+            Some(ink) if ink != [0; 3] || sheet.picture.is_some() => {
+                sheet.stencil(picture.samples.to_gray(), ink, left, top);
+            }
+            _ => sheet.lay(picture, left, top),
+        }
     }
     let Some(picture) = sheet.picture else { return Ok(None) };
     let (horizontal, vertical) = (grid.x * POINTS_PER_INCH, grid.y * POINTS_PER_INCH);
@@ -176,6 +194,56 @@ impl Sheet {
         };
         let samples = samples.expect("the sheet keeps its size");
         self.picture = Some(Picture { samples, dpi: None, chroma, original: None });
+    }
+}
+
+impl Sheet {
+    /// Lays down `ink` where the stencil is dark.
+    fn stencil(&mut self, stencil: GrayImage, ink: [u8; 3], left: i64, top: i64) {
+        let size = (self.width, self.height);
+        let below = self.picture.take().map(|picture| picture.samples);
+        let below = below
+            .unwrap_or_else(|| Samples::Bitonal(GrayImage::from_pixel(size.0, size.1, image::Luma([255]))));
+        let [red, green, blue] = ink;
+        let neutral = red == green && green == blue;
+        let samples = match below {
+            Samples::Bitonal(mut sheet) if neutral && matches!(red, 0 | 255) => {
+                stamp::<1>(&mut sheet, size.0, &stencil, [red], (left, top));
+                Samples::Bitonal(sheet)
+            }
+            Samples::Bitonal(mut sheet) | Samples::Gray(mut sheet) if neutral => {
+                stamp::<1>(&mut sheet, size.0, &stencil, [red], (left, top));
+                Samples::Gray(sheet)
+            }
+            below => {
+                let mut sheet = interleaved(below, 3);
+                stamp::<3>(&mut sheet, size.0, &stencil, ink, (left, top));
+                let sheet = RgbImage::from_raw(size.0, size.1, sheet);
+                Samples::Rgb(sheet.expect("the sheet keeps its size"))
+            }
+        };
+        self.picture = Some(Picture { samples, dpi: None, chroma: Chroma::Full, original: None });
+    }
+}
+
+/// Colours the pixels of a sheet `width` pixels wide that lie under dark dots of a stencil.
+fn stamp<const N: usize>(
+    sheet: &mut [u8],
+    width: u32,
+    stencil: &GrayImage,
+    ink: [u8; N],
+    (left, top): (i64, i64),
+) {
+    let (pixels, _) = sheet.as_chunks_mut::<N>();
+    let skip = |at: i64| usize::try_from(-at).unwrap_or(0);
+    let into = |at: i64| usize::try_from(at).unwrap_or(0);
+    let rows = stencil.as_raw().chunks_exact(stencil.width() as usize).skip(skip(top));
+    for (target, dots) in pixels.chunks_exact_mut(width as usize).skip(into(top)).zip(rows) {
+        for (pixel, dot) in target.iter_mut().skip(into(left)).zip(dots.iter().skip(skip(left))) {
+            if *dot < 128 {
+                *pixel = ink;
+            }
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! A decoded page, before anything is done to it.
 
+use fast_image_resize::images::{Image as ResizedImage, ImageRef};
+use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 use image::metadata::Orientation;
 use image::{GrayImage, RgbImage};
 
@@ -161,13 +163,28 @@ impl Samples {
         }
     }
 
-    fn stretched(self, width: u32, height: u32) -> Self {
-        use image::imageops::{FilterType, resize};
+    /// The picture in another size.
+    pub(super) fn stretched(self, width: u32, height: u32) -> Self {
+        let resized = |samples: &[u8], size: (u32, u32), pixels: PixelType| {
+            let source =
+                ImageRef::new(size.0, size.1, samples, pixels).expect("a picture has all its samples");
+            let mut target = ResizedImage::new(width, height, pixels);
+            let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::CatmullRom));
+            Resizer::new().resize(&source, &mut target, &options).expect("both are of the same kind");
+            target.into_vec()
+        };
+        let whole = "the resized picture has all its samples";
         match self {
             // Rows are repeated, so that black stays black.
             Self::Bitonal(image) => Self::Bitonal(repeated(&image, width, height)),
-            Self::Gray(image) => Self::Gray(resize(&image, width, height, FilterType::CatmullRom)),
-            Self::Rgb(image) => Self::Rgb(resize(&image, width, height, FilterType::CatmullRom)),
+            Self::Gray(image) => {
+                let samples = resized(image.as_raw(), image.dimensions(), PixelType::U8);
+                Self::Gray(GrayImage::from_raw(width, height, samples).expect(whole))
+            }
+            Self::Rgb(image) => {
+                let samples = resized(image.as_raw(), image.dimensions(), PixelType::U8x3);
+                Self::Rgb(RgbImage::from_raw(width, height, samples).expect(whole))
+            }
         }
     }
 }

@@ -68,7 +68,9 @@ impl Tiff {
 
         let picture = match decode(&self.file, &directory, patch) {
             Ok(picture) => oriented(picture, &directory),
-            Err(fault) if fault.class == FailureClass::Unsupported => self.through_leptonica(patch)?,
+            Err(fault) if fault.class == FailureClass::Unsupported => {
+                self.through_leptonica(&directory, patch)?
+            }
             Err(fault) => return Err(fault),
         };
         Ok(match directory.resolution {
@@ -78,7 +80,7 @@ impl Tiff {
         })
     }
 
-    fn through_leptonica(&mut self, patch: Patch) -> Result<Picture, Fault> {
+    fn through_leptonica(&mut self, page: &Directory, patch: Patch) -> Result<Picture, Fault> {
         let bytes = match self.bytes.take() {
             Some(bytes) => self.bytes.insert(bytes),
             None => self.bytes.insert(read_all(&self.file)?),
@@ -88,7 +90,17 @@ impl Tiff {
             Some(Decoded::Bitonal(image)) => Ok(Picture::new(Samples::Bitonal(image))),
             Some(Decoded::Gray(image)) => Ok(Picture::new(Samples::Gray(image))),
             Some(Decoded::Rgb(image)) => Ok(Picture::new(Samples::Rgb(image))),
-            None => Err(Fault::corrupt("the page's data break the rules of their coding")),
+            None if usual(page.compression) => {
+                Err(Fault::corrupt("the page's data break the rules of their coding"))
+            }
+            None => {
+                let message = format!(
+                    "the page is in TIFF compression {}, which cannot be read; let the device write group 4, \
+                     JPEG or PDF",
+                    page.compression
+                );
+                Err(Fault::new(FailureClass::Unsupported, message))
+            }
         }
     }
 }
@@ -155,9 +167,14 @@ fn from_strips(file: &File, page: &Directory, coding: fax::Coding) -> Result<Pic
     Ok(picture)
 }
 
+/// Whether this coding is one that devices write today: none, CCITT, LZW, JPEG, Deflate, PackBits.
+fn usual(compression: u64) -> bool {
+    matches!(compression, 1..=5 | 7 | 8 | 32_773 | 32_946)
+}
+
 /// Whether the `tiff` crate gives this page in a form that needs no guesswork.
 fn easy(page: &Directory) -> bool {
-    let coding = matches!(page.compression, 1 | 5 | 7 | 8 | 32_773 | 32_946);
+    let coding = usual(page.compression) && !matches!(page.compression, MODIFIED_HUFFMAN..=GROUP_4);
     let depth = matches!(
         (page.photometric, page.samples, page.bits),
         (0 | BLACK_IS_ZERO, 1, 1 | 8 | 16) | (RGB, 3 | 4, 8 | 16) | (CMYK, 4, 8)

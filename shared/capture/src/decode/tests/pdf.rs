@@ -184,3 +184,22 @@ fn a_palette_of_colours_keeps_them() {
     let row: Vec<[u8; 3]> = image.pixels().take(4).map(|pixel| pixel.0).collect();
     assert_eq!(row, [[255, 0, 0], [0, 255, 0], [0, 0, 255], [255, 255, 255]]);
 }
+
+#[test]
+fn sharp_stencils_over_a_coarse_picture_are_laid_out_as_the_renderer_shows_them() {
+    let background = gray_entries(&scene(150, 225));
+    let letters: Vec<u8> = (0..450u32)
+        .flat_map(|y| (0..38u32).map(move |x| if (x / 5 + y / 40) % 3 == 0 { 0x0f } else { 0xff }))
+        .collect();
+    let entries = "/Width 300/Height 450/BitsPerComponent 1/ImageMask true".to_owned();
+    let images = [background, (entries, letters)];
+    for ink in ["0.2 g", "1 g", "0.7 0.1 0.1 rg"] {
+        let draw = format!("q 72 0 0 108 0 0 cm /I0 Do Q q {ink} 72 0 0 108 0 0 cm /I1 Do Q");
+        let shown = |draw: &str| first_page(&pdf("/MediaBox[0 0 72 108]", draw, &images)).samples.to_gray();
+        let (ours, rendered) = (shown(&draw), shown(&format!("{SPECK}{draw}")));
+        assert_eq!((ours.dimensions(), rendered.dimensions()), ((300, 450), (300, 450)));
+        let apart: u64 = ours.iter().zip(rendered.iter()).map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
+        let mean = apart as f64 / ours.len() as f64;
+        assert!(mean < 2.0, "{ink}: they differ by {mean} on average");
+    }
+}
