@@ -99,6 +99,9 @@ pub(crate) struct Choices {
     /// How page images are stored.
     #[arg(long, value_enum)]
     profile: Option<ProfileChoice>,
+    /// Keep blank pages in the PDF instead of setting them aside.
+    #[arg(long)]
+    keep_blank: bool,
 }
 
 impl Choices {
@@ -116,6 +119,7 @@ impl Choices {
         if let Some(ProfileChoice::Exact) = self.profile {
             options.profile = Profile::Exact;
         }
+        options.keep_blank_pages |= self.keep_blank;
         options
     }
 }

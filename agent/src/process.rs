@@ -115,7 +115,12 @@ impl Run<'_> {
                 let pages: usize = records.iter().map(|record| record.pages.len()).sum();
                 let kinds: Vec<&str> = records.iter().map(|record| record.document_type.as_str()).collect();
                 self.print(&records);
-                self.progress.input_done(&format!("{name}: {pages} pages, {}", kinds.join(", ")));
+                let mut said = format!("{name}: {pages} pages, {}", kinds.join(", "));
+                for remark in records.iter().flat_map(ProcessRecord::remarks) {
+                    said.push_str("\n  ");
+                    said.push_str(&remark);
+                }
+                self.progress.input_done(&said);
                 true
             }
             Err((sha256, failure)) => {
@@ -189,6 +194,7 @@ impl Run<'_> {
             documents,
             pages: captured.text.pages.clone(),
             blank_pages: captured.blank_pages,
+            set_aside: captured.text.set_aside.clone(),
             document_type: decision.document_type.0,
             confidence: decision.confidence,
             verdict: Some(decision.verdict),

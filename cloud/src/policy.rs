@@ -167,7 +167,13 @@ impl Policy {
     /// Why a person must see this document, each reason as a sentence; empty where nobody must.
     pub fn doubts(&self, record: &Record) -> Vec<String> {
         let document = &record.document;
-        let mut doubts = Vec::new();
+        let mut doubts: Vec<String> = record
+            .decision
+            .iter()
+            .flat_map(|decision| &decision.reasons)
+            .filter(|reason| reason.is_lack())
+            .map(|reason| format!("Page {}: {}", u64::from(reason.page) + 1, reason.seen))
+            .collect();
         if document.document_type.is_unknown() {
             doubts.push("The rules do not know what kind of document this is.".to_owned());
         } else if document.confidence < self.validation.minimum_confidence {
@@ -176,7 +182,9 @@ impl Policy {
                 document.document_type,
                 document.confidence * 100.0
             ));
-        } else if record.decision.as_ref().is_some_and(|decision| decision.verdict == Verdict::Review) {
+        } else if doubts.is_empty()
+            && record.decision.as_ref().is_some_and(|decision| decision.verdict == Verdict::Review)
+        {
             doubts.push(format!(
                 "The rules for \"{}\" ask for a person at a confidence of {:.0} %.",
                 document.document_type,

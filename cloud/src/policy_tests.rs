@@ -1,3 +1,5 @@
+use platen_model::{DocumentType, Reason};
+
 use super::*;
 use crate::testing::record;
 
@@ -81,8 +83,19 @@ fn a_person_is_asked_where_there_is_doubt() {
     unsure.document.confidence = 0.5;
     assert_eq!(policy.doubts(&unsure).len(), 1);
     let mut asked = sure;
-    asked.decision.as_mut().expect("decided").verdict = Verdict::Review;
+    let decision = asked.decision.as_mut().expect("decided");
+    decision.verdict = Verdict::Review;
+    decision.reasons.clear();
     assert_eq!(policy.doubts(&asked).len(), 1);
+    asked.decision.as_mut().expect("decided").reasons.push(Reason {
+        rule: Reason::PAGE_WITHOUT_TEXT.into(),
+        document_type: DocumentType::unknown(),
+        weight: 0.0,
+        seen: "This page has no text: it was too large.".into(),
+        page: 3,
+        rect: None,
+    });
+    assert_eq!(policy.doubts(&asked), ["Page 4: This page has no text: it was too large."]);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use platen_model::{Digest, Failure, Field, PageRecord, PolicyRef, Reason, Verdict};
+use platen_model::{Digest, Failure, Field, PageRecord, PolicyRef, Reason, SourcePage, Verdict};
 use serde::{Deserialize, Serialize};
 
 /// One document, or one input that failed. Fields are added over time, never renamed.
@@ -19,8 +19,11 @@ pub struct ProcessRecord {
     pub documents: u32,
     /// The pages of the PDF in order.
     pub pages: Vec<PageRecord>,
-    /// Blank pages that were set aside; they remain in the input.
+    /// Number of blank pages that were set aside; they remain in the input.
     pub blank_pages: u32,
+    /// Which they are.
+    #[serde(default)]
+    pub set_aside: Vec<SourcePage>,
     /// The document type, `unknown` where the rules are not sure.
     pub document_type: String,
     /// How sure of the type, 0 to 1.
@@ -52,6 +55,19 @@ pub struct RecordedError {
 }
 
 impl ProcessRecord {
+    /// What a person should know of single pages, a sentence each. Pages set aside are counted as in the input, the
+    /// others as in the PDF.
+    pub fn remarks(&self) -> Vec<String> {
+        let noted = (1..).zip(&self.pages).flat_map(|(number, page): (u32, _)| {
+            page.notes.iter().map(move |note| format!("page {number}: {note}"))
+        });
+        let aside = self.set_aside.iter().map(|page| {
+            let number = u64::from(page.page) + 1;
+            format!("page {number} of the input is blank and set aside (--keep-blank keeps it)")
+        });
+        noted.chain(aside).collect()
+    }
+
     /// The record of an input that could not be processed.
     pub fn failed(source: PathBuf, source_sha256: Option<Digest>, failure: Failure) -> Self {
         let help = failure.class.what_helps().to_owned();
@@ -62,6 +78,7 @@ impl ProcessRecord {
             documents: 0,
             pages: Vec::new(),
             blank_pages: 0,
+            set_aside: Vec::new(),
             document_type: "unknown".into(),
             confidence: 0.0,
             verdict: None,

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use platen_capture::decode::Document;
 use platen_capture::ocr::Engines;
-use platen_capture::{Options, raster};
+use platen_capture::{Effort, Options, raster};
 use platen_model::{Failure, PageText};
 
 fn main() -> std::io::Result<()> {
@@ -51,7 +51,7 @@ fn read(path: &PathBuf, options: &Options, engines: &mut Engines) -> Result<Page
     let inspection = document.inspect(&options.limits)?;
     let mut records = Vec::new();
     for page in 0..inspection.pages {
-        let finished = raster::finish_page(&mut document, page, options, engines)
+        let finished = raster::finish_page(&mut document, page, options, Effort::Whole, engines)
             .map_err(|failure| failure.on_page(page))?;
         let record = finished.record;
         println!(

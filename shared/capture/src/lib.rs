@@ -18,6 +18,7 @@ pub mod decode;
 pub mod inspection;
 pub mod ocr;
 pub mod options;
+mod pages;
 pub mod pdf;
 pub mod raster;
 pub mod separate;
@@ -25,5 +26,5 @@ pub mod stages;
 pub mod worker;
 
 pub use inspection::{Inspection, Kind};
-pub use options::{Limits, Options, PdfA, Profile};
+pub use options::{Effort, Limits, Options, PdfA, Profile};
 pub use stages::{Captured, CapturedDocument, Input, Workshop, capture};

@@ -56,7 +56,21 @@ impl Default for Options {
     }
 }
 
-/// The limits. Reaching one is a [`Failure`](platen_model::Failure) with its name in the message.
+/// How much is done with one page. A page whose processing fails is tried again with less.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Effort {
+    /// Everything.
+    #[default]
+    Whole,
+    /// It is made upright and straight, but not read.
+    Unread,
+    /// It is decoded, and coded for the PDF as it lies.
+    AsScanned,
+}
+
+/// The limits. Reaching one of a file is a [`Failure`](platen_model::Failure) with its name in the message; reaching
+/// one of a page leaves its document without that page's text or image, and a note with its name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
@@ -66,8 +80,13 @@ pub struct Limits {
     pub pages: u32,
     /// Most pixels on one page.
     pub page_pixels: u64,
-    /// Longest time for one page, or one other request to a worker, in seconds.
+    /// Longest time for one page, or one other request to a worker, in seconds. A page that fails is tried again
+    /// with less to do, and may take as long once more.
     pub page_seconds: u64,
+    /// Most words on one page.
+    pub page_words: u32,
+    /// Most pages of one capture that may fail. With more, it is no document with a gap but a broken file.
+    pub failed_pages: u32,
     /// Address space of one worker, in MiB.
     pub worker_memory_mb: u64,
     /// Pages after which a worker is replaced by a fresh one.
@@ -81,6 +100,8 @@ impl Default for Limits {
             pages: 5_000,
             page_pixels: 250_000_000,
             page_seconds: 120,
+            page_words: 20_000,
+            failed_pages: 20,
             worker_memory_mb: 4_096,
             worker_pages: 500,
         }

@@ -4,8 +4,6 @@ use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use platen_model::{
     Decision, Digest, Failure, FailureClass, PageRecord, PageText, SourcePage, Stage, durable,
@@ -14,6 +12,7 @@ use platen_model::{
 use crate::classify::{RuleSet, classify};
 use crate::inspection::{Inspection, PageImage};
 use crate::options::Options;
+use crate::pages::finish_pages;
 use crate::separate::{Group, separate};
 use crate::worker::pool::{Pool, misfit};
 use crate::worker::protocol::{BindInfo, Reply, Request};
@@ -66,13 +65,6 @@ pub struct CapturedDocument {
     pub pdf_bytes: u64,
 }
 
-/// A page with its image kept in a file.
-struct Finished {
-    record: PageRecord,
-    image: PageImage,
-    file: PathBuf,
-}
-
 /// A page's image, kept in a file.
 struct Kept {
     image: PageImage,
@@ -86,7 +78,9 @@ struct Kept {
 ///
 /// # Errors
 ///
-/// The first failure ends the capture; inputs are untouched, and it may be repeated with the same outcome.
+/// A file that cannot be opened or holds no page that can be decoded, or a fault that is not a page's: see
+/// [`Lack`](platen_model::Lack) for what becomes of a single page that fails. Inputs are untouched, and it may be
+/// repeated with the same outcome.
 pub fn capture(
     inputs: &[Input],
     folder: &Path,
@@ -140,67 +134,6 @@ fn inspect(input: &Input, workshop: &Workshop) -> Result<Inspection, Failure> {
     }
 }
 
-/// Finishes all pages, as many at once as the pool has workers, and answers them in order.
-fn finish_pages(
-    inputs: &[Input],
-    inspections: &[Inspection],
-    folder: &Path,
-    workshop: &Workshop,
-    progress: &(dyn Fn(usize, usize) + Sync),
-) -> Result<Vec<Finished>, Failure> {
-    let work: Vec<(usize, u32)> = inspections
-        .iter()
-        .enumerate()
-        .flat_map(|(input, inspection)| (0..inspection.pages).map(move |page| (input, page)))
-        .collect();
-    let next = AtomicUsize::new(0);
-    let done = AtomicUsize::new(0);
-    let slots: Mutex<Vec<Option<Finished>>> = Mutex::new(work.iter().map(|_| None).collect());
-    let failed: Mutex<Option<Failure>> = Mutex::new(None);
-
-    std::thread::scope(|scope| {
-        for _ in 0..workshop.pool.size().min(work.len()) {
-            scope.spawn(|| {
-                while failed.lock().unwrap_or_else(PoisonError::into_inner).is_none() {
-                    let index = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(&(input, page)) = work.get(index) else { return };
-                    let file = folder.join(format!("page-{index:05}.bin"));
-                    match finish_page(&inputs[input], page, file, workshop) {
-                        Ok(finished) => {
-                            slots.lock().unwrap_or_else(PoisonError::into_inner)[index] = Some(finished);
-                            progress(done.fetch_add(1, Ordering::Relaxed) + 1, work.len());
-                        }
-                        Err(failure) => {
-                            failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(failure);
-                        }
-                    }
-                }
-            });
-        }
-    });
-
-    match failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
-        Some(failure) => Err(failure),
-        None => {
-            Ok(slots.into_inner().unwrap_or_else(PoisonError::into_inner).into_iter().flatten().collect())
-        }
-    }
-}
-
-fn finish_page(input: &Input, page: u32, file: PathBuf, workshop: &Workshop) -> Result<Finished, Failure> {
-    let source = open(&input.path, Stage::Page)?;
-    let image = File::create(&file).map_err(|error| io_failure(Stage::Page, &file, &error))?;
-    let request = Request::Page { page, options: workshop.options.clone() };
-    match workshop.pool.call(&request, &[source.as_fd(), image.as_fd()])? {
-        Reply::Page { mut record, image } => {
-            // It is kept until the last page of the capture is done; the room it grew by is not.
-            record.words.shrink_to_fit();
-            Ok(Finished { record: *record, image, file })
-        }
-        other => Err(misfit(Stage::Page, &other)),
-    }
-}
-
 /// Writes one document's PDF durably and removes its page images.
 fn bind(
     inputs: &[Input],
@@ -246,10 +179,10 @@ fn bind(
     Ok((sha256, bytes))
 }
 
-fn open(path: &Path, stage: Stage) -> Result<File, Failure> {
+pub(crate) fn open(path: &Path, stage: Stage) -> Result<File, Failure> {
     File::open(path).map_err(|error| io_failure(stage, path, &error))
 }
 
-fn io_failure(stage: Stage, path: &Path, error: &io::Error) -> Failure {
+pub(crate) fn io_failure(stage: Stage, path: &Path, error: &io::Error) -> Failure {
     Failure::new(FailureClass::Internal, stage, format!("{}: {error}", path.display()))
 }

@@ -12,7 +12,7 @@ use std::time::Instant;
 use jpeg_encoder::{Encoder, ImageBuffer, JpegColorType, PixelDensity};
 use platen_capture::worker::protocol::{BindInfo, Reply, Request};
 use platen_capture::worker::{Pool, Program, serve};
-use platen_capture::{Limits, Options, PdfA};
+use platen_capture::{Effort, Limits, Options, PdfA};
 
 const WORKER_MB_MAX: u64 = 400;
 const SUPERVISOR_MB_MAX: u64 = 80;
@@ -156,7 +156,7 @@ fn carry_through(pool: &Pool, input: &File, pages: u32) -> f64 {
     let mut finished = Vec::new();
     for page in 0..pages {
         let image = tempfile::tempfile().expect("a file");
-        let request = Request::Page { page, options: options.clone() };
+        let request = Request::Page { page, options: options.clone(), effort: Effort::Whole };
         match pool.call(&request, &[input.as_fd(), image.as_fd()]).expect("finished") {
             Reply::Page { record, image: measures } => {
                 finished.push((record, measures, image));

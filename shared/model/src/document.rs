@@ -58,6 +58,18 @@ pub struct Reason {
     pub rect: Option<Rect>,
 }
 
+impl Reason {
+    /// The name in place of a rule's where a page was not read, so that a person has to.
+    pub const PAGE_WITHOUT_TEXT: &str = "page/without-text";
+    /// The name in place of a rule's where a page could not be decoded.
+    pub const PAGE_MISSING: &str = "page/missing";
+
+    /// Whether this is not evidence for a type, but something a page lacks.
+    pub fn is_lack(&self) -> bool {
+        [Self::PAGE_WITHOUT_TEXT, Self::PAGE_MISSING].contains(&self.rule.as_str())
+    }
+}
+
 /// A value read from the document.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Field {
@@ -94,7 +106,7 @@ pub struct Decision {
     pub confidence: f32,
     /// What should happen next by the type's thresholds.
     pub verdict: Verdict,
-    /// The evidence, strongest first.
+    /// What pages of it lack, then the evidence, strongest first.
     pub reasons: Vec<Reason>,
     /// The values read, by field name.
     pub fields: BTreeMap<String, Field>,

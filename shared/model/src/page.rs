@@ -48,6 +48,17 @@ pub struct Barcode {
     pub rect: Rect,
 }
 
+/// What a page of a document lacks because it could not be processed as others are. Its notes say why, and a person
+/// has to look at its document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Lack {
+    /// Its words: the image is there, but nothing on it was read.
+    Text,
+    /// Its image and its words: it could not be decoded. What stands in its place says so in letters.
+    Image,
+}
+
 /// One finished page: its measures and its words.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct PageRecord {
@@ -72,6 +83,9 @@ pub struct PageRecord {
     /// How well the page could be read, 0 to 1, judged by its image and its words; 0 where nobody judged it.
     #[serde(default)]
     pub quality: f32,
+    /// What it lacks, where it could not be processed as it should.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lacks: Option<Lack>,
     /// The bar codes.
     #[serde(default)]
     pub barcodes: Vec<Barcode>,

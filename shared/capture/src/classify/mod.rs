@@ -6,7 +6,8 @@
 //!
 //! The danger is a confident mistake, because a confident document goes on without a person. So confidence
 //! needs both evidence and distance from the next best type, a poor reading lowers it, and where too little
-//! speaks the answer is `unknown`.
+//! speaks the answer is `unknown`. A document that lacks a page or its words goes to a person, whatever the rest
+//! of it says.
 
 mod confidence;
 mod dates;
@@ -19,7 +20,7 @@ mod parties;
 mod reading;
 mod rules;
 
-use platen_model::{Decision, DocumentType, PageText, Reason, Verdict};
+use platen_model::{Decision, DocumentType, Lack, PageText, Reason, Verdict};
 
 pub use rules::{RuleSet, RulesError};
 
@@ -59,13 +60,16 @@ pub fn classify(text: &PageText, file_name: &str, rules: &RuleSet) -> Decision {
         Some((_, confidence)) => (None, confidence, Verdict::Review),
         None => (None, 0.0, Verdict::Review),
     };
+    let document_type = named.map_or_else(DocumentType::unknown, |rules| rules.document_type.clone());
+    let lacks = lacks(text, &document_type);
+    let verdict = if lacks.is_empty() { verdict } else { Verdict::Review };
     let own = named.into_iter().flat_map(|rules| &rules.fields);
     let wanted: Vec<_> = rules.common.iter().chain(own).collect();
     Decision {
-        document_type: named.map_or_else(DocumentType::unknown, |rules| rules.document_type.clone()),
+        document_type,
         confidence,
         verdict,
-        reasons: strongest(candidates),
+        reasons: strongest(lacks, candidates),
         fields: fields::read(&finder, &wanted),
         policy: rules.policy.clone(),
     }
@@ -86,13 +90,33 @@ fn rank<'r>(finder: &Finder<'_>, file_name: &str, rules: &'r RuleSet) -> Vec<Can
     candidates
 }
 
-/// The reasons of the best type and its rival, strongest first.
-fn strongest(candidates: Vec<Candidate<'_>>) -> Vec<Reason> {
+/// The pages that lack something, as reasons. They speak for no type, but nobody saw what they would have said.
+fn lacks(text: &PageText, document_type: &DocumentType) -> Vec<Reason> {
+    let reason = |(page, record): (u32, &platen_model::PageRecord)| {
+        let rule = match record.lacks? {
+            Lack::Text => Reason::PAGE_WITHOUT_TEXT,
+            Lack::Image => Reason::PAGE_MISSING,
+        };
+        Some(Reason {
+            rule: rule.into(),
+            document_type: document_type.clone(),
+            weight: 0.0,
+            seen: record.notes.join(" "),
+            page,
+            rect: None,
+        })
+    };
+    (0u32..).zip(&text.pages).filter_map(reason).collect()
+}
+
+/// What pages lack, then the reasons of the best type and its rival, strongest first.
+fn strongest(mut lacks: Vec<Reason>, candidates: Vec<Candidate<'_>>) -> Vec<Reason> {
     let mut reasons: Vec<Reason> =
         candidates.into_iter().take(2).flat_map(|candidate| candidate.reasons).collect();
     reasons.sort_by(|a, b| b.weight.abs().total_cmp(&a.weight.abs()));
-    reasons.truncate(MOST_REASONS);
-    reasons
+    lacks.append(&mut reasons);
+    lacks.truncate(MOST_REASONS);
+    lacks
 }
 
 #[cfg(test)]

@@ -50,13 +50,23 @@ impl Tiff {
         Ok(Self { file, length, chain: Chain::default(), bytes: None })
     }
 
-    /// Counts the pages and holds each to the limits.
+    /// Counts the pages. A single one that is too large is for its own decoding to say; a file that holds no other
+    /// is refused.
     pub(super) fn count_pages(&mut self, limits: &Limits) -> Result<u32, Fault> {
         let source = BufReader::new(At::beginning(&self.file)?);
-        self.chain.walk(source, limits, |number, page| {
+        let (mut too_large, mut others) = (None, 0u32);
+        let pages = self.chain.walk(source, limits, |number, page| {
             whole(number, page, self.length)?;
-            within_pixel_limit(page.width, page.height, limits)
-        })
+            match within_pixel_limit(page.width, page.height, limits) {
+                Ok(()) => others += 1,
+                Err(fault) => too_large = too_large.take().or(Some(fault)),
+            }
+            Ok(())
+        })?;
+        match too_large {
+            Some(fault) if others == 0 => Err(fault),
+            _ => Ok(pages),
+        }
     }
 
     /// Decodes page `page` (from 0).

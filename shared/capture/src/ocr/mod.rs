@@ -69,6 +69,15 @@ impl Engines {
     }
 }
 
+/// Checks that the data of these languages are installed, without loading them.
+///
+/// # Errors
+///
+/// A language that is not installed, with the package to install.
+pub fn require(languages: &str) -> Result<(), Failure> {
+    data_folder(languages, &language_data_folders()).map(drop)
+}
+
 /// The first of `folders` that holds the data of all `languages`.
 fn data_folder(languages: &str, folders: &[PathBuf]) -> Result<PathBuf, Failure> {
     let holds = |folder: &Path, language: &str| folder.join(format!("{language}.traineddata")).is_file();

@@ -126,7 +126,7 @@ impl<'a> Device<'a> for Outlines {
 const EXTENDED_A: &[u8; 128] = b"AaAaAaCcCcCcCcDdDdEeEeEeEeEeGgGgGgGgHhHhIiIiIiIiIiIiJjKkkLlLlLlLlLlNnNnNnnNnOoOoOoOoRrRrRrSsSsSsSsTtTtTtUuUuUuUuUuUuWwYyYZzZzZzs";
 
 /// The code of a character in Windows-1252 (ISO 32000-1, annex D, `WinAnsiEncoding`), or of the nearest letter.
-fn windows_1252(character: char) -> u8 {
+pub(super) fn windows_1252(character: char) -> u8 {
     match character {
         ' '..='~' | '\u{A0}'..='ÿ' => u32::from(character) as u8,
         '€' => 0x80,

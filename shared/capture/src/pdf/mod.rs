@@ -10,11 +10,13 @@ mod binder;
 mod glyphless;
 mod lettering;
 mod metadata;
+mod notice;
 mod render;
 mod revision;
 mod seal;
 mod text_layer;
 
 pub use binder::Binder;
+pub use notice::notice;
 pub use render::render;
 pub use seal::{Place, SealRoom, prepare_seal};

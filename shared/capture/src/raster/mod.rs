@@ -5,6 +5,7 @@
 //! keeps every sample, and a scanner's plain JPEG keeps its very bytes. Recognition works on a copy; nothing
 //! done for its sake shows in the page's image.
 
+mod as_scanned;
 mod blank;
 mod clean;
 pub mod encode;
@@ -29,7 +30,8 @@ use platen_model::{Failure, PageRecord, Word};
 use crate::decode::{Document, Picture};
 use crate::inspection::PageImage;
 use crate::ocr::Engines;
-use crate::options::Options;
+use crate::options::{Effort, Options};
+pub use as_scanned::as_scanned;
 use ink::Ink;
 use quality::Reading;
 use reading::TextSize;
@@ -49,7 +51,8 @@ pub struct FinishedPage {
     pub bytes: Vec<u8>,
 }
 
-/// Decodes, orients, straightens and reads one page, and codes its image for the PDF.
+/// Decodes, orients, straightens and reads one page, and codes its image for the PDF. It is read where the effort
+/// is [`Effort::Whole`].
 ///
 /// # Errors
 ///
@@ -58,6 +61,7 @@ pub fn finish_page(
     input: &mut Document,
     page: u32,
     options: &Options,
+    effort: Effort,
     engines: &mut Engines,
 ) -> Result<FinishedPage, Failure> {
     let mut clock = Clock::start();
@@ -88,7 +92,8 @@ pub fn finish_page(
     let (image, bytes) = encode(picture)?;
     clock.lap("encode");
 
-    let copy = (!blank).then(|| clean::for_reading(&gray, &ink, upright.rotation_deg));
+    let is_read = !blank && effort == Effort::Whole;
+    let copy = is_read.then(|| clean::for_reading(&gray, &ink, upright.rotation_deg));
     clock.lap("clean");
 
     let text = TextSize::of(&ink, upright.rotation_deg % 180 == 90, stated_dpi);
@@ -100,7 +105,7 @@ pub fn finish_page(
 
     let confidence = mean_confidence(&words);
     let read = Reading { words: words.len(), confidence, languages: &options.languages };
-    let quality = (!blank).then(|| quality::judge(&gray, &ink, upright.rotation_deg, read));
+    let quality = is_read.then(|| quality::judge(&gray, &ink, upright.rotation_deg, read));
     let (quality, mut notes) = quality.map_or((0.0, Vec::new()), |quality| (quality.score, quality.notes));
     notes.extend(photo_note.map(String::from));
     clock.lap("judge");

@@ -225,7 +225,7 @@ fn a_straight_gray_page_keeps_its_jpeg_and_a_blank_page_is_not_read() {
         file.write_all(bytes.get_ref()).expect("write");
         let options = Options::default();
         let mut document = Document::open(file, &options.limits).expect("it opens");
-        let finished = finish_page(&mut document, 0, &options, &mut Engines::default());
+        let finished = finish_page(&mut document, 0, &options, Effort::Whole, &mut Engines::default());
         (finished.expect("it is finished"), bytes.into_inner())
     };
     let (page, bytes) = finish(text_page(3), ImageFormat::Jpeg);

@@ -110,6 +110,11 @@ pub struct Lease<'p> {
 impl Lease<'_> {
     /// Asks the worker, and waits for its answer or its deadline.
     pub fn call(&mut self, request: &Request, files: &[BorrowedFd<'_>]) -> Answer {
+        self.call_within(self.pool.limits.deadline(), request, files)
+    }
+
+    /// Asks the worker, and waits for its answer for a time that may be shorter than the limit.
+    pub fn call_within(&mut self, time: Duration, request: &Request, files: &[BorrowedFd<'_>]) -> Answer {
         let stage = stage_of(request);
         // An idle worker may have been killed from outside; that must not cost the next request.
         let mut worker = match self.worker.take().and_then(Worker::if_alive) {
@@ -117,7 +122,7 @@ impl Lease<'_> {
             None => Worker::start(self.pool.program.as_ref())
                 .map_err(|error| internal(stage, format!("cannot start a worker: {error}")))?,
         };
-        match worker.ask(request, files, &self.pool.limits) {
+        match worker.ask(request, files, time) {
             Ok(answer) => {
                 if matches!(request, Request::Page { .. }) {
                     worker.pages += 1;
@@ -126,8 +131,19 @@ impl Lease<'_> {
                 answer
             }
             // The worker is gone or not to be trusted; it is dropped here, and killed by that.
-            Err(error) => Err(worker.post_mortem(stage, &error, &self.pool.limits)),
+            Err(error) => {
+                let failure = worker.post_mortem(stage, &error, &self.pool.limits);
+                Err(match request {
+                    Request::Page { page, .. } => failure.on_page(*page),
+                    _ => failure,
+                })
+            }
         }
+    }
+
+    /// Gives the worker up: the next request gets a fresh one.
+    pub fn renew(&mut self) {
+        self.worker = None;
     }
 }
 
@@ -198,10 +214,10 @@ impl Worker {
     }
 
     /// `Err` when the worker itself failed, `Ok(Err(_))` when it answered that the document did.
-    fn ask(&mut self, request: &Request, files: &[BorrowedFd<'_>], limits: &Limits) -> io::Result<Answer> {
+    fn ask(&mut self, request: &Request, files: &[BorrowedFd<'_>], time: Duration) -> io::Result<Answer> {
         match &mut self.hands {
             Hands::Process { socket, .. } => {
-                let until = Instant::now() + limits.deadline();
+                let until = Instant::now() + time;
                 protocol::ask(socket, request, files, until)?.ok_or(io::ErrorKind::UnexpectedEof.into())
             }
             Hands::Here(bench) => {
@@ -280,7 +296,7 @@ fn internal(stage: Stage, message: String) -> Failure {
 fn stage_of(request: &Request) -> Stage {
     match request {
         Request::Inspect { .. } => Stage::Inspect,
-        Request::Page { .. } => Stage::Page,
+        Request::Page { .. } | Request::Notice { .. } => Stage::Page,
         Request::BindBegin { .. } | Request::BindPage { .. } | Request::BindFinish => Stage::Bind,
         Request::Render { .. } => Stage::Render,
         Request::PrepareSeal { .. } => Stage::Seal,

@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Inspection;
 use crate::inspection::PageImage;
-use crate::options::{Limits, Options, PdfA};
+use crate::options::{Effort, Limits, Options, PdfA};
 use crate::pdf::{Place, SealRoom};
 use crate::worker::sandbox::Sandbox;
 
@@ -44,6 +44,13 @@ pub enum Request {
         page: u32,
         /// What was chosen.
         options: Options,
+        /// How much is done with it.
+        effort: Effort,
+    },
+    /// Make a page that says something in letters, to stand where a page is missing. Files: image (written).
+    Notice {
+        /// What it says: a heading, then paragraphs.
+        lines: Vec<String>,
     },
     /// Begin a PDF. Files: none.
     BindBegin {
@@ -113,7 +120,7 @@ pub struct SealInfo {
 pub enum Reply {
     /// To [`Request::Inspect`].
     Inspected(Inspection),
-    /// To [`Request::Page`].
+    /// To [`Request::Page`] and [`Request::Notice`].
     Page {
         /// What was found on it.
         record: Box<PageRecord>,

@@ -5,12 +5,13 @@ use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
-use platen_model::{Failure, FailureClass, Stage};
+use platen_model::{Failure, FailureClass, Lack, PageRecord, Stage};
 
 use crate::decode::Desk;
-use crate::ocr::Engines;
+use crate::ocr::{self, Engines};
+use crate::options::Effort;
 use crate::pdf::{self, Binder};
-use crate::raster;
+use crate::raster::{self, FinishedPage};
 use crate::worker::protocol::{self, Answer, Reply, Request};
 use crate::worker::sandbox::{self, Sandbox};
 
@@ -40,15 +41,27 @@ impl Workbench {
             Request::Inspect { limits } => {
                 self.desk.lay(file(Stage::Inspect)?, &limits)?.inspect(&limits).map(Reply::Inspected)
             }
-            Request::Page { page, options } => {
+            Request::Page { page, options, effort } => {
                 let input = file(Stage::Page)?;
-                let mut target = file(Stage::Page)?;
+                let target = file(Stage::Page)?;
+                // Not a failure of this page, but of them all.
+                ocr::require(&options.languages)?;
                 let document = self.desk.lay(input, &options.limits)?;
-                let finished = raster::finish_page(document, page, &options, &mut self.engines)
-                    .map_err(|failure| failure.on_page(page))?;
-                target.write_all(&finished.bytes).map_err(|error| cannot_write(Stage::Page, &error))?;
-                Ok(Reply::Page { record: Box::new(finished.record), image: finished.image })
+                let finished = match effort {
+                    Effort::Whole | Effort::Unread => {
+                        raster::finish_page(document, page, &options, effort, &mut self.engines)
+                    }
+                    Effort::AsScanned => raster::as_scanned(document, page, &options),
+                };
+                let mut finished = finished.map_err(|failure| match (effort, failure.class) {
+                    // Decoding blames the bytes for all that they can be blamed for; the disk is at fault here.
+                    (Effort::AsScanned, FailureClass::Internal) => failure,
+                    _ => failure.on_page(page),
+                })?;
+                hold_to_words(&mut finished.record, options.limits.page_words);
+                keep_page(finished, target)
             }
+            Request::Notice { lines } => keep_page(pdf::notice(&lines)?, file(Stage::Page)?),
             Request::BindBegin { info } => {
                 self.desk.clear();
                 self.binder = Some(Binder::begin(info));
@@ -88,6 +101,27 @@ impl Workbench {
         let missing = || Failure::new(FailureClass::Internal, Stage::Bind, "no PDF was begun");
         self.binder.as_mut().ok_or_else(missing)
     }
+}
+
+/// Lets go of the words of a page that has more than can be text that somebody wrote.
+fn hold_to_words(record: &mut PageRecord, page_words: u32) {
+    let count = record.words.len();
+    if count as u64 <= page_words.into() {
+        return;
+    }
+    record.words = Vec::new();
+    (record.mean_confidence, record.quality) = (0.0, 0.0);
+    record.lacks = Some(Lack::Text);
+    let note = format!(
+        "This page has no text: {count} words are over the limit of {page_words} (limits.page_words)."
+    );
+    record.notes = vec![note];
+}
+
+/// Writes a page's image to its file and answers the rest.
+fn keep_page(page: FinishedPage, mut target: File) -> Answer {
+    target.write_all(&page.bytes).map_err(|error| cannot_write(Stage::Page, &error))?;
+    Ok(Reply::Page { record: Box::new(page.record), image: page.image })
 }
 
 fn cannot_write(stage: Stage, error: &io::Error) -> Failure {

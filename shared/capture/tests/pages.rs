@@ -1,0 +1,238 @@
+//! What one bad page costs its document: never the document.
+//!
+//! The worker is this test program again, told to run one of the ignored tests below as its whole work; those fail
+//! on the second page of every file.
+
+use std::error::Error;
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+
+use platen_capture::classify::RuleSet;
+use platen_capture::worker::protocol::{self, Request};
+use platen_capture::worker::workbench::Workbench;
+use platen_capture::worker::{Pool, Program, sandbox};
+use platen_capture::{Captured, Effort, Input, Limits, Options, Workshop, capture};
+use platen_model::{Digest, Failure, FailureClass, Lack, Reason, Verdict};
+
+/// The page on which workers fail, from 0.
+const POISON: u32 = 1;
+
+/// A worker that does to the second page what it is told to.
+fn serve_but(poison: fn(Effort)) -> Result<(), Box<dyn Error>> {
+    let mut socket = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
+    let mut bench = Workbench::inside(sandbox::enter(2_048)?);
+    while let Some((request, files)) = protocol::receive::<Request>(&mut socket)? {
+        if let Request::Page { page: POISON, effort, .. } = request {
+            poison(effort);
+        }
+        protocol::send(&mut socket, &bench.answer(request, files), &[])?;
+    }
+    Ok(())
+}
+
+fn starve() {
+    let mut hoard = Vec::new();
+    loop {
+        hoard.push(vec![1u8; 64 << 20]);
+    }
+}
+
+fn hang() {
+    loop {
+        std::thread::park();
+    }
+}
+
+#[test]
+#[ignore = "is run by other tests as a worker"]
+fn child_that_serves() -> Result<(), Box<dyn Error>> {
+    serve_but(|_| {})
+}
+
+#[test]
+#[ignore = "is run by other tests as a worker"]
+fn child_that_hangs_while_it_reads() -> Result<(), Box<dyn Error>> {
+    serve_but(|effort| {
+        if effort == Effort::Whole {
+            hang();
+        }
+    })
+}
+
+#[test]
+#[ignore = "is run by other tests as a worker"]
+fn child_that_starves_unless_it_merely_decodes() -> Result<(), Box<dyn Error>> {
+    serve_but(|effort| {
+        if effort != Effort::AsScanned {
+            starve();
+        }
+    })
+}
+
+#[test]
+#[ignore = "is run by other tests as a worker"]
+fn child_that_always_dies() -> Result<(), Box<dyn Error>> {
+    serve_but(|_| panic!("a page like this was never seen"))
+}
+
+/// A page of a TIFF in 8-bit gray.
+struct Page {
+    width: u32,
+    height: u32,
+    /// Samples that the file holds; a sound page has all of them.
+    samples: usize,
+}
+
+const SOUND: Page = Page { width: 400, height: 300, samples: 120_000 };
+/// It says to have more pixels than any page may.
+const HUGE: Page = Page { width: 60_000, height: 60_000, samples: 120_000 };
+
+/// Its samples say nothing of most of its pixels.
+const ODD: Page = Page { width: 400, height: 30_000, samples: 10 };
+
+/// A TIFF of these pages, each with bars of ink (TIFF 6.0, section 2).
+fn tiff(pages: &[Page]) -> Vec<u8> {
+    let mut bytes = b"II\x2a\0\0\0\0\0".to_vec();
+    let mut link = 4;
+    for page in pages {
+        let data = bytes.len() as u32;
+        let is_ink =
+            |at: usize| (at / 400) % 30 < 8 && (40..360).contains(&(at % 400)) && (at % 400) % 12 < 8;
+        bytes.extend((0..page.samples).map(|at| if is_ink(at) { 20 } else { 250 }));
+        let directory = (bytes.len() as u32).to_le_bytes();
+        bytes[link..link + 4].copy_from_slice(&directory);
+        let entries: [(u16, u16, u32); 8] = [
+            (256, 4, page.width),
+            (257, 4, page.height),
+            (258, 3, 8),
+            (259, 3, 1),
+            (262, 3, 1),
+            (273, 4, data),
+            (278, 4, page.height),
+            (279, 4, page.samples as u32),
+        ];
+        bytes.extend((entries.len() as u16).to_le_bytes());
+        for (tag, kind, value) in entries {
+            bytes.extend(tag.to_le_bytes());
+            bytes.extend(kind.to_le_bytes());
+            bytes.extend(1u32.to_le_bytes());
+            bytes.extend(value.to_le_bytes());
+        }
+        link = bytes.len();
+        bytes.extend([0; 4]);
+    }
+    bytes
+}
+
+fn carry(folder: &Path, pages: &[Page], child: &str, limits: Limits) -> Result<Captured, Failure> {
+    let bytes = tiff(pages);
+    let path = folder.join("scan.tif");
+    std::fs::write(&path, &bytes).expect("written");
+    let arguments = ["--ignored", "--exact", "--nocapture", "--test-threads=1", child];
+    let program = std::env::current_exe().expect("this program has a path");
+    let program = Program { path: program, arguments: arguments.map(Into::into).to_vec() };
+    let workshop = Workshop {
+        pool: Pool::new(program, 2, limits.clone()),
+        rules: RuleSet::shipped(),
+        options: Options { limits, ..Options::default() },
+    };
+    let input = Input { path, file_name: "scan.tif".into(), sha256: Digest::of(&bytes) };
+    capture(&[input], folder, &workshop, &|_, _| {})
+}
+
+/// Captures three pages of which the second is bad. Answers the note on that page.
+#[track_caller]
+fn check(second: Page, child: &str, limits: Limits, lacks: Lack, rule: &str) -> String {
+    let folder = tempfile::tempdir().expect("a folder");
+    let captured = carry(folder.path(), &[SOUND, second, SOUND], child, limits).expect("a document");
+    let [document] = captured.documents.as_slice() else { panic!("{captured:?}") };
+    let pages = &document.text.pages;
+    assert_eq!(pages.iter().map(|page| page.lacks).collect::<Vec<_>>(), [None, Some(lacks), None]);
+    assert!(document.pdf_bytes > 0 && pages[1].width_px > 0 && pages[1].words.is_empty());
+    assert_eq!(document.decision.verdict, Verdict::Review);
+    let reason = &document.decision.reasons[0];
+    assert!(reason.is_lack() && (reason.rule.as_str(), reason.page) == (rule, 1), "{reason:?}");
+    let left: Vec<_> = std::fs::read_dir(folder.path()).expect("listed").flatten().collect();
+    assert_eq!(left.len(), 2, "beside the scan and the PDF nothing stays: {left:?}");
+    pages[1].notes.join(" ")
+}
+
+#[test]
+fn a_page_that_hangs_while_it_is_read_comes_without_its_text() {
+    let limits = Limits { page_seconds: 6, ..Limits::default() };
+    let child = "child_that_hangs_while_it_reads";
+    let note = check(SOUND, child, limits, Lack::Text, Reason::PAGE_WITHOUT_TEXT);
+    assert_eq!(note, "This page has no text: reading it passed the limit of 6 s (limits.page_seconds).");
+}
+
+#[test]
+fn a_page_that_takes_too_much_memory_comes_as_it_was_scanned() {
+    let child = "child_that_starves_unless_it_merely_decodes";
+    let note = check(SOUND, child, Limits::default(), Lack::Text, Reason::PAGE_WITHOUT_TEXT);
+    let expected = "This page has no text and lies as it was scanned: processing it passed the limit of";
+    assert!(note.starts_with(expected) && note.contains("limits.worker_memory_mb"), "{note}");
+}
+
+#[test]
+fn a_page_on_which_every_worker_dies_leaves_a_page_that_says_so() {
+    let note = check(SOUND, "child_that_always_dies", Limits::default(), Lack::Image, Reason::PAGE_MISSING);
+    assert!(note.starts_with("This page is missing:") && note.contains("was never seen"), "{note}");
+    assert!(note.ends_with("The original file is kept as it came."), "{note}");
+}
+
+#[test]
+fn a_page_of_too_many_pixels_leaves_a_page_that_says_so() {
+    let note = check(HUGE, "child_that_serves", Limits::default(), Lack::Image, Reason::PAGE_MISSING);
+    assert!(note.contains("60000 x 60000") && note.contains("limits.page_pixels"), "{note}");
+}
+
+#[test]
+fn a_page_that_is_damaged_leaves_a_page_that_says_so() {
+    let note = check(ODD, "child_that_serves", Limits::default(), Lack::Image, Reason::PAGE_MISSING);
+    assert!(note.starts_with("This page is missing: it cannot be decoded:"), "{note}");
+}
+
+#[test]
+fn a_page_of_too_many_words_comes_without_them() {
+    // Nothing can be read from bars with certainty; a limit of none lets go of whatever is.
+    let folder = tempfile::tempdir().expect("a folder");
+    let limits = Limits { page_words: 0, ..Limits::default() };
+    let captured = carry(folder.path(), &[SOUND], "child_that_serves", limits).expect("a document");
+    assert!(captured.documents[0].text.pages[0].words.is_empty());
+}
+
+#[test]
+fn a_file_of_which_no_page_can_be_decoded_fails_as_a_whole() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let failure = carry(folder.path(), &[HUGE, HUGE], "child_that_serves", Limits::default());
+    assert_eq!(failure.expect_err("there is nothing to show").class, FailureClass::TooLarge);
+    let failure = carry(folder.path(), &[ODD, ODD], "child_that_serves", Limits::default());
+    let failure = failure.expect_err("there is nothing to show");
+    assert_eq!((failure.class, failure.page), (FailureClass::Truncated, Some(0)), "{failure}");
+}
+
+#[test]
+fn a_file_with_more_bad_pages_than_the_limit_fails_as_a_whole() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let limits = Limits { failed_pages: 1, ..Limits::default() };
+    let failure = carry(folder.path(), &[SOUND, HUGE, HUGE], "child_that_serves", limits);
+    let failure = failure.expect_err("two pages are bad");
+    assert!(failure.message.contains("limits.failed_pages"), "{failure}");
+    assert_eq!(failure.class, FailureClass::TooLarge, "{failure}");
+}
+
+#[test]
+fn a_language_that_is_not_installed_is_no_fault_of_a_page() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("scan.tif");
+    let bytes = tiff(&[SOUND, SOUND]);
+    std::fs::write(&path, &bytes).expect("written");
+    let options = Options { languages: "eng+xyz".into(), ..Options::default() };
+    let workshop = Workshop { pool: Pool::in_process(1), rules: RuleSet::shipped(), options };
+    let input = Input { path, file_name: "scan.tif".into(), sha256: Digest::of(&bytes) };
+    let failure = capture(&[input], folder.path(), &workshop, &|_, _| {}).expect_err("it cannot be read");
+    assert_eq!((failure.class, failure.page), (FailureClass::Internal, None), "{failure}");
+    assert!(failure.message.contains("tesseract-ocr-xyz"), "{failure}");
+}
