@@ -4,13 +4,13 @@ CARGO ?= cargo
 export CARGO_TERM_COLOR ?= auto
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help demo test bench packages build fmt samples build-deps test-deps
+.PHONY: help demo test bench packages build fmt samples build-deps test-deps bench-deps
 
 help:
 	@echo "make demo        carry sample scans from a hot folder to a signature, and stay up (ONCE=1: end by itself)"
 	@echo "make test        every test"
 	@echo "make packages    .deb files in $(TARGET)/packages"
-	@echo "make bench       benchmark tables"
+	@echo "make bench       benchmark tables, beside tesseract and OCRmyPDF (BENCH_FLAGS=--quick: a dozen pages)"
 	@echo "make build       release binaries"
 	@echo "make samples     make the sample scans in testdata/samples anew"
 
@@ -19,6 +19,9 @@ build-deps:
 
 test-deps:
 	@packaging/build-deps.sh --test
+
+bench-deps:
+	@packaging/build-deps.sh --bench
 
 # All programs at once: cargo would build what they share a second time for a smaller set of them.
 build: build-deps
@@ -46,5 +49,6 @@ test: test-deps
 	$(CARGO) test --locked --workspace --doc --quiet
 	$(CARGO) nextest run --locked --workspace
 
-bench: build
-	$(TARGET)/release/platen-bench --programs $(TARGET)/release
+# BENCH_FLAGS: --quick for a dozen pages, --rounds N for medians, --write docs/benchmarks.md to renew the tables there.
+bench: build bench-deps
+	$(TARGET)/release/platen-bench --programs $(TARGET)/release --peers $(TARGET)/bench/peers $(BENCH_FLAGS)

@@ -3,6 +3,7 @@
 #
 #   packaging/build-deps.sh          what a build, the demo and the packages need
 #   packaging/build-deps.sh --test   also what only the tests need
+#   packaging/build-deps.sh --bench  also the programs that the benchmarks set beside Platen, in their current releases
 #
 # Needs root or sudo, apt, and a Rust toolchain (rustup or a package; the version is in Cargo.toml).
 # May be run again at any time: what is there already is left alone.
@@ -10,10 +11,12 @@ set -eu
 
 build='build-essential pkg-config libclang-dev libleptonica-dev libtesseract-dev git make ca-certificates'
 run='tesseract-ocr tesseract-ocr-eng tesseract-ocr-deu tesseract-ocr-osd poppler-utils qpdf'
+bench_only='python3-venv unpaper ghostscript'
 test_only='chromium chromium-driver debootstrap fonts-liberation fonts-dejavu-core openssl'
 
 wanted="$build $run"
 [ "${1:-}" = --test ] && wanted="$wanted $test_only"
+[ "${1:-}" = --bench ] && wanted="$wanted $bench_only"
 
 missing=
 for package in $wanted; do
@@ -40,3 +43,10 @@ need() {
 }
 need deb cargo-deb
 [ "${1:-}" != --test ] || need nextest cargo-nextest
+
+# Debian's OCRmyPDF is years old: what is compared with is the current release, in a place of its own.
+if [ "${1:-}" = --bench ]; then
+    peers="${CARGO_TARGET_DIR:-target}/bench/peers"
+    [ -x "$peers/bin/python" ] || /usr/bin/python3 -m venv "$peers"
+    "$peers/bin/pip" install --quiet --disable-pip-version-check --upgrade 'ocrmypdf>=17,<18' jdeskew deskew rapidfuzz
+fi

@@ -2,9 +2,9 @@
 //!
 //! A [`Site`] is one office: a cloud and an agent as real processes over real files in one folder. People
 //! are played over HTTP ([`Person`], [`Signer`]) or in a real browser ([`Browser`]). Nothing here knows how
-//! the programs work inside; it uses what users use.
+//! the programs work inside; it uses what users use. (The benchmarks of single steps are the exception.)
 
-pub mod accuracy;
+pub mod bench;
 pub mod browser;
 pub mod ends;
 pub mod person;

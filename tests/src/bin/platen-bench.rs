@@ -1,27 +1,75 @@
-//! Benchmark tables. Everything is measured in one run on one machine, side by side, and told as ratios.
+//! Makes the benchmark tables. Everything is measured in one run on one machine, side by side.
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio};
-use std::time::{Duration, Instant};
+use std::path::PathBuf;
+use std::process::ExitCode;
 
-use clap::Parser;
-use platen_tests::{Programs, accuracy, table};
+use clap::{Parser, ValueEnum};
+use platen_tests::Programs;
+use platen_tests::bench::contender::{Contender, Tools};
+use platen_tests::bench::figures::Group;
+use platen_tests::bench::pages::Pages;
+use platen_tests::bench::report::Report;
+use platen_tests::bench::side_by_side::Measured;
+use platen_tests::bench::skew::{self, Found};
+use platen_tests::bench::stages::Stages;
+use platen_tests::bench::targets::Targets;
+use platen_tests::bench::{growth, machine};
 
-/// Prints the benchmark tables.
+/// Makes the benchmark tables.
 #[derive(Parser)]
 struct Arguments {
     /// The folder with platen-agent and platen-cloud.
     #[arg(long)]
     programs: PathBuf,
-    /// Rounds; the fastest of each side counts, because everything else a machine does only adds time.
-    #[arg(long, default_value_t = 3)]
+    /// The Python environment with OCRmyPDF and others, as `packaging/build-deps.sh --bench` makes it.
+    #[arg(long, default_value = "target/bench/peers")]
+    peers: PathBuf,
+    /// How often the pages are read; medians count.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=99))]
     rounds: u32,
-    /// A folder of scans to read instead of the samples.
+    /// A dozen pages and no files of a thousand: for daily use.
     #[arg(long)]
-    scans: Option<PathBuf>,
-    /// Also run the peers that are installed (ocrmypdf).
-    #[arg(long, env = "PEERS", value_parser = clap::builder::BoolishValueParser::new(), default_value = "0")]
-    peers: bool,
+    quick: bool,
+    /// Measure only this; may be given several times.
+    #[arg(long)]
+    only: Vec<Part>,
+    /// Put the tables into this document, in the place of those that it has.
+    #[arg(long, value_name = "DOCUMENT")]
+    write: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// The contenders over the same pages, and the stages of Platen's.
+    Pages,
+    /// Files of more and more pages.
+    Growth,
+    /// Skew and orientation.
+    Skew,
+}
+
+impl Arguments {
+    fn wants(&self, part: Part) -> bool {
+        self.only.is_empty() || self.only.contains(&part)
+    }
+
+    /// The command that makes these tables again.
+    fn command(&self) -> String {
+        let mut flags = String::new();
+        if self.quick {
+            flags.push_str(" --quick");
+        }
+        if self.rounds != 1 {
+            flags.push_str(&format!(" --rounds {}", self.rounds));
+        }
+        for part in self.only.iter().filter_map(Part::to_possible_value) {
+            flags.push_str(&format!(" --only {}", part.get_name()));
+        }
+        match flags.trim() {
+            "" => "make bench".into(),
+            flags => format!("make bench BENCH_FLAGS='{flags}'"),
+        }
+    }
 }
 
 fn main() -> ExitCode {
@@ -34,131 +82,83 @@ fn main() -> ExitCode {
     }
 }
 
-/// A contender: its name, and how it makes a searchable PDF of one image.
-struct Contender {
-    name: &'static str,
-    read: fn(&Programs, &Path, &Path) -> Command,
-}
-
-const CONTENDERS: &[Contender] = &[
-    Contender {
-        name: "tesseract (pdf)",
-        read: |_, scan, out| {
-            let mut command = Command::new("tesseract");
-            command.arg(scan).arg(out.join("page")).arg("pdf").env("OMP_THREAD_LIMIT", "1");
-            command
-        },
-    },
-    Contender {
-        name: "platen-agent process",
-        read: |programs, scan, out| {
-            let mut command = programs.agent();
-            command.args(["process", "--jobs", "1", "--out"]).arg(out).arg(scan);
-            command
-        },
-    },
-];
-
-const PEER: Contender = Contender {
-    name: "ocrmypdf --deskew --rotate-pages",
-    read: |_, scan, out| {
-        let mut command = Command::new("ocrmypdf");
-        command.args(["--deskew", "--rotate-pages", "--jobs", "1", "--image-dpi", "300", "-q"]);
-        command.arg(scan).arg(out.join("page.pdf")).env("OMP_THREAD_LIMIT", "1");
-        command
-    },
-};
-
 fn run(arguments: &Arguments) -> Result<(), String> {
+    let absolute = |path: &PathBuf| std::path::absolute(path).map_err(|error| error.to_string());
     let programs = Programs::in_folder(&arguments.programs)?;
-    let scans = scans(arguments)?;
-    let mut contenders: Vec<&Contender> = CONTENDERS.iter().collect();
-    if arguments.peers {
-        contenders.push(&PEER);
+    let tools = Tools { programs, peers: absolute(&arguments.peers)? };
+    let scratch = tempfile::tempdir().map_err(|error| error.to_string())?;
+    let scratch = scratch.path();
+    let mut report = Report::default();
+    let mut targets = Targets::default();
+
+    report.section("The run");
+    let mut about = vec![format!("Command: `{}`", arguments.command())];
+    about.extend(machine::lines(&tools));
+    report.list(&about);
+
+    // Before anything that takes much memory here: what a process held before it became another program counts as
+    // the other's.
+    if arguments.wants(Part::Pages) {
+        let pages = Pages::choose(arguments.quick)?;
+        let measured = Measured::read(&pages, &tools, arguments.rounds, scratch)?;
+        let read = pages.pages.len();
+        report.paragraph(&format!(
+            "{read} pages, each an image file; rounds: {}; one core (`--jobs 1`, `OMP_THREAD_LIMIT=1`); contenders take \
+             turns page by page. {}",
+            arguments.rounds,
+            pages.remarks.join(" ")
+        ));
+        measured.tell(&pages, &mut report);
+        let stages = Stages::of_records(&measured.records)?;
+        stages.tell(measured.batch_cpu_s(), &mut report);
+        judge(&mut targets, &pages, &measured, &stages);
     }
-    println!(
-        "One image in, one searchable PDF out, one core: {} scans, fastest of {} rounds.\n",
-        scans.len(),
-        arguments.rounds
+    if arguments.wants(Part::Growth) {
+        growth::measure(&tools, arguments.quick, scratch, &mut report)?;
+    }
+    if arguments.wants(Part::Skew) {
+        let found = skew::measure(&tools, arguments.quick, scratch, &mut report)?;
+        judge_skew(&mut targets, found);
+    }
+    targets.tell(&mut report);
+    match &arguments.write {
+        Some(document) => report.write_into(document),
+        None => Ok(()),
+    }
+}
+
+/// Holds the reading of pages against its targets.
+fn judge(targets: &mut Targets, pages: &Pages, measured: &Measured, stages: &Stages) {
+    targets.at_most(
+        "CPU against tesseract, one file a call",
+        measured.cpu_ratio(Contender::Tesseract),
+        0.85,
+        "",
     );
-    let mut rows = Vec::new();
-    let mut baseline = None;
-    for contender in contenders {
-        let mut total = Duration::ZERO;
-        let mut bytes = 0;
-        for scan in &scans {
-            let (time, size) = fastest(contender, &programs, scan, arguments.rounds)?;
-            total += time;
-            bytes += size;
-        }
-        let baseline = *baseline.get_or_insert(total);
-        rows.push(vec![
-            contender.name.to_owned(),
-            format!("{:.2} s", total.as_secs_f64()),
-            format!("{:.2}", total.as_secs_f64() / baseline.as_secs_f64()),
-            format!("{} KB", bytes / 1000),
-        ]);
+    targets.at_most("CPU against tesseract, all files in one call", measured.batch_ratio(), 0.85, "");
+    let full = measured.cpu_ratio(Contender::OcrmypdfFull);
+    targets.at_most("CPU against OCRmyPDF with options, one file a call", full, 0.25, "");
+    let characters = |contender: Contender, group: Group| {
+        measured.errors(contender, pages, Some(group)).map(|errors| errors.characters)
+    };
+    for (group, most) in [(Group::Book, 1.0), (Group::Receipt, 0.85), (Group::Hard, 0.85)] {
+        let theirs = characters(Contender::Tesseract, group).filter(|errors| *errors > 0.0);
+        let against = theirs.and_then(|theirs| Some(characters(Contender::Platen, group)? / theirs));
+        targets.at_most(&format!("character error against tesseract, {}", group.name()), against, most, "");
     }
-    for line in table::lines(&["", "time", "ratio", "PDF bytes"], &rows) {
-        println!("{line}");
-    }
-    println!();
-    for line in accuracy::lines(&programs)? {
-        println!("{line}");
-    }
-    Ok(())
+    // Of two ways to count, the one that is worse for us.
+    let of_call = measured.batch_cpu_s().and_then(|cpu_s| stages.share_of_the_call(cpu_s));
+    let rest = [stages.share_of_the_rest(), of_call].into_iter().flatten().reduce(f64::max);
+    targets.at_most("everything but recognition", rest.map(|rest| rest * 100.0), 10.0, " %");
 }
 
-fn scans(arguments: &Arguments) -> Result<Vec<PathBuf>, String> {
-    let all: Vec<PathBuf> = match &arguments.scans {
-        Some(folder) => {
-            let entries =
-                std::fs::read_dir(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
-            entries.filter_map(Result::ok).map(|entry| entry.path()).collect()
-        }
-        None => {
-            let samples = platen_testdata::samples();
-            samples
-                .iter()
-                .filter(|sample| !sample.is_quarantined())
-                .flat_map(|sample| sample.paths())
-                .collect()
-        }
-    };
-    // Tesseract reads images only.
-    let image = |path: &PathBuf| {
-        path.extension()
-            .and_then(|kind| kind.to_str())
-            .is_some_and(|kind| ["tif", "jpg", "png"].contains(&kind))
-    };
-    let mut scans: Vec<PathBuf> = all.into_iter().filter(image).collect();
-    scans.sort();
-    Ok(scans)
-}
-
-fn fastest(
-    contender: &Contender,
-    programs: &Programs,
-    scan: &Path,
-    rounds: u32,
-) -> Result<(Duration, u64), String> {
-    let mut best = Duration::MAX;
-    let mut size = 0;
-    for _ in 0..rounds {
-        let out = tempfile::tempdir().map_err(|error| error.to_string())?;
-        let mut command = (contender.read)(programs, scan, out.path());
-        let start = Instant::now();
-        let status = command.stdout(Stdio::null()).stderr(Stdio::null()).status();
-        best = best.min(start.elapsed());
-        let status = status.map_err(|error| format!("{}: {error}", contender.name))?;
-        if !status.success() {
-            return Err(format!("{} of {} ended with {status}", contender.name, scan.display()));
-        }
-        let written = std::fs::read_dir(out.path()).map_err(|error| error.to_string())?;
-        let pdfs = written
-            .filter_map(Result::ok)
-            .filter(|entry| entry.path().extension().is_some_and(|kind| kind == "pdf"));
-        size = pdfs.filter_map(|entry| Some(entry.metadata().ok()?.len())).sum();
+fn judge_skew(targets: &mut Targets, found: Found) {
+    targets.at_most("skew, mean error (made skew)", found.mean_deg, 0.05, "°");
+    targets.at_most("skew, worst error (made skew)", found.worst_deg, 0.2, "°");
+    targets.at_most("finding the skew of a page", found.ms, 15.0, " ms");
+    let (right, turned) = found.put_right;
+    if turned > 0 {
+        targets.at_most("pages turned wrongly", Some(found.wrong_turns as f64), 0.0, "");
+        targets.at_least("turned pages put right", Some(100.0 * right as f64 / turned as f64), 98.0, " %");
     }
-    Ok((best, size))
 }

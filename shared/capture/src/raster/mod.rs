@@ -11,6 +11,7 @@ mod clean;
 pub mod encode;
 mod ink;
 mod lettering;
+pub mod measures;
 mod paper;
 mod photo;
 mod quality;

@@ -1,0 +1,337 @@
+//! How straight and how upright pages become, and what finding their skew costs.
+//!
+//! The whole programs are judged by what they made: Platen by what its records say it took out, OCRmyPDF by what
+//! Platen still finds on the pages that it wrote. The estimators alone are set side by side on the same gray pictures:
+//! this is the one place here that calls Platen as a library.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Instant;
+
+use image::GrayImage;
+use platen_capture::Limits;
+use platen_capture::decode::Document;
+use platen_capture::raster::measures::Marks;
+use platen_model::PageRecord;
+
+use super::contender::{Contender, Tools};
+use super::cost;
+use super::figures::{largest, mean};
+use super::manifest;
+use super::report::{Report, figure};
+use super::stages::Record;
+
+/// The estimators of others.
+const PEERS_SCRIPT: &str = include_str!("skew_peers.py");
+/// An angle that was made is known to this many degrees, one that was measured on a page to the other.
+const MADE_TO_DEG: f64 = 0.2;
+const NATURAL_TO_DEG: f64 = 0.4;
+/// Our estimate is taken so often; the fastest counts, because everything else a machine does only adds time.
+const ESTIMATES: u32 = 5;
+
+/// One page whose skew and orientation are known.
+#[derive(Clone, Debug)]
+struct Known {
+    path: PathBuf,
+    /// Clockwise.
+    skew_deg: f64,
+    /// The turn that was made to it, clockwise.
+    turned_deg: u32,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// Turned by a known angle, or scanned straight.
+    Made,
+    /// As it lay on the scanner; the angle was measured.
+    Natural,
+    /// On its side or upside down.
+    Turned,
+}
+
+impl Kind {
+    fn tolerance_deg(self) -> f64 {
+        if self == Self::Made { MADE_TO_DEG } else { NATURAL_TO_DEG }
+    }
+}
+
+/// What the targets ask for.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Found {
+    /// Mean error of our estimate on the pages with an angle that was made, in degrees.
+    pub mean_deg: Option<f64>,
+    /// The worst.
+    pub worst_deg: Option<f64>,
+    /// Milliseconds a page.
+    pub ms: Option<f64>,
+    /// Pages that Platen turned wrongly.
+    pub wrong_turns: usize,
+    /// Turned pages that it put right, and all of them.
+    pub put_right: (usize, usize),
+}
+
+/// Measures on the deskew set of the corpus, and writes the tables.
+///
+/// # Errors
+///
+/// When the set cannot be read, or one of our programs fails.
+pub fn measure(tools: &Tools, quick: bool, scratch: &Path, report: &mut Report) -> Result<Found, String> {
+    report.section("Skew and orientation");
+    let Some(corpus) = manifest::corpus() else {
+        report.paragraph("There is no corpus beside the checkout: skew and orientation are not measured.");
+        return Ok(Found::default());
+    };
+    let set = known(&corpus.join("deskew"))?;
+    let mut found = Found::default();
+
+    let ours = platen(&set, tools, scratch)?;
+    let mut rows = vec![row("Platen", &set, &ours)];
+    if tools.has_ocrmypdf() && !quick {
+        rows.push(row(Contender::OcrmypdfFull.name(), &set, &ocrmypdf(&set, tools, scratch)?));
+    }
+    report.table(
+        &[
+            "",
+            "pages read",
+            "skew left: mean °",
+            "worst °",
+            "straightened wrongly",
+            "turned pages put right",
+            "turned wrongly",
+        ],
+        &rows,
+    );
+    report.paragraph(&format!(
+        "Straightened wrongly: more than {MADE_TO_DEG}° is left, or {NATURAL_TO_DEG}° where the truth is known no better. \
+         What is left on OCRmyPDF's pages is what Platen finds on them.",
+    ));
+    found.wrong_turns = ours.iter().flatten().filter(|left| left.turn_deg != 0).count();
+    found.put_right = put_right(&set, &ours);
+    tell_estimators(&set, tools, scratch, report, &mut found)?;
+    Ok(found)
+}
+
+fn known(folder: &Path) -> Result<Vec<Known>, String> {
+    let mut set = Vec::new();
+    for entry in manifest::entries(&folder.join("manifest.csv"))? {
+        // Files of several pages state no single angle.
+        let (Ok(skew_deg), Ok(turned_deg)) = (entry["angle_deg"].parse(), entry["orientation_deg"].parse())
+        else {
+            continue;
+        };
+        let kind = match entry["kind"].as_str() {
+            "orientation" => Kind::Turned,
+            "natural-skew" => Kind::Natural,
+            _ => Kind::Made,
+        };
+        set.push(Known { path: folder.join(&entry["file"]), skew_deg, turned_deg, kind });
+    }
+    Ok(set)
+}
+
+/// What is left to do on a page that was processed.
+#[derive(Clone, Copy, Debug)]
+struct Left {
+    skew_deg: f64,
+    turn_deg: u32,
+}
+
+/// Reads the set with Platen; `None` where a page was not read.
+fn platen(set: &[Known], tools: &Tools, scratch: &Path) -> Result<Vec<Option<Left>>, String> {
+    let files: Vec<&Path> = set.iter().map(|known| known.path.as_path()).collect();
+    let pages = read_by_platen(&files, tools, &scratch.join("deskew"))?;
+    Ok(set
+        .iter()
+        .zip(pages)
+        .map(|(known, page)| {
+            let page = page?;
+            let turn_deg = (known.turned_deg + page.rotation_deg) % 360;
+            Some(Left { skew_deg: (f64::from(page.skew_deg) - known.skew_deg).abs(), turn_deg })
+        })
+        .collect())
+}
+
+/// The first page of each file as Platen sees it.
+fn read_by_platen(files: &[&Path], tools: &Tools, out: &Path) -> Result<Vec<Option<PageRecord>>, String> {
+    // A file that is not read is a finding; it has no page then.
+    let outcome = cost::of(&mut tools.platen(files, "eng", out));
+    let pages: Vec<Option<PageRecord>> = files
+        .iter()
+        .map(|file| {
+            let record = out.join(file.file_stem()?).with_extension("json");
+            Record::read(&record).ok()?.pages.into_iter().next()
+        })
+        .collect();
+    match outcome {
+        Err(error) if pages.iter().all(Option::is_none) => Err(error),
+        _ => Ok(pages),
+    }
+}
+
+fn ocrmypdf(set: &[Known], tools: &Tools, scratch: &Path) -> Result<Vec<Option<Left>>, String> {
+    let folder = scratch.join("deskew-ocrmypdf");
+    let mut pictures = Vec::new();
+    for (number, known) in set.iter().enumerate() {
+        eprint!("\rOCRmyPDF on the deskew set, page {} of {}  ", number + 1, set.len());
+        let out = folder.join(number.to_string());
+        std::fs::create_dir_all(&out).map_err(|error| error.to_string())?;
+        let run = |assume_dpi| {
+            let contender = Contender::OcrmypdfFull;
+            cost::of(&mut contender.command(tools, &known.path, "eng", &out, assume_dpi))
+        };
+        // A file may be refused for want of a resolution.
+        let made = run(false).or_else(|_| run(true)).is_ok();
+        let picture = folder.join(format!("page-{number}.png"));
+        let shown = made
+            && cost::of(
+                Command::new("pdftoppm")
+                    .args(["-r", "200", "-gray", "-png", "-singlefile"])
+                    .arg(out.join("page.pdf"))
+                    .arg(picture.with_extension("")),
+            )
+            .is_ok();
+        pictures.push(shown.then_some(picture));
+    }
+    eprintln!();
+    let there: Vec<&Path> = pictures.iter().flatten().map(PathBuf::as_path).collect();
+    let mut seen = read_by_platen(&there, tools, &folder.join("seen"))?.into_iter();
+    let left =
+        |page: PageRecord| Left { skew_deg: f64::from(page.skew_deg).abs(), turn_deg: page.rotation_deg };
+    Ok(pictures
+        .iter()
+        .map(|picture| picture.as_ref().and_then(|_| seen.next().flatten()).map(left))
+        .collect())
+}
+
+fn put_right(set: &[Known], left: &[Option<Left>]) -> (usize, usize) {
+    let turned = || set.iter().zip(left).filter(|(known, _)| known.turned_deg != 0);
+    let right = turned().filter(|(_, left)| left.is_some_and(|left| left.turn_deg == 0)).count();
+    (right, turned().count())
+}
+
+fn row(name: &str, set: &[Known], left: &[Option<Left>]) -> Vec<String> {
+    let read = || set.iter().zip(left).filter_map(|(known, left)| Some((known, (*left)?)));
+    let skews = || read().filter(|(known, _)| known.kind != Kind::Turned);
+    let errors: Vec<f64> = skews().map(|(_, left)| left.skew_deg).collect();
+    let wrong = skews().filter(|(known, left)| left.skew_deg > known.kind.tolerance_deg()).count();
+    let (right, turned) = put_right(set, left);
+    let wrong_turns = read().filter(|(_, left)| left.turn_deg != 0).count();
+    vec![
+        name.to_owned(),
+        format!("{} of {}", read().count(), set.len()),
+        figure(mean(&errors), 3),
+        figure(largest(&errors), 2),
+        format!("{wrong} of {}", errors.len()),
+        format!("{right} of {turned}"),
+        wrong_turns.to_string(),
+    ]
+}
+
+/// The errors and times of one estimator.
+#[derive(Debug, Default)]
+struct Estimates {
+    made_deg: Vec<f64>,
+    natural_deg: Vec<f64>,
+    ms: Vec<f64>,
+}
+
+impl Estimates {
+    fn add(&mut self, known: &Known, skew_deg: f64, ms: f64) {
+        let error = (skew_deg - known.skew_deg).abs();
+        if known.kind == Kind::Made { &mut self.made_deg } else { &mut self.natural_deg }.push(error);
+        self.ms.push(ms);
+    }
+
+    fn row(&self, name: &str) -> Vec<String> {
+        vec![
+            name.to_owned(),
+            figure(mean(&self.made_deg), 3),
+            figure(largest(&self.made_deg), 2),
+            figure(mean(&self.natural_deg), 2),
+            figure(largest(&self.natural_deg), 2),
+            figure(mean(&self.ms), 1),
+            figure(largest(&self.ms), 1),
+        ]
+    }
+}
+
+fn tell_estimators(
+    set: &[Known],
+    tools: &Tools,
+    scratch: &Path,
+    report: &mut Report,
+    found: &mut Found,
+) -> Result<(), String> {
+    let mut all: BTreeMap<String, Estimates> = BTreeMap::new();
+    let mut pictures = BTreeMap::new();
+    let mut pixels = Vec::new();
+    for known in set.iter().filter(|known| known.kind != Kind::Turned) {
+        let page = decoded(&known.path)?;
+        let picture = scratch.join(format!("{}.pgm", pictures.len()));
+        page.save(&picture).map_err(|error| format!("{}: {error}", picture.display()))?;
+        let (skew_deg, ms) = our_estimate(&page);
+        all.entry("Platen".into()).or_default().add(known, skew_deg, ms);
+        pixels.push(f64::from(page.width()) * f64::from(page.height()) / 1e6);
+        pictures.insert(picture.display().to_string(), known);
+    }
+    if tools.peers.join("bin/python").is_file() {
+        let script = scratch.join("skew_peers.py");
+        std::fs::write(&script, PEERS_SCRIPT).map_err(|error| error.to_string())?;
+        let mut command = Command::new(tools.python());
+        for threads in ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"] {
+            command.env(threads, "1");
+        }
+        let output = command.arg(script).args(pictures.keys()).output().map_err(|error| error.to_string())?;
+        if !output.status.success() {
+            return Err(format!("the peers failed: {}", String::from_utf8_lossy(&output.stderr)));
+        }
+        for line in String::from_utf8_lossy(&output.stdout).lines() {
+            let fields: Vec<&str> = line.split('\t').collect();
+            if let [file, name, degrees, ms] = fields[..]
+                && let Some(known) = pictures.get(file)
+            {
+                // Where it found no angle it would leave the page as it is.
+                let skew_deg = degrees.parse().unwrap_or(0.0);
+                all.entry(name.to_owned()).or_default().add(known, skew_deg, ms.parse().unwrap_or(f64::NAN));
+            }
+        }
+    }
+    let ours = &all["Platen"];
+    found.mean_deg = mean(&ours.made_deg);
+    found.worst_deg = largest(&ours.made_deg);
+    found.ms = mean(&ours.ms);
+    report.paragraph(&format!(
+        "The estimators alone, on the same gray pictures ({} Mpixel on average, an A4 page at 300 dpi has 8.7). Platen's \
+         time holds finding the marks on the page, which its other measures use too.",
+        figure(mean(&pixels), 1)
+    ));
+    let mut rows: Vec<Vec<String>> = all.iter().map(|(name, estimates)| estimates.row(name)).collect();
+    // Ours first.
+    rows.sort_by_key(|row| row[0] != "Platen");
+    report.table(
+        &["", "made skew: mean °", "worst °", "natural skew: mean °", "worst °", "ms / page", "slowest ms"],
+        &rows,
+    );
+    Ok(())
+}
+
+fn decoded(path: &Path) -> Result<GrayImage, String> {
+    let file = File::open(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let limits = Limits::default();
+    let decoded = Document::open(file, &limits).and_then(|mut document| document.page(0, &limits));
+    Ok(decoded.map_err(|failure| failure.to_string())?.samples.to_gray())
+}
+
+fn our_estimate(page: &GrayImage) -> (f64, f64) {
+    let mut fastest_ms = f64::INFINITY;
+    let mut skew_deg = 0.0;
+    for _ in 0..ESTIMATES {
+        let begun = Instant::now();
+        skew_deg = f64::from(Marks::of(page).skew_deg());
+        fastest_ms = fastest_ms.min(begun.elapsed().as_secs_f64() * 1e3);
+    }
+    (skew_deg, fastest_ms)
+}
