@@ -15,7 +15,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use image::GrayImage;
-use platen_model::{Failure, FailureClass, Stage, Word};
+use platen_model::{Failure, FailureClass, Rect, Stage, Word};
 
 use crate::worker::sandbox::language_data_folders;
 use tesseract::Recogniser;
@@ -46,6 +46,18 @@ impl Engines {
         let recogniser = self.recogniser(languages)?;
         recogniser.expect(layout);
         recogniser.show(page, dpi);
+        recogniser.recognise().map_err(internal)
+    }
+
+    /// Reads part of the page that was read last, line by line.
+    ///
+    /// # Errors
+    ///
+    /// As [`read`](Self::read).
+    pub fn read_region(&mut self, region: Rect, languages: &str) -> Result<Vec<Word>, Failure> {
+        let recogniser = self.recogniser(languages)?;
+        recogniser.expect(Layout::Lines);
+        recogniser.look_at(region);
         recogniser.recognise().map_err(internal)
     }
 

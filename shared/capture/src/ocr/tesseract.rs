@@ -113,6 +113,21 @@ impl Recogniser {
         }
     }
 
+    /// Restricts what is read next to a part of the picture.
+    pub fn look_at(&mut self, part: Rect) {
+        let number = |value: u32| c_int::try_from(value).unwrap_or(c_int::MAX);
+        // SAFETY: the handle is live; Tesseract clips the rectangle to the picture.
+        unsafe {
+            capi::TessBaseAPISetRectangle(
+                self.handle.as_ptr(),
+                number(part.x),
+                number(part.y),
+                number(part.w),
+                number(part.h),
+            );
+        }
+    }
+
     /// Which way up the picture is.
     pub fn orientation(&mut self) -> Option<Turn> {
         if !self.shown {

@@ -20,6 +20,8 @@ mod resolution;
 mod shear;
 mod skew;
 mod turn;
+mod underline;
+mod unread;
 mod upright;
 
 use std::collections::BTreeMap;

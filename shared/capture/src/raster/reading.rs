@@ -15,6 +15,7 @@ use image::GrayImage;
 use platen_model::{Failure, FailureClass, Rect, Stage, Word};
 
 use super::ink::Ink;
+use super::{underline, unread};
 use crate::ocr::{Engines, Layout};
 
 /// Below this, a stated resolution is a program's default more often than a scanner's setting.
@@ -84,9 +85,15 @@ pub(super) fn read(
 ) -> Result<Vec<Word>, Failure> {
     let layout = text.layout(page.width());
     let (along, across) = text.reading_scale(layout);
-    let copy = sized(page, along, across)?;
+    let mut copy = sized(page, along, across)?;
     let dpi = text.stated_dpi.map(|dpi| (f64::from(dpi) * across).round() as u32);
+    let ink = Ink::of(&copy);
+    underline::take_out(&mut copy, &ink);
     let mut words = engines.read(&copy, dpi, layout, languages)?;
+    for region in unread::regions(&ink, copy.dimensions(), &words) {
+        let found = engines.read_region(region.rect, languages)?;
+        unread::put_in(&mut words, &region, found);
+    }
     for word in &mut words {
         word.rect = placed(word.rect, copy.dimensions(), page.dimensions());
     }
