@@ -10,6 +10,7 @@ mod blank;
 mod clean;
 pub mod encode;
 mod ink;
+mod litter;
 mod lettering;
 pub mod measures;
 mod paper;
@@ -42,6 +43,10 @@ use upright::Upright;
 
 /// A skew below this many degrees is left alone: nobody sees it, Tesseract reads it, and the samples stay true.
 const STRAIGHT_DEG: f32 = 0.15;
+
+/// A page with less skew than this is read as it lies. Tesseract follows lines that lean a little, and the letters
+/// of a coarse scan lose more by being interpolated than by leaning.
+const READ_AS_IT_LIES_DEG: f32 = 0.5;
 
 /// One finished page.
 #[derive(Debug)]
@@ -87,7 +92,7 @@ pub fn finish_page(
     };
     clock.lap("orient");
 
-    let (picture, gray) = straighten(picture, gray, &ink, upright);
+    let Straightened { picture, gray, lean_deg } = straighten(picture, gray, &ink, upright);
     clock.lap("deskew");
 
     // Coded before it is read, so that a large colour page is not held while Tesseract works.
@@ -100,10 +105,11 @@ pub fn finish_page(
     clock.lap("clean");
 
     let text = TextSize::of(&ink, upright.rotation_deg % 180 == 90, stated_dpi);
-    let words = match copy {
+    let mut words = match copy {
         Some(copy) => reading::read(&copy, text, &options.languages, engines)?,
         None => Vec::new(),
     };
+    turn::straighten_words(&mut words, gray.dimensions(), (image.width, image.height), lean_deg);
     clock.lap("recognise");
 
     let confidence = mean_confidence(&words);
@@ -131,26 +137,36 @@ pub fn finish_page(
     Ok(FinishedPage { record, image, bytes })
 }
 
-/// Turns the page upright and takes its skew out; a page that lies well stays as it is. Answers it with the gray
-/// copy to read.
-fn straighten(
-    mut picture: Picture,
-    mut gray: GrayImage,
-    ink: &Ink,
-    upright: Upright,
-) -> (Picture, GrayImage) {
-    if upright.rotation_deg != 0 {
-        picture.samples = turn::by_quarters(picture.samples, upright.rotation_deg);
+/// A page that was turned upright and straightened.
+struct Straightened {
+    picture: Picture,
+    /// The gray copy to read.
+    gray: GrayImage,
+    /// The clockwise skew that the gray copy still has.
+    lean_deg: f32,
+}
+
+/// Turns the page upright and takes its skew out; a page that lies well stays as it is.
+fn straighten(mut picture: Picture, mut gray: GrayImage, ink: &Ink, upright: Upright) -> Straightened {
+    let Upright { rotation_deg, skew_deg } = upright;
+    if rotation_deg != 0 {
+        picture.samples = turn::by_quarters(picture.samples, rotation_deg);
         picture.original = None;
-        gray = turn::gray_by_quarters(gray, upright.rotation_deg);
+        gray = turn::gray_by_quarters(gray, rotation_deg);
     }
-    if upright.skew_deg.abs() >= STRAIGHT_DEG {
-        let size = turn::size_for(ink, gray.dimensions(), upright.rotation_deg, upright.skew_deg);
-        drop(gray);
-        (picture.samples, gray) = turn::straightened(picture.samples, upright.skew_deg, size);
-        picture.original = None;
+    if skew_deg.abs() < STRAIGHT_DEG {
+        return Straightened { picture, gray, lean_deg: 0.0 };
     }
-    (picture, gray)
+    let size = turn::size_for(ink, gray.dimensions(), rotation_deg, skew_deg);
+    picture.original = None;
+    if skew_deg.abs() < READ_AS_IT_LIES_DEG {
+        picture.samples = turn::straightened(picture.samples, skew_deg, size);
+        return Straightened { picture, gray, lean_deg: skew_deg };
+    }
+    drop(gray);
+    let (samples, gray) = turn::straightened_to_read(picture.samples, skew_deg, size);
+    picture.samples = samples;
+    Straightened { picture, gray, lean_deg: 0.0 }
 }
 
 /// Codes the page's image, or passes the scanner's own coding through.

@@ -15,7 +15,7 @@ use image::GrayImage;
 use platen_model::{Failure, FailureClass, Rect, Stage, Word};
 
 use super::ink::Ink;
-use super::{underline, unread};
+use super::{litter, underline, unread};
 use crate::ocr::{Engines, Layout};
 
 /// Below this, a stated resolution is a program's default more often than a scanner's setting.
@@ -23,7 +23,7 @@ const SCANNER_DPI_MIN: u32 = 120;
 /// Capitals higher than this on the copy gain nothing by it.
 const CAPITAL_PX: f64 = 30.0;
 /// Text is made narrower until its characters are as wide as those of capitals of this height.
-const CONDENSED_PX: f64 = 24.0;
+const CONDENSED_PX: f64 = 27.0;
 /// On a narrow page the copy has capitals of this height and letters of their own width: receipts are set in
 /// fonts that are condensed already.
 const NARROW_CAPITAL_PX: f64 = 28.0;
@@ -94,6 +94,7 @@ pub(super) fn read(
         let found = engines.read_region(region.rect, languages)?;
         unread::put_in(&mut words, &region, found);
     }
+    litter::take_out(&mut words);
     for word in &mut words {
         word.rect = placed(word.rect, copy.dimensions(), page.dimensions());
     }

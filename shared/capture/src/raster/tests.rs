@@ -39,7 +39,7 @@ fn text_page(seed: u32) -> GrayImage {
 
 /// The page turned clockwise.
 fn turned(page: &GrayImage, clockwise_deg: f32) -> GrayImage {
-    turn::straightened(Samples::Gray(page.clone()), -clockwise_deg, page.dimensions()).1
+    turn::straightened_to_read(Samples::Gray(page.clone()), -clockwise_deg, page.dimensions()).1
 }
 
 fn skew_of(page: &GrayImage) -> f32 {
@@ -70,7 +70,7 @@ fn black_borders_and_frames_do_not_hide_the_skew_of_the_text() {
 #[test]
 fn straightening_keeps_the_size_and_brings_in_paper_instead_of_black() {
     let page = GrayImage::from_pixel(400, 600, Luma([210]));
-    let (samples, gray) = turn::straightened(Samples::Gray(page), 9.0, (400, 600));
+    let (samples, gray) = turn::straightened_to_read(Samples::Gray(page), 9.0, (400, 600));
     assert_eq!(gray.dimensions(), (400, 600));
     assert!(samples.to_gray().iter().all(|sample| (209..=211).contains(sample)));
 }
@@ -81,7 +81,7 @@ fn corners_get_the_papers_own_shade_and_never_the_black_of_the_lid() {
     let page = GrayImage::from_fn(1_000, 1_400, |x, y| {
         Luma([if x < 30 || y > 1_370 { 5 } else { (170 + x / 20) as u8 }])
     });
-    let (_, gray) = turn::straightened(Samples::Gray(page), 6.0, (1_000, 1_400));
+    let (_, gray) = turn::straightened_to_read(Samples::Gray(page), 6.0, (1_000, 1_400));
     let corners = [(3, 3, 172), (996, 3, 218), (3, 1_396, 172), (996, 1_396, 218)];
     for (x, y, paper) in corners {
         let corner = gray.get_pixel(x, y).0[0];
@@ -95,7 +95,7 @@ fn nothing_that_stands_on_a_page_falls_over_its_edge() {
     draw_filled_rect_mut(&mut page, Area::at(8, 8).of_size(20, 30), Luma([0]));
     let ink_of = |page: &GrayImage| page.iter().map(|sample| u64::from(255 - sample)).sum::<u64>() as f64;
     let size = turn::size_for(&Ink::of(&page), page.dimensions(), 0, -8.0);
-    let (_, turned) = turn::straightened(Samples::Gray(page.clone()), -8.0, size);
+    let (_, turned) = turn::straightened_to_read(Samples::Gray(page.clone()), -8.0, size);
     assert!((ink_of(&turned) / ink_of(&page) - 1.0).abs() < 0.01, "ink was lost at {size:?}");
 
     let middle = text_page(5);

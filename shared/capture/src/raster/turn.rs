@@ -7,6 +7,7 @@
 use std::ops::Range;
 
 use image::{GrayImage, ImageBuffer, Pixel};
+use platen_model::{Rect, Word};
 
 use super::ink::{Ink, Mark};
 use super::paper::Surroundings;
@@ -79,27 +80,65 @@ fn quarter_of_tile<const N: usize>(
     }
 }
 
-/// Takes a clockwise skew out of a page, into a page of the size `to`. Answers its samples and the gray copy
-/// to read: a black and white page is read with the soft edges that turning gave it, and stored without them.
-pub(super) fn straightened(samples: Samples, skew_deg: f32, to: (u32, u32)) -> (Samples, GrayImage) {
+/// Takes a clockwise skew out of a page, into a page of the size `to`.
+pub(super) fn straightened(samples: Samples, skew_deg: f32, to: (u32, u32)) -> Samples {
     match samples {
-        Samples::Bitonal(image) => {
-            let white = Surroundings::even([255], size(image.dimensions()));
-            let soft = rotated(image, skew_deg, to, &white);
-            let hard = soft.iter().map(|&sample| if sample < 128 { 0 } else { 255 }).collect();
-            (Samples::Bitonal(picture(hard, soft.dimensions())), soft)
-        }
+        Samples::Bitonal(image) => Samples::Bitonal(hard(&soft(image, skew_deg, to))),
         Samples::Gray(image) => {
             let paper = Surroundings::<1>::of(&image, size(image.dimensions()));
-            let turned = rotated(image, skew_deg, to, &paper);
-            (Samples::Gray(turned.clone()), turned)
+            Samples::Gray(rotated(image, skew_deg, to, &paper))
         }
         Samples::Rgb(image) => {
             let paper = Surroundings::<3>::of(&image, size(image.dimensions()));
-            let turned = Samples::Rgb(rotated(image, skew_deg, to, &paper));
+            Samples::Rgb(rotated(image, skew_deg, to, &paper))
+        }
+    }
+}
+
+/// As [`straightened`], with the gray copy to read: a black and white page is read with the soft edges that turning
+/// gave it, and stored without them.
+pub(super) fn straightened_to_read(samples: Samples, skew_deg: f32, to: (u32, u32)) -> (Samples, GrayImage) {
+    match samples {
+        Samples::Bitonal(image) => {
+            let soft = soft(image, skew_deg, to);
+            (Samples::Bitonal(hard(&soft)), soft)
+        }
+        samples => {
+            let turned = straightened(samples, skew_deg, to);
             let gray = turned.to_gray();
             (turned, gray)
         }
+    }
+}
+
+fn soft(image: GrayImage, skew_deg: f32, to: (u32, u32)) -> GrayImage {
+    let white = Surroundings::even([255], size(image.dimensions()));
+    rotated(image, skew_deg, to, &white)
+}
+
+fn hard(soft: &GrayImage) -> GrayImage {
+    picture(soft.iter().map(|&sample| if sample < 128 { 0 } else { 255 }).collect(), soft.dimensions())
+}
+
+/// Moves words that were read on a page of the size `from`, with this clockwise skew, to where they stand on
+/// the straightened page of the size `to`.
+pub(super) fn straighten_words(words: &mut [Word], from: (u32, u32), to: (u32, u32), skew_deg: f32) {
+    if skew_deg == 0.0 {
+        return;
+    }
+    let (sine, cosine) = f64::from(skew_deg).to_radians().sin_cos();
+    for Word { rect, .. } in words {
+        let (width, height) = (f64::from(rect.w), f64::from(rect.h));
+        let x = f64::from(rect.x) + width / 2.0 - f64::from(from.0) / 2.0;
+        let y = f64::from(rect.y) + height / 2.0 - f64::from(from.1) / 2.0;
+        // The box of a word that leans is higher than the word.
+        let height = (height - width * sine.abs()).max(height / 2.0);
+        let left = x * cosine + y * sine + f64::from(to.0) / 2.0 - width / 2.0;
+        let top = y * cosine - x * sine + f64::from(to.1) / 2.0 - height / 2.0;
+        let within = |place: f64, most: u32| (place.round().max(0.0) as u32).min(most);
+        let (x, y) = (within(left, to.0), within(top, to.1));
+        let (right, bottom) = (within(left + width, to.0), within(top + height, to.1));
+        *rect = Rect { x, y, w: right - x, h: bottom - y };
     }
 }
 

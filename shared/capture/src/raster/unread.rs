@@ -9,6 +9,7 @@
 use platen_model::{Rect, Word};
 
 use super::ink::Ink;
+use super::litter;
 
 /// Marks from this part of the height of capitals on may be characters that were passed over.
 const LOWEST: f32 = 0.45;
@@ -185,21 +186,8 @@ pub(super) fn put_in(words: &mut Vec<Word>, region: &Region, read: Vec<Word>) ->
     // Numbers that nobody else has, until all are numbered anew.
     let read = read.into_iter().map(|word| Word { block: u32::MAX, line: u32::MAX - word.line, ..word });
     words.splice(place..place, read);
-    renumber(words);
+    litter::number_lines(words);
     true
-}
-
-fn renumber(words: &mut [Word]) {
-    let (mut block, mut line) = (0, 0);
-    let mut last: Option<(u32, u32)> = None;
-    for word in words {
-        if let Some((last_block, last_line)) = last {
-            block += u32::from(last_block != word.block);
-            line += u32::from(last_line != word.line);
-        }
-        last = Some((word.block, word.line));
-        (word.block, word.line) = (block, line);
-    }
 }
 
 fn letters_of(word: &Word) -> f32 {
