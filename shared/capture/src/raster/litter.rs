@@ -1,26 +1,17 @@
 //! Words that were read where nothing is written.
 //!
 //! The edge of a page, a table's rules, specks and bar codes look like strokes to the recogniser, and it answers
-//! strokes: `|`, `_`, `*`, or a line of letters that it does not believe in itself. They are in the way of whoever
-//! searches, selects or classifies, so they go. What may be a word stays, however unsure.
+//! strokes: `|`, `_`, or `*` that it does not believe in itself. They are in the way of whoever searches, selects
+//! or classifies, so they go. Whatever has a letter or a digit stays, however unsure.
 
 use platen_model::Word;
 
-/// A line that was read with less confidence on average holds no text.
-const LINE_CONFIDENCE: f32 = 0.3;
 /// Marks without a letter or digit stay from this confidence on.
 const MARK_CONFIDENCE: f32 = 0.6;
 
 /// Takes the litter out of a page's words.
 pub(super) fn take_out(words: &mut Vec<Word>) {
-    let before = words.len();
-    let mut kept = Vec::with_capacity(before);
-    for line in words.chunk_by(|a, b| a.line == b.line) {
-        if confidence(line) >= env("LINEC", LINE_CONFIDENCE) {
-            kept.extend(line.iter().filter(|word| !is_litter(word)).cloned());
-        }
-    }
-    *words = kept;
+    words.retain(|word| !is_litter(word));
     number_lines(words);
 }
 
@@ -28,15 +19,8 @@ fn is_litter(word: &Word) -> bool {
     if word.text.chars().any(char::is_alphanumeric) {
         return false;
     }
-    let rule = word.text.chars().all(|c| matches!(c, '|' | '_' | '¦' | '—' | '~'));
-    (rule && std::env::var("NORULE").is_err()) || word.confidence < env("MARKC", MARK_CONFIDENCE)
-}
-
-/// The mean of the words' confidences, weighted by their length.
-fn confidence(words: &[Word]) -> f32 {
-    let length = |word: &Word| word.text.chars().count() as f32;
-    let sum: f32 = words.iter().map(|word| word.confidence * length(word)).sum();
-    sum / words.iter().map(length).sum::<f32>().max(1.0)
+    let rule = word.text.chars().all(|c| matches!(c, '|' | '¦' | '_' | '—' | '~'));
+    rule || word.confidence < MARK_CONFIDENCE
 }
 
 /// Numbers lines and blocks anew, without gaps.
@@ -52,6 +36,29 @@ pub(super) fn number_lines(words: &mut [Word]) {
         (word.block, word.line) = (block, line);
     }
 }
-fn env(n: &str, d: f32) -> f32 {
-    std::env::var(n).ok().and_then(|v| v.parse().ok()).unwrap_or(d)
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use platen_model::Rect;
+
+    fn word(text: &str, confidence: f32, line: u32, block: u32) -> Word {
+        Word { text: text.into(), confidence, rect: Rect::default(), line, block }
+    }
+
+    #[test]
+    fn strokes_of_rules_and_edges_go_and_words_stay_however_unsure() {
+        let mut words = vec![
+            word("|", 0.95, 0, 0),
+            word("Total", 0.1, 1, 1),
+            word("&", 0.9, 1, 1),
+            word("*", 0.2, 1, 1),
+            word("__", 0.8, 2, 1),
+            word("7", 0.05, 3, 2),
+        ];
+        take_out(&mut words);
+        let left: Vec<(&str, u32, u32)> =
+            words.iter().map(|word| (word.text.as_str(), word.line, word.block)).collect();
+        assert_eq!(left, [("Total", 0, 0), ("&", 0, 0), ("7", 1, 1)]);
+    }
 }
