@@ -5,6 +5,7 @@
 
 mod dashes;
 pub(super) mod light;
+mod speckle;
 
 use std::borrow::Cow;
 
@@ -20,6 +21,8 @@ pub(super) fn for_reading<'a>(page: &'a GrayImage, ink: &Ink, rotation_deg: u32)
     let paper = Paper::of(page);
     if !paper.is_even() {
         copy = Cow::Owned(paper.evened(page));
+    } else if speckle::is_on(page) {
+        copy = Cow::Owned(speckle::removed(page));
     }
     // Rows of dashes are not rows on a page that lay on its side: there it takes a second look to tell.
     if rotation_deg % 180 == 90 || dashes::are_on(ink) {

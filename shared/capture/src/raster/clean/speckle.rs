@@ -1,0 +1,56 @@
+//! Salt and pepper: single dark samples on the paper and single light ones in the ink, as faxes and photocopies of
+//! photocopies have them by the thousand.
+//!
+//! A sample that is unlike all around it, but for one at most, becomes like them. The dot of an i has more samples
+//! than that at any resolution that is read.
+
+use image::GrayImage;
+
+/// Of the rows of the page one in so many is looked at.
+const ROW_STEP: usize = 24;
+/// A page is speckled when more than this part of its paper is lonely dark samples.
+const SPECKS_MAX: f32 = 0.0045;
+/// Darker is ink. Pages with specks are black and white, or were.
+const DARK: u8 = 128;
+/// The darkness of the neighbours that makes a light sample lonely.
+const MOST: usize = 7;
+
+/// Whether a page is speckled, by a few of its rows.
+pub(super) fn is_on(page: &GrayImage) -> bool {
+    let width = page.width() as usize;
+    let rows = page.as_raw().chunks_exact(width).collect::<Vec<_>>();
+    let (mut specks, mut paper) = (0usize, 0usize);
+    for around in rows.windows(3).step_by(ROW_STEP) {
+        let [above, row, below] = [around[0], around[1], around[2]];
+        for x in (1..width.saturating_sub(1)).filter(|&x| dark_neighbours(above, row, below, x) <= 1) {
+            paper += 1;
+            specks += usize::from(row[x] < DARK);
+        }
+    }
+    specks as f32 > paper as f32 * SPECKS_MAX
+}
+
+/// Takes the specks out.
+pub(super) fn removed(page: &GrayImage) -> GrayImage {
+    let width = page.width() as usize;
+    let mut copy = page.clone();
+    for (y, around) in page.as_raw().chunks_exact(width).collect::<Vec<_>>().windows(3).enumerate() {
+        let [above, row, below] = [around[0], around[1], around[2]];
+        let target = &mut copy.as_flat_samples_mut().samples[(y + 1) * width..][..width];
+        for x in 1..width.saturating_sub(1) {
+            let dark = row[x] < DARK;
+            match dark_neighbours(above, row, below, x) {
+                0 | 1 if dark => target[x] = 255,
+                MOST.. if !dark => target[x] = 0,
+                _ => {}
+            }
+        }
+    }
+    copy
+}
+
+fn dark_neighbours(above: &[u8], row: &[u8], below: &[u8], x: usize) -> usize {
+    let dark = |sample: u8| usize::from(sample < DARK);
+    let sides = dark(row[x - 1]) + dark(row[x + 1]);
+    sides + (x - 1..=x + 1).map(|x| dark(above[x]) + dark(below[x])).sum::<usize>()
+}
