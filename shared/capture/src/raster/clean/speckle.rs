@@ -54,3 +54,35 @@ fn dark_neighbours(above: &[u8], row: &[u8], below: &[u8], x: usize) -> usize {
     let sides = dark(row[x - 1]) + dark(row[x + 1]);
     sides + (x - 1..=x + 1).map(|x| dark(above[x]) + dark(below[x])).sum::<usize>()
 }
+
+#[cfg(test)]
+mod tests {
+    use image::Luma;
+
+    use super::*;
+
+    /// A white page with a bar of ink, and one sample in `every` turned over.
+    fn page(every: usize) -> GrayImage {
+        let mut page = GrayImage::from_fn(400, 600, |x, y| {
+            Luma([if (100..140).contains(&x) && (100..500).contains(&y) { 0 } else { 255 }])
+        });
+        // A step that is not a divisor of the width spreads them over the columns.
+        page.iter_mut().step_by(every).for_each(|sample| *sample = 255 - *sample);
+        page
+    }
+
+    #[test]
+    fn salt_and_pepper_go_and_strokes_keep_their_edges() {
+        let speckled = page(97);
+        assert!(is_on(&speckled));
+        let clean = removed(&speckled);
+        let wrong = clean.pixels().zip(page(usize::MAX).pixels()).skip(1).filter(|(a, b)| a != b).count();
+        // What lies along the edge of the bar or of the page has other neighbours.
+        assert!(wrong < 40, "{wrong} samples differ");
+    }
+
+    #[test]
+    fn a_page_with_some_dust_is_left_alone() {
+        assert!(!is_on(&page(1_013)));
+    }
+}

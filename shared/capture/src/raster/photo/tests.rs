@@ -83,7 +83,8 @@ proptest! {
         let seen = found(&Samples::Rgb(photo(&corners)));
         let seen = seen.ok_or_else(|| TestCaseError::fail(format!("nothing found at {corners:?}")))?;
         for (seen, corner) in seen.into_iter().zip(corners) {
-            prop_assert!(distance(seen, corner) < 4.0, "{seen:?} for {corner:?}");
+            // The edges are looked for on a copy of half the size, to about two of its pixels along each edge.
+            prop_assert!(distance(seen, corner) < 8.0, "{seen:?} for {corner:?}");
         }
     }
 }
