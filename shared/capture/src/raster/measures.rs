@@ -44,7 +44,7 @@ impl Marks {
             Samples::Bitonal(image) | Samples::Gray(image) => image.dimensions(),
             Samples::Rgb(image) => image.dimensions(),
         };
-        turn::straightened(samples, skew_deg, turn::size_for(&self.0, size, 0, skew_deg))
+        turn::straightened_to_read(samples, skew_deg, turn::size_for(&self.0, size, 0, skew_deg))
     }
 }
 
