@@ -96,7 +96,7 @@ pub fn measure(tools: &Tools, quick: bool, scratch: &Path, report: &mut Report) 
         &[
             "",
             "pages read",
-            "skew left: mean °",
+            "made skew, left: mean °",
             "worst °",
             "straightened wrongly",
             "turned pages put right",
@@ -215,7 +215,8 @@ fn put_right(set: &[Known], left: &[Option<Left>]) -> (usize, usize) {
 fn row(name: &str, set: &[Known], left: &[Option<Left>]) -> Vec<String> {
     let read = || set.iter().zip(left).filter_map(|(known, left)| Some((known, (*left)?)));
     let skews = || read().filter(|(known, _)| known.kind != Kind::Turned);
-    let errors: Vec<f64> = skews().map(|(_, left)| left.skew_deg).collect();
+    let made = skews().filter(|(known, _)| known.kind == Kind::Made);
+    let errors: Vec<f64> = made.map(|(_, left)| left.skew_deg).collect();
     let wrong = skews().filter(|(known, left)| left.skew_deg > known.kind.tolerance_deg()).count();
     let (right, turned) = put_right(set, left);
     let wrong_turns = read().filter(|(_, left)| left.turn_deg != 0).count();
@@ -224,7 +225,7 @@ fn row(name: &str, set: &[Known], left: &[Option<Left>]) -> Vec<String> {
         format!("{} of {}", read().count(), set.len()),
         figure(mean(&errors), 3),
         figure(largest(&errors), 2),
-        format!("{wrong} of {}", errors.len()),
+        format!("{wrong} of {}", skews().count()),
         format!("{right} of {turned}"),
         wrong_turns.to_string(),
     ]
@@ -270,7 +271,7 @@ fn tell_estimators(
     let mut pixels = Vec::new();
     for known in set.iter().filter(|known| known.kind != Kind::Turned) {
         let page = decoded(&known.path)?;
-        let picture = scratch.join(format!("{}.pgm", pictures.len()));
+        let picture = scratch.join(format!("{}.png", pictures.len()));
         page.save(&picture).map_err(|error| format!("{}: {error}", picture.display()))?;
         let (skew_deg, ms) = our_estimate(&page);
         all.entry("Platen".into()).or_default().add(known, skew_deg, ms);
