@@ -18,7 +18,7 @@ const COUNTS: &[u32] = &[1, 10, 100, 1_000];
 /// The most in a quick run.
 const QUICK_MAX: u32 = 100;
 /// Only this part of the page keeps its ink, so that a thousand pages take minutes and not half an hour.
-const INKED: f64 = 0.1;
+const INKED: f64 = 0.2;
 /// The sample that the pages are made of.
 const SAMPLE: &str = "contract-halden";
 
@@ -48,7 +48,7 @@ pub fn measure(tools: &Tools, quick: bool, scratch: &Path, report: &mut Report) 
     }
     report.section("Cost against page count");
     report.paragraph(
-        "One TIFF of equal A4 pages (group 4, 300 dpi, a heading and a line or two of text on each), one worker. Peaks are the kernel's \
+        "One TIFF of equal A4 pages (group 4, 300 dpi, a few lines of text on each), one worker. Peaks are the kernel's \
          own (`VmHWM`).",
     );
     report.table(&["pages", "CPU s / page", "pages / minute", "worker peak MB", "supervisor peak MB"], &rows);
