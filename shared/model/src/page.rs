@@ -48,6 +48,17 @@ pub struct Barcode {
     pub rect: Rect,
 }
 
+/// Where a page's words come from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TextSource {
+    /// They were recognised on the page's image.
+    #[default]
+    Recognised,
+    /// The file brought them: the page was made by a program, and its words are exact.
+    Embedded,
+}
+
 /// What a page of a document lacks because it could not be processed as others are. Its notes say why, and a person
 /// has to look at its document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,6 +91,9 @@ pub struct PageRecord {
     pub mean_confidence: f32,
     /// The words in reading order.
     pub words: Vec<Word>,
+    /// Where the words come from.
+    #[serde(default)]
+    pub text_source: TextSource,
     /// How well the page could be read, 0 to 1, judged by its image and its words; 0 where nobody judged it.
     #[serde(default)]
     pub quality: f32,

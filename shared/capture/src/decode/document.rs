@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::Read as _;
 use std::os::unix::fs::MetadataExt as _;
 
-use platen_model::{Failure, FailureClass, Stage};
+use platen_model::{Failure, FailureClass, Stage, Word};
 
 use super::tiff::Tiff;
 use super::tiff_source::At;
@@ -92,6 +92,14 @@ impl Document {
             Body::Picture(bytes) => still::page(bytes, self.kind, limits),
         })
         .map_err(|fault| fault.at(Stage::Page))
+    }
+
+    /// The words that page `page` (from 0) brings with it and shows, as they stand on its decoded picture, whose size
+    /// this is. `None` where the file holds no text, or none that can be told for certain.
+    pub fn words(&mut self, page: u32, size: (u32, u32)) -> Option<Vec<Word>> {
+        let Body::Pdf(pdf) = &self.body else { return None };
+        // What the decoder does not understand is left to recognition.
+        guarded(|| Ok(pdf.words(page, size))).ok().flatten()
     }
 }
 

@@ -17,6 +17,7 @@ mod pdf;
 mod pdf_content;
 mod pdf_image;
 mod pdf_layout;
+mod pdf_text;
 mod picture;
 mod still;
 mod tiff;

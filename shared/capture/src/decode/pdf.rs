@@ -17,10 +17,11 @@ use hayro_syntax::object::{Array, Dict, Stream};
 use hayro_syntax::page::{Page, Rotation};
 use hayro_syntax::{DecryptionError, Filter, LoadPdfError, Pdf};
 use image::{GrayImage, RgbImage};
-use platen_model::FailureClass;
+use platen_model::{FailureClass, Word};
 
 use super::pdf_content::{Placement, placements};
 use super::pdf_layout::{self, Grid};
+use super::pdf_text;
 use super::picture::{Picture, Samples};
 use super::{Fault, within_page_limit, within_pixel_limit};
 use crate::Kind;
@@ -67,6 +68,11 @@ impl Open {
     /// Decodes page `number` (from 0).
     pub(super) fn page(&self, number: u32, limits: &Limits) -> Result<Picture, Fault> {
         page(&self.pdf, number, limits)
+    }
+
+    /// The words that page `number` (from 0) brings with it, as they stand on a picture of it of this size.
+    pub(super) fn words(&self, number: u32, size: (u32, u32)) -> Option<Vec<Word>> {
+        pdf_text::words(self.pdf.pages().get(number as usize)?, size)
     }
 }
 

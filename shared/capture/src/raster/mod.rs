@@ -8,6 +8,7 @@
 mod as_scanned;
 mod blank;
 mod clean;
+mod embedded;
 pub mod encode;
 mod ink;
 mod lettering;
@@ -29,7 +30,7 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use image::GrayImage;
-use platen_model::{Failure, PageRecord, Word};
+use platen_model::{Failure, PageRecord, TextSource, Word};
 
 use crate::decode::{Document, Picture};
 use crate::inspection::PageImage;
@@ -60,7 +61,7 @@ pub struct FinishedPage {
 }
 
 /// Decodes, orients, straightens and reads one page, and codes its image for the PDF. It is read where the effort
-/// is [`Effort::Whole`].
+/// is [`Effort::Whole`]; a page that brings words which are what one sees keeps them, and lies as it was made.
 ///
 /// # Errors
 ///
@@ -74,6 +75,7 @@ pub fn finish_page(
 ) -> Result<FinishedPage, Failure> {
     let mut clock = Clock::start();
     let picture = input.page(page, &options.limits)?;
+    let decoded_size = picture.dimensions();
     clock.lap("decode");
 
     let (picture, photo_note) = photo::rectified(picture);
@@ -85,7 +87,14 @@ pub fn finish_page(
     let dpi = resolution::of(gray.dimensions(), picture.dpi, ink.character_height_px(false));
     clock.lap("measure");
 
-    let upright = if blank {
+    let is_read = !blank && effort == Effort::Whole;
+    let embedded = (is_read && gray.dimensions() == decoded_size)
+        .then(|| input.words(page, decoded_size))
+        .flatten()
+        .filter(|words| embedded::are_what_is_seen(words, &gray, &ink));
+    clock.lap("embedded");
+
+    let upright = if blank || embedded.is_some() {
         Upright { rotation_deg: 0, skew_deg: 0.0 }
     } else {
         upright::find(&gray, dpi, &ink, &options.languages, engines)?
@@ -100,14 +109,14 @@ pub fn finish_page(
     let (image, bytes) = encode(picture)?;
     clock.lap("encode");
 
-    let is_read = !blank && effort == Effort::Whole;
-    let copy = is_read.then(|| clean::for_reading(&gray, &ink, upright.rotation_deg));
+    let copy = (is_read && embedded.is_none()).then(|| clean::for_reading(&gray, &ink, upright.rotation_deg));
     clock.lap("clean");
 
     let text = TextSize::of(&ink, upright.rotation_deg % 180 == 90, stated_dpi);
+    let text_source = embedded.as_ref().map_or(TextSource::Recognised, |_| TextSource::Embedded);
     let mut words = match copy {
         Some(copy) => reading::read(&copy, text, &options.languages, engines)?,
-        None => Vec::new(),
+        None => embedded.unwrap_or_default(),
     };
     turn::straighten_words(&mut words, gray.dimensions(), (image.width, image.height), lean_deg);
     clock.lap("recognise");
@@ -127,6 +136,7 @@ pub fn finish_page(
         rotation_deg: upright.rotation_deg,
         skew_deg: upright.skew_deg,
         blank,
+        text_source,
         mean_confidence: confidence,
         quality,
         words,

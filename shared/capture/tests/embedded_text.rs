@@ -1,0 +1,81 @@
+//! What becomes of the words that a PDF brings with it: they stand where they are what one sees.
+
+use std::io::Write as _;
+
+use platen_capture::decode::Document;
+use platen_capture::ocr::Engines;
+use platen_capture::{Effort, Options, raster};
+use platen_model::{PageRecord, TextSource};
+
+const LINES: [&str; 6] = [
+    "The office confirms that the first figures were filed.",
+    "Kerned words such as AVATAR or Two are not parted.",
+    "An efficient affiliate pays 1,234.50 on 31 March.",
+    "Item 17     Description of a part     13.50",
+    "Please sign below and return one copy to us.",
+    "Nobody has to recognise what is known already.",
+];
+
+/// A letter-size PDF with these lines of text in Helvetica, each drawn by these instructions.
+fn pdf(lines: &[(&str, &str)]) -> Vec<u8> {
+    let mut content = String::from("BT /F1 12 Tf 1 0 0 1 72 720 Tm 20 TL\n");
+    for (instructions, line) in lines {
+        content.push_str(&format!("{instructions} ({line}) Tj T*\n"));
+    }
+    content.push_str("ET");
+    let font =
+        "/Resources<</Font<</F1<</Type/Font/Subtype/Type1/BaseFont/Helvetica/Encoding/WinAnsiEncoding>>>>>>";
+    format!(
+        "%PDF-1.5\n1 0 obj\n<</Type/Catalog/Pages 2 0 R>>\nendobj\n\
+         2 0 obj\n<</Type/Pages/Kids[3 0 R]/Count 1>>\nendobj\n\
+         3 0 obj\n<</Type/Page/Parent 2 0 R/MediaBox[0 0 612 792]/Contents 4 0 R{font}>>\nendobj\n\
+         4 0 obj\n<</Length {}>>\nstream\n{content}\nendstream\nendobj\n\
+         trailer\n<</Size 5/Root 1 0 R>>\nstartxref\n0\n%%EOF\n",
+        content.len()
+    )
+    .into_bytes()
+}
+
+fn read(lines: &[(&str, &str)]) -> PageRecord {
+    let mut file = tempfile::tempfile().expect("a file");
+    file.write_all(&pdf(lines)).expect("written");
+    let options = Options::default();
+    let mut document = Document::open(file, &options.limits).expect("it opens");
+    raster::finish_page(&mut document, 0, &options, Effort::Whole, &mut Engines::default())
+        .expect("it is finished")
+        .record
+}
+
+fn words(text: &str) -> Vec<&str> {
+    text.split_whitespace().collect()
+}
+
+#[test]
+fn a_page_made_by_a_program_keeps_its_words_exactly() {
+    let record = read(&LINES.map(|line| ("0 g", line)));
+    assert_eq!(record.text_source, TextSource::Embedded);
+    assert_eq!(words(&record.text()), words(&LINES.join(" ")));
+    assert_eq!(record.words.iter().map(|word| word.line).max(), Some(5));
+    // 72 points from the left, and 72 from the top to the first baseline, at 300 dpi.
+    let first = record.words[0].rect;
+    assert!(first.x.abs_diff(300) < 8 && (first.y + first.h).abs_diff(300) < 8, "{first:?}");
+    assert!((20..50).contains(&first.h) && (60..110).contains(&first.w), "{first:?}");
+}
+
+#[test]
+fn words_that_nobody_sees_do_not_stand_for_the_page() {
+    let mut lines: Vec<(&str, &str)> = LINES.map(|line| ("0 g", line)).to_vec();
+    lines.push(("1 g", "White on white are the words that nobody sees"));
+    let record = read(&lines);
+    assert_eq!(record.text_source, TextSource::Recognised);
+    assert!(record.text().contains("confirms") && !record.text().contains("White"), "{}", record.text());
+}
+
+#[test]
+fn an_invisible_layer_is_not_taken_for_the_words_of_the_page() {
+    let invisible = LINES.map(|line| ("3 Tr", line));
+    let mut lines = vec![("0 Tr", "A heading that one sees, and nothing else of the page")];
+    lines.extend(invisible);
+    let record = read(&lines);
+    assert!(!record.text().contains("affiliate"), "{}", record.text());
+}
