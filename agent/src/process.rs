@@ -22,7 +22,7 @@ use platen_model::{Digest, Failure, FailureClass, Stage, durable};
 use rustix::fs::{FlockOperation, flock};
 use uuid::Uuid;
 
-use crate::Complaint;
+use crate::{Complaint, doctor};
 use names::{Names, overwritten_input, real_places, result_path};
 use progress::Progress;
 
@@ -72,6 +72,10 @@ pub fn process(order: &Order, workshop: &Workshop) -> Result<Outcome, Complaint>
             "name a folder you may write to with --out",
         )
     })?;
+    if let Some(trouble) = doctor::sandbox_of(&workshop.pool).ok().and_then(doctor::fix_of) {
+        // Standard error may be closed; the scans are processed in any case.
+        let _ = writeln!(io::stderr(), "platen-agent: the sandbox of the workers is not whole: {trouble}");
+    }
     let run = Run {
         order,
         workshop,
@@ -168,8 +172,9 @@ impl Run<'_> {
         }
         let count = documents.len() as u32;
         let mut records = Vec::new();
-        for ((number, stem), document) in (1..).zip(&stems).zip(documents) {
-            let (record, text) = self.record(source, sha256, (number, count), stem, &document);
+        for ((number, stem), mut document) in (1..).zip(&stems).zip(documents) {
+            let text = document.text.text();
+            let record = self.record(source, sha256, (number, count), stem, &mut document);
             self.write(stem, &document.pdf, &record, &text)
                 .map_err(|error| trouble(Stage::Bind, &self.order.out, &error))?;
             records.push(record);
@@ -184,15 +189,16 @@ impl Run<'_> {
         sha256: Digest,
         (document, documents): (u32, u32),
         stem: &OsStr,
-        captured: &CapturedDocument,
-    ) -> (ProcessRecord, String) {
+        captured: &mut CapturedDocument,
+    ) -> ProcessRecord {
         let decision = captured.decision.clone();
-        let record = ProcessRecord {
+        ProcessRecord {
             source: source.to_owned(),
             source_sha256: Some(sha256),
             document,
             documents,
-            pages: captured.text.pages.clone(),
+            // Moved, for the words of a long document are held once.
+            pages: std::mem::take(&mut captured.text.pages),
             blank_pages: captured.blank_pages,
             set_aside: captured.text.set_aside.clone(),
             document_type: decision.document_type.0,
@@ -204,8 +210,7 @@ impl Run<'_> {
             pdf: Some(result_path(&self.order.out, stem, "pdf")),
             pdf_sha256: Some(captured.pdf_sha256),
             error: None,
-        };
-        (record, captured.text.text())
+        }
     }
 
     /// The PDF first and the record last: whoever waits for the record finds everything else in place.

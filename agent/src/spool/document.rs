@@ -1,14 +1,16 @@
 //! Finished documents: stored whole, delivered, and removed only against a receipt (INV-3).
 
-use std::io;
+use std::fs::File;
+use std::io::{self, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use platen_capture::{CapturedDocument, Inspection};
+use platen_model::durable::Durable;
 use platen_model::keys::PublicKey;
 use platen_model::manifest::{MANIFEST_VERSION, SignedReceipt};
 use platen_model::{
-    CaptureId, DeviceId, Digest, DocumentId, DocumentManifest, Part, PartRole, Receipt, durable,
+    CaptureId, DeviceId, Digest, DocumentId, DocumentManifest, PageText, Part, PartRole, Receipt, durable,
 };
 
 use super::capture::{CaptureRecord, WORK_FOLDER, stored_name};
@@ -20,6 +22,8 @@ const MANIFEST_FILE: &str = "manifest.json";
 const PDF_FILE: &str = "normalized.pdf";
 /// The words of all pages.
 const TEXT_FILE: &str = "page-text.json";
+/// The same while it is written.
+const TEXT_DRAFT_FILE: &str = "page-text.draft";
 /// A capture's documents: made in the folder for unfinished work, final once it lies in the capture's own.
 const FINISHED_FOLDER: &str = "documents";
 /// The cloud's receipt, once there is one.
@@ -231,7 +235,7 @@ fn write_document(
     }
     std::fs::hard_link(&document.pdf, folder.join(PDF_FILE))?;
     parts.push(part(PartRole::Normalized, document.pdf_sha256, document.pdf_bytes, "application/pdf"));
-    let text = durable::write(&folder.join(TEXT_FILE), &serde_json::to_vec(&document.text)?)?;
+    let text = write_text(folder, &document.text)?;
     parts.push(part(PartRole::PageText, text.sha256(), text.bytes(), "application/json"));
 
     let manifest = DocumentManifest {
@@ -253,6 +257,18 @@ fn write_document(
     // The manifest comes last, and its write fsyncs the folder with the links in it.
     durable::write(&folder.join(MANIFEST_FILE), &serde_json::to_vec(&manifest)?)?;
     Ok(())
+}
+
+/// Writes the words of all pages. Their JSON goes through a file: beside the words of a thousand pages there is no room
+/// in memory for it.
+fn write_text(folder: &Path, text: &PageText) -> io::Result<Durable> {
+    let draft = folder.join(TEXT_DRAFT_FILE);
+    let mut writer = BufWriter::new(File::create(&draft)?);
+    serde_json::to_writer(&mut writer, text)?;
+    writer.flush()?;
+    let written = durable::write_from(&folder.join(TEXT_FILE), &mut File::open(&draft)?)?;
+    durable::remove_file(&draft)?;
+    Ok(written)
 }
 
 fn part(role: PartRole, sha256: Digest, bytes: u64, mime: &str) -> Part {
