@@ -1,7 +1,7 @@
 //! How Tesseract keeps the picture of a line.
 //!
 //! Tesseract 5.3 cuts each line of text out of the page, writes it as a PNG into memory and reads that PNG again
-//! a moment later: about a sixth of the time a page takes, for nothing. (Later releases can be built to keep
+//! a moment later: about a tenth of the time a page takes, for nothing. (Later releases can be built to keep
 //! the picture instead.) It does so through Leptonica's `pixWriteMem`, and a program's own function of
 //! that name comes before a library's. Ours writes Leptonica's uncompressed `spix` format, which `pixReadMem`
 //! knows by its first bytes: the same samples, without the compression. Were the function not found, the
