@@ -220,4 +220,6 @@ impl Clock {
 #[cfg(test)]
 mod corpus_tests;
 #[cfg(test)]
+mod reading_tests;
+#[cfg(test)]
 mod tests;
