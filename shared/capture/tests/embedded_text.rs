@@ -72,6 +72,23 @@ fn words_that_nobody_sees_do_not_stand_for_the_page() {
 }
 
 #[test]
+fn a_word_that_was_painted_over_does_not_come_back() {
+    // Enough lines for one word not to matter, and a black box over the name on the last of them.
+    let many: Vec<(&str, &str)> = LINES.iter().cycle().take(24).map(|line| ("0 g", *line)).collect();
+    let mut lines = many.clone();
+    lines.push(("0 g", "Harbinger"));
+    let box_over_it = "ET 0 g 70 236 62 16 re f BT /F1 12 Tf 1 0 0 1 72 200 Tm";
+    lines.push((box_over_it, "Nothing was said of it - nor of 7."));
+    let record = read(&lines);
+    assert_eq!(record.text_source, TextSource::Embedded);
+    let text = record.text();
+    assert!(!text.contains("Harbinger"), "{text}");
+    assert!(text.contains("Nothing was said of it - nor of 7."), "{text}");
+    let as_many = words(&many.iter().map(|(_, line)| format!("{line} ")).collect::<String>()).len() + 9;
+    assert_eq!(record.words.len(), as_many, "{text}");
+}
+
+#[test]
 fn an_invisible_layer_is_not_taken_for_the_words_of_the_page() {
     let invisible = LINES.map(|line| ("3 Tr", line));
     let mut lines = vec![("0 Tr", "A heading that one sees, and nothing else of the page")];

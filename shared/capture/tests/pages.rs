@@ -126,18 +126,22 @@ fn tiff(pages: &[Page]) -> Vec<u8> {
     bytes
 }
 
+fn workshop(child: &str, limits: Limits) -> Workshop {
+    let arguments = ["--ignored", "--exact", "--nocapture", "--test-threads=1", child];
+    let program = std::env::current_exe().expect("this program has a path");
+    let program = Program { path: program, arguments: arguments.map(Into::into).to_vec() };
+    Workshop {
+        pool: Pool::new(program, 2, limits.clone()),
+        rules: RuleSet::shipped(),
+        options: Options { limits, ..Options::default() },
+    }
+}
+
 fn carry(folder: &Path, pages: &[Page], child: &str, limits: Limits) -> Result<Captured, Failure> {
     let bytes = tiff(pages);
     let path = folder.join("scan.tif");
     std::fs::write(&path, &bytes).expect("written");
-    let arguments = ["--ignored", "--exact", "--nocapture", "--test-threads=1", child];
-    let program = std::env::current_exe().expect("this program has a path");
-    let program = Program { path: program, arguments: arguments.map(Into::into).to_vec() };
-    let workshop = Workshop {
-        pool: Pool::new(program, 2, limits.clone()),
-        rules: RuleSet::shipped(),
-        options: Options { limits, ..Options::default() },
-    };
+    let workshop = workshop(child, limits);
     let input = Input { path, file_name: "scan.tif".into(), sha256: Digest::of(&bytes) };
     capture(&[input], folder, &workshop, &|_, _| {})
 }
@@ -196,11 +200,16 @@ fn a_page_that_is_damaged_leaves_a_page_that_says_so() {
 
 #[test]
 fn a_page_of_too_many_words_comes_without_them() {
-    // Nothing can be read from bars with certainty; a limit of none lets go of whatever is.
+    let sample = platen_testdata::samples().into_iter().find(|sample| sample.name == "letter-marlow");
+    let path = sample.and_then(|sample| sample.paths().into_iter().next()).expect("the sample is there");
     let folder = tempfile::tempdir().expect("a folder");
-    let limits = Limits { page_words: 0, ..Limits::default() };
-    let captured = carry(folder.path(), &[SOUND], "child_that_serves", limits).expect("a document");
-    assert!(captured.documents[0].text.pages[0].words.is_empty());
+    let limits = Limits { page_words: 5, ..Limits::default() };
+    let input = Input { path, file_name: "letter.jpg".into(), sha256: Digest::of(b"not looked at") };
+    let captured = capture(&[input], folder.path(), &workshop("child_that_serves", limits), &|_, _| {});
+    let page = &captured.expect("a document").documents[0].text.pages[0];
+    assert!(page.words.is_empty());
+    assert_eq!(page.lacks, Some(Lack::Text));
+    assert!(page.notes[0].contains("over the limit of 5 (limits.page_words)"), "{:?}", page.notes);
 }
 
 #[test]

@@ -19,7 +19,7 @@ fn is_litter(word: &Word) -> bool {
     if word.text.chars().any(char::is_alphanumeric) {
         return false;
     }
-    let rule = word.text.chars().all(|c| matches!(c, '|' | '¦' | '_' | '—' | '~'));
+    let rule = word.text.chars().all(|c| matches!(c, '|' | '¦' | '_'));
     rule || word.confidence < MARK_CONFIDENCE
 }
 
@@ -51,6 +51,7 @@ mod tests {
         let mut words = vec![
             word("|", 0.95, 0, 0),
             word("Total", 0.1, 1, 1),
+            word("—", 0.9, 1, 1),
             word("&", 0.9, 1, 1),
             word("*", 0.2, 1, 1),
             word("__", 0.8, 2, 1),
@@ -59,6 +60,6 @@ mod tests {
         take_out(&mut words);
         let left: Vec<(&str, u32, u32)> =
             words.iter().map(|word| (word.text.as_str(), word.line, word.block)).collect();
-        assert_eq!(left, [("Total", 0, 0), ("&", 0, 0), ("7", 1, 1)]);
+        assert_eq!(left, [("Total", 0, 0), ("—", 0, 0), ("&", 0, 0), ("7", 1, 1)]);
     }
 }

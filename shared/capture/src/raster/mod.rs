@@ -91,7 +91,7 @@ pub fn finish_page(
     let embedded = (is_read && gray.dimensions() == decoded_size)
         .then(|| input.words(page, decoded_size))
         .flatten()
-        .filter(|words| embedded::are_what_is_seen(words, &gray, &ink));
+        .and_then(|words| embedded::as_seen(words, &gray, &ink));
     clock.lap("embedded");
 
     let upright = if blank || embedded.is_some() {

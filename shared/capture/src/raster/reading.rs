@@ -90,10 +90,12 @@ pub(super) fn read(
     let ink = Ink::of(&copy);
     underline::take_out(&mut copy, &ink);
     let mut words = engines.read(&copy, dpi, layout, languages)?;
+    let mut found = Vec::new();
     for region in unread::regions(&ink, copy.dimensions(), &words) {
-        let found = engines.read_region(region.rect, languages)?;
-        unread::put_in(&mut words, &region, found);
+        let read = engines.read_region(region.rect, languages)?;
+        found.push((region, read));
     }
+    unread::put_in(&mut words, found);
     litter::take_out(&mut words);
     for word in &mut words {
         word.rect = placed(word.rect, copy.dimensions(), page.dimensions());

@@ -90,10 +90,11 @@ fn a_line_that_was_passed_over_is_found_by_its_marks_and_read_again() {
     let place = around(&line);
     let holds = |rect: &Rect| rect.y <= place.y + place.h / 2 && place.y + place.h / 2 <= rect.y + rect.h;
     assert!(regions.iter().any(|region| holds(&region.rect)), "{regions:?} do not hold {place:?}");
-    for region in regions {
+    let read = regions.into_iter().map(|region| {
         let found = engines.read_region(region.rect, "eng").expect("English is installed");
-        unread::put_in(&mut words, &region, found);
-    }
+        (region, found)
+    });
+    unread::put_in(&mut words, read.collect());
     let after: Vec<String> = words.iter().map(|word| word.text.clone()).collect();
     let back = line.iter().filter(|word| after.contains(&word.text)).count();
     assert!(back * 10 >= line.len() * 8, "{back} of {} words came back", line.len());

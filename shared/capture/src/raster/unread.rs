@@ -6,6 +6,8 @@
 //! plain lines. What is read there counts only if it is clearly better than what stood there before, so
 //! that pictures, stamps and signatures do not become words.
 
+use std::collections::BTreeMap;
+
 use platen_model::{Rect, Word};
 
 use super::ink::Ink;
@@ -157,37 +159,72 @@ fn united(a: Rect, b: Rect) -> Rect {
     Rect { x, y, w: (a.x + a.w).max(b.x + b.w) - x, h: (a.y + a.h).max(b.y + b.h) - y }
 }
 
-/// Puts what was read in a region into the page's words, if it is better than what stood there. Lines and blocks
-/// are numbered anew.
-pub(super) fn put_in(words: &mut Vec<Word>, region: &Region, read: Vec<Word>) -> bool {
-    let before: f32 = region.words.iter().map(|&index| worth(&words[index])).sum();
-    let after: f32 = read.iter().map(worth).sum();
-    let letters: f32 = read.iter().map(letters_of).sum();
-    let sure: f32 = read.iter().map(|word| word.confidence * letters_of(word)).sum();
-    if letters < 3.0 || sure / letters < SURE || after < before * BETTER + 1.0 {
-        return false;
+/// Puts what was read in regions into the page's words, as far as it is better than what stood there. `read` holds
+/// each region with what was found in it; the regions are those of these words. Lines and blocks are numbered anew.
+pub(super) fn put_in(words: &mut Vec<Word>, read: Vec<(Region, Vec<Word>)>) {
+    let mut replaced = vec![false; words.len()];
+    let mut insertions: BTreeMap<usize, Vec<Word>> = BTreeMap::new();
+    // Numbers that no word has, until all are numbered anew.
+    let mut line = u32::MAX;
+    for (region, found) in read {
+        // A word that another region replaced is not there to be replaced again.
+        if region.words.iter().any(|&index| replaced[index]) {
+            continue;
+        }
+        let found = new_words(found, &region, words);
+        if !is_better(&found, region.words.iter().map(|&index| &words[index])) {
+            continue;
+        }
+        region.words.iter().for_each(|&index| replaced[index] = true);
+        let place = region.words.first().copied().unwrap_or_else(|| place_of(region.rect, words));
+        let into = insertions.entry(place).or_default();
+        for same_line in found.chunk_by(|a, b| a.line == b.line) {
+            line -= 1;
+            into.extend(same_line.iter().map(|word| Word { block: line, line, ..word.clone() }));
+        }
     }
-    let place = match region.words.first() {
-        Some(&first) => first,
-        None => words
-            .iter()
-            .position(|word| {
-                let side_by_side =
-                    word.rect.x < region.rect.x + region.rect.w && region.rect.x < word.rect.x + word.rect.w;
-                side_by_side && word.rect.y > region.rect.y + region.rect.h / 2
-            })
-            .unwrap_or(words.len()),
-    };
-    let mut index = 0;
-    words.retain(|_| {
-        index += 1;
-        region.words.binary_search(&(index - 1)).is_err()
-    });
-    // Numbers that nobody else has, until all are numbered anew.
-    let read = read.into_iter().map(|word| Word { block: u32::MAX, line: u32::MAX - word.line, ..word });
-    words.splice(place..place, read);
+    if insertions.is_empty() {
+        return;
+    }
+    let mut all = Vec::with_capacity(words.len());
+    for (index, word) in words.drain(..).enumerate() {
+        all.extend(insertions.remove(&index).unwrap_or_default());
+        if !replaced[index] {
+            all.push(word);
+        }
+    }
+    all.extend(insertions.into_values().flatten());
+    *words = all;
     litter::number_lines(words);
-    true
+}
+
+/// What was found in a region but for the words around it that its box happened to touch.
+fn new_words(found: Vec<Word>, region: &Region, words: &[Word]) -> Vec<Word> {
+    let is_there = |word: &Word| {
+        let (x, y) = (word.rect.x + word.rect.w / 2, word.rect.y + word.rect.h / 2);
+        let holds = |r: Rect| (r.x..r.x + r.w).contains(&x) && (r.y..r.y + r.h).contains(&y);
+        let mut others =
+            words.iter().enumerate().filter(|(index, _)| region.words.binary_search(index).is_err());
+        others.any(|(_, other)| holds(other.rect))
+    };
+    found.into_iter().filter(|word| !is_there(word)).collect()
+}
+
+/// Whether what was found is sure, and clearly more than what stood there.
+fn is_better<'w>(found: &[Word], before: impl Iterator<Item = &'w Word>) -> bool {
+    let letters: f32 = found.iter().map(letters_of).sum();
+    let sure: f32 = found.iter().map(|word| word.confidence * letters_of(word)).sum();
+    let after: f32 = found.iter().map(worth).sum();
+    letters >= 3.0 && sure / letters >= SURE && after >= before.map(worth).sum::<f32>() * BETTER + 1.0
+}
+
+/// Where words of a region that held none belong: before the first word below it.
+fn place_of(region: Rect, words: &[Word]) -> usize {
+    let is_below = |word: &Word| {
+        let side_by_side = word.rect.x < region.x + region.w && region.x < word.rect.x + word.rect.w;
+        side_by_side && word.rect.y > region.y + region.h / 2
+    };
+    words.iter().position(is_below).unwrap_or(words.len())
 }
 
 fn letters_of(word: &Word) -> f32 {
@@ -196,4 +233,64 @@ fn letters_of(word: &Word) -> f32 {
 
 fn worth(word: &Word) -> f32 {
     (word.confidence - 0.3).max(0.0) * letters_of(word)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn word(text: &str, confidence: f32, y: u32, line: u32) -> Word {
+        Word { text: text.into(), confidence, rect: Rect { x: 100, y, w: 200, h: 20 }, line, block: 0 }
+    }
+
+    fn region(y: u32, words: &[usize]) -> Region {
+        Region { rect: Rect { x: 90, y: y - 5, w: 220, h: 30 }, words: words.to_vec() }
+    }
+
+    /// Five lines of a word each; what is found in the regions is put in.
+    #[track_caller]
+    fn check(read: Vec<(Region, Vec<Word>)>, expected: &[&str]) {
+        let mut words: Vec<Word> = (0..5)
+            .map(|line| {
+                word(["one", "tw", "three", "fo", "five"][line], 0.5, 100 + 50 * line as u32, line as u32)
+            })
+            .collect();
+        put_in(&mut words, read);
+        let texts: Vec<&str> = words.iter().map(|word| word.text.as_str()).collect();
+        assert_eq!(texts, expected);
+        let lines: Vec<u32> = words.iter().map(|word| word.line).collect();
+        assert!(
+            lines.is_sorted() && lines[0] == 0 && lines.windows(2).all(|pair| pair[1] - pair[0] <= 1),
+            "{lines:?}"
+        );
+    }
+
+    #[test]
+    fn several_regions_replace_the_words_that_they_were_found_with_and_no_others() {
+        let third = (region(250, &[3]), vec![word("fourteen", 0.9, 250, 0)]);
+        let first = (region(150, &[1]), vec![word("twenty", 0.9, 150, 0), word("two", 0.9, 175, 1)]);
+        let before = ["one", "twenty", "two", "three", "fourteen", "five"];
+        check(vec![third, first], &before);
+    }
+
+    #[test]
+    fn a_region_without_words_goes_where_it_stands_and_a_poor_one_changes_nothing() {
+        let between = (region(225, &[]), vec![word("between", 0.95, 225, 0)]);
+        let last = (region(400, &[]), vec![word("last", 0.95, 400, 0)]);
+        let poor = (region(100, &[0]), vec![word("0ne", 0.3, 100, 0)]);
+        check(vec![poor, last, between], &["one", "tw", "three", "between", "fo", "five", "last"]);
+    }
+
+    #[test]
+    fn a_word_that_stands_there_already_is_not_put_in_twice() {
+        let touching = (region(125, &[]), vec![word("one", 0.95, 100, 0), word("inserted", 0.95, 125, 1)]);
+        check(vec![touching], &["one", "inserted", "tw", "three", "fo", "five"]);
+    }
+
+    #[test]
+    fn a_word_is_replaced_once() {
+        let first = (region(150, &[1]), vec![word("twenty", 0.9, 150, 0)]);
+        let again = (region(150, &[1, 2]), vec![word("twentythree", 0.9, 150, 0)]);
+        check(vec![first, again], &["one", "twenty", "three", "fo", "five"]);
+    }
 }
