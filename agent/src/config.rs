@@ -8,10 +8,13 @@
 use std::path::{Path, PathBuf};
 
 use platen_capture::Options;
-use regex::Regex;
 use serde::{Deserialize, Serialize};
 
 use crate::Complaint;
+
+mod source;
+
+pub use source::{After, Batch, Duplex, Events, Marker, Place, Source, Subfolder};
 
 /// Everything that may be configured.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -82,11 +85,16 @@ pub struct Spool {
     /// Space that a claim must leave free on the spool's disk, in MiB. Where it would not, scans wait in their
     /// hot folders and `status` says so: a full disk would stop the captures that are already taken.
     pub min_free_mb: u64,
+    /// Space that the spool may take in all, in MiB. Where it is used up, scans wait in their hot folders too.
+    /// No limit where absent.
+    pub max_mb: Option<u64>,
+    /// Documents that may wait for the cloud. With more, scans wait in their hot folders.
+    pub max_waiting: usize,
 }
 
 impl Default for Spool {
     fn default() -> Self {
-        Self { min_free_mb: 512 }
+        Self { min_free_mb: 512, max_mb: None, max_waiting: 50_000 }
     }
 }
 
@@ -106,61 +114,6 @@ impl Default for Outbox {
     fn default() -> Self {
         Self { keep_delivered_s: 24 * 60 * 60, chunk_bytes: 4 << 20, request_s: 60 }
     }
-}
-
-/// What becomes of a file once its bytes are safe in the spool.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum After {
-    /// It is removed: the spool has it.
-    #[default]
-    Remove,
-    /// It is moved into the folder `done` inside the hot folder, under a name that starts with its capture id.
-    Done,
-}
-
-/// One hot folder.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Source {
-    /// Its name, shown everywhere and sent with each document.
-    pub name: String,
-    /// The folder.
-    pub folder: PathBuf,
-    /// The department its documents belong to.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub department: Option<String>,
-    /// How long a file must stand still before it is taken, in milliseconds.
-    #[serde(default = "default_quiet_ms")]
-    pub quiet_ms: u64,
-    /// How often the folder is listed even when no notice came, in milliseconds.
-    #[serde(default = "default_rescan_ms")]
-    pub rescan_ms: u64,
-    /// What becomes of a file once it is safe.
-    #[serde(default)]
-    pub after: After,
-    /// For scanners that write one file per page.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub batch: Option<Batch>,
-}
-
-fn default_quiet_ms() -> u64 {
-    2_000
-}
-
-fn default_rescan_ms() -> u64 {
-    5_000
-}
-
-/// Files that belong together, one per page.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Batch {
-    /// A regular expression over file names with the named groups `batch` and `page`. Files that do not
-    /// match are taken one by one.
-    pub pattern: String,
-    /// A batch is whole when no file of it came or changed for this long, in milliseconds.
-    pub gap_ms: u64,
 }
 
 impl Config {
@@ -208,15 +161,18 @@ impl Config {
             if !folders.insert(&source.folder) {
                 return wrong(format!("source {name:?} watches a folder that another source watches"));
             }
-            if let Some(batch) = &source.batch {
-                let pattern = match Regex::new(&batch.pattern) {
-                    Ok(pattern) => pattern,
-                    Err(error) => return wrong(format!("source {name:?}, batch.pattern: {error}")),
-                };
-                let groups: Vec<&str> = pattern.capture_names().flatten().collect();
-                if !groups.contains(&"batch") || !groups.contains(&"page") {
-                    return wrong(format!("source {name:?}, batch.pattern needs (?<batch>…) and (?<page>…)"));
-                }
+            let inside =
+                |other: &&Source| other.folder != source.folder && other.folder.starts_with(&source.folder);
+            if source.nested
+                && let Some(other) = self.sources.iter().find(inside)
+            {
+                let other = &other.name;
+                return wrong(format!(
+                    "source {name:?} is nested, and source {other:?} watches a folder in it"
+                ));
+            }
+            if let Err(what) = source.check() {
+                return wrong(format!("source {name:?}: {what}"));
             }
         }
         if self.outbox.chunk_bytes == 0 {

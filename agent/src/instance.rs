@@ -64,6 +64,11 @@ pub enum Ask {
         /// Which; all for `None`.
         id: Option<DocumentId>,
     },
+    /// Throw a capture in quarantine away.
+    QuarantineDiscard {
+        /// Which.
+        id: CaptureId,
+    },
     /// Give captures in quarantine another chance.
     QuarantineRetry {
         /// Which; all for `None`.

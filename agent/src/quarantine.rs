@@ -11,6 +11,7 @@ use platen_model::CaptureId;
 use serde::Serialize;
 
 use crate::Complaint;
+use crate::claim::ledger::forget_in;
 use crate::instance::{self, Ask};
 use crate::spool::{Quarantined, Spool};
 
@@ -104,9 +105,15 @@ pub fn retry(state: &Path, id: Option<CaptureId>) -> Result<u64, Complaint> {
 
 /// Throws a capture in quarantine away. There is no way back.
 pub fn discard(state: &Path, id: CaptureId) -> Result<(), Complaint> {
-    // The daemon never touches what lies in quarantine by itself, so it need not be asked.
-    let discarded = Spool::at(state).quarantine_discard(id);
-    discarded.map_err(|error| trouble(state, &error))
+    let by_hand = || {
+        let spool = Spool::at(state);
+        spool.quarantine_show(id)?;
+        // First: where only this is done, its bytes may come again and it can be discarded again.
+        forget_in(state, id)?;
+        spool.quarantine_discard(id)?;
+        Ok(1)
+    };
+    ask_or_do(state, &Ask::QuarantineDiscard { id }, by_hand).map(drop)
 }
 
 /// Asks the daemon for something that answers a number, or does it under the daemon's lock.

@@ -5,10 +5,13 @@
 //! `captures` (capture, spool) and `deliveries` (outbox, deliver, release). Ending needs no goodbye: whatever
 //! is cut off is repeated at the next start from what is on disk.
 
+mod aside;
 mod board;
 mod captures;
 mod control;
 mod deliveries;
+mod gate;
+mod pressure;
 mod sources;
 
 use std::io;
@@ -21,13 +24,13 @@ use jiff::Timestamp;
 use platen_capture::Workshop;
 use platen_capture::classify::RuleSet;
 use platen_capture::worker::{Pool, Program};
-use platen_model::DeviceId;
+use platen_model::{DeviceId, TenantId};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::claim::{Released, recover};
+use crate::claim::{Ledger, Released, recover};
 use crate::config::Config;
 use crate::deliver::Courier;
 use crate::deliver::courier::Badge;
@@ -36,6 +39,8 @@ use crate::spool::Spool;
 use crate::watch::Tick;
 use crate::{Complaint, doctor, identity, instance};
 use board::Board;
+use gate::Gate;
+use pressure::Pressure;
 use sources::SourceWatch;
 
 /// What all parts share.
@@ -49,6 +54,9 @@ struct Floor {
     /// What is missing in the sandbox of the workers.
     sandbox_trouble: Option<String>,
     board: Board,
+    ledger: Ledger,
+    gate: Gate,
+    pressure: Pressure,
     /// Released captures on their way to the workers.
     to_capture: mpsc::UnboundedSender<Released>,
     /// Wakes the deliveries.
@@ -82,13 +90,15 @@ pub fn run(config: Config, rules: RuleSet) -> Result<(), Complaint> {
         ));
     };
     let (identity, key) = identity::require(&state)?;
+    require_tenant(&config, &identity.tenant_id)?;
     let url = config.cloud.url.clone().unwrap_or_else(|| identity.url.clone());
     let badge = Badge { url, device: identity.device_id, key, receipt_key: identity.receipt_key };
     let courier = Courier::new(badge, config.outbox.chunk_bytes, config.outbox.request_s)
         .map_err(|error| unusable(io::Error::other(error)))?;
 
     let spool = Spool::open(&state).map_err(unusable)?;
-    let recovered = recover(&spool).map_err(unusable)?;
+    let ledger = Ledger::open(&state).map_err(unusable)?;
+    let recovered = recover(&spool, &ledger).map_err(unusable)?;
     let outbox = Outbox::open(&state).map_err(unusable)?;
     outbox.reconcile(&spool, courier.receipt_key(), Timestamp::now()).map_err(unusable)?;
 
@@ -106,6 +116,9 @@ pub fn run(config: Config, rules: RuleSet) -> Result<(), Complaint> {
     let (to_capture, captures) = mpsc::unbounded_channel();
     let floor = Arc::new(Floor {
         board: Board::new(&config.sources),
+        ledger,
+        gate: Gate::new(&config.capture.limits),
+        pressure: Pressure::default(),
         config,
         spool,
         outbox,
@@ -136,6 +149,17 @@ impl Floor {
         // The receiver lives as long as the supervisor; after that, the next start finds it in the spool.
         let _ = self.to_capture.send(released);
     }
+}
+
+/// Refuses a configuration that would send documents to a tenant this device cannot speak for.
+fn require_tenant(config: &Config, ours: &TenantId) -> Result<(), Complaint> {
+    let named = config.sources.iter().flat_map(|source| source.tenants().map(move |tenant| (source, tenant)));
+    let Some((source, theirs)) = named.into_iter().find(|(_, tenant)| *tenant != ours) else { return Ok(()) };
+    Err(Complaint::new(
+        format!("source {} is for tenant {theirs}, but this device is enrolled in {ours}", source.name),
+        "scans stay in their hot folders; nothing was taken",
+        "give that tenant an agent with a state folder of its own, and enroll it there",
+    ))
 }
 
 async fn supervise(

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::io;
 use std::path::Path;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -10,7 +11,10 @@ use serde::{Deserialize, Serialize};
 use crate::instance::{self, Ask};
 use crate::outbox::Entry;
 use crate::spool::Spool;
-use crate::watch::tray::TrayCount;
+use crate::watch::tray::{FileState, TrayCount};
+
+/// How many files of a source are shown to a person one by one.
+const SOURCE_FILES_SHOWN: usize = 10;
 
 /// How it stands.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -41,9 +45,56 @@ pub struct SourceStatus {
     pub name: String,
     /// The files in it.
     pub files: TrayCount,
+    /// Those that a person may wonder about, with the reason.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub told: Vec<FileState>,
+    /// How changes are noticed.
+    #[serde(default)]
+    pub watched_by: WatchedBy,
+    /// How long a file stands still before it counts as whole where nothing else shows that it is, in milliseconds.
+    #[serde(default)]
+    pub quiet_ms: u64,
+    /// Whether that was learned from the pauses of its writers.
+    #[serde(default)]
+    pub quiet_is_learned: bool,
+    /// Files taken today (UTC).
+    #[serde(default)]
+    pub taken_today: u32,
+    /// Files since the agent was started whose bytes had been taken before.
+    #[serde(default)]
+    pub duplicates: u64,
+    /// The last of them, and the capture that has its bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_duplicate: Option<String>,
+    /// The source is silent when it never was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub silence: Option<String>,
     /// What keeps it from being watched or its files from being taken.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trouble: Option<String>,
+}
+
+/// How changes in a hot folder are noticed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "by", rename_all = "snake_case")]
+pub enum WatchedBy {
+    /// By the kernel's events, and a listing now and then.
+    #[default]
+    Events,
+    /// By listings alone.
+    Polling {
+        /// Why.
+        why: String,
+    },
+}
+
+impl std::fmt::Display for WatchedBy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Events => f.write_str("events"),
+            Self::Polling { why } => write!(f, "polling ({why})"),
+        }
+    }
 }
 
 /// Captures that are not finished.
@@ -96,6 +147,39 @@ pub struct LinkStatus {
     pub last_answer: Option<Timestamp>,
 }
 
+impl SourceStatus {
+    /// The hot folder as lines for a person.
+    fn lines(&self) -> Vec<String> {
+        let TrayCount { ready, growing, waiting, stalled, unfit } = self.files;
+        let counts = [(growing, "growing"), (waiting, "waiting"), (stalled, "stalled"), (unfit, "unfit")];
+        let counts: String = counts
+            .iter()
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, state)| format!(", {count} {state}"))
+            .collect();
+        let duplicates = match self.duplicates {
+            0 => String::new(),
+            count => format!(", {count} duplicates"),
+        };
+        let mut lines = vec![format!(
+            "source {}: {ready} ready{counts}; {} taken today{duplicates}; by {}, quiet time {:.1} s{}",
+            self.name,
+            self.taken_today,
+            self.watched_by,
+            Duration::from_millis(self.quiet_ms).as_secs_f32(),
+            if self.quiet_is_learned { " (learned)" } else { "" }
+        )];
+        lines.extend(self.silence.iter().map(|silence| format!("  silent: {silence}")));
+        lines.extend(self.trouble.iter().map(|trouble| format!("  {trouble}")));
+        let told = self.told.iter().take(SOURCE_FILES_SHOWN);
+        lines.extend(told.map(|file| format!("  {}: {}, {}", file.file, file.state, file.why)));
+        if let Some(more) = self.told.len().checked_sub(SOURCE_FILES_SHOWN).filter(|more| *more > 0) {
+            lines.push(format!("  and {more} more; see: platen-agent status --json"));
+        }
+        lines
+    }
+}
+
 impl OutboxStatus {
     /// The numbers of these records.
     pub fn of(entries: &[Entry], now: Timestamp) -> Self {
@@ -145,12 +229,7 @@ impl Status {
             line("the agent is not running; this is what lies on the disk".into());
         }
         for source in &self.sources {
-            let files = source.files;
-            let trouble = source.trouble.as_ref().map(|it| format!("; {it}")).unwrap_or_default();
-            line(format!(
-                "source {}: {} ready, {} growing, {} empty{trouble}",
-                source.name, files.ready, files.growing, files.empty
-            ));
+            source.lines().into_iter().for_each(&mut line);
         }
         line(format!("captures: {} in the spool", self.captures.in_spool));
         for work in &self.captures.in_work {

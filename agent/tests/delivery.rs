@@ -8,13 +8,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use platen_agent::claim::{NoStop, Release, claim};
-use platen_agent::config::{After, Source};
+use platen_agent::claim::{Ledger, NoStop, Release, claim};
+use platen_agent::config::Source;
 use platen_agent::deliver::courier::Badge;
 use platen_agent::deliver::{Courier, Trouble};
 use platen_agent::outbox::Outbox;
 use platen_agent::spool::{Spool, SpooledDocument};
-use platen_agent::watch::{Offer, listing};
+use platen_agent::watch::{Offer, Scope, listing};
 use platen_capture::{CapturedDocument, Inspection, Kind};
 use platen_model::keys::SigningKey;
 use platen_model::{
@@ -66,18 +66,14 @@ fn store_one(folder: &tempfile::TempDir, spool: &Spool, device: DeviceId, bytes:
     std::fs::create_dir(&inbox).expect("a hot folder");
     let scan: Vec<u8> = (0..bytes).map(|index| (index * 7 % 251) as u8).collect();
     std::fs::write(inbox.join("scan.tif"), scan).expect("a scan");
-    let source = Source {
-        name: "desk".into(),
-        folder: inbox.clone(),
-        department: None,
-        quiet_ms: 0,
-        rescan_ms: 1000,
-        after: After::Remove,
-        batch: None,
-    };
-    let offer = Offer { files: listing::list(&inbox).expect("a listing") };
+    let source = Source::new("desk", &inbox);
+    let files = listing::list(&inbox, &Scope::of(&source)).expect("a listing").files;
+    let offer = Offer { files, markers: Vec::new(), stack: None, why: "a test" };
+    let ledger = Ledger::open(folder.path()).expect("a ledger");
     let claimed = claim(spool, &source, &offer).expect("readable").expect("unchanged");
-    let Release::Done(released) = claimed.release(&NoStop) else { panic!("the source can be removed") };
+    let Release::Done(released) = claimed.release(&ledger, &NoStop) else {
+        panic!("the source can be removed")
+    };
 
     let pdf = released.folder.join("document-1.pdf");
     let written = durable::write(&pdf, b"%PDF-1.7 small").expect("a PDF");

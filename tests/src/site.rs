@@ -103,6 +103,7 @@ impl Site {
              folder = \"{}\"\n\
              department = \"office\"\n\
              quiet_ms = 500\n\
+             give_up_ms = 5000\n\
              batch = {{ pattern = '^(?P<batch>.+)_p(?P<page>[0-9]+)\\.[a-z]+$', gap_ms = 2000 }}\n",
             self.path("agent"),
             self.path("inbox"),

@@ -4,6 +4,7 @@ use std::io;
 
 use platen_model::{CaptureId, Failure, FailureClass, Stage, durable};
 
+use super::ledger::Ledger;
 use super::release::{Release, Released};
 use super::take::{Claimed, NoStop};
 use crate::spool::{CaptureRecord, Reason, Spool};
@@ -22,7 +23,7 @@ pub struct Recovered {
 /// # Errors
 ///
 /// Where the spool itself cannot be read. A single damaged capture goes into quarantine as it is.
-pub fn recover(spool: &Spool) -> io::Result<Recovered> {
+pub fn recover(spool: &Spool, ledger: &Ledger) -> io::Result<Recovered> {
     spool.clear_unfinished()?;
     spool.finish_retrying()?;
     spool.finish_quarantining()?;
@@ -39,8 +40,9 @@ pub fn recover(spool: &Spool) -> io::Result<Recovered> {
                 continue;
             }
         };
-        match claimed.release(&NoStop) {
+        match claimed.release(ledger, &NoStop) {
             Release::Done(released) => recovered.released.push(released),
+            Release::Duplicate { of, .. } => tracing::info!(capture = %id, %of, "a duplicate"),
             Release::Undone => tracing::info!(capture = %id, "its source grew; it will be claimed again"),
             Release::Stuck(claimed, error) => recovered.unreleased.push((*claimed, error)),
         }

@@ -1,19 +1,34 @@
 //! Taking the sources of a claimed capture out of the hot folder.
 
+use std::ffi::OsStr;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use platen_model::{Digest, durable};
+use platen_model::{CaptureId, Digest, durable};
+use serde::{Deserialize, Serialize};
 
-use super::take::{Claimed, Steps, open_plain};
+use super::ledger::{Ledger, key_of};
+use super::reach::{Place, done_name};
+use super::take::{Claimed, Steps};
 use crate::config::After;
+use crate::spool::folders::{read_json, write_json};
 use crate::spool::{CaptureRecord, ClaimedFile};
 use crate::watch::Identity;
+use crate::watch::listing::DONE_FOLDER;
 
 /// The file that says: the sources were compared once more, and may go.
 const RELEASE_FILE: &str = "release.json";
-/// The folder inside a hot folder for [`After::Done`].
-const DONE_FOLDER: &str = "done";
+/// The version of `release.json` written by this release.
+const RELEASE_VERSION: u32 = 1;
+
+/// What `release.json` says.
+#[derive(Debug, Serialize, Deserialize)]
+struct Marked {
+    version: u32,
+    /// The capture that has the same bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    duplicate_of: Option<CaptureId>,
+}
 
 /// A capture whose sources have left the hot folder: it may be worked on.
 #[derive(Debug, Clone)]
@@ -29,6 +44,13 @@ pub struct Released {
 pub enum Release {
     /// The sources are gone; the capture goes on.
     Done(Released),
+    /// The sources are gone, and the spool's copy with them: another capture has the same bytes.
+    Duplicate {
+        /// What was claimed.
+        record: Box<CaptureRecord>,
+        /// The capture that has its bytes.
+        of: CaptureId,
+    },
     /// A source had changed since it was copied: the claim was premature and is undone. The file is watched
     /// on and will be claimed again when it is whole.
     Undone,
@@ -41,77 +63,121 @@ enum Found {
     /// Nothing, or something that is no plain file.
     Gone,
     /// The very file, byte for byte.
-    Same,
+    Same(Place),
     /// The same inode with other bytes or another time: it was written to.
     Changed,
     /// Another file under the same name.
     Other,
 }
 
+/// How far a release came.
+enum Way {
+    Whole,
+    Duplicate(CaptureId),
+    Premature,
+}
+
 impl Claimed {
-    /// Removes the sources, or moves them to `done`, after comparing each with the spool's copy once more.
-    pub fn release(self, steps: &dyn Steps) -> Release {
-        match self.try_release(steps) {
-            Ok(true) => {
+    /// Removes the sources, moves them to `done` or notes that they stay, after comparing each with the spool's copy
+    /// once more.
+    pub fn release(self, ledger: &Ledger, steps: &dyn Steps) -> Release {
+        match self.try_release(ledger, steps) {
+            Ok(Way::Whole) => {
                 let folder = self.folder().to_owned();
                 Release::Done(Released { record: self.record().clone(), folder })
             }
-            Ok(false) => Release::Undone,
+            Ok(Way::Duplicate(of)) => Release::Duplicate { record: Box::new(self.record().clone()), of },
+            Ok(Way::Premature) => Release::Undone,
             Err(error) => Release::Stuck(Box::new(self), error),
         }
     }
 
-    fn try_release(&self, steps: &dyn Steps) -> io::Result<bool> {
+    fn try_release(&self, ledger: &Ledger, steps: &dyn Steps) -> io::Result<Way> {
+        let record = self.record();
         let marker = self.folder().join(RELEASE_FILE);
-        if !marker.exists() {
-            for file in &self.record().files {
-                match find(&self.record().folder, file)? {
+        let marked = if marker.try_exists()? {
+            read_json::<Marked>(&marker)?
+        } else {
+            for file in &record.files {
+                match find(record, file)? {
                     Found::Changed => {
                         durable::remove_folder(self.folder())?;
-                        return Ok(false);
+                        return Ok(Way::Premature);
                     }
                     // Gone or replaced by someone else: our copy is the only one left, so it goes on.
-                    Found::Same | Found::Gone | Found::Other => {}
+                    Found::Same(_) | Found::Gone | Found::Other => {}
                 }
             }
             steps.passed("the sources are compared")?;
+            let duplicate_of = ledger.take(key_of(record), record.capture_id)?;
+            steps.passed("the ledger knows the bytes")?;
             // From here on a file under the old name that differs is a new scan, never ours: a removed
             // file's inode number is soon used again, so without this mark the two could not be told apart.
-            durable::write(&marker, b"{\"version\":1}")?;
+            let marked = Marked { version: RELEASE_VERSION, duplicate_of };
+            write_json(&marker, &marked)?;
             steps.passed("the release is marked")?;
-        }
-        for file in &self.record().files {
-            if let Found::Same = find(&self.record().folder, file)? {
-                self.take_away(file)?;
+            marked
+        };
+        for file in &record.files {
+            if let Found::Same(place) = find(record, file)? {
+                self.take_away(&place, &file.name, &file.identity, ledger)?;
                 steps.passed("a source is gone")?;
             }
         }
-        Ok(true)
+        for marker in &record.markers {
+            let Some(place) = Place::reach(&record.folder, &marker.name)? else { continue };
+            let Some(file) = place.open()? else { continue };
+            if Identity::of(&file.metadata()?) == marker.identity {
+                self.take_marker_away(&place, &marker.name, &marker.identity)?;
+            }
+        }
+        match marked.duplicate_of {
+            Some(of) => {
+                durable::remove_folder(self.folder())?;
+                Ok(Way::Duplicate(of))
+            }
+            None => Ok(Way::Whole),
+        }
     }
 
-    fn take_away(&self, file: &ClaimedFile) -> io::Result<()> {
-        let source = self.record().folder.join(&file.name);
+    fn take_away(&self, place: &Place, name: &OsStr, identity: &Identity, ledger: &Ledger) -> io::Result<()> {
         match self.record().after {
-            After::Remove => durable::remove_file(&source),
-            After::Done => {
-                let done = self.record().folder.join(DONE_FOLDER);
-                durable::create_folder(&done)?;
-                let mut name = std::ffi::OsString::from(format!("{}-", self.record().capture_id));
-                name.push(&file.name);
-                durable::rename(&source, &done.join(name))
-            }
+            After::Remove => durable::remove_file(&place.path()),
+            After::Done => self.set_aside(place, name),
+            After::Leave => ledger.leave(&self.record().source, name, identity),
+        }
+    }
+
+    /// A marker goes with its scan. One that says something is kept: the spool has no copy of it.
+    fn take_marker_away(&self, place: &Place, name: &OsStr, identity: &Identity) -> io::Result<()> {
+        match self.record().after {
+            After::Leave => Ok(()),
+            After::Remove if identity.bytes == 0 => durable::remove_file(&place.path()),
+            After::Remove | After::Done => self.set_aside(place, name),
+        }
+    }
+
+    fn set_aside(&self, place: &Place, name: &OsStr) -> io::Result<()> {
+        let root = &self.record().folder;
+        durable::create_folder(&root.join(DONE_FOLDER))?;
+        let name = done_name(&self.record().capture_id.to_string(), name);
+        let inside = std::path::Path::new(DONE_FOLDER).join(name);
+        match Place::reach(root, inside.as_os_str())? {
+            Some(target) => durable::rename(&place.path(), &target.path()),
+            None => Err(io::Error::other(format!("{DONE_FOLDER} is no folder, or a link"))),
         }
     }
 }
 
-fn find(folder: &Path, claimed: &ClaimedFile) -> io::Result<Found> {
-    let Some(mut file) = open_plain(&folder.join(&claimed.name))? else { return Ok(Found::Gone) };
+fn find(record: &CaptureRecord, claimed: &ClaimedFile) -> io::Result<Found> {
+    let Some(place) = Place::reach(&record.folder, &claimed.name)? else { return Ok(Found::Gone) };
+    let Some(mut file) = place.open()? else { return Ok(Found::Gone) };
     let identity = Identity::of(&file.metadata()?);
     if !identity.same_inode(&claimed.identity) {
         return Ok(Found::Other);
     }
     if identity == claimed.identity && Digest::of_reader(&mut file)? == (claimed.sha256, claimed.bytes) {
-        return Ok(Found::Same);
+        return Ok(Found::Same(place));
     }
     Ok(Found::Changed)
 }

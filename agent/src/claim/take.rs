@@ -1,18 +1,17 @@
 //! Copying a whole file, or a whole batch, into the spool.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use platen_model::{CaptureId, CorrelationId, durable};
-use rustix::fs::OFlags;
 
+use super::reach::open_inside;
 use crate::config::Source;
 use crate::spool::capture::{CAPTURE_VERSION, stored_name};
-use crate::spool::{CaptureRecord, ClaimedFile, Spool};
-use crate::watch::{Identity, Offer};
+use crate::spool::{CaptureRecord, ClaimedFile, ClaimedMarker, Spool};
+use crate::watch::{Identity, Offer, Sight};
 
 /// Proof that a capture is in the spool: every byte, its name and its record will survive a power cut.
 ///
@@ -31,6 +30,15 @@ impl Claimed {
     /// What was claimed.
     pub fn record(&self) -> &CaptureRecord {
         &self.record
+    }
+
+    /// Gives it up: its copies leave the spool, its sources were not touched.
+    ///
+    /// # Errors
+    ///
+    /// Where the copies cannot be removed; the next start of the agent takes the capture on.
+    pub fn undo(self) -> io::Result<()> {
+        durable::remove_folder(&self.folder)
     }
 
     /// Where it lies in the spool.
@@ -111,7 +119,7 @@ fn copy_all(
     steps.passed("the temporary folder is made")?;
     let mut files = Vec::new();
     for (index, sight) in offer.files.iter().enumerate() {
-        let Some(mut file) = open_plain(&source.folder.join(&sight.name))? else { return Ok(None) };
+        let Some(mut file) = open_inside(&source.folder, &sight.name)? else { return Ok(None) };
         if Identity::of(&file.metadata()?) != sight.identity {
             return Ok(None);
         }
@@ -125,27 +133,24 @@ fn copy_all(
         files.push(ClaimedFile { name: sight.name.clone(), stored, sha256, bytes, identity: sight.identity });
         steps.passed("a file is copied")?;
     }
+    let marker = |sight: &Sight| ClaimedMarker { name: sight.name.clone(), identity: sight.identity };
+    // Of a batch, the folder of its first file decides.
+    let first = offer.files.first().map(|sight| Path::new(&sight.name)).unwrap_or(Path::new(""));
+    let place = source.place(first);
     Ok(Some(CaptureRecord {
         version: CAPTURE_VERSION,
         capture_id: id,
         correlation_id: CorrelationId::of_capture(id),
         source: source.name.clone(),
-        department: source.department.clone(),
+        department: place.department,
+        document_type: place.document_type,
+        languages: place.languages,
+        labels: place.labels,
+        stack: offer.stack,
         folder: source.folder.clone(),
         after: source.after,
         claimed_at: Timestamp::now(),
         files,
+        markers: offer.markers.iter().map(marker).collect(),
     }))
-}
-
-/// Opens a plain file without following a link and without waiting for a pipe's other end. `None` where
-/// there is no such file (any more).
-pub(super) fn open_plain(path: &Path) -> io::Result<Option<File>> {
-    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
-    match OpenOptions::new().read(true).custom_flags(flags).open(path) {
-        Ok(file) => Ok(file.metadata()?.is_file().then_some(file)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) if error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) => Ok(None),
-        Err(error) => Err(error),
-    }
 }

@@ -8,7 +8,6 @@ use platen_model::CaptureId;
 
 use crate::config::Source;
 use crate::status::{InWork, LinkStatus, SourceStatus};
-use crate::watch::tray::TrayCount;
 
 #[derive(Debug)]
 pub(super) struct Board {
@@ -29,14 +28,16 @@ impl Board {
         Self { inner: Mutex::new(Inner { sources, ..Inner::default() }) }
     }
 
-    pub(super) fn source(&self, name: &str, files: TrayCount, trouble: Option<String>) {
+    pub(super) fn source(&self, told: SourceStatus) {
         let mut inner = self.lock();
-        if let Some(status) = inner.sources.get_mut(name) {
-            if let Some(trouble) = trouble.as_ref().filter(|_| status.trouble != trouble) {
-                tracing::warn!(source = name, %trouble, "a source needs attention");
+        if let Some(status) = inner.sources.get_mut(&told.name) {
+            if let Some(trouble) = told.trouble.as_ref().filter(|_| status.trouble != told.trouble) {
+                tracing::warn!(source = %told.name, %trouble, "a source needs attention");
             }
-            status.files = files;
-            status.trouble = trouble;
+            if let Some(silence) = told.silence.as_ref().filter(|_| status.silence.is_none()) {
+                tracing::warn!(source = %told.name, %silence, "a source is silent");
+            }
+            *status = told;
         }
     }
 

@@ -70,6 +70,11 @@ fn act(floor: &Floor, ask: &Ask) -> io::Result<serde_json::Value> {
             floor.to_deliver.notify_one();
             Ok(count.into())
         }
+        Ask::QuarantineDiscard { id } => {
+            floor.ledger.forget(*id)?;
+            floor.spool.quarantine_discard(*id)?;
+            Ok(1.into())
+        }
         Ask::QuarantineRetry { id } => {
             let ids = match id {
                 Some(id) => vec![*id],
@@ -90,10 +95,10 @@ fn retry_capture(floor: &Floor, id: CaptureId) -> io::Result<()> {
             return Err(error);
         }
     };
-    match claimed.release(&NoStop) {
+    match claimed.release(&floor.ledger, &NoStop) {
         Release::Done(released) => floor.hand_to_capture(released),
         // Its sources went when it was first claimed, so there is nothing to undo or to be stuck on.
-        Release::Undone => {}
+        Release::Undone | Release::Duplicate { .. } => {}
         Release::Stuck(_, error) => return Err(error),
     }
     Ok(())

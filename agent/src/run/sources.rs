@@ -1,32 +1,73 @@
 //! One hot folder: listed, settled, claimed, released.
 
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
+use platen_capture::decode::Ending;
 use tokio::sync::Notify;
 
 use super::Floor;
+use super::aside::Aside;
 use crate::Complaint;
-use crate::claim::{Claimed, NoStop, Release, claim};
-use crate::config::Source;
-use crate::status::free_bytes;
+use crate::claim::{Claimed, NoStop, Release, claim, open_inside};
+use crate::config::{Events, Source};
+use crate::spool::capture::stored_name;
+use crate::status::{SourceStatus, WatchedBy};
 use crate::watch::listing::list;
-use crate::watch::notices::{self, Notices};
-use crate::watch::{Offer, Tray};
+use crate::watch::notices::{self, Heard, Notices};
+use crate::watch::probe::{self, Doubt};
+use crate::watch::{Habits, Identity, Offer, Scope, Sight, Tray};
 
 /// The shortest time between two listings, whatever the kernel's notices say.
 const LISTING_PAUSE: Duration = Duration::from_millis(50);
+/// The same in times of what a listing takes: a folder of very many files must not keep a core busy.
+const LISTING_COSTS: u32 = 10;
+/// The time between two listings that nothing asked for, in times of what one takes.
+const RESCAN_COSTS: u32 = 100;
+/// How long files are looked into, or claimed, before the folder is listed again.
+const WORK_TIME: Duration = Duration::from_secs(1);
+/// How often habits are kept, silence is weighed and old files are removed from `done`.
+const CHORES_EVERY: Duration = Duration::from_secs(60);
 
 /// A hot folder under watch.
 #[derive(Debug)]
 pub(super) struct SourceWatch {
     source: Source,
+    scope: Scope,
     tray: Tray,
     /// Claimed, but a source file could not be removed yet. While one is here, its files are not claimed again.
     unreleased: Vec<Claimed>,
-    /// The last trouble of releasing or claiming.
-    trouble: Option<String>,
+    habits_file: PathBuf,
+    aside: Aside,
+    chores_done: Option<Instant>,
+    status: SourceStatus,
+    watched: Watched,
+}
+
+/// How changes are noticed.
+#[derive(Debug)]
+struct Watched {
+    notices: Option<Arc<Notices>>,
+    /// The folder that the notices are of: another may be mounted over it.
+    root: Option<(u64, u64)>,
+    doubt: Doubt,
+    /// Once events were found wanting they are not trusted again until the agent is started anew.
+    distrusted: bool,
+    /// There is something to compare changes with.
+    listed_before: bool,
+}
+
+/// When to look again.
+#[derive(Clone, Copy, Debug)]
+struct Next {
+    /// In any case.
+    within: Duration,
+    /// After a notice.
+    pause: Duration,
 }
 
 impl SourceWatch {
@@ -34,11 +75,28 @@ impl SourceWatch {
     pub(super) fn all(floor: &Floor, unreleased: Vec<(Claimed, io::Error)>) -> Result<Vec<Self>, Complaint> {
         let mut watches = Vec::new();
         for source in &floor.config.sources {
-            let tray = Tray::new(source).map_err(|error| {
+            let habits_file = Habits::file(&floor.config.state, &source.name);
+            let tray = Tray::new(source, Habits::read(&habits_file)).map_err(|error| {
                 let failed = format!("source {}: {error}", source.name);
-                Complaint::new(failed, "nothing was taken", "correct batch.pattern")
+                Complaint::new(failed, "nothing was taken", "correct batch.pattern or duplex.pattern")
             })?;
-            watches.push(Self { source: source.clone(), tray, unreleased: Vec::new(), trouble: None });
+            watches.push(Self {
+                scope: Scope::of(source),
+                tray,
+                unreleased: Vec::new(),
+                habits_file,
+                aside: Aside::of(source),
+                chores_done: None,
+                status: SourceStatus { name: source.name.clone(), ..SourceStatus::default() },
+                watched: Watched {
+                    notices: None,
+                    root: None,
+                    doubt: Doubt::default(),
+                    distrusted: source.events == Events::Never,
+                    listed_before: false,
+                },
+                source: source.clone(),
+            });
         }
         for (claimed, error) in unreleased {
             let folder = &claimed.record().folder;
@@ -54,57 +112,176 @@ impl SourceWatch {
         Ok(watches)
     }
 
-    /// Looks once: releases what waits, lists, claims what is whole. Answers when to look again.
-    pub(super) fn look(&mut self, floor: &Floor) -> Duration {
-        self.trouble = None;
+    /// Begins to listen, where that is not done or was of another folder, and finds out whether it can be relied on.
+    fn listen(&mut self, wake: &Arc<Notify>) {
+        let root = std::fs::metadata(&self.source.folder).ok().map(|of| (of.dev(), of.ino()));
+        let alive = self.watched.notices.as_ref().is_some_and(|notices| notices.are_alive());
+        if (alive && root == self.watched.root) || self.source.events == Events::Never {
+            if self.source.events == Events::Never {
+                self.status.watched_by = polling("so configured");
+            }
+            return;
+        }
+        self.watched.root = root;
+        self.watched.listed_before = false;
+        let folder = &self.source.folder;
+        self.watched.notices = notices::listen(folder, self.source.nested, Arc::clone(wake)).map(Arc::new);
+        self.status.watched_by = match (&self.watched.notices, probe::deaf_file_system(folder)) {
+            _ if self.watched.distrusted => polling("changes came that no event announced"),
+            (_, Err(error)) => polling(&format!("the folder cannot be looked at: {error}")),
+            (None, _) => polling("the kernel gives no events for it"),
+            (_, Ok(Some(kind))) => {
+                polling(&format!("it is on {kind}, where other machines' changes make no events"))
+            }
+            (Some(notices), Ok(None)) => match probe::events_arrive(folder, notices) {
+                Ok(true) => WatchedBy::Events,
+                Ok(false) => polling("no event came of a file made to try it"),
+                Err(error) => polling(&format!("no file can be made in it to try events: {error}")),
+            },
+        };
+        tracing::info!(source = %self.source.name, watched_by = %self.status.watched_by, "watched");
+    }
+
+    /// Looks once: releases what waits, lists, looks into what stands still, claims what is whole.
+    fn look(&mut self, floor: &Floor) -> Next {
+        self.status.trouble = None;
         for claimed in std::mem::take(&mut self.unreleased) {
             self.release(floor, claimed);
         }
-        let listed = list(&self.source.folder);
-        let now = floor.tick();
-        match listed {
+        let begun = Instant::now();
+        let mut more = false;
+        match list(&self.source.folder, &self.scope) {
             Ok(listing) => {
-                let offers = self.tray.look(listing, now);
-                self.claim_all(floor, offers);
+                let heard = self.watched.notices.as_ref().map(|notices| notices.take()).unwrap_or_default();
+                let name = &self.source.name;
+                let resting = |sight: &Sight| floor.ledger.is_left(name, sight);
+                let changed = self.tray.take_in(listing, &heard, resting, floor.tick());
+                self.weigh(&changed, &heard);
+                more |= self.examine_all(floor);
+                more |= self.claim_all(floor);
             }
-            Err(error) => self.trouble = Some(format!("cannot list the folder: {error}")),
+            Err(error) => {
+                self.watched.listed_before = false;
+                self.status.trouble = Some(format!("cannot list the folder: {error}"));
+            }
         }
-        let now = floor.tick();
-        floor.board.source(&self.source.name, self.tray.count(now), self.trouble.clone());
-        let rescan = self.source.rescan_ms;
-        let next = self.tray.next_look_ms(now).map_or(rescan, |next| next.min(rescan));
-        Duration::from_millis(next.max(1)).max(LISTING_PAUSE)
+        let listing_cost = begun.elapsed().min(WORK_TIME);
+        let view = self.tray.view(floor.tick());
+        self.do_chores();
+        self.tell(floor, view.count, view.told);
+        let pause = LISTING_PAUSE.max(listing_cost * LISTING_COSTS);
+        let idle_ms = match self.status.watched_by {
+            WatchedBy::Events => self.source.rescan_ms,
+            WatchedBy::Polling { .. } => self.source.poll_ms.min(self.source.rescan_ms),
+        };
+        let idle = Duration::from_millis(idle_ms.max(1)).max(listing_cost * RESCAN_COSTS);
+        let within = match view.next_look_ms {
+            _ if more => LISTING_PAUSE,
+            Some(next_ms) => idle.min(Duration::from_millis(next_ms)).max(pause),
+            None => idle,
+        };
+        Next { within, pause }
     }
 
-    fn claim_all(&mut self, floor: &Floor, offers: Vec<Offer>) {
+    fn weigh(&mut self, changed: &[std::ffi::OsString], heard: &Heard) {
+        // What was there at the first listing came before we listened.
+        if std::mem::replace(&mut self.watched.listed_before, true)
+            && self.status.watched_by == WatchedBy::Events
+            && self.watched.doubt.weigh(changed, heard)
+        {
+            tracing::warn!(source = %self.source.name, "changes come that no event announces; it is polled from now on");
+            self.watched.distrusted = true;
+            self.status.watched_by = polling("changes came that no event announced");
+        }
+    }
+
+    /// Looks into the files that stand still. Answers whether some are left for the next time.
+    fn examine_all(&mut self, floor: &Floor) -> bool {
+        let begun = Instant::now();
+        let unexamined = self.tray.view(floor.tick()).unexamined;
+        for sight in &unexamined {
+            if floor.stop.is_cancelled() || begun.elapsed() > WORK_TIME {
+                return true;
+            }
+            match open_inside(&self.source.folder, &sight.name) {
+                Ok(Some(file)) => {
+                    let ending = floor.gate.ending(&file);
+                    // What was looked into must be what was listed, before and after.
+                    if file.metadata().is_ok_and(|metadata| Identity::of(&metadata) == sight.identity) {
+                        self.tray.examined(sight, ending);
+                    }
+                }
+                Ok(None) => {}
+                Err(error) => self.hinder(floor, sight, &error),
+            }
+        }
+        false
+    }
+
+    /// Claims what is whole. Answers whether something is left for the next time.
+    fn claim_all(&mut self, floor: &Floor) -> bool {
+        let begun = Instant::now();
+        let offers = self.tray.view(floor.tick()).offers;
         for offer in offers {
-            if floor.stop.is_cancelled() || self.is_claimed(&offer) {
+            if floor.stop.is_cancelled() || begun.elapsed() > WORK_TIME {
+                return true;
+            }
+            if self.is_claimed(&offer) {
                 continue;
             }
-            let room = free_bytes(&floor.config.state)
-                .map_err(|error| format!("cannot tell how much space is free: {error}"))
-                .and_then(|free| room_for(offer.bytes(), free, floor.config.spool.min_free_mb));
-            if let Err(trouble) = room {
-                self.trouble = Some(trouble);
+            let config = &floor.config;
+            if let Err(why) =
+                floor.pressure.room_for(offer.bytes(), &config.state, &floor.spool, &config.spool)
+            {
+                self.status.trouble = Some(why);
                 continue;
             }
             match claim(&floor.spool, &self.source, &offer) {
-                Ok(Some(claimed)) => self.release(floor, claimed),
-                Ok(None) => offer.files.iter().for_each(|file| self.tray.forget(&file.name)),
-                Err(error) => {
-                    let name = offer.files.first().map(|file| file.name.to_string_lossy().into_owned());
-                    self.trouble = Some(format!("cannot take {}: {error}", name.unwrap_or_default()));
-                }
+                Ok(Some(claimed)) => self.take(floor, &offer, claimed),
+                Ok(None) => self.came_back(floor, &offer),
+                Err(error) => offer.files.iter().for_each(|sight| self.hinder(floor, sight, &error)),
             }
         }
+        false
+    }
+
+    /// Takes a claim on, if its copies end as their sources did: what was copied may be another state of the file than
+    /// what was looked into, and a file server may have shown an old time for new bytes.
+    fn take(&mut self, floor: &Floor, offer: &Offer, claimed: Claimed) {
+        for index in 0..offer.files.len() {
+            let copy = claimed.folder().join(stored_name(index));
+            let ending = std::fs::File::open(&copy).map(|copy| floor.gate.ending(&copy));
+            if self.tray.seemed_whole(&offer.files[index].name)
+                && !matches!(ending, Ok(Ending::Properly { .. }))
+            {
+                tracing::warn!(file = %offer.files[index].name.to_string_lossy(), "its copy is not whole; it is watched on");
+                if let Err(error) = claimed.undo() {
+                    self.status.trouble = Some(format!("cannot undo a claim: {error}"));
+                }
+                self.came_back(floor, offer);
+                return;
+            }
+        }
+        self.release(floor, claimed);
+    }
+
+    fn came_back(&mut self, floor: &Floor, offer: &Offer) {
+        let now = floor.tick();
+        offer.files.iter().for_each(|sight| self.tray.came_back(&sight.name, now));
+    }
+
+    fn hinder(&mut self, floor: &Floor, sight: &Sight, error: &io::Error) {
+        let name = sight.name.to_string_lossy();
+        self.status.trouble = Some(format!("cannot take {name}: {error}"));
+        self.tray.hinder(&sight.name, format!("it cannot be taken: {error}"), floor.tick());
     }
 
     fn release(&mut self, floor: &Floor, claimed: Claimed) {
-        match claimed.release(&NoStop) {
+        match claimed.release(&floor.ledger, &NoStop) {
             Release::Done(released) => {
                 let record = &released.record;
+                self.tray.taken(record.files.iter().map(|file| &file.name), Timestamp::now());
                 for file in &record.files {
-                    self.tray.forget(&file.name);
                     tracing::info!(
                         capture = %record.capture_id, source = %record.source, file = %file.display_name(),
                         bytes = file.bytes, sha256 = %file.sha256, "claimed"
@@ -112,10 +289,17 @@ impl SourceWatch {
                 }
                 floor.hand_to_capture(released);
             }
+            Release::Duplicate { record, of } => {
+                self.tray.taken(record.files.iter().map(|file| &file.name), Timestamp::now());
+                let file = record.files.first().map(|file| file.display_name()).unwrap_or_default();
+                tracing::info!(source = %record.source, %file, %of, "a duplicate: its bytes were taken before");
+                self.status.duplicates += 1;
+                self.status.last_duplicate = Some(format!("{file} has the bytes of capture {of}"));
+            }
             Release::Undone => {}
             Release::Stuck(claimed, error) => {
                 let name = claimed.record().files.first().map(|file| file.display_name());
-                self.trouble = Some(format!("cannot remove {}: {error}", name.unwrap_or_default()));
+                self.status.trouble = Some(format!("cannot remove {}: {error}", name.unwrap_or_default()));
                 self.unreleased.push(*claimed);
             }
         }
@@ -126,65 +310,68 @@ impl SourceWatch {
             |name| self.unreleased.iter().any(|one| one.record().files.iter().any(|file| &file.name == name));
         offer.files.iter().any(|file| claimed(&file.name))
     }
+
+    fn do_chores(&mut self) {
+        if self.chores_done.is_some_and(|done| done.elapsed() < CHORES_EVERY) {
+            return;
+        }
+        // Not at the first look: it would only write what was read.
+        if self.chores_done.replace(Instant::now()).is_some() {
+            self.keep_habits();
+        }
+        self.status.silence = self.tray.habits.silence(Timestamp::now());
+        if let Err(error) = self.aside.clear(Timestamp::now()) {
+            self.status.trouble = Some(format!("cannot remove old files from done: {error}"));
+        }
+    }
+
+    fn keep_habits(&self) {
+        if let Err(error) = self.tray.habits.write(&self.habits_file) {
+            tracing::warn!(source = %self.source.name, %error, "its habits cannot be kept");
+        }
+    }
+
+    fn tell(
+        &mut self,
+        floor: &Floor,
+        count: crate::watch::tray::TrayCount,
+        told: Vec<crate::watch::tray::FileState>,
+    ) {
+        self.status.files = count;
+        self.status.told = told;
+        self.status.quiet_ms = self.tray.patience().quiet_ms;
+        self.status.quiet_is_learned = self.source.quiet_ms.is_none();
+        self.status.taken_today = self.tray.habits.taken_today(Timestamp::now());
+        floor.board.source(self.status.clone());
+    }
 }
 
-/// Whether a claim of so many bytes leaves enough space free beside the spool; if not, why the scans wait in
-/// their hot folder. Pure.
-fn room_for(bytes: u64, free_bytes: u64, min_free_mb: u64) -> Result<(), String> {
-    if free_bytes >= min_free_mb.saturating_mul(1 << 20).saturating_add(bytes) {
-        return Ok(());
-    }
-    Err(format!(
-        "scans wait here: {} MiB are free for the spool, the next takes {} MiB, and {min_free_mb} MiB stay \
-         free (spool.min_free_mb); free some space on that disk",
-        free_bytes >> 20,
-        bytes.div_ceil(1 << 20)
-    ))
+fn polling(why: &str) -> WatchedBy {
+    WatchedBy::Polling { why: why.to_owned() }
 }
 
 /// Watches a hot folder until the agent stops.
 pub(super) async fn watch(floor: Arc<Floor>, mut watch: SourceWatch) -> io::Result<()> {
     let wake = Arc::new(Notify::new());
-    let mut notices: Option<Notices> = None;
     loop {
-        // Listened to before it is listed, so that nothing falls between the two.
-        if notices.as_ref().is_none_or(|notices| !notices.are_alive()) {
-            notices = notices::listen(&watch.source.folder, Arc::clone(&wake));
-        }
-        let shared = Arc::clone(&floor);
+        let (shared, waker) = (Arc::clone(&floor), Arc::clone(&wake));
         let look = move || {
+            // Listened to before it is listed, so that nothing falls between the two.
+            watch.listen(&waker);
             let next = watch.look(&shared);
             (watch, next)
         };
         let next;
         (watch, next) = tokio::task::spawn_blocking(look).await.map_err(io::Error::other)?;
         tokio::select! {
-            () = floor.stop.cancelled() => return Ok(()),
-            () = tokio::time::sleep(next) => {}
+            () = floor.stop.cancelled() => break,
+            () = tokio::time::sleep(next.within) => {}
             () = wake.notified() => {
-                // A file being written sends a notice for every block: let some gather.
-                tokio::time::sleep(LISTING_PAUSE).await;
+                // Notices come in crowds: let some gather.
+                tokio::time::sleep(next.pause).await;
             }
         }
     }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const MIB: u64 = 1 << 20;
-
-    #[test]
-    fn a_scan_waits_in_its_hot_folder_rather_than_fill_the_disk() {
-        let check =
-            |bytes, free, fits| assert_eq!(room_for(bytes, free, 512).is_ok(), fits, "{bytes} {free}");
-        check(0, 512 * MIB, true);
-        check(1, 512 * MIB, false);
-        check(100 * MIB, 612 * MIB, true);
-        check(u64::MAX, u64::MAX - 1, false);
-        let trouble = room_for(3 * MIB, 5 * MIB, 512).expect_err("there is no room");
-        assert!(trouble.contains("spool.min_free_mb") && trouble.contains("5 MiB are free"), "{trouble}");
-        assert_eq!(room_for(MIB, MIB, 0), Ok(()));
-    }
+    watch.keep_habits();
+    Ok(())
 }

@@ -1,17 +1,19 @@
 //! `capture.json`: what was claimed, from where, and what exactly it was.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use platen_capture::Input;
-use platen_model::{CaptureId, CorrelationId, Digest, FailureClass, durable};
+use platen_model::{CaptureId, CorrelationId, Digest, DocumentType, FailureClass, durable};
 use serde::{Deserialize, Serialize};
 
 use super::folders::{read_json, write_json};
 use crate::config::After;
 use crate::watch::Identity;
+use crate::watch::tray::Stack;
 
 /// The version of `capture.json` written by this release.
 pub const CAPTURE_VERSION: u32 = 1;
@@ -37,6 +39,18 @@ pub struct CaptureRecord {
     /// The department the source belongs to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub department: Option<String>,
+    /// The type of its documents, where the source sets it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub document_type: Option<DocumentType>,
+    /// Tesseract languages, where the source sets them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub languages: Option<String>,
+    /// Labels that go with its documents.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    /// The sides of a stack of paper, where its files are that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stack: Option<Stack>,
     /// The hot folder the files lay in.
     pub folder: PathBuf,
     /// What becomes of them there.
@@ -45,13 +59,26 @@ pub struct CaptureRecord {
     pub claimed_at: Timestamp,
     /// The files in page order.
     pub files: Vec<ClaimedFile>,
+    /// The marker files that said they were whole. They go where the files go.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub markers: Vec<ClaimedMarker>,
+}
+
+/// A marker file as it was seen when its scan was claimed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClaimedMarker {
+    /// Its path within the hot folder, byte for byte.
+    pub name: OsString,
+    /// Which file it was.
+    pub identity: Identity,
 }
 
 /// One claimed file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ClaimedFile {
-    /// Its name in the hot folder, byte for byte.
+    /// Its path within the hot folder, byte for byte.
     pub name: OsString,
     /// Its name in the spool.
     pub stored: String,
@@ -64,9 +91,10 @@ pub struct ClaimedFile {
 }
 
 impl ClaimedFile {
-    /// The name for people; what is not UTF-8 is replaced.
+    /// The name for people, without the folders it lay in; what is not UTF-8 is replaced.
     pub fn display_name(&self) -> String {
-        self.name.to_string_lossy().into_owned()
+        let base = Path::new(&self.name).file_name().unwrap_or(&self.name);
+        base.to_string_lossy().into_owned()
     }
 }
 

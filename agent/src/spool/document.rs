@@ -252,7 +252,7 @@ fn write_document(
         ocr_confidence: document.text.mean_confidence(),
         decision: document.decision.clone(),
         parts,
-        labels: std::collections::BTreeMap::new(),
+        labels: record.labels.clone(),
     };
     // The manifest comes last, and its write fsyncs the folder with the links in it.
     durable::write(&folder.join(MANIFEST_FILE), &serde_json::to_vec(&manifest)?)?;

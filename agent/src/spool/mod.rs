@@ -16,7 +16,7 @@ pub mod document;
 pub mod folders;
 pub mod quarantine;
 
-pub use capture::{CaptureRecord, ClaimedFile};
+pub use capture::{CaptureRecord, ClaimedFile, ClaimedMarker};
 pub use document::{Receipted, SpooledDocument};
 pub use folders::Spool;
 pub use quarantine::{Quarantined, Reason};

@@ -22,9 +22,12 @@ impl BatchRule {
         Ok(Self { pattern: Regex::new(&batch.pattern)?, gap_ms: batch.gap_ms })
     }
 
-    fn read(&self, name: &str) -> Option<(String, String)> {
+    /// Batch and page of a path within the source; the pattern is for its last part.
+    fn read(&self, path: &str) -> Option<(String, String)> {
+        let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
         let found = self.pattern.captures(name)?;
-        Some((found.name("batch")?.as_str().into(), found.name("page")?.as_str().into()))
+        let batch = format!("{folder}/{}", found.name("batch")?.as_str());
+        Some((batch, found.name("page")?.as_str().into()))
     }
 
     /// Divides names into batches in page order and the rest, which are taken one by one.
@@ -88,6 +91,7 @@ mod tests {
     #[test]
     fn pages_of_a_batch_come_in_natural_order() {
         check(&["a-10.tif", "a-2.tif", "a-1.tif"], &[&["a-1.tif", "a-2.tif", "a-10.tif"]], &[]);
+        check(&["s/a-2.tif", "a-2.tif", "s/a-1.tif"], &[&["a-2.tif"], &["s/a-1.tif", "s/a-2.tif"]], &[]);
         check(&["b-1.tif", "a-1.tif", "x.pdf"], &[&["a-1.tif"], &["b-1.tif"]], &["x.pdf"]);
     }
 

@@ -1,15 +1,30 @@
 //! What lies in a hot folder now.
 //!
-//! Only plain files count. Folders, symbolic links, pipes and sockets are never followed or opened: whoever
-//! may write into a hot folder must not be able to make us read elsewhere.
+//! Only plain files count. Symbolic links, devices, pipes and sockets are never followed or opened, only named:
+//! whoever may write into a hot folder must not be able to make us read elsewhere. Nested folders are walked to a
+//! limited depth, without following links either.
 
+use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
+use std::fs::{FileType, Metadata};
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::Path;
 
+use regex::RegexSet;
 use serde::{Deserialize, Serialize};
+
+use crate::config::{After, Source};
+
+/// How deep folders may lie in a source. Deeper ones are named as odd, and not looked into.
+const DEPTH_MAX: usize = 16;
+/// The most files that one listing holds. The rest is seen once some of these are taken.
+const FILES_MAX: usize = 200_000;
+/// The most odd things that one listing names.
+const ODD_MAX: usize = 1_000;
+/// The folder inside a hot folder for [`After::Done`], and for markers that have bytes.
+pub const DONE_FOLDER: &str = "done";
 
 /// Which file it is, and in which state: two files, or one file changed, differ in this.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,7 +41,7 @@ pub struct Identity {
 
 impl Identity {
     /// The identity in a file's metadata.
-    pub fn of(metadata: &std::fs::Metadata) -> Self {
+    pub fn of(metadata: &Metadata) -> Self {
         Self {
             device: metadata.dev(),
             inode: metadata.ino(),
@@ -44,7 +59,7 @@ impl Identity {
 /// A file as one listing showed it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sight {
-    /// Its name, which need not be UTF-8.
+    /// Its path within the source, which need not be UTF-8.
     pub name: OsString,
     /// Which file it is.
     pub identity: Identity,
@@ -52,38 +67,131 @@ pub struct Sight {
     pub bytes: u64,
 }
 
-/// The plain files in a folder that may be scans, by name.
-pub fn list(folder: &Path) -> io::Result<Vec<Sight>> {
-    let mut sights = Vec::new();
-    for entry in std::fs::read_dir(folder)? {
-        let entry = entry?;
-        let name = entry.file_name();
-        if is_not_ours(&name) {
-            continue;
-        }
-        // `symlink_metadata`: a link is a link here, whatever it points at.
-        match entry.path().symlink_metadata() {
-            Ok(metadata) if metadata.is_file() => {
-                let identity = Identity::of(&metadata);
-                sights.push(Sight { name, identity, bytes: identity.bytes });
-            }
-            Ok(_) => {}
-            // Renamed or removed since the folder was read: the next listing will tell.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(error),
+/// What one look at a source showed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Listing {
+    /// The plain files that may be scans, by name.
+    pub files: Vec<Sight>,
+    /// What is never taken, and why, by name.
+    pub odd: BTreeMap<OsString, String>,
+}
+
+/// What a source wants listed.
+#[derive(Clone, Debug)]
+pub struct Scope {
+    nested: bool,
+    ignore: RegexSet,
+    skips_done: bool,
+}
+
+impl Scope {
+    /// The scope of a source.
+    pub fn of(source: &Source) -> Self {
+        let pattern = |glob: &String| {
+            let escaped = regex::escape(glob).replace(r"\*", ".*").replace(r"\?", ".");
+            format!("(?is)^{escaped}$")
+        };
+        let ignore = RegexSet::new(source.ignore.iter().map(pattern));
+        Self {
+            nested: source.nested,
+            // An escaped pattern is valid; one that is too large for a program matches nothing.
+            ignore: ignore.unwrap_or_default(),
+            skips_done: source.after == After::Done || !source.marker.suffixes.is_empty(),
         }
     }
-    sights.sort_by(|a, b| a.name.cmp(&b.name));
-    Ok(sights)
+
+    fn is_ignored(&self, name: &OsStr) -> bool {
+        is_not_ours(name) || self.ignore.is_match(&name.to_string_lossy())
+    }
+}
+
+/// Lists a source.
+///
+/// # Errors
+///
+/// Where the folder itself cannot be listed. One inside it that cannot is named as odd.
+pub fn list(folder: &Path, scope: &Scope) -> io::Result<Listing> {
+    let mut listing = Listing::default();
+    walk(folder, OsStr::new(""), 0, scope, &mut listing)?;
+    listing.files.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(listing)
+}
+
+fn walk(folder: &Path, inside: &OsStr, depth: usize, scope: &Scope, listing: &mut Listing) -> io::Result<()> {
+    for entry in std::fs::read_dir(folder)? {
+        if listing.files.len() >= FILES_MAX {
+            return Ok(());
+        }
+        let entry = entry?;
+        let base = entry.file_name();
+        if scope.is_ignored(&base) || (depth == 0 && scope.skips_done && base == DONE_FOLDER) {
+            continue;
+        }
+        let name = if inside.is_empty() { base } else { [inside, &base].join(OsStr::new("/")) };
+        // Not followed: a link is a link here, whatever it points at.
+        let metadata = match entry.metadata() {
+            Ok(metadata) => metadata,
+            // Renamed or removed since the folder was read: the next listing will tell.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) => {
+                listing.set_apart(name, format!("it cannot be looked at: {error}"));
+                continue;
+            }
+        };
+        let kind = metadata.file_type();
+        if kind.is_file() {
+            let identity = Identity::of(&metadata);
+            listing.files.push(Sight { name, identity, bytes: identity.bytes });
+        } else if !kind.is_dir() {
+            listing.set_apart(name, oddity(kind).to_owned());
+        } else if scope.nested {
+            if depth + 1 >= DEPTH_MAX {
+                listing.set_apart(name, format!("it lies deeper than {DEPTH_MAX} folders"));
+            } else if let Err(error) = walk(&entry.path(), &name, depth + 1, scope, listing) {
+                listing.set_apart(name, format!("this folder cannot be listed: {error}"));
+            }
+        }
+    }
+    Ok(())
+}
+
+impl Listing {
+    fn set_apart(&mut self, name: OsString, why: String) {
+        if self.odd.len() < ODD_MAX {
+            self.odd.insert(name, why);
+        }
+    }
+}
+
+fn oddity(kind: FileType) -> &'static str {
+    if kind.is_symlink() {
+        "it is a symbolic link, which is never followed; put the file itself here"
+    } else if kind.is_fifo() {
+        "it is a pipe, not a file"
+    } else if kind.is_socket() {
+        "it is a socket, not a file"
+    } else {
+        "it is a device, not a file"
+    }
 }
 
 /// Whether a name is that of a file in the making, or of a file system's own housekeeping.
 pub fn is_not_ours(name: &OsStr) -> bool {
     let name = name.as_bytes().to_ascii_lowercase();
-    let starts = [b".".as_slice(), b"~"];
-    let ends =
-        [b"~".as_slice(), b".tmp", b".temp", b".part", b".partial", b".crdownload", b".filepart", b".lock"];
-    let whole = [b"thumbs.db".as_slice(), b"desktop.ini"];
+    let starts = [b".".as_slice(), b"~", b"@eadir", b"#recycle", b"$recycle.bin"];
+    let ends = [
+        b"~".as_slice(),
+        b".tmp",
+        b".temp",
+        b".part",
+        b".partial",
+        b".crdownload",
+        b".filepart",
+        b".lock",
+        b".swp",
+        b".!ut",
+    ];
+    let whole = [b"thumbs.db".as_slice(), b"desktop.ini", b"system volume information", b"lost+found"];
     starts.iter().any(|sign| name.starts_with(sign))
         || ends.iter().any(|sign| name.ends_with(sign))
         || whole.contains(&name.as_slice())
@@ -102,10 +210,24 @@ impl Sight {
 mod tests {
     use super::*;
 
+    fn names(folder: &Path, source: &Source) -> (Vec<String>, Vec<String>) {
+        let listing = list(folder, &Scope::of(source)).expect("the folder can be read");
+        let files = listing.files.iter().map(|sight| sight.name.to_string_lossy().into_owned()).collect();
+        (files, listing.odd.keys().map(|name| name.to_string_lossy().into_owned()).collect())
+    }
+
     #[test]
     fn files_in_the_making_are_left_alone() {
-        for name in ["~scan.tif", "scan.tif~", "a.TMP", "a.pdf.part", "._scan.pdf", ".DS_Store", "Thumbs.db"]
-        {
+        for name in [
+            "~scan.tif",
+            "scan.tif~",
+            "a.TMP",
+            "a.pdf.part",
+            "._scan.pdf",
+            ".DS_Store",
+            "Thumbs.db",
+            "@eaDir",
+        ] {
             assert!(is_not_ours(OsStr::new(name)), "{name}");
         }
         for name in ["scan.tif", "part.pdf", "a.tmp.pdf", "ä ö.jpg"] {
@@ -114,18 +236,26 @@ mod tests {
     }
 
     #[test]
-    fn only_plain_files_are_listed() {
+    fn only_plain_files_are_listed_and_the_rest_is_named() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = |name: &str| folder.path().join(name);
         std::fs::write(path("b.tif"), b"bb").expect("write");
         std::fs::write(path("a.tif"), b"a").expect("write");
-        std::fs::create_dir(path("done")).expect("a folder inside");
+        std::fs::create_dir(path("inner")).expect("a folder inside");
+        std::fs::write(path("inner/c.tif"), b"c").expect("write");
+        std::os::unix::fs::symlink("/etc", path("link")).expect("a link to a folder");
         std::os::unix::fs::symlink(path("a.tif"), path("link.tif")).expect("a link");
         let socket = std::os::unix::net::UnixListener::bind(path("pipe.tif")).expect("a socket");
 
-        let sights = list(folder.path()).expect("the folder can be read");
-        let names: Vec<_> = sights.iter().map(|sight| (sight.name.to_str(), sight.bytes)).collect();
-        assert_eq!(names, [(Some("a.tif"), 1), (Some("b.tif"), 2)]);
+        let mut source = Source::new("desk", folder.path());
+        let odd = ["link", "link.tif", "pipe.tif"].map(str::to_owned).to_vec();
+        assert_eq!(
+            names(folder.path(), &source),
+            (vec!["a.tif".to_owned(), "b.tif".to_owned()], odd.clone())
+        );
+        source.nested = true;
+        source.ignore = vec!["B.*".into()];
+        assert_eq!(names(folder.path(), &source), (vec!["a.tif".to_owned(), "inner/c.tif".to_owned()], odd));
         drop(socket);
     }
 }

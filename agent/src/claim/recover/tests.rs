@@ -6,9 +6,9 @@ use std::path::Path;
 
 use super::*;
 use crate::claim::take::claim_in_steps;
-use crate::claim::{Steps, claim};
+use crate::claim::{Ledger, Steps, claim};
 use crate::config::{After, Source};
-use crate::watch::{Offer, listing};
+use crate::watch::{Offer, Scope, Sight, listing};
 
 /// Stops after a number of steps, as a power cut would.
 struct StopAfter(Cell<u32>);
@@ -29,32 +29,33 @@ struct Place {
     _folder: tempfile::TempDir,
     source: Source,
     spool: Spool,
+    ledger: Ledger,
 }
 
 fn place(after: After) -> Place {
     let folder = tempfile::tempdir().expect("a folder");
     let inbox = folder.path().join("inbox");
     fs::create_dir(&inbox).expect("a hot folder");
-    let source = Source {
-        name: "desk".into(),
-        folder: inbox,
-        department: None,
-        quiet_ms: 0,
-        rescan_ms: 1000,
-        after,
-        batch: None,
-    };
+    let source = Source { after, ..Source::new("desk", inbox) };
     let spool = Spool::open(folder.path()).expect("a spool");
-    Place { _folder: folder, source, spool }
+    let ledger = Ledger::open(folder.path()).expect("a ledger");
+    Place { _folder: folder, source, spool, ledger }
 }
 
-fn offer(folder: &Path) -> Offer {
-    Offer { files: listing::list(folder).expect("a listing") }
+fn listed(place: &Place) -> Vec<Sight> {
+    let listing = listing::list(&place.source.folder, &Scope::of(&place.source)).expect("a listing");
+    listing.files.into_iter().filter(|sight| !place.ledger.is_left("desk", sight)).collect()
+}
+
+fn offer(place: &Place) -> Offer {
+    let is_marker = |sight: &Sight| Path::new(&sight.name).extension().is_some_and(|it| it == "xml");
+    let (markers, files) = listed(place).into_iter().partition(is_marker);
+    Offer { files, markers, stack: None, why: "a test" }
 }
 
 /// What is in the hot folder, then the originals of each capture in the spool.
 fn state(place: &Place) -> (Vec<String>, Vec<Vec<Vec<u8>>>) {
-    let names = listing::list(&place.source.folder).expect("a listing");
+    let names = listed(place);
     let names = names.iter().map(|sight| sight.name.to_string_lossy().into_owned()).collect();
     let mut captures = Vec::new();
     for id in place.spool.capture_ids().expect("ids") {
@@ -74,9 +75,11 @@ fn write(place: &Place, name: &str, bytes: &[u8]) {
 /// Claims and releases what lies in the hot folder, stopping after `steps` steps; whether it came to its end.
 fn carry(place: &Place, steps: u32) -> bool {
     let stop = StopAfter(Cell::new(steps));
-    let offer = offer(&place.source.folder);
+    let offer = offer(place);
     match claim_in_steps(&place.spool, &place.source, &offer, CaptureId::new(), &stop) {
-        Ok(Some(claimed)) => matches!(claimed.release(&stop), Release::Done(_)),
+        Ok(Some(claimed)) => {
+            matches!(claimed.release(&place.ledger, &stop), Release::Done(_) | Release::Duplicate { .. })
+        }
         Ok(None) => panic!("nothing changed, so something is claimed"),
         Err(_) => false,
     }
@@ -84,7 +87,7 @@ fn carry(place: &Place, steps: u32) -> bool {
 
 #[test]
 fn inv1_a_power_cut_after_any_step_loses_nothing_and_claims_nothing_twice() {
-    for after in [After::Remove, After::Done] {
+    for after in [After::Remove, After::Done, After::Leave] {
         let mut steps = 0;
         loop {
             let place = place(after);
@@ -92,7 +95,7 @@ fn inv1_a_power_cut_after_any_step_loses_nothing_and_claims_nothing_twice() {
             write(&place, "b.tif", b"page two");
             let finished = carry(&place, steps);
 
-            let recovered = recover(&place.spool).expect("recovery");
+            let recovered = recover(&place.spool, &place.ledger).expect("recovery");
             assert!(recovered.unreleased.is_empty());
             let (left, captures) = state(&place);
             let both = vec![b"page one".to_vec(), b"page two".to_vec()];
@@ -103,7 +106,7 @@ fn inv1_a_power_cut_after_any_step_loses_nothing_and_claims_nothing_twice() {
             assert_eq!(recovered.released.len(), captures.len(), "after {steps} steps");
 
             if finished {
-                assert!(claimed && steps >= 8, "the last round carries everything through every step");
+                assert!(claimed && steps >= 9, "the last round carries everything through every step");
                 break;
             }
             steps += 1;
@@ -115,11 +118,11 @@ fn inv1_a_power_cut_after_any_step_loses_nothing_and_claims_nothing_twice() {
 fn a_file_that_grew_while_it_was_claimed_is_claimed_again_whole() {
     let place = place(After::Remove);
     write(&place, "a.tif", b"half");
-    let seen = offer(&place.source.folder);
+    let seen = offer(&place);
     let claimed = claim(&place.spool, &place.source, &seen);
     let claimed = claimed.expect("it can be read").expect("it did not change yet");
     write(&place, "a.tif", b"half and the rest");
-    assert!(matches!(claimed.release(&crate::claim::NoStop), Release::Undone));
+    assert!(matches!(claimed.release(&place.ledger, &crate::claim::NoStop), Release::Undone));
     assert_eq!(state(&place), (vec!["a.tif".to_owned()], vec![]));
 
     assert!(carry(&place, u32::MAX));
@@ -130,7 +133,7 @@ fn a_file_that_grew_while_it_was_claimed_is_claimed_again_whole() {
 fn a_file_that_changed_since_it_was_offered_is_not_claimed() {
     let place = place(After::Remove);
     write(&place, "a.tif", b"old");
-    let seen = offer(&place.source.folder);
+    let seen = offer(&place);
     write(&place, "a.tif", b"new bytes");
     let claimed = claim(&place.spool, &place.source, &seen).expect("no trouble");
     assert!(claimed.is_none());
@@ -142,10 +145,10 @@ fn a_new_scan_under_the_name_of_a_released_one_is_left_alone() {
     let place = place(After::Remove);
     write(&place, "a.tif", b"first");
     // Stopped right after the source was removed; the scanner uses the name again, perhaps the inode too.
-    assert!(!carry(&place, 6), "one step is missing");
+    assert!(!carry(&place, 7), "one step is missing");
     assert_eq!(state(&place).0, Vec::<String>::new(), "the source is gone");
     write(&place, "a.tif", b"second");
-    recover(&place.spool).expect("recovery");
+    recover(&place.spool, &place.ledger).expect("recovery");
     assert_eq!(state(&place), (vec!["a.tif".to_owned()], vec![vec![b"first".to_vec()]]));
 }
 
@@ -156,7 +159,7 @@ fn a_damaged_capture_goes_into_quarantine_as_it_is_and_its_source_is_not_taken()
     assert!(!carry(&place, 3), "stopped before the sources were compared");
     let id = place.spool.capture_ids().expect("ids")[0];
     fs::write(place.spool.capture(id).join("original-0000"), b"rot").expect("a disk fails");
-    let recovered = recover(&place.spool).expect("recovery");
+    let recovered = recover(&place.spool, &place.ledger).expect("recovery");
     assert!(recovered.released.is_empty() && recovered.unreleased.is_empty());
     assert_eq!(state(&place), (vec!["a.tif".to_owned()], vec![]));
     let kept = place.spool.quarantine_show(id).expect("it is in quarantine");
@@ -170,10 +173,94 @@ fn a_claim_that_fails_leaves_nothing_of_its_copies_behind() {
     let place = place(After::Remove);
     write(&place, "a.tif", b"page one");
     write(&place, "b.tif", b"page two");
-    let mut seen = offer(&place.source.folder);
+    let mut seen = offer(&place);
     // A name no file can have: the first file is copied before the second cannot be opened.
     seen.files[1].name = "b\0.tif".into();
     claim(&place.spool, &place.source, &seen).expect_err("the second cannot be read");
     assert_eq!(fs::read_dir(place.spool.captures()).expect("folder").count(), 0);
     assert_eq!(state(&place).0, ["a.tif", "b.tif"], "the sources are untouched");
+}
+
+#[test]
+fn the_same_bytes_again_are_a_duplicate_with_a_pointer_whenever_the_power_is_cut() {
+    for after in [After::Remove, After::Done, After::Leave] {
+        let mut steps = 0;
+        loop {
+            let place = place(after);
+            write(&place, "a.tif", b"page");
+            assert!(carry(&place, u32::MAX));
+            let first = place.spool.capture_ids().expect("ids");
+            write(&place, "b.tif", b"page");
+            let finished = carry(&place, steps);
+            recover(&place.spool, &place.ledger).expect("recovery");
+            let (left, _) = state(&place);
+            let ids = place.spool.capture_ids().expect("ids");
+            assert_eq!(ids, first, "after {steps} steps: the first capture stays the only one");
+            assert!(left.is_empty() || left == ["b.tif"], "after {steps} steps: {left:?}");
+            if finished {
+                assert!(left.is_empty(), "{after:?}: the duplicate is taken too");
+                break;
+            }
+            steps += 1;
+        }
+    }
+}
+
+#[test]
+fn a_marker_goes_where_its_scan_goes_and_none_that_says_something_is_removed() {
+    let check = |after, marker: &[u8], stays: &[&str], done: usize| {
+        let place = place(after);
+        write(&place, "a.tif", b"page");
+        write(&place, "a.xml", marker);
+        assert!(carry(&place, u32::MAX));
+        let files = fs::read_dir(&place.source.folder).expect("a folder").flatten();
+        let mut files: Vec<_> =
+            files.filter(|entry| entry.path().is_file()).map(|entry| entry.file_name()).collect();
+        files.sort();
+        assert_eq!(files, stays, "{after:?}");
+        let aside = fs::read_dir(place.source.folder.join("done")).map_or(0, Iterator::count);
+        assert_eq!(aside, done, "{after:?}");
+    };
+    check(After::Remove, b"", &[], 0);
+    check(After::Remove, b"<index/>", &[], 1);
+    check(After::Done, b"<index/>", &[], 2);
+    check(After::Leave, b"<index/>", &["a.tif", "a.xml"], 0);
+}
+
+#[test]
+fn a_scan_in_a_folder_inside_is_taken_with_what_holds_there() {
+    let mut place = place(After::Done);
+    place.source.nested = true;
+    place.source.subfolders = vec![crate::config::Subfolder {
+        path: "invoices".into(),
+        department: Some("purchasing".into()),
+        ..Default::default()
+    }];
+    fs::create_dir(place.source.folder.join("invoices")).expect("a folder inside");
+    write(&place, "invoices/a.tif", b"page");
+    assert!(carry(&place, u32::MAX));
+    let id = place.spool.capture_ids().expect("ids")[0];
+    let record = CaptureRecord::read(&place.spool.capture(id)).expect("a record");
+    assert_eq!(record.department.as_deref(), Some("purchasing"));
+    assert_eq!(
+        (record.files[0].name.to_str(), record.files[0].display_name()),
+        (Some("invoices/a.tif"), "a.tif".into())
+    );
+    let done = place.source.folder.join("done").join(format!("{id}-a.tif"));
+    assert_eq!(fs::read(done).expect("moved aside"), b"page");
+}
+
+#[test]
+fn a_folder_that_became_a_link_is_not_followed_when_its_scan_is_taken_away() {
+    let mut place = place(After::Remove);
+    place.source.nested = true;
+    let (inside, outside) = (place.source.folder.join("sub"), place.source.folder.with_file_name("outside"));
+    fs::create_dir(&inside).expect("a folder inside");
+    write(&place, "sub/a.tif", b"page");
+    let claimed = claim(&place.spool, &place.source, &offer(&place)).expect("read").expect("whole");
+    // The same inode, reached over a link by the same name.
+    durable::rename(&inside, &outside).expect("moved out");
+    std::os::unix::fs::symlink(&outside, &inside).expect("a link in its place");
+    assert!(matches!(claimed.release(&place.ledger, &crate::claim::NoStop), Release::Done(_)));
+    assert_eq!(fs::read(outside.join("a.tif")).expect("untouched"), b"page");
 }

@@ -6,7 +6,7 @@ use platen_capture::Kind;
 use platen_model::{Decision, DocumentType, PageRecord, PageText, PolicyRef, Verdict};
 
 use super::*;
-use crate::claim::recover;
+use crate::claim::{Ledger, recover};
 use crate::config::After;
 use crate::spool::capture::CAPTURE_VERSION;
 use crate::spool::{ClaimedFile, Reason};
@@ -40,10 +40,15 @@ fn place() -> Place {
         correlation_id: platen_model::CorrelationId::of_capture(capture_id),
         source: "desk".into(),
         department: None,
+        document_type: None,
+        languages: None,
+        labels: std::collections::BTreeMap::new(),
+        stack: None,
         folder: folder.path().join("inbox"),
         after: After::Remove,
         claimed_at: Timestamp::now(),
         files: vec![file],
+        markers: Vec::new(),
     };
     record.write(&capture).expect("the record");
     let place = Place { _folder: folder, spool, record, documents: Vec::new() };
@@ -130,7 +135,8 @@ fn inv5_documents_stopped_on_the_way_to_their_place_are_finished_and_never_made_
     assert_eq!(place.spool.document_ids().expect("ids").len(), 2, "one document and the obstacle");
     durable::remove_folder(&place.spool.document(last)).expect("the obstacle goes");
 
-    let recovered = recover(&place.spool).expect("recovery");
+    let ledger = Ledger::open(place._folder.path()).expect("a ledger");
+    let recovered = recover(&place.spool, &ledger).expect("recovery");
     assert!(recovered.released.is_empty(), "it is not read a second time");
     assert_eq!(place.spool.capture_ids().expect("ids"), []);
     assert_eq!(place.normalized(0), b"first reading, 0");

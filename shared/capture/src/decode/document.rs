@@ -158,7 +158,7 @@ impl Identity {
     }
 }
 
-fn head(file: &File) -> Result<Vec<u8>, Fault> {
+pub(super) fn head(file: &File) -> Result<Vec<u8>, Fault> {
     let mut head = Vec::with_capacity(PDF_LEAD_BYTES + 8);
     At::beginning(file)?.take(PDF_LEAD_BYTES as u64 + 8).read_to_end(&mut head)?;
     Ok(head)

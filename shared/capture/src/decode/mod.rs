@@ -10,6 +10,7 @@
 
 mod colours;
 mod document;
+mod ending;
 mod fax;
 mod jpeg;
 mod jpeg2000;
@@ -32,6 +33,7 @@ use platen_model::{Failure, FailureClass, Stage};
 use crate::Kind;
 use crate::options::Limits;
 pub use document::{Desk, Document};
+pub use ending::Ending;
 pub use picture::{Chroma, Original, Picture, Samples};
 
 /// How many bytes of a file may come before `%PDF-` (ISO 32000-1, note to 7.5.2, and every reader since).

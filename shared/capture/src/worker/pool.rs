@@ -295,7 +295,7 @@ fn internal(stage: Stage, message: String) -> Failure {
 
 fn stage_of(request: &Request) -> Stage {
     match request {
-        Request::Inspect { .. } => Stage::Inspect,
+        Request::Inspect { .. } | Request::Ending { .. } => Stage::Inspect,
         Request::Page { .. } | Request::Notice { .. } => Stage::Page,
         Request::BindBegin { .. } | Request::BindPage { .. } | Request::BindFinish => Stage::Bind,
         Request::Render { .. } => Stage::Render,

@@ -19,6 +19,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::Inspection;
+use crate::decode::Ending;
 use crate::inspection::PageImage;
 use crate::options::{Effort, Limits, Options, PdfA};
 use crate::pdf::{Place, SealRoom};
@@ -35,6 +36,11 @@ const FILES_MAX: usize = 3;
 pub enum Request {
     /// Find out what a file is. Files: input.
     Inspect {
+        /// The limits to hold it to.
+        limits: Limits,
+    },
+    /// Find out whether a file that may still be written ends as its format demands. Files: input.
+    Ending {
         /// The limits to hold it to.
         limits: Limits,
     },
@@ -120,6 +126,8 @@ pub struct SealInfo {
 pub enum Reply {
     /// To [`Request::Inspect`].
     Inspected(Inspection),
+    /// To [`Request::Ending`].
+    Ends(Ending),
     /// To [`Request::Page`] and [`Request::Notice`].
     Page {
         /// What was found on it.

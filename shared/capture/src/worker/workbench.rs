@@ -7,7 +7,7 @@ use std::os::unix::net::UnixStream;
 
 use platen_model::{Failure, FailureClass, Lack, PageRecord, Stage};
 
-use crate::decode::Desk;
+use crate::decode::{Desk, Ending};
 use crate::ocr::{self, Engines};
 use crate::options::Effort;
 use crate::pdf::{self, Binder};
@@ -41,6 +41,7 @@ impl Workbench {
             Request::Inspect { limits } => {
                 self.desk.lay(file(Stage::Inspect)?, &limits)?.inspect(&limits).map(Reply::Inspected)
             }
+            Request::Ending { limits } => Ending::of(file(Stage::Inspect)?, &limits).map(Reply::Ends),
             Request::Page { page, options, effort } => {
                 let input = file(Stage::Page)?;
                 let target = file(Stage::Page)?;

@@ -1,0 +1,263 @@
+//! The ledger: what was taken before, by its bytes, and what was left where it lies.
+//!
+//! ```text
+//! {"entry":"taken","key":"9f…","capture":"0198…"}                        these bytes are this capture
+//! {"entry":"left","source":"desk","name":…,"bytes":1234,"changed_ns":…}  this file is not taken again
+//! {"entry":"forgotten","capture":"0198…"}                                a person threw it away: its bytes may come again
+//! ```
+//!
+//! One file of JSON lines, `ledger.jsonl`, appended and fsynced before anything depends on a line, written anew at
+//! start. A line that a power cut left half is the last one, and nothing depended on it. Losing the whole file loses
+//! no scan: files that were left are taken once more, and bytes that came before are no longer known as such.
+
+use std::collections::HashMap;
+use std::ffi::{OsStr, OsString};
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use platen_model::{CaptureId, Digest, durable};
+use serde::{Deserialize, Serialize};
+
+use crate::spool::CaptureRecord;
+use crate::watch::{Identity, Sight};
+
+/// The ledger's name in the state folder.
+const LEDGER_FILE: &str = "ledger.jsonl";
+/// The first line: the version of what follows.
+const VERSION_LINE: &str = r#"{"entry":"ledger","version":1}"#;
+/// The most captures whose bytes are known. The oldest are let go.
+const TAKEN_MAX: usize = 200_000;
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "entry", rename_all = "snake_case")]
+enum Line {
+    Ledger { version: u32 },
+    Taken { key: Digest, capture: CaptureId },
+    Left { source: String, name: OsString, bytes: u64, changed_ns: i128 },
+    Forgotten { capture: CaptureId },
+}
+
+/// The ledger of one agent.
+#[derive(Debug)]
+pub struct Ledger {
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    file: File,
+    path: PathBuf,
+    /// Its length without a line that could not be written whole.
+    length: u64,
+    taken: HashMap<Digest, CaptureId>,
+    left: HashMap<String, HashMap<OsString, (u64, i128)>>,
+}
+
+/// What identifies a capture's bytes: those of its files, in order.
+pub fn key_of(record: &CaptureRecord) -> Digest {
+    match record.files.as_slice() {
+        [file] => file.sha256,
+        files => {
+            let all: Vec<u8> = files.iter().flat_map(|file| *file.sha256.as_bytes()).collect();
+            Digest::of(&all)
+        }
+    }
+}
+
+impl Ledger {
+    /// Opens the ledger in a state folder, and writes it anew without what no longer counts.
+    ///
+    /// # Errors
+    ///
+    /// Where it cannot be read or written. Lines that make no sense are passed over with a warning.
+    pub fn open(state: &Path) -> io::Result<Self> {
+        let path = state.join(LEDGER_FILE);
+        let mut taken: HashMap<Digest, CaptureId> = HashMap::new();
+        let mut left: HashMap<String, HashMap<OsString, (u64, i128)>> = HashMap::new();
+        match File::open(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+            Ok(file) => {
+                for line in BufReader::new(file).split(b'\n') {
+                    match serde_json::from_slice::<Line>(&line?) {
+                        Ok(Line::Taken { key, capture }) => {
+                            taken.insert(key, capture);
+                        }
+                        Ok(Line::Left { source, name, bytes, changed_ns }) => {
+                            left.entry(source).or_default().insert(name, (bytes, changed_ns));
+                        }
+                        Ok(Line::Forgotten { capture }) => taken.retain(|_, known| *known != capture),
+                        Ok(Line::Ledger { version: 1 }) => {}
+                        Ok(Line::Ledger { version }) => {
+                            let message =
+                                format!("{}: written by a newer release (version {version})", path.display());
+                            return Err(io::Error::other(message));
+                        }
+                        Err(error) => tracing::warn!(%error, "a line of the ledger cannot be read"),
+                    }
+                }
+            }
+        }
+        if let Some(excess) = taken.len().checked_sub(TAKEN_MAX) {
+            let mut oldest: Vec<(CaptureId, Digest)> =
+                taken.iter().map(|(key, capture)| (*capture, *key)).collect();
+            oldest.sort_unstable();
+            for (_, key) in &oldest[..excess] {
+                taken.remove(key);
+            }
+        }
+        let mut text = Vec::from(VERSION_LINE);
+        text.push(b'\n');
+        for (key, capture) in &taken {
+            push(&mut text, &Line::Taken { key: *key, capture: *capture })?;
+        }
+        for (source, names) in &left {
+            for (name, (bytes, changed_ns)) in names {
+                let (source, name) = (source.clone(), name.clone());
+                push(&mut text, &Line::Left { source, name, bytes: *bytes, changed_ns: *changed_ns })?;
+            }
+        }
+        durable::write(&path, &text)?;
+        let file = OpenOptions::new().append(true).open(&path)?;
+        let inner = Inner { file, path, length: text.len() as u64, taken, left };
+        Ok(Self { inner: Mutex::new(inner) })
+    }
+
+    /// The capture that has these bytes, if it is another; else they are this one's from now on.
+    ///
+    /// # Errors
+    ///
+    /// Where it cannot be written down; then nothing has changed.
+    pub fn take(&self, key: Digest, capture: CaptureId) -> io::Result<Option<CaptureId>> {
+        let mut inner = self.lock();
+        match inner.taken.get(&key) {
+            Some(known) if *known == capture => Ok(None),
+            Some(known) => Ok(Some(*known)),
+            None => {
+                inner.append(&Line::Taken { key, capture })?;
+                inner.taken.insert(key, capture);
+                Ok(None)
+            }
+        }
+    }
+
+    /// A file of these measures stays where it lies.
+    ///
+    /// # Errors
+    ///
+    /// Where it cannot be written down.
+    pub fn leave(&self, source: &str, name: &OsStr, identity: &Identity) -> io::Result<()> {
+        let mut inner = self.lock();
+        let (bytes, changed_ns) = (identity.bytes, identity.changed_ns);
+        if inner.left.get(source).and_then(|names| names.get(name)) == Some(&(bytes, changed_ns)) {
+            return Ok(());
+        }
+        inner.append(&Line::Left { source: source.to_owned(), name: name.to_owned(), bytes, changed_ns })?;
+        inner.left.entry(source.to_owned()).or_default().insert(name.to_owned(), (bytes, changed_ns));
+        Ok(())
+    }
+
+    /// Whether this file was taken and left, and has not changed since. Length and time tell: the numbers of devices
+    /// and inodes change when a share is mounted anew.
+    pub fn is_left(&self, source: &str, sight: &Sight) -> bool {
+        let known = (sight.identity.bytes, sight.identity.changed_ns);
+        self.lock().left.get(source).and_then(|names| names.get(&sight.name)) == Some(&known)
+    }
+
+    /// The bytes of a capture are no longer kept: they may be taken again.
+    ///
+    /// # Errors
+    ///
+    /// Where it cannot be written down.
+    pub fn forget(&self, capture: CaptureId) -> io::Result<()> {
+        let mut inner = self.lock();
+        inner.append(&Line::Forgotten { capture })?;
+        inner.taken.retain(|_, known| *known != capture);
+        Ok(())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Writes down in the ledger of a state folder, without opening it, that a capture's bytes are no longer kept.
+///
+/// # Errors
+///
+/// Where it cannot be written down.
+pub fn forget_in(state: &Path, capture: CaptureId) -> io::Result<()> {
+    let mut line = Vec::new();
+    push(&mut line, &Line::Forgotten { capture })?;
+    let mut file = OpenOptions::new().append(true).create(true).open(state.join(LEDGER_FILE))?;
+    file.write_all(&line)?;
+    file.sync_data()
+}
+
+impl Inner {
+    fn append(&mut self, line: &Line) -> io::Result<()> {
+        let mut text = Vec::new();
+        push(&mut text, line)?;
+        let written = self.file.write_all(&text).and_then(|()| self.file.sync_data());
+        match written {
+            Ok(()) => {
+                self.length += text.len() as u64;
+                Ok(())
+            }
+            Err(error) => {
+                // Half a line would spoil the next one; a disk that cannot even do this is told by the next attempt.
+                let _ = self.file.set_len(self.length);
+                Err(io::Error::new(error.kind(), format!("{}: {error}", self.path.display())))
+            }
+        }
+    }
+}
+
+fn push(text: &mut Vec<u8>, line: &Line) -> io::Result<()> {
+    serde_json::to_writer(&mut *text, line)?;
+    text.push(b'\n');
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_taken_and_left_is_known_after_a_restart() {
+        let state = tempfile::tempdir().expect("a folder");
+        let (first, second) = (CaptureId::new(), CaptureId::new());
+        let key = Digest::of(b"scan");
+        let sight = Sight::made_up("sub/a.pdf", 4, 7);
+        for round in 0..3 {
+            let ledger = Ledger::open(state.path()).expect("opened");
+            assert_eq!(ledger.take(key, first).expect("noted"), None, "round {round}: its own bytes");
+            assert_eq!(ledger.take(key, second).expect("noted"), Some(first));
+            ledger.leave("desk", &sight.name, &sight.identity).expect("noted");
+            assert!(ledger.is_left("desk", &sight));
+            assert!(!ledger.is_left("attic", &sight));
+            assert!(!ledger.is_left("desk", &Sight::made_up("sub/a.pdf", 5, 7)), "it changed");
+            // What a power cut leaves of a line.
+            let mut file =
+                OpenOptions::new().append(true).open(state.path().join(LEDGER_FILE)).expect("there");
+            file.write_all(b"{\"entry\":\"tak").expect("half a line");
+        }
+    }
+
+    #[test]
+    fn bytes_that_a_person_threw_away_may_come_again() {
+        let state = tempfile::tempdir().expect("a folder");
+        let (first, second) = (CaptureId::new(), CaptureId::new());
+        let key = Digest::of(b"scan");
+        let ledger = Ledger::open(state.path()).expect("opened");
+        assert_eq!(ledger.take(key, first).expect("noted"), None);
+        ledger.forget(first).expect("noted");
+        assert_eq!(ledger.take(key, second).expect("noted"), None);
+        drop(ledger);
+        forget_in(state.path(), second).expect("noted");
+        let ledger = Ledger::open(state.path()).expect("opened");
+        assert_eq!(ledger.take(key, first).expect("noted"), None);
+    }
+}

@@ -1,0 +1,153 @@
+//! A way to a file in a hot folder that no link can lead astray.
+//!
+//! Whoever may write into a hot folder may put a link in place of a folder between our listing and our opening, and
+//! have us read, move or remove something elsewhere. So the folders on the way are opened one after the other without
+//! following links, and the file is then named through the open folder: `/proc/self/fd/N/name` cannot be redirected.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::fd::AsRawFd as _;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Component, Path, PathBuf};
+
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+
+/// A file's place: the folder it lies in, held open, and its name there.
+#[derive(Debug)]
+pub(super) struct Place {
+    folder: File,
+    name: OsString,
+}
+
+impl Place {
+    /// Reaches the folder of a file by its path within `root`. `None` where the way leads over a link, or is gone.
+    pub(super) fn reach(root: &Path, inside: &OsStr) -> io::Result<Option<Self>> {
+        let inside = Path::new(inside);
+        let mut parts: Vec<&OsStr> = Vec::new();
+        for part in inside.components() {
+            match part {
+                Component::Normal(part) => parts.push(part),
+                // Not from a listing of ours.
+                _ => return Ok(None),
+            }
+        }
+        let Some(name) = parts.pop() else { return Ok(None) };
+        let flags = OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::RDONLY;
+        // The source itself may be reached over a link: the administrator has set it.
+        let mut folder = File::from(rustix::fs::open(root, flags, Mode::empty())?);
+        for part in parts {
+            match rustix::fs::openat(&folder, part, flags | OFlags::NOFOLLOW, Mode::empty()) {
+                Ok(inner) => folder = File::from(inner),
+                Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return Ok(None),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(Some(Self { folder, name: name.to_owned() }))
+    }
+
+    /// A path to the file that goes through the open folder.
+    pub(super) fn path(&self) -> PathBuf {
+        Path::new("/proc/self/fd").join(self.folder.as_raw_fd().to_string()).join(&self.name)
+    }
+
+    /// Opens it, if it is a plain file, without following a link and without waiting for a pipe's other end.
+    pub(super) fn open(&self) -> io::Result<Option<File>> {
+        let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
+        match OpenOptions::new().read(true).custom_flags(flags).open(self.path()) {
+            Ok(file) => Ok(file.metadata()?.is_file().then_some(file)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) if error.raw_os_error() == Some(Errno::LOOP.raw_os_error()) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Opens a plain file of a source by its path within it. `None` where there is no such file (any more).
+///
+/// # Errors
+///
+/// Where it may not be opened, or the file system fails.
+pub fn open_inside(root: &Path, inside: &OsStr) -> io::Result<Option<File>> {
+    match Place::reach(root, inside)? {
+        Some(place) => place.open(),
+        None => Ok(None),
+    }
+}
+
+/// The longest name a file can have, in bytes.
+const NAME_BYTES_MAX: usize = 255;
+
+/// The name of a claimed file in `done`: the capture's id and its own name, cut in the middle where both are too long.
+pub(super) fn done_name(capture: &str, inside: &OsStr) -> OsString {
+    let base = Path::new(inside).file_name().unwrap_or(inside).as_bytes();
+    let room = NAME_BYTES_MAX - capture.len() - 1;
+    let mut name = format!("{capture}-").into_bytes();
+    if base.len() <= room {
+        name.extend(base);
+    } else {
+        // The end has the extension.
+        name.extend(&base[..room / 2]);
+        name.extend(&base[base.len() - (room - room / 2)..]);
+    }
+    OsStr::from_bytes(&name).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn no_link_leads_out_of_a_source() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let root = folder.path().join("root");
+        std::fs::create_dir_all(root.join("sub")).expect("folders");
+        std::fs::write(folder.path().join("secret"), b"secret").expect("a file outside");
+        std::fs::write(root.join("sub/a.pdf"), b"scan").expect("a file inside");
+        symlink(folder.path().join("secret"), root.join("link.pdf")).expect("a link to a file");
+        symlink(folder.path(), root.join("out")).expect("a link to a folder");
+        symlink("sub", root.join("within")).expect("a link within");
+
+        let opens = |inside: &str| open_inside(&root, OsStr::new(inside)).expect("no trouble").is_some();
+        assert!(opens("sub/a.pdf"));
+        for never in [
+            "link.pdf",
+            "out/secret",
+            "within/a.pdf",
+            "../secret",
+            "sub/../../secret",
+            "/etc/passwd",
+            "",
+            "sub",
+        ] {
+            assert!(!opens(never), "{never}");
+        }
+    }
+
+    #[test]
+    fn a_pipe_is_not_waited_for() {
+        let folder = tempfile::tempdir().expect("a folder");
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            folder.path().join("pipe.pdf"),
+            rustix::fs::FileType::Fifo,
+            Mode::from_raw_mode(0o600),
+            0,
+        )
+        .expect("a pipe");
+        assert!(open_inside(folder.path(), OsStr::new("pipe.pdf")).expect("no trouble").is_none());
+    }
+
+    #[test]
+    fn a_name_in_done_is_never_too_long_and_keeps_its_end() {
+        let capture = platen_model::CaptureId::new().to_string();
+        let long = format!("sub/{}.pdf", "x".repeat(251));
+        let name = done_name(&capture, OsStr::new(&long));
+        assert_eq!(name.len(), NAME_BYTES_MAX);
+        assert!(name.as_bytes().ends_with(b"x.pdf") && name.as_bytes().starts_with(capture.as_bytes()));
+        assert_eq!(done_name("id", OsStr::new("sub/a.pdf")), "id-a.pdf");
+    }
+}
