@@ -43,7 +43,7 @@ pub struct Released {
 #[derive(Debug)]
 pub enum Release {
     /// The sources are gone; the capture goes on.
-    Done(Released),
+    Done(Box<Released>),
     /// The sources are gone, and the spool's copy with them: another capture has the same bytes.
     Duplicate {
         /// What was claimed.
@@ -84,7 +84,7 @@ impl Claimed {
         match self.try_release(ledger, steps) {
             Ok(Way::Whole) => {
                 let folder = self.folder().to_owned();
-                Release::Done(Released { record: self.record().clone(), folder })
+                Release::Done(Box::new(Released { record: self.record().clone(), folder }))
             }
             Ok(Way::Duplicate(of)) => Release::Duplicate { record: Box::new(self.record().clone()), of },
             Ok(Way::Premature) => Release::Undone,

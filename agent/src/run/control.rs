@@ -96,7 +96,7 @@ fn retry_capture(floor: &Floor, id: CaptureId) -> io::Result<()> {
         }
     };
     match claimed.release(&floor.ledger, &NoStop) {
-        Release::Done(released) => floor.hand_to_capture(released),
+        Release::Done(released) => floor.hand_to_capture(*released),
         // Its sources went when it was first claimed, so there is nothing to undo or to be stuck on.
         Release::Undone | Release::Duplicate { .. } => {}
         Release::Stuck(_, error) => return Err(error),

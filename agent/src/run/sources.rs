@@ -287,7 +287,7 @@ impl SourceWatch {
                         bytes = file.bytes, sha256 = %file.sha256, "claimed"
                     );
                 }
-                floor.hand_to_capture(released);
+                floor.hand_to_capture(*released);
             }
             Release::Duplicate { record, of } => {
                 self.tray.taken(record.files.iter().map(|file| &file.name), Timestamp::now());
