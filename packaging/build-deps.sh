@@ -12,7 +12,7 @@ set -eu
 build='build-essential pkg-config libclang-dev libleptonica-dev libtesseract-dev git make ca-certificates'
 run='tesseract-ocr tesseract-ocr-eng tesseract-ocr-deu tesseract-ocr-osd poppler-utils qpdf'
 bench_only='python3-venv unpaper ghostscript'
-test_only='chromium chromium-driver debootstrap fonts-liberation fonts-dejavu-core openssl'
+test_only='postgresql chromium chromium-driver debootstrap fonts-liberation fonts-dejavu-core openssl'
 
 wanted="$build $run"
 [ "${1:-}" = --test ] && wanted="$wanted $test_only"

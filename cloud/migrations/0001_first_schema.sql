@@ -73,17 +73,23 @@ CREATE TABLE blobs (
     PRIMARY KEY (tenant_id, sha256)
 );
 
--- The truth. `bytes` is the event's exact JSON, `hash` its digest, `position` its place in the feed of all events.
+-- The truth. `bytes` is the event's exact JSON, `hash` its digest, `position` its place in the tenant's feed.
 CREATE TABLE events (
     document_id TEXT NOT NULL,
     sequence    BIGINT NOT NULL,
     tenant_id   TEXT NOT NULL REFERENCES tenants (tenant_id),
-    position    BIGINT NOT NULL UNIQUE,
+    position    BIGINT NOT NULL,
     hash        TEXT NOT NULL,
     bytes       TEXT NOT NULL,
-    PRIMARY KEY (document_id, sequence)
+    PRIMARY KEY (document_id, sequence),
+    UNIQUE (tenant_id, position)
 );
-CREATE INDEX events_feed ON events (tenant_id, position);
+
+-- The last place that was given away in each tenant's feed.
+CREATE TABLE feeds (
+    tenant_id TEXT PRIMARY KEY REFERENCES tenants (tenant_id),
+    position  BIGINT NOT NULL
+);
 
 -- A projection of `events`: `record` is everything, the other columns are what lists filter and sort by.
 CREATE TABLE documents (
@@ -91,6 +97,7 @@ CREATE TABLE documents (
     tenant_id     TEXT NOT NULL REFERENCES tenants (tenant_id),
     status        TEXT NOT NULL,
     document_type TEXT NOT NULL,
+    file_name     TEXT NOT NULL,
     version       BIGINT NOT NULL,
     created_ms    BIGINT NOT NULL,
     updated_ms    BIGINT NOT NULL,

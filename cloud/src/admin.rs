@@ -17,7 +17,7 @@ use crate::auth::users::hash_password;
 use crate::blobs::{self, Blobs};
 use crate::config::Config;
 use crate::policy::Policy;
-use crate::store::{self, now_ms, people};
+use crate::store::{self, Address, now_ms, people};
 use crate::{http, ingest, integrity, jobs};
 
 /// How often uploads whose time is over are forgotten.
@@ -66,9 +66,11 @@ pub async fn serve(config: Config) -> Result<(), String> {
     ended.map_err(text)?.map_err(|error| format!("cannot serve on {}: {error}", app.config.listen))
 }
 
-/// One server process per database: leases found at its start belong to nobody.
-fn lock(config: &Config) -> Result<File, String> {
-    let mut path = store::file_of(&config.database).map_err(text)?.into_os_string();
+/// One server process per database file: leases found at its start belong to nobody. A database server has any
+/// number of nodes, so there is nothing to lock.
+fn lock(config: &Config) -> Result<Option<File>, String> {
+    let Address::File(path) = config.database.parse().map_err(text)? else { return Ok(None) };
+    let mut path = path.into_os_string();
     path.push(".lock");
     let path = PathBuf::from(path);
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
@@ -79,7 +81,7 @@ fn lock(config: &Config) -> Result<File, String> {
     let file = file.map_err(|error| format!("{}: {error}", path.display()))?;
     file.try_lock()
         .map_err(|error| format!("{}: another server uses this database ({error})", path.display()))?;
-    Ok(file)
+    Ok(Some(file))
 }
 
 /// `migrate`: the schema, and the tenant everybody starts with.

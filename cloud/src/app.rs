@@ -14,7 +14,7 @@ use crate::blobs::{self, Blobs, Keep};
 use crate::config::Config;
 use crate::policy::Policy;
 use crate::signing::Signing;
-use crate::store::{self, Store};
+use crate::store::{Address, Store, StoreError};
 
 /// The shared state. Cloning shares it.
 #[derive(Clone, Debug)]
@@ -76,12 +76,14 @@ impl App {
 
 /// Opens the database and brings its schema up to date.
 pub async fn open_store(config: &Config) -> Result<Store, String> {
-    let path = store::file_of(&config.database).map_err(|error| error.to_string())?;
-    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+    let address: Address = config.database.parse().map_err(|error: StoreError| error.to_string())?;
+    if let Address::File(path) = &address
+        && let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty())
+    {
         durable::create_folder(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     }
-    let failed = |error: store::StoreError| format!("{}: {error}", path.display());
-    let store = Store::open(&path).await.map_err(failed)?;
+    let failed = |error: StoreError| format!("{address}: {error}");
+    let store = Store::open(&address).await.map_err(failed)?;
     store.migrate().await.map_err(failed)?;
     Ok(store)
 }

@@ -12,7 +12,7 @@ use crate::app::App;
 use crate::config::Config;
 use crate::store::events::AppendError;
 use crate::store::{documents, events, people};
-use crate::testing::{decision, manifest, tenant};
+use crate::testing::{database, decision, manifest, tenant};
 use crate::{integrity, machine};
 
 /// One event of each kind but the first, routed with and without a provider.
@@ -103,8 +103,9 @@ fn inv6_whatever_is_proposed_chain_and_rows_agree() {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let folder = tempfile::tempdir().expect("a folder");
     let at = |name: &str| folder.path().join(name);
+    let base = database(folder.path());
     let config = Config {
-        database: format!("sqlite:{}", at("cloud.db").display()),
+        database: base.address.clone(),
         blobs: format!("file:{}", at("blobs").display()),
         keys: at("keys"),
         mail: at("mail"),
@@ -117,3 +118,5 @@ fn inv6_whatever_is_proposed_chain_and_rows_agree() {
     let outcome = runner.run(&picks, |picks| runtime.block_on(check(&app, picks)));
     outcome.unwrap_or_else(|failure| panic!("{failure}"));
 }
+
+crate::testing::also_on_postgres!(inv6_whatever_is_proposed_chain_and_rows_agree);

@@ -5,7 +5,7 @@
 
 use platen_model::event::Event;
 use platen_model::{Digest, DocumentId, DocumentManifest, TenantId};
-use sqlx::{Row as _, SqliteConnection};
+use sqlx::{AnyConnection, Row as _};
 
 use crate::blobs::{Blobs, off_the_reactor};
 use crate::machine;
@@ -33,7 +33,7 @@ pub async fn check(store: &Store, blobs: &Blobs) -> Result<Findings, StoreError>
     for tenant in people::tenants(store).await? {
         for document in document_ids(store, &tenant).await? {
             findings.documents += 1;
-            let mut moment = store.reading().begin().await?;
+            let mut moment = store.moment().await?;
             let chain = chain_of(&mut moment, &tenant, document).await?;
             let kept = documents::find(&mut *moment, &tenant, document).await?.map(|mut kept| {
                 kept.document.retry_count = 0;
@@ -105,12 +105,12 @@ type Link = (i64, String, String);
 
 /// A document's rows of the chain, whatever is in them.
 async fn chain_of(
-    reading: &mut SqliteConnection,
+    reading: &mut AnyConnection,
     tenant: &TenantId,
     document: DocumentId,
 ) -> Result<Vec<Link>, StoreError> {
     let rows = sqlx::query(
-        "SELECT sequence, hash, bytes FROM events WHERE tenant_id = ? AND document_id = ? ORDER BY sequence",
+        "SELECT sequence, hash, bytes FROM events WHERE tenant_id = $1 AND document_id = $2 ORDER BY sequence",
     )
     .bind(tenant.as_str())
     .bind(document.to_string())
@@ -175,8 +175,8 @@ fn fold(blobs: &Blobs, tenant: &TenantId, document: DocumentId, chain: &[Link]) 
 /// All documents that have events or a row: one that lost either must be seen.
 async fn document_ids(store: &Store, tenant: &TenantId) -> Result<Vec<DocumentId>, StoreError> {
     let rows = sqlx::query(
-        "SELECT document_id FROM events WHERE tenant_id = ?1
-         UNION SELECT document_id FROM documents WHERE tenant_id = ?1 ORDER BY document_id",
+        "SELECT document_id FROM events WHERE tenant_id = $1
+         UNION SELECT document_id FROM documents WHERE tenant_id = $1 ORDER BY document_id",
     )
     .bind(tenant.as_str())
     .fetch_all(store.reading())

@@ -13,7 +13,7 @@ use crate::app::App;
 use crate::auth::users::{self, Login};
 use crate::config::Config;
 use crate::store::{now_ms, people};
-use crate::testing::{decision, manifest, part, tenant};
+use crate::testing::{Base, database, decision, manifest, part, tenant};
 use crate::{http, integrity, jobs};
 
 /// A server over a folder of its own.
@@ -22,6 +22,7 @@ struct Server {
     url: String,
     client: reqwest::Client,
     _folder: tempfile::TempDir,
+    _base: Base,
 }
 
 /// An enrolled device.
@@ -38,9 +39,10 @@ impl Server {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("bound"));
         let at = |name: &str| folder.path().join(name);
+        let base = database(folder.path());
         let config = Config {
             public_url: url.clone(),
-            database: format!("sqlite:{}", at("cloud.db").display()),
+            database: base.address.clone(),
             blobs: format!("file:{}", at("blobs").display()),
             keys: at("keys"),
             mail: at("mail"),
@@ -50,7 +52,7 @@ impl Server {
         people::add_tenant(&app.store, &tenant()).await.expect("a tenant");
         let router = http::router(app.clone());
         tokio::spawn(async move { axum::serve(listener, router).await });
-        Self { app, url, client: reqwest::Client::new(), _folder: folder }
+        Self { app, url, client: reqwest::Client::new(), _folder: folder, _base: base }
     }
 
     async fn enrol(&self, tenant_name: &str) -> Agent {
@@ -253,7 +255,7 @@ async fn inv12_an_upload_without_its_file_begins_anew_and_gives_nobody_a_strange
     // As a crash leaves it: the row says all came, the file is gone, and the tenant has no blob.
     let upload = server.begin_upload(&stranger, bytes, "text/plain").await;
     let id = upload.rsplit('/').next().expect("an id");
-    sqlx::query("UPDATE uploads SET received = bytes WHERE upload_id = ?")
+    sqlx::query("UPDATE uploads SET received = bytes WHERE upload_id = $1")
         .bind(id)
         .execute(server.app.store.writing())
         .await
@@ -457,3 +459,17 @@ async fn what_does_not_exist_is_refused_with_a_problem() {
         assert_eq!(header(&answer, "x-content-type-options"), "nosniff", "{path}");
     }
 }
+
+crate::testing::also_on_postgres!(
+    an_upload_goes_on_where_it_was_and_becomes_a_blob_of_its_tenant_only,
+    a_cut_patch_keeps_what_came_unless_it_has_a_checksum,
+    inv12_an_upload_without_its_file_begins_anew_and_gives_nobody_a_strangers_blob,
+    a_start_removes_what_no_upload_waits_for,
+    lists_and_feed_read_piece_by_piece_hold_everything_once,
+    bytes_that_are_not_the_promised_ones_are_refused_and_not_kept,
+    inv5_a_manifest_may_be_repeated_but_not_changed,
+    a_manifest_cannot_name_parts_of_another_tenant,
+    check_names_what_was_altered_and_rebuild_makes_the_rows_anew,
+    wrong_passwords_lock_a_user_out_and_the_right_one_opens_a_session,
+    what_does_not_exist_is_refused_with_a_problem,
+);

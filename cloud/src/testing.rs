@@ -1,6 +1,11 @@
-//! What this crate's tests share: records, a running server, a device.
+//! What this crate's tests share: records, and a database on either engine.
+//!
+//! A test that needs a database asks [`database`] for one; by itself that is SQLite. Naming the test in
+//! `also_on_postgres!` at the end of its file runs it once more, on a PostgreSQL server of its own.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use jiff::Timestamp;
 use platen_model::{
@@ -8,7 +13,62 @@ use platen_model::{
     PartRole, PolicyRef, TenantId, Verdict,
 };
 
+use platen_tests::servers::Postgres;
+
 use crate::store::record::Record;
+use crate::store::{Address, Engine, Store};
+
+thread_local! {
+    /// The engine of the test on this thread.
+    static ENGINE: Cell<Engine> = const { Cell::new(Engine::Sqlite) };
+}
+
+/// A new, empty database, and the server it is on: keep it as long as the database is used.
+#[derive(Debug)]
+pub(crate) struct Base {
+    /// As the configuration takes it.
+    pub(crate) address: String,
+    pub(crate) server: Option<Postgres>,
+}
+
+impl Base {
+    /// Opens it, with its schema.
+    pub(crate) async fn open(&self) -> Store {
+        let address: Address = self.address.parse().expect("an address");
+        let store = Store::open(&address).await.expect("a database");
+        store.migrate().await.expect("the schema");
+        store
+    }
+}
+
+/// A database on the engine of the test; files go to `folder`.
+pub(crate) fn database(folder: &Path) -> Base {
+    match ENGINE.get() {
+        Engine::Sqlite => {
+            Base { address: format!("sqlite:{}", folder.join("cloud.db").display()), server: None }
+        }
+        Engine::Postgres => {
+            let server = Postgres::start();
+            Base { address: server.url(), server: Some(server) }
+        }
+    }
+}
+
+/// Runs a test with every database it asks for on PostgreSQL.
+pub(crate) fn on_postgres(test: impl FnOnce()) {
+    ENGINE.set(Engine::Postgres);
+    test();
+}
+
+/// Runs these tests of the module a second time, on PostgreSQL.
+macro_rules! also_on_postgres {
+    ($($test:ident),* $(,)?) => {
+        mod on_postgres {
+            $(#[test] fn $test() { crate::testing::on_postgres(super::$test) })*
+        }
+    };
+}
+pub(crate) use also_on_postgres;
 
 /// The tenant of tests.
 pub(crate) fn tenant() -> TenantId {

@@ -9,6 +9,7 @@ pub mod browser;
 pub mod ends;
 pub mod person;
 pub mod programs;
+pub mod servers;
 pub mod signer;
 pub mod site;
 pub mod table;

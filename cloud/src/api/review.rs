@@ -90,6 +90,7 @@ async fn act(
     user.must_be(Role::Reviewer)?;
     let mut write = app.store.begin().await?;
     if let Some(seen) = version {
+        write.hold(document).await?;
         let now = documents::find(&mut *write, &user.tenant, document).await?;
         let now = now.ok_or_else(|| Refusal::not_found(format!("document {document}")))?.document.version;
         if now != seen {

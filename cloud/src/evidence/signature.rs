@@ -2,7 +2,7 @@
 
 use platen_model::keys::PublicKey;
 use platen_model::{DocumentId, TenantId};
-use sqlx::{Executor, Row as _, Sqlite};
+use sqlx::{Any, Executor, Row as _};
 
 use super::DeviceSignature;
 use crate::store::{StoreError, word};
@@ -10,14 +10,14 @@ use crate::store::{StoreError, word};
 /// Keeps a verified signature. Call it in the transaction of the document's first event; repeating it
 /// changes nothing.
 pub async fn keep<'e>(
-    executor: impl Executor<'e, Database = Sqlite>,
+    executor: impl Executor<'e, Database = Any>,
     tenant: &TenantId,
     document: DocumentId,
     signature: &DeviceSignature,
 ) -> Result<(), StoreError> {
     sqlx::query(
         "INSERT INTO manifest_signatures (document_id, tenant_id, device_id, public_key, signature)
-         VALUES (?, ?, ?, ?, ?) ON CONFLICT (document_id) DO NOTHING",
+         VALUES ($1, $2, $3, $4, $5) ON CONFLICT (document_id) DO NOTHING",
     )
     .bind(document.to_string())
     .bind(tenant.as_str())
@@ -31,11 +31,11 @@ pub async fn keep<'e>(
 
 /// The signature of a document's manifest; `None` where no device sent it.
 pub async fn find<'e>(
-    executor: impl Executor<'e, Database = Sqlite>,
+    executor: impl Executor<'e, Database = Any>,
     tenant: &TenantId,
     document: DocumentId,
 ) -> Result<Option<DeviceSignature>, StoreError> {
-    let row = sqlx::query("SELECT * FROM manifest_signatures WHERE tenant_id = ? AND document_id = ?")
+    let row = sqlx::query("SELECT * FROM manifest_signatures WHERE tenant_id = $1 AND document_id = $2")
         .bind(tenant.as_str())
         .bind(document.to_string())
         .fetch_optional(executor)

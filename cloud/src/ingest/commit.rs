@@ -56,6 +56,7 @@ async fn commit(
 
     let manifest_sha256 = app.keep.put(&device.tenant, body.to_vec(), MANIFEST_MIME).await?;
     let mut write = app.store.begin().await?;
+    write.hold(manifest.document_id).await?;
     let known = documents::find(&mut *write, &device.tenant, manifest.document_id).await?;
     let (status, record) = match known {
         Some(record) if record.manifest_sha256 == manifest_sha256 => (StatusCode::OK, record),

@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 
 use crate::app::App;
 use crate::store::jobs::Job;
-use crate::store::{self, StoreError, events};
+use crate::store::{self, Engine, StoreError, events};
 
 pub mod steps;
 
@@ -229,7 +229,9 @@ fn jitter(job_id: &str) -> f64 {
 /// At the start of the one server process: frees leases of a process that is gone, and asks again for the
 /// job of every document that should have one but has not (INV-14).
 pub async fn recover(app: &App) -> Result<(), StoreError> {
-    let freed = store::jobs::free_all(&app.store).await?;
+    // On a database server other nodes are at work: there a lease is freed by its end alone.
+    let alone = app.store.engine() == Engine::Sqlite;
+    let freed = if alone { store::jobs::free_all(&app.store).await? } else { 0 };
     if freed > 0 {
         tracing::info!(freed, "leases of an earlier process were freed");
     }

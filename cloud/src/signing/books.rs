@@ -54,6 +54,7 @@ impl Books {
 
     async fn link(&self, case: &Case, actor: Actor, body: EventBody) -> Result<bool, LedgerError> {
         let mut write = self.store.begin().await.map_err(failed)?;
+        write.hold(case.document_id).await.map_err(failed)?;
         let now = documents::find(&mut *write, &case.tenant_id, case.document_id).await.map_err(failed)?;
         if now.is_none_or(|record| record.document.version != case.version) {
             return Ok(false);
@@ -88,7 +89,7 @@ impl Ledger for Books {
     fn call_mark(&self, envelope: EnvelopeId) -> BoxFuture<'_, Result<Option<CallMark>, LedgerError>> {
         Box::pin(async move {
             let row: Option<(i64, i64)> =
-                sqlx::query_as("SELECT attempt, at_ms FROM envelope_calls WHERE envelope_id = ?")
+                sqlx::query_as("SELECT attempt, at_ms FROM envelope_calls WHERE envelope_id = $1")
                     .bind(envelope.to_string())
                     .fetch_optional(self.store.writing())
                     .await
@@ -111,11 +112,11 @@ impl Ledger for Books {
             // The first attempt finds no row, each later one the row of the attempt before it. Of two workers
             // only one changes a row.
             let statement = if attempt == 1 {
-                "INSERT INTO envelope_calls (attempt, at_ms, envelope_id) VALUES (?1, ?2, ?3)
+                "INSERT INTO envelope_calls (attempt, at_ms, envelope_id) VALUES ($1, $2, $3)
                  ON CONFLICT (envelope_id) DO NOTHING"
             } else {
-                "UPDATE envelope_calls SET attempt = ?1, at_ms = ?2
-                 WHERE envelope_id = ?3 AND attempt = ?1 - 1"
+                "UPDATE envelope_calls SET attempt = $1, at_ms = $2
+                 WHERE envelope_id = $3 AND attempt = $1 - 1"
             };
             let marked = sqlx::query(statement)
                 .bind(i64::from(attempt))
@@ -130,7 +131,7 @@ impl Ledger for Books {
 
     fn unmark_call(&self, envelope: EnvelopeId, attempt: u32) -> BoxFuture<'_, Result<(), LedgerError>> {
         Box::pin(async move {
-            sqlx::query("DELETE FROM envelope_calls WHERE envelope_id = ? AND attempt = ?")
+            sqlx::query("DELETE FROM envelope_calls WHERE envelope_id = $1 AND attempt = $2")
                 .bind(envelope.to_string())
                 .bind(i64::from(attempt))
                 .execute(self.store.writing())

@@ -5,7 +5,7 @@
 //! and changes nothing.
 
 use platen_model::{DocumentId, TenantId};
-use sqlx::SqlitePool;
+use sqlx::AnyPool;
 
 use super::courier::LedgerError;
 use super::provider::{Callback, Forged, Hint, Provider};
@@ -39,7 +39,7 @@ pub enum Refused {
 
 /// Checks and keeps a callback. It is durable once this answers.
 pub async fn receive(
-    database: &SqlitePool,
+    database: &AnyPool,
     provider: &dyn Provider,
     tenant: &TenantId,
     callback: &Callback<'_>,
@@ -51,7 +51,7 @@ pub async fn receive(
     }
     let Some(reference) = hint.reference else { return Ok(Received::Kept) };
     let document: Option<(String,)> = sqlx::query_as(
-        "SELECT document_id FROM envelopes WHERE tenant_id = ? AND provider = ? AND provider_reference = ?",
+        "SELECT document_id FROM envelopes WHERE tenant_id = $1 AND provider = $2 AND provider_reference = $3",
     )
     .bind(tenant.as_str())
     .bind(provider.name())
@@ -67,7 +67,7 @@ pub async fn receive(
 }
 
 async fn keep(
-    database: &SqlitePool,
+    database: &AnyPool,
     provider: &str,
     tenant: &TenantId,
     callback: &Callback<'_>,
@@ -79,7 +79,7 @@ async fn keep(
     let (repeats,): (i64,) = sqlx::query_as(
         "INSERT INTO callbacks
          (tenant_id, provider, callback_id, kind, reference, received_ms, headers, body)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
          ON CONFLICT (tenant_id, provider, callback_id) DO UPDATE SET repeats = callbacks.repeats + 1
          RETURNING repeats",
     )

@@ -29,6 +29,7 @@ struct Cloud {
     tenant: TenantId,
     stop: watch::Sender<bool>,
     folder: tempfile::TempDir,
+    _base: testing::Base,
 }
 
 impl Drop for Cloud {
@@ -42,6 +43,7 @@ async fn cloud(provider: &str, signer: &str, minimum_confidence: f32) -> Cloud {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let folder = tempfile::tempdir().expect("a folder");
     let path = |name: &str| folder.path().join(name);
+    let base = testing::database(folder.path());
     let routing = format!(
         "version = \"test\"\n[validation]\nminimum_confidence = {minimum_confidence}\n\
          [[route]]\nname = \"all\"\nwhen = 'true'\nprovider = \"{provider}\"\nsigners = [\"{signer}\"]\n"
@@ -51,7 +53,7 @@ async fn cloud(provider: &str, signer: &str, minimum_confidence: f32) -> Cloud {
     let url = format!("http://{}", listener.local_addr().expect("an address"));
     let config = Config {
         public_url: url.clone(),
-        database: format!("sqlite:{}", path("cloud.db").display()),
+        database: base.address.clone(),
         blobs: format!("file:{}", path("blobs").display()),
         keys: path("keys"),
         mail: path("mail"),
@@ -69,7 +71,7 @@ async fn cloud(provider: &str, signer: &str, minimum_confidence: f32) -> Cloud {
     let (stop, stopped) = watch::channel(false);
     tokio::spawn(crate::jobs::run(app.clone(), stopped));
     let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build();
-    Cloud { app, url, http: http.expect("a client"), tenant, stop, folder }
+    Cloud { app, url, http: http.expect("a client"), tenant, stop, folder, _base: base }
 }
 
 impl Cloud {
@@ -306,3 +308,10 @@ async fn pages_need_a_login_and_a_review_needs_the_forms_token() {
     let empty = get("/review", &session).await.text().await.expect("text");
     assert!(empty.contains("Nothing waits for review"), "{empty}");
 }
+
+testing::also_on_postgres!(
+    every_sandbox_address_reaches_its_end_through_the_whole_cloud,
+    a_document_is_signed_at_the_desk_over_http_and_pressing_twice_is_once,
+    a_callback_that_is_forged_is_refused_and_one_that_is_repeated_changes_nothing,
+    pages_need_a_login_and_a_review_needs_the_forms_token,
+);

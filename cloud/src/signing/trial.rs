@@ -7,11 +7,11 @@ use futures_util::future::BoxFuture;
 use jiff::{SignedDuration, Timestamp};
 use platen_capture::worker::pool::Pool;
 use platen_model::{Digest, DocumentId, EnvelopeId, TenantId};
-use sqlx::sqlite::SqlitePoolOptions;
 
 use super::provider::Order;
 use super::workplace::{Shelf, Workplace};
 use crate::seal::KeyRing;
+use crate::testing::{Base, database};
 
 /// Blobs in memory, apart for each tenant.
 #[derive(Debug, Default)]
@@ -40,26 +40,22 @@ pub(crate) struct Trial {
     pub(crate) place: Workplace,
     pub(crate) folder: tempfile::TempDir,
     pub(crate) tenant: TenantId,
+    _base: Base,
 }
 
 impl Trial {
     pub(crate) async fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        // One connection: each connection to `:memory:` would have a database of its own.
-        let database = SqlitePoolOptions::new().max_connections(1).connect("sqlite::memory:").await;
-        let database = database.expect("a database in memory");
-        sqlx::raw_sql(include_str!("../../migrations/0020_signing.sql"))
-            .execute(&database)
-            .await
-            .expect("the schema");
+        let base = database(folder.path());
+        let store = base.open().await;
         let place = Workplace {
-            database,
+            database: store.writing().clone(),
             shelf: Arc::new(MemoryShelf::default()),
             workers: Arc::new(Pool::in_process(2)),
             keys: Arc::new(KeyRing::new(folder.path().join("keys"))),
             public_url: "http://office.example".into(),
         };
-        Self { place, folder, tenant: "office".parse().expect("a tenant") }
+        Self { place, folder, tenant: "office".parse().expect("a tenant"), _base: base }
     }
 
     /// An order for these signers, over a real one-page PDF.

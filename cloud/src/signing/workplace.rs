@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use platen_capture::worker::pool::Pool;
 use platen_capture::worker::protocol::SealInfo;
 use platen_model::{Digest, FailureClass, TenantId};
-use sqlx::SqlitePool;
+use sqlx::AnyPool;
 
 use super::provider::ProviderError;
 use crate::seal::{KeyRing, SealError, seal_pdf};
@@ -25,7 +25,7 @@ pub trait Shelf: Send + Sync + std::fmt::Debug {
 #[derive(Clone, Debug)]
 pub struct Workplace {
     /// The database.
-    pub database: SqlitePool,
+    pub database: AnyPool,
     /// The blobs.
     pub shelf: Arc<dyn Shelf>,
     /// The workers, for preparing PDFs.

@@ -4,7 +4,7 @@ use platen_model::api::{Document, Page};
 use platen_model::event::Status;
 use platen_model::{DocumentId, DocumentType, TenantId};
 use sqlx::Row as _;
-use sqlx::{Executor, Sqlite};
+use sqlx::{Any, Executor};
 
 use super::record::Record;
 use super::{Store, StoreError, Write, json, to_json};
@@ -24,13 +24,13 @@ pub struct Filter {
 
 /// A document of this tenant.
 pub async fn find<'e>(
-    executor: impl Executor<'e, Database = Sqlite>,
+    executor: impl Executor<'e, Database = Any>,
     tenant: &TenantId,
     document: DocumentId,
 ) -> Result<Option<Record>, StoreError> {
     let row = sqlx::query(
         "SELECT record, (SELECT COALESCE(MAX(failures), 0) FROM jobs WHERE jobs.document_id = d.document_id) AS failures
-         FROM documents d WHERE tenant_id = ? AND document_id = ?",
+         FROM documents d WHERE tenant_id = $1 AND document_id = $2",
     )
     .bind(tenant.as_str())
     .bind(document.to_string())
@@ -44,15 +44,15 @@ pub async fn list(store: &Store, tenant: &TenantId, filter: &Filter) -> Result<P
     let limit = filter.limit.max(1);
     let rows = sqlx::query(
         "SELECT record, (SELECT COALESCE(MAX(failures), 0) FROM jobs WHERE jobs.document_id = d.document_id) AS failures
-         FROM documents d WHERE tenant_id = ?1 AND (?2 IS NULL OR status = ?2)
-         AND (?3 IS NULL OR document_type = ?3) AND (?4 IS NULL OR document_id < ?4)
-         ORDER BY document_id DESC LIMIT ?5",
+         FROM documents d WHERE tenant_id = $1 AND ($2 IS NULL OR status = $2)
+         AND ($3 IS NULL OR document_type = $3) AND ($4 IS NULL OR document_id < $4)
+         ORDER BY document_id DESC LIMIT $5",
     )
     .bind(tenant.as_str())
     .bind(filter.status.map(Status::as_str))
     .bind(filter.document_type.as_ref().map(|kind| kind.0.as_str()))
     .bind(filter.after.map(|id| id.to_string()))
-    .bind(limit + 1)
+    .bind(i64::from(limit) + 1)
     .fetch_all(store.reading())
     .await?;
     let more = rows.len() > limit as usize;
@@ -67,7 +67,7 @@ pub async fn list(store: &Store, tenant: &TenantId, filter: &Filter) -> Result<P
 
 /// How many documents of the tenant are in a state.
 pub async fn count(store: &Store, tenant: &TenantId, status: Status) -> Result<u64, StoreError> {
-    let row = sqlx::query("SELECT COUNT(*) AS count FROM documents WHERE tenant_id = ? AND status = ?")
+    let row = sqlx::query("SELECT COUNT(*) AS count FROM documents WHERE tenant_id = $1 AND status = $2")
         .bind(tenant.as_str())
         .bind(status.as_str())
         .fetch_one(store.reading())
@@ -79,13 +79,14 @@ pub(crate) async fn insert(write: &mut Write, tenant: &TenantId, record: &Record
     let document = &record.document;
     sqlx::query(
         "INSERT INTO documents
-         (document_id, tenant_id, status, document_type, version, created_ms, updated_ms, record)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+         (document_id, tenant_id, status, document_type, file_name, version, created_ms, updated_ms, record)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
     )
     .bind(document.document_id.to_string())
     .bind(tenant.as_str())
     .bind(document.status.as_str())
     .bind(&document.document_type.0)
+    .bind(&document.file_name)
     .bind(document.version as i64)
     .bind(document.created_at.as_millisecond())
     .bind(document.updated_at.as_millisecond())
@@ -101,8 +102,8 @@ pub(super) async fn update(write: &mut Write, tenant: &TenantId, record: &Record
     // Counted from the jobs whenever a document is read; it is not part of what events say.
     kept.document.retry_count = 0;
     sqlx::query(
-        "UPDATE documents SET status = ?, document_type = ?, version = ?, updated_ms = ?, record = ?
-         WHERE tenant_id = ? AND document_id = ?",
+        "UPDATE documents SET status = $1, document_type = $2, version = $3, updated_ms = $4, record = $5
+         WHERE tenant_id = $6 AND document_id = $7",
     )
     .bind(document.status.as_str())
     .bind(&document.document_type.0)
@@ -116,7 +117,7 @@ pub(super) async fn update(write: &mut Write, tenant: &TenantId, record: &Record
     Ok(())
 }
 
-fn read(row: &sqlx::sqlite::SqliteRow) -> Result<Record, StoreError> {
+fn read(row: &sqlx::any::AnyRow) -> Result<Record, StoreError> {
     let mut record: Record = json(row.get("record"))?;
     record.document.retry_count = u32::try_from(row.get::<i64, _>("failures")).unwrap_or(u32::MAX);
     Ok(record)
@@ -125,7 +126,7 @@ fn read(row: &sqlx::sqlite::SqliteRow) -> Result<Record, StoreError> {
 /// The tenant's documents that neither ended nor wait for a person.
 pub async fn on_their_way(store: &Store, tenant: &TenantId) -> Result<Vec<Record>, StoreError> {
     let rows = sqlx::query(
-        "SELECT record, 0 AS failures FROM documents WHERE tenant_id = ? AND status NOT IN
+        "SELECT record, 0 AS failures FROM documents WHERE tenant_id = $1 AND status NOT IN
          ('in_review', 'archived', 'declined', 'expired', 'voided', 'rejected', 'quarantined', 'deleted')",
     )
     .bind(tenant.as_str())
@@ -136,7 +137,7 @@ pub async fn on_their_way(store: &Store, tenant: &TenantId) -> Result<Vec<Record
 
 /// Whether any tenant has a document of this id: ids are made by devices, and two must never share one.
 pub(crate) async fn is_taken(write: &mut Write, document: DocumentId) -> Result<bool, StoreError> {
-    let row = sqlx::query("SELECT COUNT(*) AS count FROM documents WHERE document_id = ?")
+    let row = sqlx::query("SELECT COUNT(*) AS count FROM documents WHERE document_id = $1")
         .bind(document.to_string())
         .fetch_one(&mut **write)
         .await?;

@@ -22,7 +22,7 @@ pub(crate) async fn project(
     if let EventBody::EnvelopeCreated { envelope_id, provider, document_sha256 } = &event.body {
         sqlx::query(
             "INSERT INTO envelopes (envelope_id, tenant_id, document_id, provider, status, signers,
-             document_sha256, created_ms, updated_ms) VALUES (?, ?, ?, ?, 'created', ?, ?, ?, ?)",
+             document_sha256, created_ms, updated_ms) VALUES ($1, $2, $3, $4, 'created', $5, $6, $7, $8)",
         )
         .bind(envelope_id.to_string())
         .bind(tenant.as_str())
@@ -47,8 +47,8 @@ pub(crate) async fn project(
     };
     let Some(envelope) = record.document.envelope_id else { return Ok(()) };
     sqlx::query(
-        "UPDATE envelopes SET status = ?, provider_reference = COALESCE(?, provider_reference), updated_ms = ?
-         WHERE tenant_id = ? AND envelope_id = ?",
+        "UPDATE envelopes SET status = $1, provider_reference = COALESCE($2, provider_reference), updated_ms = $3
+         WHERE tenant_id = $4 AND envelope_id = $5",
     )
     .bind(status)
     .bind(reference)
@@ -66,7 +66,7 @@ pub async fn find(
     tenant: &TenantId,
     envelope: EnvelopeId,
 ) -> Result<Option<(Envelope, Digest)>, StoreError> {
-    let row = sqlx::query("SELECT * FROM envelopes WHERE tenant_id = ? AND envelope_id = ?")
+    let row = sqlx::query("SELECT * FROM envelopes WHERE tenant_id = $1 AND envelope_id = $2")
         .bind(tenant.as_str())
         .bind(envelope.to_string())
         .fetch_optional(store.reading())
@@ -82,7 +82,7 @@ pub async fn by_reference(
     reference: &str,
 ) -> Result<Option<Envelope>, StoreError> {
     let row = sqlx::query(
-        "SELECT * FROM envelopes WHERE tenant_id = ? AND provider = ? AND provider_reference = ?",
+        "SELECT * FROM envelopes WHERE tenant_id = $1 AND provider = $2 AND provider_reference = $3",
     )
     .bind(tenant.as_str())
     .bind(provider)
@@ -99,7 +99,7 @@ pub async fn of_document(
     document: DocumentId,
 ) -> Result<Vec<Envelope>, StoreError> {
     let rows = sqlx::query(
-        "SELECT * FROM envelopes WHERE tenant_id = ? AND document_id = ? ORDER BY created_ms, envelope_id",
+        "SELECT * FROM envelopes WHERE tenant_id = $1 AND document_id = $2 ORDER BY created_ms, envelope_id",
     )
     .bind(tenant.as_str())
     .bind(document.to_string())
@@ -108,7 +108,7 @@ pub async fn of_document(
     rows.iter().map(read).collect()
 }
 
-fn read(row: &sqlx::sqlite::SqliteRow) -> Result<Envelope, StoreError> {
+fn read(row: &sqlx::any::AnyRow) -> Result<Envelope, StoreError> {
     Ok(Envelope {
         envelope_id: word(row.get("envelope_id"))?,
         document_id: word(row.get("document_id"))?,

@@ -35,7 +35,7 @@ impl From<sqlx::Error> for AppendError {
 /// An event as stored.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Stored {
-    /// Its place in the feed of all events.
+    /// Its place in the feed of its tenant, from 1 without gaps.
     pub position: i64,
     /// The digest of its bytes, as stored.
     pub hash: String,
@@ -53,6 +53,7 @@ pub async fn append(
     actor: Actor,
     body: EventBody,
 ) -> Result<Record, AppendError> {
+    write.hold(document).await?;
     let mut record =
         documents::find(&mut **write, tenant, document).await?.ok_or(AppendError::NoDocument(document))?;
     link(write, tenant, &mut record, actor, body).await?;
@@ -93,13 +94,15 @@ async fn link(
     };
     let bytes = event.to_bytes();
     let hash = Digest::of(&bytes);
+    let position = next_position(write, tenant).await?;
     sqlx::query(
         "INSERT INTO events (document_id, sequence, tenant_id, position, hash, bytes)
-         VALUES (?, ?, ?, (SELECT COALESCE(MAX(position), 0) + 1 FROM events), ?, ?)",
+         VALUES ($1, $2, $3, $4, $5, $6)",
     )
     .bind(event.document_id.to_string())
     .bind(event.sequence as i64)
     .bind(tenant.as_str())
+    .bind(position)
     .bind(hash.to_string())
     .bind(String::from_utf8_lossy(&bytes).into_owned())
     .execute(&mut **write)
@@ -119,6 +122,19 @@ async fn link(
     Ok(())
 }
 
+/// The next place in the tenant's feed. From here to the commit the tenant's other writers wait: otherwise a
+/// later place could be seen before an earlier one, and a reader that goes on after it would miss an event.
+async fn next_position(write: &mut Write, tenant: &TenantId) -> Result<i64, StoreError> {
+    let row = sqlx::query(
+        "INSERT INTO feeds (tenant_id, position) VALUES ($1, 1)
+         ON CONFLICT (tenant_id) DO UPDATE SET position = feeds.position + 1 RETURNING position",
+    )
+    .bind(tenant.as_str())
+    .fetch_one(&mut **write)
+    .await?;
+    Ok(row.get("position"))
+}
+
 /// A document's chain, oldest first.
 pub async fn of_document(
     store: &Store,
@@ -126,7 +142,7 @@ pub async fn of_document(
     document: DocumentId,
 ) -> Result<Vec<Stored>, StoreError> {
     let rows = sqlx::query(
-        "SELECT position, hash, bytes FROM events WHERE tenant_id = ? AND document_id = ? ORDER BY sequence",
+        "SELECT position, hash, bytes FROM events WHERE tenant_id = $1 AND document_id = $2 ORDER BY sequence",
     )
     .bind(tenant.as_str())
     .bind(document.to_string())
@@ -143,17 +159,17 @@ pub async fn feed(
     limit: u32,
 ) -> Result<Vec<Stored>, StoreError> {
     let rows = sqlx::query(
-        "SELECT position, hash, bytes FROM events WHERE tenant_id = ? AND position > ? ORDER BY position LIMIT ?",
+        "SELECT position, hash, bytes FROM events WHERE tenant_id = $1 AND position > $2 ORDER BY position LIMIT $3",
     )
     .bind(tenant.as_str())
     .bind(after)
-    .bind(limit)
+    .bind(i64::from(limit))
     .fetch_all(store.reading())
     .await?;
     Ok(rows.iter().map(stored).collect())
 }
 
-fn stored(row: &sqlx::sqlite::SqliteRow) -> Stored {
+fn stored(row: &sqlx::any::AnyRow) -> Stored {
     Stored { position: row.get("position"), hash: row.get("hash"), bytes: row.get("bytes") }
 }
 

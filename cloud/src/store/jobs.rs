@@ -53,12 +53,12 @@ pub async fn enqueue(write: &mut Write, tenant: &TenantId, new: New) -> Result<(
     let now = now_ms();
     sqlx::query(
         "INSERT INTO jobs (job_id, tenant_id, document_id, kind, argument, state, run_at_ms, created_ms)
-         VALUES (?, ?, ?, ?, ?, 'ready', ?, ?)
+         VALUES ($1, $2, $3, $4, $5, 'ready', $6, $7)
          ON CONFLICT (job_id) DO UPDATE SET
            again = CASE jobs.state WHEN 'leased' THEN 1 ELSE 0 END,
            failures = CASE jobs.state WHEN 'dead' THEN 0 ELSE jobs.failures END,
-           run_at_ms = CASE jobs.state WHEN 'ready' THEN MIN(jobs.run_at_ms, excluded.run_at_ms)
-                                       WHEN 'dead' THEN excluded.run_at_ms ELSE jobs.run_at_ms END,
+           run_at_ms = CASE jobs.state WHEN 'leased' THEN jobs.run_at_ms WHEN 'dead' THEN excluded.run_at_ms
+             ELSE CASE WHEN jobs.run_at_ms < excluded.run_at_ms THEN jobs.run_at_ms ELSE excluded.run_at_ms END END,
            state = CASE jobs.state WHEN 'dead' THEN 'ready' ELSE jobs.state END",
     )
     .bind(format!("{about}/{}/{}", new.kind, new.argument))
@@ -77,12 +77,16 @@ pub async fn enqueue(write: &mut Write, tenant: &TenantId, new: New) -> Result<(
 pub async fn lease(store: &Store, lease_ms: i64) -> Result<Option<Job>, StoreError> {
     let now = now_ms();
     let mut write = store.begin().await?;
-    let row = sqlx::query(
-        "UPDATE jobs SET state = 'leased', lease_until_ms = ?1, again = 0 WHERE job_id =
-           (SELECT job_id FROM jobs WHERE (state = 'ready' AND run_at_ms <= ?2)
-              OR (state = 'leased' AND lease_until_ms <= ?2) ORDER BY run_at_ms LIMIT 1)
+    let row = sqlx::query(store.engine().pick(
+        "UPDATE jobs SET state = 'leased', lease_until_ms = $1, again = 0 WHERE job_id =
+           (SELECT job_id FROM jobs WHERE (state = 'ready' AND run_at_ms <= $2)
+              OR (state = 'leased' AND lease_until_ms <= $2) ORDER BY run_at_ms LIMIT 1)
          RETURNING job_id, tenant_id, document_id, kind, argument, failures",
-    )
+        "UPDATE jobs SET state = 'leased', lease_until_ms = $1, again = 0 WHERE job_id =
+           (SELECT job_id FROM jobs WHERE (state = 'ready' AND run_at_ms <= $2)
+              OR (state = 'leased' AND lease_until_ms <= $2) ORDER BY run_at_ms LIMIT 1 FOR UPDATE SKIP LOCKED)
+         RETURNING job_id, tenant_id, document_id, kind, argument, failures",
+    ))
     .bind(now + lease_ms)
     .bind(now)
     .fetch_optional(&mut *write)
@@ -103,7 +107,7 @@ pub async fn lease(store: &Store, lease_ms: i64) -> Result<Option<Job>, StoreErr
 
 /// Keeps a lease for another `lease_ms`.
 pub async fn renew(store: &Store, job: &Job, lease_ms: i64) -> Result<(), StoreError> {
-    sqlx::query("UPDATE jobs SET lease_until_ms = ? WHERE job_id = ? AND state = 'leased'")
+    sqlx::query("UPDATE jobs SET lease_until_ms = $1 WHERE job_id = $2 AND state = 'leased'")
         .bind(now_ms() + lease_ms)
         .bind(&job.job_id)
         .execute(store.writing())
@@ -115,14 +119,14 @@ pub async fn renew(store: &Store, job: &Job, lease_ms: i64) -> Result<(), StoreE
 pub async fn finish(store: &Store, job: &Job) -> Result<(), StoreError> {
     let mut write = store.begin().await?;
     sqlx::query(
-        "UPDATE jobs SET state = 'ready', failures = 0, last_error = NULL, run_at_ms = ?
-         WHERE job_id = ? AND again = 1",
+        "UPDATE jobs SET state = 'ready', failures = 0, last_error = NULL, run_at_ms = $1
+         WHERE job_id = $2 AND again = 1",
     )
     .bind(now_ms())
     .bind(&job.job_id)
     .execute(&mut *write)
     .await?;
-    sqlx::query("DELETE FROM jobs WHERE job_id = ? AND state = 'leased'")
+    sqlx::query("DELETE FROM jobs WHERE job_id = $1 AND state = 'leased'")
         .bind(&job.job_id)
         .execute(&mut *write)
         .await?;
@@ -134,7 +138,7 @@ pub async fn finish(store: &Store, job: &Job) -> Result<(), StoreError> {
 pub async fn postpone(store: &Store, job: &Job, run_at_ms: i64) -> Result<(), StoreError> {
     sqlx::query(
         "UPDATE jobs SET state = 'ready', failures = 0, last_error = NULL,
-           run_at_ms = CASE again WHEN 1 THEN ?1 ELSE ?2 END, again = 0 WHERE job_id = ?3",
+           run_at_ms = CASE again WHEN 1 THEN $1 ELSE $2 END, again = 0 WHERE job_id = $3",
     )
     .bind(now_ms())
     .bind(run_at_ms)
@@ -147,7 +151,7 @@ pub async fn postpone(store: &Store, job: &Job, run_at_ms: i64) -> Result<(), St
 /// The job failed and is tried again at a time.
 pub async fn fail(store: &Store, job: &Job, error: &str, run_at_ms: i64) -> Result<(), StoreError> {
     sqlx::query(
-        "UPDATE jobs SET state = 'ready', failures = failures + 1, last_error = ?, run_at_ms = ? WHERE job_id = ?",
+        "UPDATE jobs SET state = 'ready', failures = failures + 1, last_error = $1, run_at_ms = $2 WHERE job_id = $3",
     )
     .bind(error)
     .bind(run_at_ms)
@@ -159,7 +163,7 @@ pub async fn fail(store: &Store, job: &Job, error: &str, run_at_ms: i64) -> Resu
 
 /// The job is given up; its row stays to be seen.
 pub async fn bury(write: &mut Write, job: &Job, error: &str) -> Result<(), StoreError> {
-    sqlx::query("UPDATE jobs SET state = 'dead', failures = failures + 1, last_error = ? WHERE job_id = ?")
+    sqlx::query("UPDATE jobs SET state = 'dead', failures = failures + 1, last_error = $1 WHERE job_id = $2")
         .bind(error)
         .bind(&job.job_id)
         .execute(&mut **write)
@@ -182,7 +186,7 @@ pub async fn next_due_ms(store: &Store) -> Result<Option<i64>, StoreError> {
 /// belongs to a process that is gone.
 pub async fn free_all(store: &Store) -> Result<u64, StoreError> {
     let done =
-        sqlx::query("UPDATE jobs SET state = 'ready', run_at_ms = ?, again = 0 WHERE state = 'leased'")
+        sqlx::query("UPDATE jobs SET state = 'ready', run_at_ms = $1, again = 0 WHERE state = 'leased'")
             .bind(now_ms())
             .execute(store.writing())
             .await?;
@@ -191,7 +195,7 @@ pub async fn free_all(store: &Store) -> Result<u64, StoreError> {
 
 /// Whether a document has a job that is not dead.
 pub async fn has_live(write: &mut Write, document: DocumentId) -> Result<bool, StoreError> {
-    let row = sqlx::query("SELECT COUNT(*) AS count FROM jobs WHERE document_id = ? AND state <> 'dead'")
+    let row = sqlx::query("SELECT COUNT(*) AS count FROM jobs WHERE document_id = $1 AND state <> 'dead'")
         .bind(document.to_string())
         .fetch_one(&mut **write)
         .await?;

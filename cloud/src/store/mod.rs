@@ -1,20 +1,22 @@
-//! The database: one SQLite file, one writer, and functions that all name the tenant they act for (INV-12).
+//! The database, on either [`Engine`], and functions that all name the tenant they act for (INV-12).
 //!
 //! The truth is `events`; `documents` and `envelopes` are projections that [`crate::integrity`] can rebuild.
 //! Every change to a document goes through [`events::append`], in one transaction with its projection and the
-//! job it asks for. Writers queue on a single connection and begin with `BEGIN IMMEDIATE`, so a transaction
-//! never fails half-way because somebody else wrote. `synchronous=FULL`: a commit is on stable storage (INV-4).
+//! job it asks for. [`engine`] says how SQL and migrations are written for both engines, and what a transaction
+//! must do where others write beside it. A commit is on stable storage (INV-4).
 
-use std::path::{Path, PathBuf};
+use std::fmt::Display;
+use std::ops::{Deref, DerefMut};
 use std::str::FromStr;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Sqlite, SqlitePool, Transaction};
+use sqlx::any::AnyPoolOptions;
+use sqlx::{Any, AnyConnection, AnyPool, Transaction};
 
 pub mod blobs;
 pub mod documents;
+pub mod engine;
 pub mod envelopes;
 pub mod events;
 pub mod jobs;
@@ -22,18 +24,19 @@ pub mod people;
 pub mod record;
 pub mod uploads;
 
-/// How long a connection waits for another process's write.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
-/// Connections that read.
-const READERS: u32 = 4;
+pub use engine::{Address, Engine};
 
-/// A write transaction. Nothing is changed until [`Transaction::commit`]; dropping it changes nothing.
-pub type Write = Transaction<'static, Sqlite>;
+/// How long somebody waits for a free connection.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(30);
+/// Connections that read, on SQLite.
+const READERS: u32 = 4;
+/// Connections of one node, on PostgreSQL.
+const CONNECTIONS: u32 = 16;
 
 /// The database could not do what was asked, or holds something that cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// SQLite or the connection to it failed.
+    /// The database or the connection to it failed.
     #[error("database: {0}")]
     Database(#[from] sqlx::Error),
     /// The schema could not be brought up to date.
@@ -50,55 +53,78 @@ pub enum StoreError {
 /// The open database. Cloning shares it.
 #[derive(Clone, Debug)]
 pub struct Store {
-    writer: SqlitePool,
-    readers: SqlitePool,
+    engine: Engine,
+    writer: AnyPool,
+    readers: AnyPool,
 }
 
-/// The file behind a `sqlite:` address.
-pub fn file_of(address: &str) -> Result<PathBuf, StoreError> {
-    let path = address.strip_prefix("sqlite:").filter(|path| !path.is_empty());
-    path.map(PathBuf::from).ok_or_else(|| {
-        StoreError::Address(format!("`database = {address:?}`: write \"sqlite:/path/to/file\""))
-    })
+/// A write transaction. Nothing is changed until [`Write::commit`]; dropping it changes nothing.
+#[derive(Debug)]
+pub struct Write {
+    engine: Engine,
+    transaction: Transaction<'static, Any>,
 }
 
 impl Store {
-    /// Opens the database file, making it if it is not there. Call [`Store::migrate`] before using it.
-    pub async fn open(path: &Path) -> Result<Self, StoreError> {
-        let options = SqliteConnectOptions::new()
-            .filename(path)
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
-            .busy_timeout(BUSY_TIMEOUT)
-            .foreign_keys(true);
-        let writer = SqlitePoolOptions::new()
-            .max_connections(1)
-            .acquire_timeout(BUSY_TIMEOUT)
-            .connect_with(options.clone())
-            .await?;
-        let readers = SqlitePoolOptions::new().max_connections(READERS).connect_lazy_with(options);
-        Ok(Self { writer, readers })
+    /// Opens the database; a file is made if it is not there. Call [`Store::migrate`] before using it.
+    pub async fn open(address: &Address) -> Result<Self, StoreError> {
+        sqlx::any::install_default_drivers();
+        let (engine, options) = (address.engine(), address.options()?);
+        let pool = |connections| {
+            AnyPoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE_TIMEOUT).after_connect(
+                move |connection, _| {
+                    Box::pin(async move {
+                        sqlx::raw_sql(engine.greeting()).execute(connection).await?;
+                        Ok(())
+                    })
+                },
+            )
+        };
+        let (writer, readers) = match engine {
+            // One connection writes: writers queue here instead of failing half-way at each other.
+            Engine::Sqlite => {
+                let writer = pool(1).connect_with(options.clone()).await?;
+                (writer, pool(READERS).connect_lazy_with(options))
+            }
+            Engine::Postgres => {
+                let all = pool(CONNECTIONS).connect_with(options).await?;
+                (all.clone(), all)
+            }
+        };
+        Ok(Self { engine, writer, readers })
     }
 
-    /// Brings the schema up to date; nothing happens where it is.
+    /// Brings the schema up to date; nothing happens where it is. Nodes that start together wait for each other.
     pub async fn migrate(&self) -> Result<(), StoreError> {
-        sqlx::migrate!("./migrations").run(&self.writer).await?;
+        self.engine.schema().run(&self.writer).await?;
         Ok(())
     }
 
-    /// Begins a write. Others wait for it, so keep it short: no files and no network inside.
+    /// Which database this is.
+    pub fn engine(&self) -> Engine {
+        self.engine
+    }
+
+    /// Begins a write. Others may wait for it, so keep it short: no files and no network inside. One that reads
+    /// before it writes calls [`Write::hold`] first.
     pub async fn begin(&self) -> Result<Write, StoreError> {
-        Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?)
+        let begin = self.engine.pick("BEGIN IMMEDIATE", "BEGIN");
+        Ok(Write { engine: self.engine, transaction: self.writer.begin_with(begin).await? })
+    }
+
+    /// Begins a transaction that only reads, and sees the database as it is at one moment.
+    pub async fn moment(&self) -> Result<Transaction<'static, Any>, StoreError> {
+        let begin = self.engine.pick("BEGIN", "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
+        Ok(self.readers.begin_with(begin).await?)
     }
 
     /// The connections that read.
-    pub fn reading(&self) -> &SqlitePool {
+    pub fn reading(&self) -> &AnyPool {
         &self.readers
     }
 
-    /// The one connection that writes, for modules that own tables of their own.
-    pub fn writing(&self) -> &SqlitePool {
+    /// The connections for single statements that write.
+    pub fn writing(&self) -> &AnyPool {
         &self.writer
     }
 
@@ -106,6 +132,44 @@ impl Store {
     pub async fn close(&self) {
         self.readers.close().await;
         self.writer.close().await;
+    }
+}
+
+impl Write {
+    /// Waits until no other write holds this name, and holds it until the end of this one. What is read
+    /// afterwards about the thing of this name stays true until the commit, as long as all who change it hold it.
+    pub async fn hold(&mut self, name: impl Display) -> Result<(), StoreError> {
+        if self.engine == Engine::Postgres {
+            sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))")
+                .bind(name.to_string())
+                .execute(&mut *self.transaction)
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Which database this is.
+    pub fn engine(&self) -> Engine {
+        self.engine
+    }
+
+    /// Makes everything since the beginning durable, at once.
+    pub async fn commit(self) -> Result<(), sqlx::Error> {
+        self.transaction.commit().await
+    }
+}
+
+impl Deref for Write {
+    type Target = AnyConnection;
+
+    fn deref(&self) -> &AnyConnection {
+        &self.transaction
+    }
+}
+
+impl DerefMut for Write {
+    fn deref_mut(&mut self) -> &mut AnyConnection {
+        &mut self.transaction
     }
 }
 

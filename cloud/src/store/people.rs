@@ -3,7 +3,7 @@
 use platen_model::keys::PublicKey;
 use platen_model::{DeviceId, Digest, TenantId};
 use sqlx::Row as _;
-use sqlx::sqlite::SqliteRow;
+use sqlx::any::AnyRow;
 
 use super::{Store, StoreError, Write, now_ms, word};
 
@@ -55,7 +55,7 @@ pub struct DeviceRow {
 /// Adds a tenant; one that is there stays.
 pub async fn add_tenant(store: &Store, tenant: &TenantId) -> Result<(), StoreError> {
     sqlx::query(
-        "INSERT INTO tenants (tenant_id, created_ms) VALUES (?, ?) ON CONFLICT (tenant_id) DO NOTHING",
+        "INSERT INTO tenants (tenant_id, created_ms) VALUES ($1, $2) ON CONFLICT (tenant_id) DO NOTHING",
     )
     .bind(tenant.as_str())
     .bind(now_ms())
@@ -84,7 +84,7 @@ pub async fn put_user(
 ) -> Result<bool, StoreError> {
     let mut write = store.begin().await?;
     let done = sqlx::query(
-        "INSERT INTO users (name, tenant_id, role, password_hash, created_ms) VALUES (?, ?, ?, ?, ?)
+        "INSERT INTO users (name, tenant_id, role, password_hash, created_ms) VALUES ($1, $2, $3, $4, $5)
          ON CONFLICT (name) DO UPDATE SET role = excluded.role, password_hash = excluded.password_hash,
            failures = 0, locked_until_ms = 0 WHERE users.tenant_id = excluded.tenant_id",
     )
@@ -95,7 +95,7 @@ pub async fn put_user(
     .bind(now_ms())
     .execute(&mut *write)
     .await?;
-    sqlx::query("DELETE FROM sessions WHERE tenant_id = ? AND user_name = ?")
+    sqlx::query("DELETE FROM sessions WHERE tenant_id = $1 AND user_name = $2")
         .bind(tenant.as_str())
         .bind(name)
         .execute(&mut *write)
@@ -107,7 +107,7 @@ pub async fn put_user(
 /// The user of a name: the answer says which tenant it is, so this alone takes none.
 pub async fn user(store: &Store, name: &str) -> Result<Option<UserRow>, StoreError> {
     let row =
-        sqlx::query("SELECT * FROM users WHERE name = ?").bind(name).fetch_optional(store.writing()).await?;
+        sqlx::query("SELECT * FROM users WHERE name = $1").bind(name).fetch_optional(store.writing()).await?;
     row.map(|row| {
         Ok(UserRow {
             name: row.get("name"),
@@ -131,10 +131,10 @@ pub async fn count_failure(
 ) -> Result<u32, StoreError> {
     let row = sqlx::query(
         "UPDATE users SET failures = failures + 1,
-           locked_until_ms = CASE WHEN failures + 1 >= ? THEN ? ELSE locked_until_ms END
-         WHERE tenant_id = ? AND name = ? RETURNING failures",
+           locked_until_ms = CASE WHEN failures + 1 >= $1 THEN $2 ELSE locked_until_ms END
+         WHERE tenant_id = $3 AND name = $4 RETURNING failures",
     )
-    .bind(limit)
+    .bind(i64::from(limit))
     .bind(locked_until_ms)
     .bind(user.tenant.as_str())
     .bind(&user.name)
@@ -152,14 +152,14 @@ pub async fn open_session(
     expires_ms: i64,
 ) -> Result<(), StoreError> {
     let mut write = store.begin().await?;
-    sqlx::query("DELETE FROM sessions WHERE expires_ms < ?").bind(now_ms()).execute(&mut *write).await?;
-    sqlx::query("UPDATE users SET failures = 0, locked_until_ms = 0 WHERE tenant_id = ? AND name = ?")
+    sqlx::query("DELETE FROM sessions WHERE expires_ms < $1").bind(now_ms()).execute(&mut *write).await?;
+    sqlx::query("UPDATE users SET failures = 0, locked_until_ms = 0 WHERE tenant_id = $1 AND name = $2")
         .bind(user.tenant.as_str())
         .bind(&user.name)
         .execute(&mut *write)
         .await?;
     sqlx::query(
-        "INSERT INTO sessions (token_sha256, tenant_id, user_name, csrf, expires_ms) VALUES (?, ?, ?, ?, ?)",
+        "INSERT INTO sessions (token_sha256, tenant_id, user_name, csrf, expires_ms) VALUES ($1, $2, $3, $4, $5)",
     )
     .bind(token.to_string())
     .bind(user.tenant.as_str())
@@ -176,7 +176,7 @@ pub async fn open_session(
 pub async fn session(store: &Store, token: Digest) -> Result<Option<SessionRow>, StoreError> {
     let row = sqlx::query(
         "SELECT s.tenant_id, s.user_name, s.csrf, u.role FROM sessions s JOIN users u ON u.name = s.user_name
-         WHERE s.token_sha256 = ? AND s.expires_ms > ?",
+         WHERE s.token_sha256 = $1 AND s.expires_ms > $2",
     )
     .bind(token.to_string())
     .bind(now_ms())
@@ -195,7 +195,7 @@ pub async fn session(store: &Store, token: Digest) -> Result<Option<SessionRow>,
 
 /// Ends a session.
 pub async fn close_session(store: &Store, token: Digest) -> Result<(), StoreError> {
-    sqlx::query("DELETE FROM sessions WHERE token_sha256 = ?")
+    sqlx::query("DELETE FROM sessions WHERE token_sha256 = $1")
         .bind(token.to_string())
         .execute(store.writing())
         .await?;
@@ -209,7 +209,7 @@ pub async fn add_code(
     code: Digest,
     expires_ms: i64,
 ) -> Result<(), StoreError> {
-    sqlx::query("INSERT INTO enrolment_codes (code_sha256, tenant_id, expires_ms) VALUES (?, ?, ?)")
+    sqlx::query("INSERT INTO enrolment_codes (code_sha256, tenant_id, expires_ms) VALUES ($1, $2, $3)")
         .bind(code.to_string())
         .bind(tenant.as_str())
         .bind(expires_ms)
@@ -229,14 +229,14 @@ pub async fn enrol(
     public_key: &PublicKey,
 ) -> Result<Option<DeviceRow>, StoreError> {
     let row =
-        sqlx::query("SELECT tenant_id, expires_ms, device_id FROM enrolment_codes WHERE code_sha256 = ?")
+        sqlx::query("SELECT tenant_id, expires_ms, device_id FROM enrolment_codes WHERE code_sha256 = $1")
             .bind(code.to_string())
             .fetch_optional(&mut **write)
             .await?;
     let Some(row) = row else { return Ok(None) };
     let tenant: TenantId = word(row.get("tenant_id"))?;
     if let Some(used) = row.get::<Option<String>, _>("device_id") {
-        let device = sqlx::query("SELECT * FROM devices WHERE device_id = ?")
+        let device = sqlx::query("SELECT * FROM devices WHERE device_id = $1")
             .bind(used)
             .fetch_one(&mut **write)
             .await?;
@@ -254,7 +254,7 @@ pub async fn enrol(
         created_ms: now_ms(),
     };
     sqlx::query(
-        "INSERT INTO devices (device_id, tenant_id, name, public_key, created_ms) VALUES (?, ?, ?, ?, ?)",
+        "INSERT INTO devices (device_id, tenant_id, name, public_key, created_ms) VALUES ($1, $2, $3, $4, $5)",
     )
     .bind(device.device_id.to_string())
     .bind(device.tenant.as_str())
@@ -263,7 +263,7 @@ pub async fn enrol(
     .bind(device.created_ms)
     .execute(&mut **write)
     .await?;
-    sqlx::query("UPDATE enrolment_codes SET device_id = ? WHERE code_sha256 = ?")
+    sqlx::query("UPDATE enrolment_codes SET device_id = $1 WHERE code_sha256 = $2")
         .bind(device.device_id.to_string())
         .bind(code.to_string())
         .execute(&mut **write)
@@ -273,7 +273,7 @@ pub async fn enrol(
 
 /// The device of an id: the answer says which tenant it is, so this alone takes none.
 pub async fn device(store: &Store, device: DeviceId) -> Result<Option<DeviceRow>, StoreError> {
-    let row = sqlx::query("SELECT * FROM devices WHERE device_id = ?")
+    let row = sqlx::query("SELECT * FROM devices WHERE device_id = $1")
         .bind(device.to_string())
         .fetch_optional(store.reading())
         .await?;
@@ -282,7 +282,7 @@ pub async fn device(store: &Store, device: DeviceId) -> Result<Option<DeviceRow>
 
 /// The tenant's devices, oldest first.
 pub async fn devices(store: &Store, tenant: &TenantId) -> Result<Vec<DeviceRow>, StoreError> {
-    let rows = sqlx::query("SELECT * FROM devices WHERE tenant_id = ? ORDER BY created_ms")
+    let rows = sqlx::query("SELECT * FROM devices WHERE tenant_id = $1 ORDER BY created_ms")
         .bind(tenant.as_str())
         .fetch_all(store.reading())
         .await?;
@@ -297,13 +297,14 @@ pub async fn issue_token(
     (token, expires_ms): (Digest, i64),
 ) -> Result<bool, StoreError> {
     let mut write = store.begin().await?;
-    for cleaning in
-        ["DELETE FROM used_assertions WHERE expires_ms < ?", "DELETE FROM access_tokens WHERE expires_ms < ?"]
-    {
+    for cleaning in [
+        "DELETE FROM used_assertions WHERE expires_ms < $1",
+        "DELETE FROM access_tokens WHERE expires_ms < $1",
+    ] {
         sqlx::query(cleaning).bind(now_ms()).execute(&mut *write).await?;
     }
     let fresh = sqlx::query(
-        "INSERT INTO used_assertions (device_id, jti, expires_ms) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+        "INSERT INTO used_assertions (device_id, jti, expires_ms) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
     )
     .bind(device.device_id.to_string())
     .bind(jti)
@@ -314,7 +315,7 @@ pub async fn issue_token(
         return Ok(false);
     }
     sqlx::query(
-        "INSERT INTO access_tokens (token_sha256, tenant_id, device_id, expires_ms) VALUES (?, ?, ?, ?)",
+        "INSERT INTO access_tokens (token_sha256, tenant_id, device_id, expires_ms) VALUES ($1, $2, $3, $4)",
     )
     .bind(token.to_string())
     .bind(device.tenant.as_str())
@@ -330,7 +331,7 @@ pub async fn issue_token(
 pub async fn token_owner(store: &Store, token: Digest) -> Result<Option<DeviceRow>, StoreError> {
     let row = sqlx::query(
         "SELECT d.* FROM access_tokens t JOIN devices d ON d.device_id = t.device_id
-         WHERE t.token_sha256 = ? AND t.expires_ms > ?",
+         WHERE t.token_sha256 = $1 AND t.expires_ms > $2",
     )
     .bind(token.to_string())
     .bind(now_ms())
@@ -339,7 +340,7 @@ pub async fn token_owner(store: &Store, token: Digest) -> Result<Option<DeviceRo
     row.map(|row| read_device(&row)).transpose()
 }
 
-fn read_device(row: &SqliteRow) -> Result<DeviceRow, StoreError> {
+fn read_device(row: &AnyRow) -> Result<DeviceRow, StoreError> {
     Ok(DeviceRow {
         device_id: word(row.get("device_id"))?,
         tenant: word(row.get("tenant_id"))?,

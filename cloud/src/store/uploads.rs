@@ -28,7 +28,7 @@ pub struct Upload {
 pub async fn insert(store: &Store, tenant: &TenantId, upload: &Upload) -> Result<(), StoreError> {
     sqlx::query(
         "INSERT INTO uploads (upload_id, tenant_id, sha256, mime, bytes, received, expires_ms)
-         VALUES (?, ?, ?, ?, ?, ?, ?)",
+         VALUES ($1, $2, $3, $4, $5, $6, $7)",
     )
     .bind(upload.upload_id.to_string())
     .bind(tenant.as_str())
@@ -44,7 +44,7 @@ pub async fn insert(store: &Store, tenant: &TenantId, upload: &Upload) -> Result
 
 /// An upload of this tenant.
 pub async fn find(store: &Store, tenant: &TenantId, upload: UploadId) -> Result<Option<Upload>, StoreError> {
-    let row = sqlx::query("SELECT * FROM uploads WHERE tenant_id = ? AND upload_id = ?")
+    let row = sqlx::query("SELECT * FROM uploads WHERE tenant_id = $1 AND upload_id = $2")
         .bind(tenant.as_str())
         .bind(upload.to_string())
         .fetch_optional(store.writing())
@@ -70,7 +70,7 @@ pub async fn advance(
     received: u64,
     expires_ms: i64,
 ) -> Result<(), StoreError> {
-    sqlx::query("UPDATE uploads SET received = ?, expires_ms = ? WHERE tenant_id = ? AND upload_id = ?")
+    sqlx::query("UPDATE uploads SET received = $1, expires_ms = $2 WHERE tenant_id = $3 AND upload_id = $4")
         .bind(received as i64)
         .bind(expires_ms)
         .bind(tenant.as_str())
@@ -82,7 +82,7 @@ pub async fn advance(
 
 /// Forgets an upload.
 pub async fn remove(store: &Store, tenant: &TenantId, upload: UploadId) -> Result<(), StoreError> {
-    sqlx::query("DELETE FROM uploads WHERE tenant_id = ? AND upload_id = ?")
+    sqlx::query("DELETE FROM uploads WHERE tenant_id = $1 AND upload_id = $2")
         .bind(tenant.as_str())
         .bind(upload.to_string())
         .execute(store.writing())
@@ -98,7 +98,7 @@ pub async fn all(store: &Store) -> Result<BTreeSet<UploadId>, StoreError> {
 
 /// Uploads of all tenants whose time is over: housekeeping, not an answer to anybody.
 pub async fn expired(store: &Store) -> Result<Vec<(TenantId, UploadId)>, StoreError> {
-    let rows = sqlx::query("SELECT tenant_id, upload_id FROM uploads WHERE expires_ms < ? LIMIT 100")
+    let rows = sqlx::query("SELECT tenant_id, upload_id FROM uploads WHERE expires_ms < $1 LIMIT 100")
         .bind(now_ms())
         .fetch_all(store.reading())
         .await?;

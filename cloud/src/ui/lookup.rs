@@ -15,7 +15,7 @@ const PAGE: usize = 50;
 /// How many documents are in each state that has any, in the order of a document's life.
 pub(super) async fn counts(store: &Store, tenant: &TenantId) -> Result<Vec<(Status, u64)>, StoreError> {
     let rows =
-        sqlx::query("SELECT status, COUNT(*) AS count FROM documents WHERE tenant_id = ? GROUP BY status")
+        sqlx::query("SELECT status, COUNT(*) AS count FROM documents WHERE tenant_id = $1 GROUP BY status")
             .bind(tenant.as_str())
             .fetch_all(store.reading())
             .await?;
@@ -30,7 +30,7 @@ pub(super) async fn counts(store: &Store, tenant: &TenantId) -> Result<Vec<(Stat
 /// The document types the tenant's documents have.
 pub(super) async fn types(store: &Store, tenant: &TenantId) -> Result<Vec<String>, StoreError> {
     let rows = sqlx::query(
-        "SELECT DISTINCT document_type FROM documents WHERE tenant_id = ? ORDER BY document_type",
+        "SELECT DISTINCT document_type FROM documents WHERE tenant_id = $1 ORDER BY document_type",
     )
     .bind(tenant.as_str())
     .fetch_all(store.reading())
@@ -44,7 +44,7 @@ pub(super) async fn oldest_in_review(
     tenant: &TenantId,
 ) -> Result<Option<Document>, StoreError> {
     let row = sqlx::query(
-        "SELECT record FROM documents WHERE tenant_id = ? AND status = 'in_review'
+        "SELECT record FROM documents WHERE tenant_id = $1 AND status = 'in_review'
          ORDER BY document_id LIMIT 1",
     )
     .bind(tenant.as_str())
@@ -62,16 +62,16 @@ pub(super) async fn list(
     let given = |text: &str| (!text.is_empty()).then(|| text.to_owned());
     let after = filter.after.parse::<DocumentId>().ok().map(|id| id.to_string());
     let rows = sqlx::query(
-        "SELECT record FROM documents WHERE tenant_id = ?1 AND (?2 IS NULL OR status = ?2)
-         AND (?3 IS NULL OR document_type = ?3) AND (?4 IS NULL OR document_id < ?4)
-         AND (?5 IS NULL OR INSTR(LOWER(json_extract(record, '$.document.file_name')), LOWER(?5)) > 0)
-         ORDER BY document_id DESC LIMIT ?6",
+        "SELECT record FROM documents WHERE tenant_id = $1 AND ($2 IS NULL OR status = $2)
+         AND ($3 IS NULL OR document_type = $3) AND ($4 IS NULL OR document_id < $4)
+         AND ($5 IS NULL OR LOWER(file_name) LIKE '%' || LOWER($5) || '%' ESCAPE '\\')
+         ORDER BY document_id DESC LIMIT $6",
     )
     .bind(tenant.as_str())
     .bind(filter.status().map(Status::as_str))
     .bind(given(&filter.document_type))
     .bind(after)
-    .bind(given(filter.q.trim()))
+    .bind(given(&literally(filter.q.trim())))
     .bind(PAGE as i64 + 1)
     .fetch_all(store.reading())
     .await?;
@@ -82,4 +82,9 @@ pub(super) async fn list(
         .collect::<Result<Vec<Document>, StoreError>>()?;
     let next = items.last().filter(|_| rows.len() > PAGE).map(|document| document.document_id.to_string());
     Ok(Page { items, next })
+}
+
+/// A text as `LIKE` finds it letter by letter.
+fn literally(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_")
 }

@@ -39,12 +39,12 @@ pub async fn answer(
 async fn find(app: &App, tenant: &TenantId, pdf: Digest, page: u32) -> Result<Option<Digest>, Refusal> {
     let row: Option<(String,)> = sqlx::query_as(
         "SELECT png_sha256 FROM page_pictures
-         WHERE tenant_id = ? AND pdf_sha256 = ? AND page = ? AND width_px = ?",
+         WHERE tenant_id = $1 AND pdf_sha256 = $2 AND page = $3 AND width_px = $4",
     )
     .bind(tenant.as_str())
     .bind(pdf.to_string())
-    .bind(page)
-    .bind(WIDTH_PX)
+    .bind(i64::from(page))
+    .bind(i64::from(WIDTH_PX))
     .fetch_optional(app.store.reading())
     .await?;
     row.map(|(sha256,)| sha256.parse().map_err(Refusal::internal)).transpose()
@@ -70,12 +70,12 @@ async fn render(app: &App, tenant: &TenantId, pdf: Digest, page: u32) -> Result<
     let sha256 = app.keep.put(tenant, png, "image/png").await?;
     sqlx::query(
         "INSERT INTO page_pictures (tenant_id, pdf_sha256, page, width_px, png_sha256)
-         VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+         VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
     )
     .bind(tenant.as_str())
     .bind(pdf.to_string())
-    .bind(page)
-    .bind(WIDTH_PX)
+    .bind(i64::from(page))
+    .bind(i64::from(WIDTH_PX))
     .bind(sha256.to_string())
     .execute(app.store.writing())
     .await?;

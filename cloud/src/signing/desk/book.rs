@@ -2,7 +2,7 @@
 
 use platen_model::{Digest, TenantId};
 use serde_json::json;
-use sqlx::SqlitePool;
+use sqlx::AnyPool;
 
 use super::invitation::Token;
 use crate::signing::provider::{Order, ProviderError, Reference};
@@ -11,7 +11,7 @@ use crate::signing::workplace::{from_ms, internal, now_ms};
 /// The desk's tables.
 #[derive(Clone, Debug)]
 pub(super) struct Book {
-    database: SqlitePool,
+    database: AnyPool,
 }
 
 /// An envelope.
@@ -60,7 +60,7 @@ pub(super) struct Deed<'a> {
 }
 
 impl Book {
-    pub(super) fn new(database: SqlitePool) -> Self {
+    pub(super) fn new(database: AnyPool) -> Self {
         Self { database }
     }
 
@@ -75,7 +75,7 @@ impl Book {
         let opened = sqlx::query(
             "INSERT INTO desk_envelopes
              (envelope_id, tenant_id, document_id, title, pdf_sha256, created_ms, expires_ms)
-             VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (envelope_id) DO NOTHING",
+             VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (envelope_id) DO NOTHING",
         )
         .bind(order.envelope_id.to_string())
         .bind(order.tenant_id.as_str())
@@ -91,7 +91,7 @@ impl Book {
             for (position, address) in (0u32..).zip(&order.signers) {
                 sqlx::query(
                     "INSERT INTO desk_signers (envelope_id, position, address, token_sha256)
-                     VALUES (?, ?, ?, ?)",
+                     VALUES ($1, $2, $3, $4)",
                 )
                 .bind(order.envelope_id.to_string())
                 .bind(i64::from(position))
@@ -118,7 +118,7 @@ impl Book {
         tenant: &TenantId,
         reference: &Reference,
     ) -> Result<Option<EnvelopeRow>, ProviderError> {
-        sqlx::query_as("SELECT * FROM desk_envelopes WHERE envelope_id = ? AND tenant_id = ?")
+        sqlx::query_as("SELECT * FROM desk_envelopes WHERE envelope_id = $1 AND tenant_id = $2")
             .bind(&reference.0)
             .bind(tenant.as_str())
             .fetch_optional(&self.database)
@@ -135,7 +135,7 @@ impl Book {
         let envelope = self.envelope(tenant, reference).await?;
         let envelope = envelope
             .ok_or_else(|| ProviderError::Refused(format!("there is no desk envelope {reference}")))?;
-        let signers = sqlx::query_as("SELECT * FROM desk_signers WHERE envelope_id = ? ORDER BY position")
+        let signers = sqlx::query_as("SELECT * FROM desk_signers WHERE envelope_id = $1 ORDER BY position")
             .bind(&reference.0)
             .fetch_all(&self.database)
             .await
@@ -150,7 +150,7 @@ impl Book {
     ) -> Result<Option<(TenantId, Reference, i64)>, ProviderError> {
         let found: Option<(String, String, i64)> = sqlx::query_as(
             "SELECT e.tenant_id, s.envelope_id, s.position FROM desk_signers s
-             JOIN desk_envelopes e ON e.envelope_id = s.envelope_id WHERE s.token_sha256 = ?",
+             JOIN desk_envelopes e ON e.envelope_id = s.envelope_id WHERE s.token_sha256 = $1",
         )
         .bind(token.digest().to_string())
         .fetch_optional(&self.database)
@@ -166,7 +166,7 @@ impl Book {
         position: i64,
     ) -> Result<(), ProviderError> {
         self.note(
-            "UPDATE desk_signers SET invited_ms = ? WHERE envelope_id = ? AND position = ?",
+            "UPDATE desk_signers SET invited_ms = $1 WHERE envelope_id = $2 AND position = $3",
             reference,
             position,
         )
@@ -180,7 +180,7 @@ impl Book {
         position: i64,
     ) -> Result<(), ProviderError> {
         self.note(
-            "UPDATE desk_signers SET viewed_ms = ? WHERE envelope_id = ? AND position = ? AND viewed_ms IS NULL",
+            "UPDATE desk_signers SET viewed_ms = $1 WHERE envelope_id = $2 AND position = $3 AND viewed_ms IS NULL",
             reference,
             position,
         )
@@ -207,12 +207,12 @@ impl Book {
     ) -> Result<(), ProviderError> {
         let now = now_ms();
         sqlx::query(
-            "UPDATE desk_signers SET signed_ms = ?, name = ?, consent = ?, remote_address = ?, user_agent = ?
-             WHERE envelope_id = ? AND position = ? AND signed_ms IS NULL
+            "UPDATE desk_signers SET signed_ms = $1, name = $2, consent = $3, remote_address = $4, user_agent = $5
+             WHERE envelope_id = $6 AND position = $7 AND signed_ms IS NULL
              AND NOT EXISTS (SELECT 1 FROM desk_signers o WHERE o.envelope_id = desk_signers.envelope_id
                  AND (o.declined_ms IS NOT NULL OR (o.position < desk_signers.position AND o.signed_ms IS NULL)))
              AND EXISTS (SELECT 1 FROM desk_envelopes e WHERE e.envelope_id = desk_signers.envelope_id
-                 AND e.void_reason IS NULL AND e.expires_ms > ?)",
+                 AND e.void_reason IS NULL AND e.expires_ms > $8)",
         )
         .bind(now)
         .bind(deed.name)
@@ -238,12 +238,12 @@ impl Book {
     ) -> Result<(), ProviderError> {
         let now = now_ms();
         sqlx::query(
-            "UPDATE desk_signers SET declined_ms = ?, decline_reason = ?, remote_address = ?, user_agent = ?
-             WHERE envelope_id = ? AND position = ? AND signed_ms IS NULL
+            "UPDATE desk_signers SET declined_ms = $1, decline_reason = $2, remote_address = $3, user_agent = $4
+             WHERE envelope_id = $5 AND position = $6 AND signed_ms IS NULL
              AND NOT EXISTS (SELECT 1 FROM desk_signers o WHERE o.envelope_id = desk_signers.envelope_id
                  AND o.declined_ms IS NOT NULL)
              AND EXISTS (SELECT 1 FROM desk_envelopes e WHERE e.envelope_id = desk_signers.envelope_id
-                 AND e.void_reason IS NULL AND e.expires_ms > ?)",
+                 AND e.void_reason IS NULL AND e.expires_ms > $7)",
         )
         .bind(now)
         .bind(reason)
@@ -266,8 +266,8 @@ impl Book {
         reason: &str,
     ) -> Result<(), ProviderError> {
         sqlx::query(
-            "UPDATE desk_envelopes SET void_reason = ?
-             WHERE envelope_id = ? AND tenant_id = ? AND void_reason IS NULL AND expires_ms > ?
+            "UPDATE desk_envelopes SET void_reason = $1
+             WHERE envelope_id = $2 AND tenant_id = $3 AND void_reason IS NULL AND expires_ms > $4
              AND EXISTS (SELECT 1 FROM desk_signers s
                  WHERE s.envelope_id = desk_envelopes.envelope_id AND s.signed_ms IS NULL)
              AND NOT EXISTS (SELECT 1 FROM desk_signers s
@@ -291,8 +291,8 @@ impl Book {
         sealed: Digest,
     ) -> Result<Digest, ProviderError> {
         sqlx::query(
-            "UPDATE desk_signers SET sealed_sha256 = ?
-             WHERE envelope_id = ? AND position = ? AND sealed_sha256 IS NULL",
+            "UPDATE desk_signers SET sealed_sha256 = $1
+             WHERE envelope_id = $2 AND position = $3 AND sealed_sha256 IS NULL",
         )
         .bind(sealed.to_string())
         .bind(&reference.0)
@@ -301,7 +301,7 @@ impl Book {
         .await
         .map_err(internal)?;
         let (kept,): (String,) =
-            sqlx::query_as("SELECT sealed_sha256 FROM desk_signers WHERE envelope_id = ? AND position = ?")
+            sqlx::query_as("SELECT sealed_sha256 FROM desk_signers WHERE envelope_id = $1 AND position = $2")
                 .bind(&reference.0)
                 .bind(position)
                 .fetch_one(&self.database)

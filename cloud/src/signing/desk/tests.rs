@@ -177,3 +177,13 @@ async fn a_pdf_that_can_never_be_sealed_is_said_to_be_so_and_the_signature_stays
     assert!(matches!(&refused, ProviderError::Refused(_)), "{refused}");
     assert_eq!(follow_link(&trial, &desk, ADA).await.turn(), Turn::Over, "the signature is kept");
 }
+
+crate::testing::also_on_postgres!(
+    pressing_sign_twice_is_one_signature_and_poppler_finds_it_valid,
+    two_signers_sign_in_order_and_the_first_signature_stays_valid,
+    an_order_repeated_after_a_crash_is_one_envelope_and_one_invitation,
+    after_a_refusal_the_end_of_time_or_a_withdrawal_nothing_can_be_signed,
+    a_link_that_was_guessed_opens_nothing,
+    more_signers_than_seals_have_room_are_refused_for_good,
+    a_pdf_that_can_never_be_sealed_is_said_to_be_so_and_the_signature_stays,
+);

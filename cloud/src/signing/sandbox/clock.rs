@@ -60,7 +60,7 @@ impl Sandbox {
     /// Sends what is due now, and answers how many callbacks were taken.
     pub async fn tick(&self, http: &reqwest::Client) -> Result<u32, ProviderError> {
         let rows = sqlx::query_as::<_, Row>(
-            "SELECT * FROM sandbox_envelopes WHERE callbacks_done = 0 ORDER BY created_ms LIMIT ?",
+            "SELECT * FROM sandbox_envelopes WHERE callbacks_done = 0 ORDER BY created_ms LIMIT $1",
         )
         .bind(BATCH)
         .fetch_all(&self.place.database)
@@ -84,7 +84,7 @@ impl Sandbox {
                 break;
             }
             sent += 1;
-            sqlx::query("UPDATE sandbox_envelopes SET callbacks_sent = ? WHERE reference = ?")
+            sqlx::query("UPDATE sandbox_envelopes SET callbacks_sent = $1 WHERE reference = $2")
                 .bind(i64::try_from(sent).unwrap_or(i64::MAX))
                 .bind(&row.reference)
                 .execute(&self.place.database)
@@ -93,7 +93,7 @@ impl Sandbox {
         }
         let given_up = now_ms() - row.created_ms > GIVE_UP_AFTER_MS;
         if sent == all.len() || row.void_reason.is_some() || given_up {
-            sqlx::query("UPDATE sandbox_envelopes SET callbacks_done = 1 WHERE reference = ?")
+            sqlx::query("UPDATE sandbox_envelopes SET callbacks_done = 1 WHERE reference = $1")
                 .bind(&row.reference)
                 .execute(&self.place.database)
                 .await

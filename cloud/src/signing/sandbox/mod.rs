@@ -88,13 +88,14 @@ impl Sandbox {
     }
 
     async fn row(&self, tenant: &TenantId, reference: &Reference) -> Result<Row, ProviderError> {
-        let row =
-            sqlx::query_as::<_, Row>("SELECT * FROM sandbox_envelopes WHERE reference = ? AND tenant_id = ?")
-                .bind(&reference.0)
-                .bind(tenant.as_str())
-                .fetch_optional(&self.place.database)
-                .await
-                .map_err(internal)?;
+        let row = sqlx::query_as::<_, Row>(
+            "SELECT * FROM sandbox_envelopes WHERE reference = $1 AND tenant_id = $2",
+        )
+        .bind(&reference.0)
+        .bind(tenant.as_str())
+        .fetch_optional(&self.place.database)
+        .await
+        .map_err(internal)?;
         row.ok_or_else(|| ProviderError::Refused(format!("there is no sandbox envelope {reference}")))
     }
 
@@ -104,7 +105,7 @@ impl Sandbox {
         let signers = serde_json::to_string(&order.signers).map_err(internal)?;
         sqlx::query(
             "INSERT INTO sandbox_envelopes (reference, envelope_id, tenant_id, pdf_sha256, signers, created_ms)
-             VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (envelope_id) DO NOTHING",
+             VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (envelope_id) DO NOTHING",
         )
         .bind(format!("sbx_{}", EnvelopeId::new().as_uuid().simple()))
         .bind(order.envelope_id.to_string())
@@ -120,13 +121,14 @@ impl Sandbox {
     }
 
     async fn look_up(&self, tenant: &TenantId, key: EnvelopeId) -> Result<Option<Reference>, ProviderError> {
-        let found: Option<(String,)> =
-            sqlx::query_as("SELECT reference FROM sandbox_envelopes WHERE envelope_id = ? AND tenant_id = ?")
-                .bind(key.to_string())
-                .bind(tenant.as_str())
-                .fetch_optional(&self.place.database)
-                .await
-                .map_err(internal)?;
+        let found: Option<(String,)> = sqlx::query_as(
+            "SELECT reference FROM sandbox_envelopes WHERE envelope_id = $1 AND tenant_id = $2",
+        )
+        .bind(key.to_string())
+        .bind(tenant.as_str())
+        .fetch_optional(&self.place.database)
+        .await
+        .map_err(internal)?;
         Ok(found.map(|(reference,)| Reference(reference)))
     }
 
@@ -140,7 +142,7 @@ impl Sandbox {
             let pdf: Digest = row.pdf_sha256.parse().map_err(internal)?;
             let signed = self.place.seal(tenant, pdf, SealOf::Sandbox, seal_info(&row, &signers)).await?;
             sqlx::query(
-                "UPDATE sandbox_envelopes SET signed_sha256 = ? WHERE reference = ? AND signed_sha256 IS NULL",
+                "UPDATE sandbox_envelopes SET signed_sha256 = $1 WHERE reference = $2 AND signed_sha256 IS NULL",
             )
             .bind(signed.to_string())
             .bind(&reference.0)
@@ -162,7 +164,7 @@ impl Sandbox {
         let row = self.row(tenant, reference).await?;
         if matches!(row.state(), EnvelopeState::Open { .. }) {
             sqlx::query(
-                "UPDATE sandbox_envelopes SET void_reason = ? WHERE reference = ? AND void_reason IS NULL",
+                "UPDATE sandbox_envelopes SET void_reason = $1 WHERE reference = $2 AND void_reason IS NULL",
             )
             .bind(reason)
             .bind(&reference.0)

@@ -5,7 +5,7 @@ use crate::signing::trial::{Trial, pdfsig};
 
 /// Moves an envelope into the past, as if that much time had gone by since it was sent.
 async fn let_pass(trial: &Trial, ms: i64) {
-    sqlx::query("UPDATE sandbox_envelopes SET created_ms = created_ms - ?")
+    sqlx::query("UPDATE sandbox_envelopes SET created_ms = created_ms - $1")
         .bind(ms)
         .execute(&trial.place.database)
         .await
@@ -79,3 +79,9 @@ async fn a_callback_is_believed_with_its_own_signature_and_its_own_tenant_only()
     let unsigned = Callback { headers: &[], ..callback };
     assert_eq!(sandbox.verify(&trial.tenant, &unsigned), Err(Forged::Unsigned));
 }
+
+crate::testing::also_on_postgres!(
+    each_address_ends_as_its_name_says_and_a_late_withdrawal_changes_nothing,
+    the_signed_pdf_is_sealed_once_and_names_the_sandbox,
+    a_callback_is_believed_with_its_own_signature_and_its_own_tenant_only,
+);
