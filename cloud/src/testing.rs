@@ -28,7 +28,7 @@ thread_local! {
 pub(crate) struct Base {
     /// As the configuration takes it.
     pub(crate) address: String,
-    pub(crate) server: Option<Postgres>,
+    _server: Option<Postgres>,
 }
 
 impl Base {
@@ -45,11 +45,11 @@ impl Base {
 pub(crate) fn database(folder: &Path) -> Base {
     match ENGINE.get() {
         Engine::Sqlite => {
-            Base { address: format!("sqlite:{}", folder.join("cloud.db").display()), server: None }
+            Base { address: format!("sqlite:{}", folder.join("cloud.db").display()), _server: None }
         }
         Engine::Postgres => {
             let server = Postgres::start();
-            Base { address: server.url(), server: Some(server) }
+            Base { address: server.url(), _server: Some(server) }
         }
     }
 }

@@ -235,10 +235,11 @@ async fn a_callback_that_is_forged_is_refused_and_one_that_is_repeated_changes_n
     for _ in 0..3 {
         assert_eq!(send(&url, &signature, &bytes).await, 200);
     }
-    let (kept, repeats): (i64, i64) = sqlx::query_as("SELECT COUNT(*), SUM(repeats) FROM callbacks")
-        .fetch_one(cloud.app.store.reading())
-        .await
-        .expect("a count");
+    let (kept, repeats): (i64, i64) =
+        sqlx::query_as("SELECT COUNT(*), CAST(SUM(repeats) AS BIGINT) FROM callbacks")
+            .fetch_one(cloud.app.store.reading())
+            .await
+            .expect("a count");
     assert_eq!((kept, repeats), (1, 2));
     cloud.until(document, Status::Archived).await;
 }
