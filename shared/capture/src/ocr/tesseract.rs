@@ -54,6 +54,7 @@ impl Recogniser {
         let refused = || format!("Tesseract cannot load `{languages}` from {}", folder.display());
         let path = folder.to_str().and_then(|path| CString::new(path).ok()).ok_or_else(refused)?;
         let names = CString::new(languages).map_err(|_| refused())?;
+        super::stand_in();
         // SAFETY: no preconditions; a null answer is checked.
         let handle = NonNull::new(unsafe { capi::TessBaseAPICreate() }).ok_or_else(refused)?;
         let mut recogniser = Self { handle, shown: false };
