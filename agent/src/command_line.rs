@@ -145,6 +145,9 @@ pub(crate) enum OutboxCommand {
         /// As one JSON array.
         #[arg(long)]
         json: bool,
+        /// The most that are listed.
+        #[arg(long, value_name = "N", default_value_t = 1_000)]
+        limit: usize,
     },
     /// Print a document's manifest.
     Show {

@@ -7,10 +7,13 @@
 
 use std::path::{Path, PathBuf};
 
+use jiff::tz::TimeZone;
 use platen_capture::Options;
 use serde::{Deserialize, Serialize};
 
 use crate::Complaint;
+use crate::deliver::windows::Windows;
+use crate::outbox::ledger::Priorities;
 
 mod source;
 
@@ -60,6 +63,12 @@ impl Default for Config {
 pub struct Cloud {
     /// The cloud's address, `https://platen.example.org`.
     pub url: Option<String>,
+    /// The proxy, `http://user:password@proxy:3128`; `direct` for none. Where absent, that of the environment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proxy: Option<String>,
+    /// Certificates (PEM) trusted beside the system's, for a cloud or a proxy with an authority of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ca_file: Option<PathBuf>,
 }
 
 /// The worker processes.
@@ -108,11 +117,32 @@ pub struct Outbox {
     pub chunk_bytes: u64,
     /// Longest time of one request to the cloud, in seconds.
     pub request_s: u64,
+    /// Documents on their way at once.
+    pub at_once: usize,
+    /// The most that is sent in a second, in KiB; no limit where absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bandwidth_kb_s: Option<u64>,
+    /// When documents are sent, in local time: `22:00-06:00`, `Mon-Fri 19:00-07:00`. Always where empty.
+    pub windows: Vec<String>,
+    /// Network interfaces whose bytes are dear, such as `wwan*`. While the default route goes over one of them,
+    /// originals are held back and the searchable PDF goes alone.
+    pub metered_interfaces: Vec<String>,
+    /// When originals are sent all the same; without `metered_interfaces`, the only time they are sent.
+    pub originals_windows: Vec<String>,
 }
 
 impl Default for Outbox {
     fn default() -> Self {
-        Self { keep_delivered_s: 24 * 60 * 60, chunk_bytes: 4 << 20, request_s: 60 }
+        Self {
+            keep_delivered_s: 24 * 60 * 60,
+            chunk_bytes: 4 << 20,
+            request_s: 60,
+            at_once: 4,
+            bandwidth_kb_s: None,
+            windows: Vec::new(),
+            metered_interfaces: Vec::new(),
+            originals_windows: Vec::new(),
+        }
     }
 }
 
@@ -175,10 +205,30 @@ impl Config {
                 return wrong(format!("source {name:?}: {what}"));
             }
         }
-        if self.outbox.chunk_bytes == 0 {
-            return wrong("outbox.chunk_bytes must be at least 1".into());
+        let outbox = &self.outbox;
+        for (key, least) in [
+            ("chunk_bytes", outbox.chunk_bytes),
+            ("request_s", outbox.request_s),
+            ("at_once", outbox.at_once as u64),
+            ("bandwidth_kb_s", outbox.bandwidth_kb_s.unwrap_or(1)),
+        ] {
+            if least == 0 {
+                return wrong(format!("outbox.{key} must be at least 1"));
+            }
+        }
+        for (key, windows) in [("windows", &outbox.windows), ("originals_windows", &outbox.originals_windows)]
+        {
+            if let Err(error) = Windows::parse(windows, TimeZone::UTC) {
+                return wrong(format!("outbox.{key}: {error}"));
+            }
         }
         Ok(())
+    }
+
+    /// The priorities of the sources that have one of their own.
+    pub fn priorities(&self) -> Priorities {
+        let own = |source: &Source| source.priority.map(|priority| (source.name.clone(), priority));
+        self.sources.iter().filter_map(own).collect()
     }
 
     /// The configuration in force as TOML, for `--print-config`.

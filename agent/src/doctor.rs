@@ -14,9 +14,9 @@ use platen_model::{Failure, FailureClass, Stage, durable};
 use serde::Serialize;
 use uuid::Uuid;
 
-use crate::config::Config;
-use crate::deliver::Trouble;
-use crate::deliver::courier::http_client;
+use crate::config::{Cloud, Config};
+use crate::deliver::trouble::of_another;
+use crate::deliver::wire::Wire;
 use crate::identity::Identity;
 use crate::status::free_bytes;
 
@@ -191,47 +191,41 @@ async fn try_cloud(config: &Config) -> Vec<Finding> {
     let url = config.cloud.url.clone().or(identity.ok().flatten().map(|identity| identity.url));
     let mut findings = vec![enrolled];
     if let Some(url) = url {
-        findings.extend(try_url(&url).await);
+        findings.extend(try_url(&config.cloud, &url).await);
     }
     findings
 }
 
-async fn try_url(url: &str) -> Vec<Finding> {
+async fn try_url(cloud: &Cloud, url: &str) -> Vec<Finding> {
     let tried = format!("the cloud at {url}");
-    let answer = match http_client(url, REQUEST_TIME) {
-        Ok(client) => client.get(format!("{url}/healthz")).send().await,
-        Err(error) => Err(error),
+    let fix =
+        "check the address, the network, the proxy (cloud.proxy) and the cloud's certificate (cloud.ca_file)";
+    let wire = match Wire::new(cloud, url, REQUEST_TIME) {
+        Ok(wire) => wire,
+        Err(error) => return vec![Finding::bad(tried, error, "correct that value in the configuration")],
     };
-    let response = match answer {
-        Ok(response) => response,
-        Err(error) => {
-            let fix = "check the address, the network, the proxy and the cloud's certificate";
-            return vec![Finding::bad(tried, Trouble::of_request(&error), fix)];
-        }
+    let answer = match wire.get(&format!("{url}/healthz")).await {
+        Ok(answer) => answer,
+        Err(cut) => return vec![Finding::bad(tried, cut, fix)],
     };
-    let status = response.status();
-    let date = response.headers().get(reqwest::header::DATE).and_then(|date| date.to_str().ok());
-    let theirs = date.and_then(parse_http_date);
-    let reached = if status.is_success() {
+    if let Some(another) = of_another(&answer) {
+        return vec![Finding::bad(tried, another, fix)];
+    }
+    let reached = if answer.is_success() {
         Finding::good(tried, "answers")
     } else {
-        Finding::bad(tried, status, "check that this is a Platen cloud, and that it is healthy")
+        Finding::bad(tried, answer.status, "check that this is a Platen cloud, and that it is healthy")
     };
-    let clock = theirs.map(|theirs| {
+    let clock = answer.date().map(|theirs| {
         let skew = Timestamp::now().duration_since(theirs).as_secs();
         if skew.abs() < CLOCK_LEEWAY_SECONDS {
             Finding::good("clock", format!("{skew} s from the cloud's"))
         } else {
             let fix = "set the clock, for example: sudo timedatectl set-ntp true";
-            Finding::bad("clock", format!("{skew} s from the cloud's; tokens will be refused"), fix)
+            Finding::bad("clock", format!("{skew} s from the cloud's; the cloud's is used to get in"), fix)
         }
     });
     std::iter::once(reached).chain(clock).collect()
-}
-
-/// The time in a `Date` header (RFC 9110, 5.6.7: `Sun, 06 Nov 1994 08:49:37 GMT`).
-fn parse_http_date(text: &str) -> Option<Timestamp> {
-    jiff::fmt::rfc2822::parse(text).ok().map(|zoned| zoned.timestamp())
 }
 
 #[cfg(test)]

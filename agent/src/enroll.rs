@@ -10,8 +10,10 @@ use platen_model::api::{EnrollRequest, EnrollResponse};
 use platen_model::{DeviceId, durable};
 
 use crate::Complaint;
+use crate::config::Cloud;
 use crate::deliver::Trouble;
-use crate::deliver::courier::http_client;
+use crate::deliver::trouble::of_another;
+use crate::deliver::wire::{Method, Request, Wire};
 use crate::identity::{self, Identity};
 use crate::instance;
 
@@ -23,7 +25,7 @@ const REQUEST_SECONDS: u64 = 30;
 /// # Errors
 ///
 /// A complaint where the state folder cannot be written or the cloud does not accept the code.
-pub async fn enroll(state: &Path, url: &str, code: &str) -> Result<DeviceId, Complaint> {
+pub async fn enroll(state: &Path, cloud: &Cloud, url: &str, code: &str) -> Result<DeviceId, Complaint> {
     let safe = "nothing was changed but the device's own new key; the same command may be repeated";
     let unwritable = |error: std::io::Error| {
         let failed = format!("cannot keep the device's identity in {}: {error}", state.display());
@@ -34,7 +36,7 @@ pub async fn enroll(state: &Path, url: &str, code: &str) -> Result<DeviceId, Com
     let key = identity::key(state).map_err(unwritable)?;
     let request = EnrollRequest { code: code.to_owned(), public_key: key.public(), name: host_name() };
 
-    let answer = ask(url, &request).await.map_err(|trouble| {
+    let answer = ask(cloud, url, &request).await.map_err(|trouble| {
         let help = "check the address and the code; a code works once and for a short time";
         Complaint::new(format!("cannot enroll at {url}: {trouble}"), safe, help)
     })?;
@@ -48,19 +50,23 @@ pub async fn enroll(state: &Path, url: &str, code: &str) -> Result<DeviceId, Com
     Ok(identity.device_id)
 }
 
-async fn ask(url: &str, request: &EnrollRequest) -> Result<EnrollResponse, Trouble> {
-    let client = http_client(url, Duration::from_secs(REQUEST_SECONDS))
-        .map_err(|error| Trouble::of_request(&error))?;
-    let response = client
-        .post(format!("{url}/v1/devices/enroll"))
-        .json(request)
-        .send()
-        .await
-        .map_err(|error| Trouble::of_request(&error))?;
-    if !response.status().is_success() {
-        return Err(Trouble::of_answer("the cloud refused", response).await);
+async fn ask(cloud: &Cloud, url: &str, request: &EnrollRequest) -> Result<EnrollResponse, Trouble> {
+    let wire = Wire::new(cloud, url, Duration::from_secs(REQUEST_SECONDS)).map_err(Trouble::Link)?;
+    let unreadable = |error: serde_json::Error| Trouble::Later(format!("the answer cannot be read: {error}"));
+    let request = Request {
+        method: Method::Post,
+        url: format!("{url}/v1/devices/enroll"),
+        headers: vec![("content-type", "application/json".into())],
+        body: serde_json::to_vec(request).map_err(unreadable)?,
+    };
+    let answer = wire.exchange(request).await?;
+    if let Some(another) = of_another(&answer) {
+        return Err(Trouble::Link(another));
     }
-    response.json().await.map_err(|error| Trouble::of_request(&error))
+    if !answer.is_success() {
+        return Err(Trouble::of_answer("the cloud refused", &answer));
+    }
+    serde_json::from_slice(&answer.body).map_err(unreadable)
 }
 
 fn host_name() -> String {

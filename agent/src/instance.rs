@@ -57,8 +57,11 @@ pub fn socket(state: &Path) -> PathBuf {
 pub enum Ask {
     /// How it stands.
     Status,
-    /// The outbox's records.
-    Outbox,
+    /// The outbox's records in the order of delivery.
+    Outbox {
+        /// The most that are answered.
+        limit: usize,
+    },
     /// Try documents now.
     OutboxRetry {
         /// Which; all for `None`.

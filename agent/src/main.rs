@@ -119,9 +119,13 @@ fn show_status(config: Option<PathBuf>, json: bool, watch: bool) -> Result<(), E
 fn run_outbox(config: Option<PathBuf>, command: OutboxCommand) -> Result<(), Ended> {
     let state = load(config)?.state;
     match command {
-        OutboxCommand::List { json } => {
-            let entries = outbox::list(&state).map_err(Ended::Failed)?;
-            print(&if json { to_json(&entries) } else { entries.iter().map(entry_line).collect() })
+        OutboxCommand::List { json, limit } => {
+            let entries = outbox::list(&state, limit).map_err(Ended::Failed)?;
+            print(&if json { to_json(&entries) } else { entries.iter().map(entry_line).collect() })?;
+            if entries.len() == limit {
+                eprintln!("only the first {limit} are shown; see --limit");
+            }
+            Ok(())
         }
         OutboxCommand::Show { id } => print(&to_json(&outbox::show(&state, id).map_err(Ended::Failed)?)),
         OutboxCommand::Retry { which } => {
@@ -200,8 +204,9 @@ fn run_doctor(config: Option<PathBuf>, json: bool) -> Result<(), Ended> {
 }
 
 fn run_enroll(config: Option<PathBuf>, url: &str, code: &str) -> Result<(), Ended> {
-    let state = load(config)?.state;
-    let device = runtime()?.block_on(enroll::enroll(&state, url, code)).map_err(Ended::Failed)?;
+    let config = load(config)?;
+    let enrolled = enroll::enroll(&config.state, &config.cloud, url, code);
+    let device = runtime()?.block_on(enrolled).map_err(Ended::Failed)?;
     print(&format!("enrolled as device {device}\n"))
 }
 

@@ -18,9 +18,10 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 use platen_capture::Workshop;
 use platen_capture::classify::RuleSet;
 use platen_capture::worker::{Pool, Program};
@@ -31,14 +32,21 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::claim::{Ledger, Released, recover};
-use crate::config::Config;
-use crate::deliver::Courier;
-use crate::deliver::courier::Badge;
+use crate::config::{self, Config};
+use crate::deliver::access::Badge;
+use crate::deliver::dispatch::Policy;
+use crate::deliver::metered::Metered;
+use crate::deliver::pace::Bandwidth;
+use crate::deliver::windows::Windows;
+use crate::deliver::wire::Wire;
+use crate::deliver::{Dispatcher, Tools};
 use crate::outbox::Outbox;
+use crate::outbox::ledger::Priorities;
 use crate::spool::Spool;
 use crate::watch::Tick;
 use crate::{Complaint, doctor, identity, instance};
 use board::Board;
+use deliveries::Desk;
 use gate::Gate;
 use pressure::Pressure;
 use sources::SourceWatch;
@@ -49,6 +57,7 @@ struct Floor {
     config: Config,
     spool: Spool,
     outbox: Outbox,
+    priorities: Priorities,
     workshop: Workshop,
     device: DeviceId,
     /// What is missing in the sandbox of the workers.
@@ -63,6 +72,8 @@ struct Floor {
     to_deliver: Notify,
     /// A document in the spool may be missing in the outbox.
     outbox_is_behind: AtomicBool,
+    /// A person asked for a try at once, whatever the link was like.
+    retry_asked: AtomicBool,
     stop: CancellationToken,
     started: Instant,
 }
@@ -92,15 +103,17 @@ pub fn run(config: Config, rules: RuleSet) -> Result<(), Complaint> {
     let (identity, key) = identity::require(&state)?;
     require_tenant(&config, &identity.tenant_id)?;
     let url = config.cloud.url.clone().unwrap_or_else(|| identity.url.clone());
-    let badge = Badge { url, device: identity.device_id, key, receipt_key: identity.receipt_key };
-    let courier = Courier::new(badge, config.outbox.chunk_bytes, config.outbox.request_s)
+    let wire = Wire::new(&config.cloud, &url, Duration::from_secs(config.outbox.request_s))
         .map_err(|error| unusable(io::Error::other(error)))?;
+    let badge = Badge { url, device: identity.device_id, key, receipt_key: identity.receipt_key };
 
     let spool = Spool::open(&state).map_err(unusable)?;
     let ledger = Ledger::open(&state).map_err(unusable)?;
     let recovered = recover(&spool, &ledger).map_err(unusable)?;
     let outbox = Outbox::open(&state).map_err(unusable)?;
-    outbox.reconcile(&spool, courier.receipt_key(), Timestamp::now()).map_err(unusable)?;
+    let priorities = config.priorities();
+    outbox.reconcile(&spool, &badge.receipt_key, &priorities, Timestamp::now()).map_err(unusable)?;
+    let desk = desk(&config.outbox, &spool, &outbox, badge, wire);
 
     let limits = config.capture.limits.clone();
     let pool = Pool::new(Program::this(&limits), config.workers.number(), limits);
@@ -122,12 +135,14 @@ pub fn run(config: Config, rules: RuleSet) -> Result<(), Complaint> {
         config,
         spool,
         outbox,
+        priorities,
         workshop,
         device: identity.device_id,
         sandbox_trouble,
         to_capture,
         to_deliver: Notify::new(),
         outbox_is_behind: AtomicBool::new(false),
+        retry_asked: AtomicBool::new(false),
         stop: CancellationToken::new(),
         started: Instant::now(),
     });
@@ -138,10 +153,25 @@ pub fn run(config: Config, rules: RuleSet) -> Result<(), Complaint> {
     let watches = SourceWatch::all(&floor, recovered.unreleased)?;
 
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(unusable)?;
-    let ended = runtime.block_on(supervise(Arc::clone(&floor), courier, captures, watches));
+    let ended = runtime.block_on(supervise(Arc::clone(&floor), desk, captures, watches));
     // Pages in work are abandoned: the spool has their capture, and the next start repeats it.
     runtime.shutdown_background();
     ended
+}
+
+/// Whoever delivers, by the configuration, which was checked when it was read.
+fn desk(config: &config::Outbox, spool: &Spool, outbox: &Outbox, badge: Badge, wire: Wire) -> Desk {
+    let windows = |texts| Windows::parse(texts, TimeZone::system()).unwrap_or_else(|_| Windows::always());
+    let policy = Policy {
+        at_once: config.at_once,
+        keep: SignedDuration::from_secs(config.keep_delivered_s.cast_signed()),
+        windows: windows(&config.windows),
+    };
+    let metered =
+        Metered { interfaces: config.metered_interfaces.clone(), cheap: windows(&config.originals_windows) };
+    let bandwidth = Bandwidth::new(config.bandwidth_kb_s.map(|kib| kib.saturating_mul(1 << 10)));
+    let tools = Tools::new(spool.clone(), outbox.clone(), badge, config.chunk_bytes, bandwidth);
+    Desk { tools: Arc::new(tools), wire, dispatcher: Dispatcher::new(policy), metered }
 }
 
 impl Floor {
@@ -164,7 +194,7 @@ fn require_tenant(config: &Config, ours: &TenantId) -> Result<(), Complaint> {
 
 async fn supervise(
     floor: Arc<Floor>,
-    courier: Courier,
+    desk: Desk,
     captures: mpsc::UnboundedReceiver<Released>,
     watches: Vec<SourceWatch>,
 ) -> Result<(), Complaint> {
@@ -174,7 +204,7 @@ async fn supervise(
         parts.spawn(sources::watch(Arc::clone(&floor), watch));
     }
     parts.spawn(captures::work_off(Arc::clone(&floor), captures));
-    parts.spawn(deliveries::deliver_all(Arc::clone(&floor), Arc::new(courier)));
+    parts.spawn(deliveries::deliver_all(Arc::clone(&floor), desk));
     parts.spawn(control::answer(Arc::clone(&floor)));
     tracing::info!(sources = floor.config.sources.len(), state = %state.display(), "the agent runs");
 

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::instance::{self, Ask};
-use crate::outbox::Entry;
+use crate::outbox::Outbox;
 use crate::spool::Spool;
 use crate::watch::tray::{FileState, TrayCount};
 
@@ -145,6 +145,12 @@ pub struct LinkStatus {
     /// When the cloud last answered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_answer: Option<Timestamp>,
+    /// When the next upload window opens; absent while one is open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub opens_at: Option<Timestamp>,
+    /// Whether originals are held back because bytes are dear.
+    #[serde(default)]
+    pub metered: bool,
 }
 
 impl SourceStatus {
@@ -181,15 +187,15 @@ impl SourceStatus {
 }
 
 impl OutboxStatus {
-    /// The numbers of these records.
-    pub fn of(entries: &[Entry], now: Timestamp) -> Self {
-        let waiting: Vec<&Entry> = entries.iter().filter(|entry| entry.is_waiting()).collect();
-        let oldest = waiting.iter().map(|entry| entry.enqueued_at).min();
+    /// The numbers of an outbox.
+    pub fn of(outbox: &Outbox, now: Timestamp) -> Self {
+        let counts = outbox.counts();
+        let age = |id: platen_model::DocumentId| now.duration_since(id.claimed_at()).as_secs().max(0);
         Self {
-            waiting: waiting.len(),
-            needs_person: waiting.iter().filter(|entry| entry.needs_person).count(),
-            delivered: entries.len() - waiting.len(),
-            oldest_s: oldest.map(|oldest| now.duration_since(oldest).as_secs()),
+            waiting: counts.waiting,
+            needs_person: counts.needs_person,
+            delivered: counts.delivered,
+            oldest_s: outbox.oldest_waiting().map(age),
         }
     }
 }
@@ -269,23 +275,18 @@ impl Status {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use platen_model::CaptureId;
 
     #[test]
     fn a_link_that_is_down_is_told_with_its_reason_and_the_age_of_what_waits() {
         let now = Timestamp::from_second(1_000).expect("a time");
         let ago = |seconds: i64| Timestamp::from_second(1_000 - seconds).expect("a time");
-        let capture = CaptureId::new();
-        let mut entries: Vec<Entry> =
-            (0..3).map(|index| Entry::new(capture.document(index), ago(12 - i64::from(index)))).collect();
-        entries[1].needs_person = true;
         let status = Status {
             running: true,
-            outbox: OutboxStatus::of(&entries, now),
+            outbox: OutboxStatus { waiting: 3, needs_person: 1, oldest_s: Some(12), ..Default::default() },
             link: LinkStatus {
                 down_since: Some(ago(60)),
                 reason: Some("connection refused".into()),
-                last_answer: None,
+                ..LinkStatus::default()
             },
             ..Status::default()
         };

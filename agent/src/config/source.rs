@@ -54,6 +54,9 @@ pub struct Source {
     /// Labels that go with each document.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
+    /// Which documents go out first: lower before higher; 100 where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub priority: Option<u8>,
     /// Whether the folders inside it are watched too.
     #[serde(default)]
     pub nested: bool,
@@ -204,6 +207,7 @@ impl Source {
             languages: None,
             tenant: None,
             labels: BTreeMap::new(),
+            priority: None,
             nested: false,
             quiet_ms: None,
             give_up_ms: default_give_up_ms(),

@@ -10,8 +10,6 @@ pub const LONGEST_WAIT_MS: u64 = 5 * 60 * 1_000;
 pub const LONGEST_ASKED_MS: u64 = 60 * 60 * 1_000;
 /// The wait of a document the cloud refused: a person is needed, but the cloud may be put right meanwhile.
 pub const REFUSED_WAIT_MS: u64 = 60 * 60 * 1_000;
-/// The longest wait before a link that is down is tried again.
-pub const LINK_WAIT_MS: u64 = 30 * 1_000;
 
 /// The next moment to try, after `failures` failed attempts (at least one).
 ///

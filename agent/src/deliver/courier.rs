@@ -1,106 +1,55 @@
-//! The courier: one document from the spool to the cloud, up to the checked receipt.
+//! The courier: carries a [`Journey`]'s requests over the network, and its decisions past the reactor.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::time::Duration;
 
-use platen_model::keys::{PublicKey, SigningKey};
-use platen_model::{CorrelationId, DeviceId};
-use reqwest::{Method, RequestBuilder, Response, StatusCode};
+use jiff::Timestamp;
 
-use super::token::Tokens;
+use super::dispatch::Delivery;
+use super::journey::{Journey, Load, Next, Tools};
 use super::trouble::Trouble;
-use super::{commit, upload};
-use crate::outbox::Outbox;
-use crate::spool::{Receipted, SpooledDocument};
+use super::wire::{Answer, Cut, Wire};
+use crate::outbox::Lease;
 
-/// How long a connection may take to come about.
-const CONNECT_SECONDS: u64 = 10;
-
-/// Who delivers, and where to.
-#[derive(Debug)]
-pub struct Courier {
-    pub(super) client: reqwest::Client,
-    pub(super) url: String,
-    pub(super) device: DeviceId,
-    pub(super) key: SigningKey,
-    pub(super) receipt_key: PublicKey,
-    pub(super) chunk_bytes: u64,
-    tokens: Tokens,
-}
-
-/// What a courier is made from.
-#[derive(Debug)]
-pub struct Badge {
-    /// The cloud's address, without a slash at its end.
-    pub url: String,
-    /// Who we are.
-    pub device: DeviceId,
-    /// Our key.
-    pub key: SigningKey,
-    /// The key the cloud signs receipts with.
-    pub receipt_key: PublicKey,
-}
-
-impl Courier {
-    /// A courier. `chunk_bytes` bounds one upload request, `request_s` its time.
-    ///
-    /// # Errors
-    ///
-    /// Where TLS cannot be set up.
-    pub fn new(badge: Badge, chunk_bytes: u64, request_s: u64) -> Result<Self, reqwest::Error> {
-        let client = http_client(&badge.url, Duration::from_secs(request_s))?;
-        let Badge { url, device, key, receipt_key } = badge;
-        Ok(Self { client, url, device, key, receipt_key, chunk_bytes, tokens: Tokens::default() })
-    }
-
-    /// Delivers a document. What was uploaded before, in this attempt or an earlier one, is not sent again.
-    pub async fn deliver(&self, document: &SpooledDocument, outbox: &Outbox) -> Result<Receipted, Trouble> {
-        for index in 0..document.manifest.parts.len() {
-            upload::send_part(self, document, index, outbox).await?;
+/// Carries one document as far as it gets, and gives its lease back.
+pub async fn carry(
+    tools: Arc<Tools>,
+    wire: Wire,
+    lease: Lease,
+    load: Load,
+) -> (Lease, Result<Delivery, Trouble>) {
+    let mut journey = Journey::begin(lease, load);
+    let mut answer: Option<Result<Answer, Cut>> = None;
+    loop {
+        let shared = Arc::clone(&tools);
+        let came = answer.take();
+        let step = move || step(journey, &shared, came);
+        let next;
+        (journey, next) = match tokio::task::spawn_blocking(step).await {
+            Ok(stepped) => stepped,
+            // `step` catches what panics; only a runtime that shuts down ends here, and nobody waits for us then.
+            Err(_) => std::future::pending().await,
+        };
+        match next {
+            Next::Ended(outcome) => return (journey.into_lease(), outcome),
+            Next::Send(request) => {
+                let turn_ms = tools.turn_ms(request.body.len(), Timestamp::now());
+                tokio::time::sleep(Duration::from_millis(turn_ms)).await;
+                answer = Some(wire.exchange(request).await);
+            }
         }
-        commit::commit(self, document).await
-    }
-
-    /// The key receipts are checked with.
-    pub fn receipt_key(&self) -> &PublicKey {
-        &self.receipt_key
-    }
-
-    /// Sends a request with the token in force and the document's trace.
-    pub(super) async fn send(
-        &self,
-        method: Method,
-        url: &str,
-        trace: &CorrelationId,
-        fill: impl FnOnce(RequestBuilder) -> RequestBuilder,
-    ) -> Result<Response, Trouble> {
-        let token = self.tokens.get(&self.client, &self.url, self.device, &self.key).await?;
-        let request =
-            self.client.request(method, url).bearer_auth(token).header("traceparent", trace.as_str());
-        let response = fill(request).send().await.map_err(|error| Trouble::of_request(&error))?;
-        if response.status() == StatusCode::UNAUTHORIZED {
-            self.tokens.forget().await;
-        }
-        Ok(response)
     }
 }
 
-/// The agent's HTTP client: rustls with ring, no redirects (a signed manifest goes where it is meant to go).
-///
-/// # Errors
-///
-/// Where TLS cannot be set up.
-pub fn http_client(url: &str, timeout: Duration) -> Result<reqwest::Client, reqwest::Error> {
-    // A second call finds the provider installed by the first, which is the same.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let builder = reqwest::Client::builder()
-        .timeout(timeout)
-        .connect_timeout(Duration::from_secs(CONNECT_SECONDS))
-        .redirect(reqwest::redirect::Policy::none())
-        .user_agent(concat!("platen-agent/", env!("CARGO_PKG_VERSION")));
-    // A proxy has no way to this machine's own loopback address.
-    let host = reqwest::Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned));
-    match host.as_deref() {
-        Some("127.0.0.1" | "localhost" | "[::1]") => builder.no_proxy().build(),
-        _ => builder.build(),
-    }
+/// Takes in what came and asks what is next. A defect of ours that one document meets does not stop all others.
+fn step(mut journey: Journey, tools: &Tools, came: Option<Result<Answer, Cut>>) -> (Journey, Next) {
+    let next = catch_unwind(AssertUnwindSafe(|| {
+        if let Some(came) = came {
+            journey.answered(tools, came, Timestamp::now());
+        }
+        journey.next(tools, Timestamp::now())
+    }));
+    let panicked = || Next::Ended(Err(Trouble::Person("the agent panicked; its log says where".into())));
+    (journey, next.unwrap_or_else(|_| panicked()))
 }

@@ -1,85 +1,147 @@
 //! What can go wrong with a delivery, sorted by what has to happen next.
 
-use platen_model::Problem;
-use reqwest::header::RETRY_AFTER;
-use reqwest::{Response, StatusCode};
-
-/// Most bytes of an error's body that are read.
-const PROBLEM_BYTES_MAX: usize = 16 << 10;
+use super::wire::{Answer, Cut};
 
 /// A delivery that did not come to its end. The document stays in the spool in any case.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Trouble {
     /// The cloud cannot be reached: every other document would fail alike.
-    #[error("the cloud cannot be reached: {0}")]
+    #[error("{0}")]
     Link(String),
-    /// It did not work now, but may by itself.
+    /// The cloud asks for a rest: every document waits.
     #[error("{message}")]
-    Later {
-        /// What happened.
+    Busy {
+        /// What it said.
         message: String,
-        /// How long the cloud asked us to wait, in milliseconds.
+        /// How long it asked us to wait, in milliseconds.
         asked_ms: Option<u64>,
     },
+    /// The cloud does not let this device in: every document waits.
+    #[error("{0}")]
+    Access(String),
+    /// The cloud failed.
+    #[error("{0}")]
+    Server(String),
+    /// It did not work now, but may by itself.
+    #[error("{0}")]
+    Later(String),
     /// The cloud refused, or the spool is damaged: time alone will not heal it.
     #[error("{0}")]
     Person(String),
 }
 
-impl Trouble {
-    /// Trouble that may pass.
-    pub fn later(message: impl Into<String>) -> Self {
-        Self::Later { message: message.into(), asked_ms: None }
+impl From<Cut> for Trouble {
+    fn from(cut: Cut) -> Self {
+        Self::Link(cut.0)
     }
+}
 
-    /// A request that brought no answer.
-    pub fn of_request(error: &reqwest::Error) -> Self {
-        // The innermost cause says what a person can use: "connection refused", not "error sending request".
-        let mut cause: &dyn std::error::Error = error;
-        while let Some(inner) = cause.source() {
-            cause = inner;
+impl Trouble {
+    /// How long the cloud asked us to wait, in milliseconds.
+    pub fn asked_ms(&self) -> Option<u64> {
+        match self {
+            Self::Busy { asked_ms, .. } => *asked_ms,
+            _ => None,
         }
-        Self::Link(cause.to_string())
     }
 
     /// An answer that is not the one hoped for to `what`.
-    pub async fn of_answer(what: &str, response: Response) -> Self {
-        let status = response.status();
-        let asked_ms = response
-            .headers()
-            .get(RETRY_AFTER)
-            .and_then(|value| value.to_str().ok())
-            .and_then(|value| value.trim().parse::<u64>().ok())
-            .map(|seconds| seconds.saturating_mul(1_000));
-        let detail = read_problem(response).await;
-        Self::of_status(status, format!("{what}: {status}{detail}"), asked_ms)
-    }
-
-    fn of_status(status: StatusCode, message: String, asked_ms: Option<u64>) -> Self {
+    pub fn of_answer(what: &str, answer: &Answer) -> Self {
+        let status = answer.status;
+        let message = format!("{what}: {status}{}", answer.problem());
+        let asked_ms = answer.number("retry-after").map(|seconds| seconds.saturating_mul(1_000));
         match status {
             // Refused for what was sent: the same bytes will be refused again.
-            StatusCode::BAD_REQUEST
-            | StatusCode::FORBIDDEN
-            | StatusCode::CONFLICT
-            | StatusCode::PAYLOAD_TOO_LARGE
-            | StatusCode::UNSUPPORTED_MEDIA_TYPE
-            | StatusCode::UNPROCESSABLE_ENTITY => Self::Person(message),
-            // Everything else is the server's state, an expired token, or a wrong address: it may be put right.
-            _ => Self::Later { message, asked_ms },
+            400 | 403 | 409 | 413 | 415 | 422 => Self::Person(message),
+            407 => Self::Link(format!("the proxy wants a name and a password (cloud.proxy): {message}")),
+            429 => Self::Busy { message, asked_ms },
+            503 if asked_ms.is_some() => Self::Busy { message, asked_ms },
+            500.. => Self::Server(message),
+            // Everything else is an expired token or a wrong address: it may be put right.
+            _ => Self::Later(message),
         }
     }
 }
 
-async fn read_problem(mut response: Response) -> String {
-    let mut body = Vec::new();
-    while body.len() < PROBLEM_BYTES_MAX
-        && let Ok(Some(bytes)) = response.chunk().await
-    {
-        body.extend_from_slice(&bytes);
+/// Whether an answer is by somebody who stands between us and the cloud; if so, who, as a sentence.
+///
+/// The cloud sends no redirects and no web pages to a device. Nothing such an answer says may be believed: a captive
+/// portal's 200 does not mean that a part is there.
+pub fn of_another(answer: &Answer) -> Option<String> {
+    let login = "log in to that network with a browser";
+    if answer.status == 511 {
+        return Some(format!("the network asks for a login before it lets anything through (511); {login}"));
     }
-    match serde_json::from_slice::<Problem>(&body) {
-        Ok(problem) => format!(", {}: {}; {}", problem.title, problem.detail, problem.help),
-        Err(_) => String::new(),
+    if (300..400).contains(&answer.status) {
+        let place = answer.header("location").unwrap_or("elsewhere");
+        return Some(format!(
+            "another machine answers in the cloud's place, as captive portals do, and sends us to {place}; {login}, \
+             or correct cloud.url"
+        ));
+    }
+    let kind = answer.header("content-type").unwrap_or_default();
+    if answer.status < 500 && answer.status != 407 && kind.starts_with("text/html") {
+        return Some(format!(
+            "another machine answers in the cloud's place with a web page, as captive portals do; {login}, or \
+             correct cloud.url"
+        ));
+    }
+    None
+}
+
+/// Why a request brought no answer, in words a person can use: "connection refused", not "error sending request".
+pub(super) fn cause_of(error: &reqwest::Error) -> String {
+    let mut cause: &(dyn std::error::Error + 'static) = error;
+    loop {
+        if let Some(tls) = tls_error(cause) {
+            return certificate(tls);
+        }
+        match cause.source() {
+            Some(inner) => cause = inner,
+            None => break,
+        }
+    }
+    let innermost = cause.to_string();
+    if error.is_timeout() {
+        return "no answer came in time".to_owned();
+    }
+    if innermost.contains("lookup") || innermost.contains("resolve") {
+        return format!("the cloud's name cannot be resolved ({innermost})");
+    }
+    // The operating system's words without its number.
+    match innermost.split_once(" (os error") {
+        Some((words, _)) => words.to_lowercase(),
+        None => innermost,
+    }
+}
+
+/// The error of TLS in a cause; an I/O error does not count what it wraps among its sources.
+fn tls_error<'e>(cause: &'e (dyn std::error::Error + 'static)) -> Option<&'e rustls::Error> {
+    let wrapped = cause.downcast_ref::<std::io::Error>().and_then(|error| error.get_ref());
+    cause.downcast_ref().or_else(|| wrapped.and_then(|inner| inner.downcast_ref()))
+}
+
+fn certificate(error: &rustls::Error) -> String {
+    use rustls::{CertificateError as C, Error as E};
+    match error {
+        E::InvalidCertificate(wrong) => {
+            let what = match wrong {
+                C::Expired | C::ExpiredContext { .. } => "has expired, or this device's clock is wrong",
+                C::NotValidYet | C::NotValidYetContext { .. } => {
+                    "is not valid yet: this device's clock is wrong"
+                }
+                C::NotValidForName | C::NotValidForNameContext { .. } => {
+                    "is for another name: this is not the cloud, or cloud.url is wrong"
+                }
+                C::UnknownIssuer => {
+                    "is by an issuer this device does not trust: somebody reads along, or cloud.ca_file is missing"
+                }
+                _ => return format!("the cloud's certificate is not accepted ({error})"),
+            };
+            format!("the cloud's certificate {what}")
+        }
+        E::InvalidMessage(_) => "what answers does not speak TLS".to_owned(),
+        other => format!("TLS: {other}"),
     }
 }
 
@@ -87,21 +149,39 @@ async fn read_problem(mut response: Response) -> String {
 mod tests {
     use super::*;
 
+    fn answer(status: u16, headers: &[(&str, &str)]) -> Answer {
+        let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Answer { status, headers, body: Vec::new() }
+    }
+
     #[test]
     fn a_refusal_needs_a_person_and_everything_else_is_tried_again() {
-        let trouble = |status: u16| {
-            let status = StatusCode::from_u16(status).expect("a status");
-            Trouble::of_status(status, "x".into(), Some(5))
-        };
+        let trouble = |status| Trouble::of_answer("x", &answer(status, &[("retry-after", "5")]));
+        let message = |status: u16| format!("x: {status}");
         for status in [400, 403, 409, 413, 415, 422] {
-            assert_eq!(trouble(status), Trouble::Person("x".into()), "{status}");
+            assert_eq!(trouble(status), Trouble::Person(message(status)));
         }
-        for status in [401, 404, 408, 410, 425, 429, 500, 502, 503, 504] {
-            assert_eq!(
-                trouble(status),
-                Trouble::Later { message: "x".into(), asked_ms: Some(5) },
-                "{status}"
-            );
+        for status in [401, 404, 408, 410, 425] {
+            assert_eq!(trouble(status), Trouble::Later(message(status)));
         }
+        for status in [500, 502, 504] {
+            assert_eq!(trouble(status), Trouble::Server(message(status)));
+        }
+        for status in [429, 503] {
+            assert_eq!(trouble(status), Trouble::Busy { message: message(status), asked_ms: Some(5_000) });
+        }
+    }
+
+    #[test]
+    fn a_captive_portal_is_told_from_the_cloud() {
+        let html = ("content-type", "text/html; charset=utf-8");
+        let portal = |status, headers: &[(&str, &str)]| of_another(&answer(status, headers)).is_some();
+        assert!(portal(302, &[("location", "http://login.hotel/")]));
+        assert!(portal(200, &[html]));
+        assert!(portal(404, &[html]));
+        assert!(portal(511, &[html]));
+        assert!(!portal(502, &[html]), "a proxy in front of the cloud says that the cloud is down");
+        assert!(!portal(200, &[("content-type", "application/json")]));
+        assert!(!portal(404, &[]));
     }
 }

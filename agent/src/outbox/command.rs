@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use platen_model::{DocumentId, DocumentManifest};
 
 use super::entry::Entry;
-use super::store::Outbox;
+use super::ledger::{Outbox, Priorities};
 use crate::Complaint;
 use crate::identity::Identity;
 use crate::instance::{self, Ask};
@@ -15,10 +15,10 @@ use crate::quarantine::{ask_or_do, trouble};
 use crate::spool::Spool;
 
 /// The records in the order of delivery: the daemon's, or the database's where none runs.
-pub fn list(state: &Path) -> Result<Vec<Entry>, Complaint> {
-    let listed = match instance::ask(state, &Ask::Outbox) {
+pub fn list(state: &Path, limit: usize) -> Result<Vec<Entry>, Complaint> {
+    let listed = match instance::ask(state, &Ask::Outbox { limit }) {
         Ok(Some(answer)) => serde_json::from_value(answer).map_err(io::Error::from),
-        Ok(None) => open_alone(state).and_then(|outbox| outbox.entries()),
+        Ok(None) => open_alone(state).and_then(|outbox| outbox.entries(limit)),
         Err(error) => Err(error),
     };
     listed.map_err(|error| trouble(state, &error))
@@ -72,7 +72,12 @@ fn open_alone(state: &Path) -> io::Result<Outbox> {
 fn open_outbox(state: &Path) -> io::Result<Outbox> {
     let outbox = Outbox::open(state)?;
     if let Some(identity) = Identity::read(state)? {
-        outbox.reconcile(&Spool::open(state)?, &identity.receipt_key, Timestamp::now())?;
+        outbox.reconcile(
+            &Spool::open(state)?,
+            &identity.receipt_key,
+            &Priorities::new(),
+            Timestamp::now(),
+        )?;
     }
     Ok(outbox)
 }

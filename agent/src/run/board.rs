@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use jiff::Timestamp;
 use platen_model::CaptureId;
 
+use jiff::Timestamp;
+
 use crate::config::Source;
+use crate::deliver::breaker::Breaker;
 use crate::status::{InWork, LinkStatus, SourceStatus};
 
 #[derive(Debug)]
@@ -56,14 +58,15 @@ impl Board {
         self.lock().in_work.remove(&id);
     }
 
-    pub(super) fn link_up(&self, now: Timestamp) {
-        self.lock().link = LinkStatus { down_since: None, reason: None, last_answer: Some(now) };
-    }
-
-    pub(super) fn link_down(&self, now: Timestamp, reason: &str) {
-        let link = &mut self.lock().link;
-        link.down_since.get_or_insert(now);
-        link.reason = Some(reason.to_owned());
+    pub(super) fn link(&self, breaker: &Breaker, opens_at: Option<Timestamp>, cheap: bool) {
+        let down = breaker.down();
+        self.lock().link = LinkStatus {
+            opens_at,
+            metered: !cheap,
+            down_since: down.map(|(since, _)| since),
+            reason: down.map(|(_, reason)| reason.to_owned()),
+            last_answer: breaker.last_answer(),
+        };
     }
 
     pub(super) fn read(&self) -> (Vec<SourceStatus>, Vec<InWork>, LinkStatus) {

@@ -13,6 +13,7 @@ use tokio::sync::{Semaphore, mpsc};
 
 use super::Floor;
 use crate::claim::Released;
+use crate::outbox::Arrival;
 use crate::spool::Reason;
 use crate::spool::capture::{Attempts, fresh_work_folder};
 
@@ -103,8 +104,13 @@ fn try_capture(floor: &Floor, released: &Released) -> io::Result<Result<Captured
 
 fn store(floor: &Floor, released: &Released, captured: &Captured) -> io::Result<End> {
     let record = &released.record;
-    let ids =
-        floor.spool.store_documents(record, &captured.inspections, &captured.documents, floor.device)?;
+    let ids = floor.spool.store_documents(
+        record,
+        &captured.inspections,
+        &captured.documents,
+        floor.device,
+        Timestamp::now(),
+    )?;
     for (id, document) in ids.iter().zip(&captured.documents) {
         tracing::info!(
             document = %id, capture = %record.capture_id, pages = document.text.pages.len(),
@@ -116,7 +122,12 @@ fn store(floor: &Floor, released: &Released, captured: &Captured) -> io::Result<
 
 fn hand_over(floor: &Floor, ids: &[DocumentId]) -> io::Result<End> {
     // Lost here, the deliveries put the documents in before their next round: the spool has them.
-    if let Err(error) = floor.outbox.enqueue(ids, Timestamp::now()) {
+    let arrival = |id: &DocumentId| match floor.spool.open_document(*id) {
+        Ok(document) => Arrival::of(&document, &floor.priorities),
+        Err(_) => Arrival::plain(*id),
+    };
+    let arrivals: Vec<Arrival> = ids.iter().map(arrival).collect();
+    if let Err(error) = floor.outbox.enqueue(&arrivals, Timestamp::now()) {
         tracing::error!(%error, "the outbox cannot be written; it is made good from the spool");
         floor.outbox_is_behind.store(true, Ordering::Release);
     }

@@ -64,9 +64,10 @@ async fn converse(floor: Arc<Floor>, stream: UnixStream) -> io::Result<()> {
 fn act(floor: &Floor, ask: &Ask) -> io::Result<serde_json::Value> {
     match ask {
         Ask::Status => Ok(serde_json::to_value(status(floor)?)?),
-        Ask::Outbox => Ok(serde_json::to_value(floor.outbox.entries()?)?),
+        Ask::Outbox { limit } => Ok(serde_json::to_value(floor.outbox.entries(*limit)?)?),
         Ask::OutboxRetry { id } => {
             let count = floor.outbox.retry(*id, Timestamp::now())?;
+            floor.retry_asked.store(true, std::sync::atomic::Ordering::Release);
             floor.to_deliver.notify_one();
             Ok(count.into())
         }
@@ -110,7 +111,7 @@ fn status(floor: &Floor) -> io::Result<Status> {
         running: true,
         sources,
         captures: CaptureStatus { in_spool: floor.spool.capture_ids()?.len(), in_work },
-        outbox: OutboxStatus::of(&floor.outbox.entries()?, Timestamp::now()),
+        outbox: OutboxStatus::of(&floor.outbox, Timestamp::now()),
         link,
         quarantined: floor.spool.quarantined_ids()?.len(),
         free_bytes: free_bytes(&floor.config.state)?,

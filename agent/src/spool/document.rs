@@ -1,11 +1,11 @@
 //! Finished documents: stored whole, delivered, and removed only against a receipt (INV-3).
 
-use std::fs::File;
-use std::io::{self, BufWriter, Write as _};
+use std::io::{self, BufWriter, Read as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use platen_capture::{CapturedDocument, Inspection};
+use platen_model::disk::{self, Readers, Stored};
 use platen_model::durable::Durable;
 use platen_model::keys::PublicKey;
 use platen_model::manifest::{MANIFEST_VERSION, SignedReceipt};
@@ -14,7 +14,7 @@ use platen_model::{
 };
 
 use super::capture::{CaptureRecord, WORK_FOLDER, stored_name};
-use super::folders::{Spool, ids_in, read_json, write_json};
+use super::folders::Spool;
 
 /// The exact bytes that are sent as the manifest.
 const MANIFEST_FILE: &str = "manifest.json";
@@ -28,10 +28,13 @@ const TEXT_DRAFT_FILE: &str = "page-text.draft";
 const FINISHED_FOLDER: &str = "documents";
 /// The cloud's receipt, once there is one.
 const RECEIPT_FILE: &str = "receipt.json";
+/// The cloud's receipt for everything but originals that follow later.
+const FIRST_RECEIPT_FILE: &str = "receipt-without-originals.json";
 
 /// A document in the spool.
 #[derive(Clone, Debug)]
 pub struct SpooledDocument {
+    spool: Spool,
     folder: PathBuf,
     /// The manifest's exact bytes: what is signed, sent and named in the receipt.
     pub manifest_bytes: Vec<u8>,
@@ -49,6 +52,11 @@ pub struct Receipted {
 }
 
 impl Receipted {
+    /// The document.
+    pub fn document_id(&self) -> DocumentId {
+        self.document_id
+    }
+
     /// Digest of the receipt's text.
     pub fn digest(&self) -> Digest {
         self.digest
@@ -58,6 +66,15 @@ impl Receipted {
     pub fn since(&self) -> Timestamp {
         self.since
     }
+}
+
+/// What a receipt that holds says.
+#[derive(Clone, Debug)]
+pub enum Acceptance {
+    /// The cloud has everything.
+    Whole(Receipted),
+    /// The cloud has everything but some originals, and names the digests it waits for.
+    OriginalsOwed,
 }
 
 /// A receipt that proves nothing.
@@ -86,17 +103,18 @@ impl Spool {
         inspections: &[Inspection],
         documents: &[CapturedDocument],
         device: DeviceId,
+        now: Timestamp,
     ) -> io::Result<Vec<DocumentId>> {
         let capture = self.capture(record.capture_id);
         let making = capture.join(WORK_FOLDER).join(FINISHED_FOLDER);
-        durable::remove_folder(&making)?;
-        durable::create_folder(&making)?;
+        self.durably().remove_folder(&making)?;
+        self.durably().create_folder(&making)?;
         for (index, document) in (0u32..).zip(documents) {
             let id = record.capture_id.document(index);
-            let folder = making.join(id.to_string());
-            write_document(&folder, id, &capture, record, inspections, document, device)?;
+            let making = Making { spool: self, folder: making.join(id.to_string()), capture: &capture };
+            making.write(id, record, inspections, document, device, now)?;
         }
-        durable::rename(&making, &capture.join(FINISHED_FOLDER))?;
+        self.durably().rename(&making, &capture.join(FINISHED_FOLDER))?;
         Ok(self.finish_storing(record.capture_id)?.unwrap_or_default())
     }
 
@@ -105,16 +123,21 @@ impl Spool {
     pub fn finish_storing(&self, id: CaptureId) -> io::Result<Option<Vec<DocumentId>>> {
         let capture = self.capture(id);
         let finished = capture.join(FINISHED_FOLDER);
-        if !finished.try_exists()? {
+        if !self.disk().exists(&finished)? {
             return Ok(None);
         }
-        for document in ids_in::<DocumentId>(&finished)? {
-            durable::rename(&finished.join(document.to_string()), &self.document(document))?;
+        for document in self.ids_in::<DocumentId>(&finished)? {
+            self.durably().rename(&finished.join(document.to_string()), &self.document(document))?;
         }
         // None of them can be delivered and gone: they reach the outbox only after this.
-        let documents = (0..).map(|index| id.document(index)).take_while(|it| self.document(*it).exists());
-        let documents = documents.collect();
-        if let Err(error) = durable::remove_folder(&capture) {
+        let mut documents = Vec::new();
+        for document in (0..).map(|index| id.document(index)) {
+            if !self.disk().exists(&self.document(document))? {
+                break;
+            }
+            documents.push(document);
+        }
+        if let Err(error) = self.durably().remove_folder(&capture) {
             tracing::warn!(capture = %id, %error, "its folder cannot be removed; the next start does it");
         }
         Ok(Some(documents))
@@ -123,14 +146,19 @@ impl Spool {
     /// Opens a document.
     pub fn open_document(&self, id: DocumentId) -> io::Result<SpooledDocument> {
         let folder = self.document(id);
-        let manifest_bytes = std::fs::read(folder.join(MANIFEST_FILE))?;
+        let manifest_bytes = disk::read(self.disk(), &folder.join(MANIFEST_FILE))?;
         let manifest = serde_json::from_slice(&manifest_bytes)?;
-        Ok(SpooledDocument { folder, manifest_bytes, manifest })
+        Ok(SpooledDocument { spool: self.clone(), folder, manifest_bytes, manifest })
+    }
+
+    /// Whether a receipt lies beside a document; whether it proves anything is another question.
+    pub fn has_receipt(&self, id: DocumentId) -> io::Result<bool> {
+        self.disk().exists(&self.document(id).join(RECEIPT_FILE))
     }
 
     /// Removes a delivered document. Needs the proof; there is no other way out of the spool.
     pub fn remove_delivered(&self, proof: &Receipted) -> io::Result<()> {
-        durable::remove_folder(&self.document(proof.document_id))
+        self.durably().remove_folder(&self.document(proof.document_id))
     }
 }
 
@@ -144,24 +172,57 @@ impl SpooledDocument {
         }
     }
 
+    /// Opens the manifest's `index`-th part for reading.
+    pub fn open_part(&self, index: usize) -> io::Result<Box<dyn Stored>> {
+        self.spool.disk().open(&self.part_file(index))
+    }
+
+    /// Reads a part's bytes from `offset` on.
+    pub fn read_part(&self, index: usize, offset: u64, length: u64) -> io::Result<Vec<u8>> {
+        let mut file = self.open_part(index)?;
+        file.seek(SeekFrom::Start(offset))?;
+        let mut bytes = vec![0; usize::try_from(length).map_err(io::Error::other)?];
+        file.read_exact(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// Compares a part's bytes with the manifest. Answers what is wrong, as a sentence.
+    pub fn damage_of(&self, index: usize) -> Option<String> {
+        let (file, part) = (self.part_file(index), &self.manifest.parts[index]);
+        match self.spool.durably().digest_file(&file) {
+            Ok(found) if found == (part.sha256, part.bytes) => None,
+            Ok((sha256, _)) => {
+                Some(format!("{} has digest {sha256}, but was stored with {}", file.display(), part.sha256))
+            }
+            Err(error) => Some(format!("{} cannot be read: {error}", file.display())),
+        }
+    }
+
     /// Checks a receipt against this document and keeps it durably.
     ///
     /// # Errors
     ///
     /// [`BadReceipt`] as the inner error where the receipt proves nothing; else writing failed.
-    pub fn accept(&self, receipt: &SignedReceipt, key: &PublicKey) -> io::Result<Receipted> {
-        let proof = self.check(receipt, key).map_err(io::Error::other)?;
-        write_json(&self.folder.join(RECEIPT_FILE), receipt)?;
-        Ok(proof)
+    pub fn accept(&self, receipt: &SignedReceipt, key: &PublicKey) -> io::Result<Acceptance> {
+        let acceptance = self.check(receipt, key).map_err(io::Error::other)?;
+        let file = match acceptance {
+            Acceptance::Whole(_) => RECEIPT_FILE,
+            Acceptance::OriginalsOwed => FIRST_RECEIPT_FILE,
+        };
+        self.spool.write_json(&self.folder.join(file), receipt)?;
+        Ok(acceptance)
     }
 
     /// The proof from a receipt that was kept earlier, checked again.
     pub fn receipted(&self, key: &PublicKey) -> Option<Receipted> {
-        let receipt: SignedReceipt = read_json(&self.folder.join(RECEIPT_FILE)).ok()?;
-        self.check(&receipt, key).ok()
+        let receipt: SignedReceipt = self.spool.read_json(&self.folder.join(RECEIPT_FILE)).ok()?;
+        match self.check(&receipt, key) {
+            Ok(Acceptance::Whole(proof)) => Some(proof),
+            _ => None,
+        }
     }
 
-    fn check(&self, signed: &SignedReceipt, key: &PublicKey) -> Result<Receipted, BadReceipt> {
+    fn check(&self, signed: &SignedReceipt, key: &PublicKey) -> Result<Acceptance, BadReceipt> {
         key.verify(signed.receipt.as_bytes(), &signed.signature).map_err(|_| BadReceipt::Signature)?;
         let receipt: Receipt = serde_json::from_str(&signed.receipt).map_err(|_| BadReceipt::Unreadable)?;
         let parts: Vec<Digest> = self.manifest.parts.iter().map(|part| part.sha256).collect();
@@ -171,104 +232,111 @@ impl SpooledDocument {
         if !same {
             return Err(BadReceipt::OtherBytes);
         }
-        Ok(Receipted {
+        if !receipt.awaiting.is_empty() {
+            let originals = self.manifest.parts.iter().filter(|part| part.role == PartRole::Original);
+            let originals: Vec<Digest> = originals.map(|part| part.sha256).collect();
+            let only_originals = receipt.awaiting.iter().all(|awaited| originals.contains(awaited));
+            return if only_originals { Ok(Acceptance::OriginalsOwed) } else { Err(BadReceipt::OtherBytes) };
+        }
+        Ok(Acceptance::Whole(Receipted {
             document_id: receipt.document_id,
             digest: Digest::of(signed.receipt.as_bytes()),
             since: receipt.committed_at,
-        })
+        }))
     }
 
     /// Every part whose file is missing or differs from the manifest, as sentences.
     pub fn damage(&self) -> Vec<String> {
-        let mut found = Vec::new();
-        for (index, part) in self.manifest.parts.iter().enumerate() {
-            let file = self.part_file(index);
-            match durable::digest_file(&file) {
-                Ok((sha256, bytes)) if (sha256, bytes) == (part.sha256, part.bytes) => {}
-                Ok((sha256, _)) => found.push(format!(
-                    "{} has digest {sha256}, but was stored with {}",
-                    file.display(),
-                    part.sha256
-                )),
-                Err(error) => found.push(format!("{} cannot be read: {error}", file.display())),
-            }
-        }
-        found
+        (0..self.manifest.parts.len()).filter_map(|index| self.damage_of(index)).collect()
     }
 
     /// Copies the document's files into a folder of the same name under `target`.
     pub fn export(&self, target: &Path) -> io::Result<PathBuf> {
         let folder = target.join(self.manifest.document_id.to_string());
         durable::create_folder(&folder)?;
-        for entry in std::fs::read_dir(&self.folder)? {
-            let entry = entry?;
-            let mut source = std::fs::File::open(entry.path())?;
-            durable::write_from(&folder.join(entry.file_name()), &mut source)?;
+        let disk = self.spool.disk();
+        for name in disk.list(&self.folder)? {
+            durable::write_from(&folder.join(&name), &mut disk.open(&self.folder.join(&name))?)?;
         }
         Ok(folder)
     }
 }
 
-/// Writes one document into a folder of its own, durable but for the folder's name.
-fn write_document(
-    folder: &Path,
-    id: DocumentId,
-    capture: &Path,
-    record: &CaptureRecord,
-    inspections: &[Inspection],
-    document: &CapturedDocument,
-    device: DeviceId,
-) -> io::Result<()> {
-    durable::create_folder(folder)?;
-
-    let mut parts = Vec::new();
-    for (index, (file, inspection)) in record.files.iter().zip(inspections).enumerate() {
-        // A hard link: the same bytes, fsynced at the claim, without writing them a second time.
-        std::fs::hard_link(capture.join(&file.stored), folder.join(stored_name(index)))?;
-        parts.push(Part {
-            role: PartRole::Original,
-            sha256: file.sha256,
-            bytes: file.bytes,
-            mime: inspection.kind.mime().to_owned(),
-            file_name: Some(file.display_name()),
-        });
-    }
-    std::fs::hard_link(&document.pdf, folder.join(PDF_FILE))?;
-    parts.push(part(PartRole::Normalized, document.pdf_sha256, document.pdf_bytes, "application/pdf"));
-    let text = write_text(folder, &document.text)?;
-    parts.push(part(PartRole::PageText, text.sha256(), text.bytes(), "application/json"));
-
-    let manifest = DocumentManifest {
-        version: MANIFEST_VERSION,
-        document_id: id,
-        capture_id: record.capture_id,
-        correlation_id: record.correlation_id.clone(),
-        device_id: device,
-        source: record.source.clone(),
-        department: record.department.clone(),
-        claimed_at: record.claimed_at,
-        captured_at: Timestamp::now(),
-        page_count: document.text.pages.len() as u32,
-        ocr_confidence: document.text.mean_confidence(),
-        decision: document.decision.clone(),
-        parts,
-        labels: record.labels.clone(),
-    };
-    // The manifest comes last, and its write fsyncs the folder with the links in it.
-    durable::write(&folder.join(MANIFEST_FILE), &serde_json::to_vec(&manifest)?)?;
-    Ok(())
+/// A document's folder while it is made: durable in the end but for its name.
+struct Making<'s> {
+    spool: &'s Spool,
+    folder: PathBuf,
+    capture: &'s Path,
 }
 
-/// Writes the words of all pages. Their JSON goes through a file: beside the words of a thousand pages there is no room
-/// in memory for it.
-fn write_text(folder: &Path, text: &PageText) -> io::Result<Durable> {
-    let draft = folder.join(TEXT_DRAFT_FILE);
-    let mut writer = BufWriter::new(File::create(&draft)?);
-    serde_json::to_writer(&mut writer, text)?;
-    writer.flush()?;
-    let written = durable::write_from(&folder.join(TEXT_FILE), &mut File::open(&draft)?)?;
-    durable::remove_file(&draft)?;
-    Ok(written)
+impl Making<'_> {
+    fn write(
+        &self,
+        id: DocumentId,
+        record: &CaptureRecord,
+        inspections: &[Inspection],
+        document: &CapturedDocument,
+        device: DeviceId,
+        now: Timestamp,
+    ) -> io::Result<()> {
+        self.spool.durably().create_folder(&self.folder)?;
+        let mut parts = Vec::new();
+        for (index, (file, inspection)) in record.files.iter().zip(inspections).enumerate() {
+            self.bring_in(&self.capture.join(&file.stored), &stored_name(index))?;
+            parts.push(Part {
+                role: PartRole::Original,
+                sha256: file.sha256,
+                bytes: file.bytes,
+                mime: inspection.kind.mime().to_owned(),
+                file_name: Some(file.display_name()),
+            });
+        }
+        self.bring_in(&document.pdf, PDF_FILE)?;
+        parts.push(part(PartRole::Normalized, document.pdf_sha256, document.pdf_bytes, "application/pdf"));
+        let text = self.write_text(&document.text)?;
+        parts.push(part(PartRole::PageText, text.sha256(), text.bytes(), "application/json"));
+
+        let manifest = DocumentManifest {
+            version: MANIFEST_VERSION,
+            document_id: id,
+            capture_id: record.capture_id,
+            correlation_id: record.correlation_id.clone(),
+            device_id: device,
+            source: record.source.clone(),
+            department: record.department.clone(),
+            claimed_at: record.claimed_at,
+            captured_at: now,
+            page_count: document.text.pages.len() as u32,
+            ocr_confidence: document.text.mean_confidence(),
+            decision: document.decision.clone(),
+            parts,
+            labels: record.labels.clone(),
+        };
+        // The manifest comes last, and its write fsyncs the folder with the links in it.
+        let bytes = serde_json::to_vec(&manifest)?;
+        self.spool.durably().write(&self.folder.join(MANIFEST_FILE), &bytes)?;
+        Ok(())
+    }
+
+    /// Gives a file of the capture its place in the document. A link: the same bytes, fsynced when they were
+    /// written, without writing them a second time.
+    fn bring_in(&self, from: &Path, name: &str) -> io::Result<()> {
+        self.spool.disk().link(from, &self.folder.join(name))
+    }
+
+    /// Writes the words of all pages. Their JSON goes through a file: beside the words of a thousand pages there
+    /// is no room in memory for it.
+    fn write_text(&self, text: &PageText) -> io::Result<Durable> {
+        let (disk, durably) = (self.spool.disk(), self.spool.durably());
+        let draft = self.folder.join(TEXT_DRAFT_FILE);
+        let mut writer = BufWriter::new(disk.create(&draft, Readers::Usual)?);
+        serde_json::to_writer(&mut writer, text)?;
+        writer.flush()?;
+        drop(writer);
+        let written = durably.write_from(&self.folder.join(TEXT_FILE), &mut disk.open(&draft)?)?;
+        durably.remove_file(&draft)?;
+        Ok(written)
+    }
 }
 
 fn part(role: PartRole, sha256: Digest, bytes: u64, mime: &str) -> Part {

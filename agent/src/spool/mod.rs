@@ -17,6 +17,6 @@ pub mod folders;
 pub mod quarantine;
 
 pub use capture::{CaptureRecord, ClaimedFile, ClaimedMarker};
-pub use document::{Receipted, SpooledDocument};
+pub use document::{Acceptance, Receipted, SpooledDocument};
 pub use folders::Spool;
 pub use quarantine::{Quarantined, Reason};

@@ -4,11 +4,11 @@ use std::io;
 use std::path::Path;
 
 use jiff::Timestamp;
-use platen_model::{CaptureId, Failure, durable};
+use platen_model::{CaptureId, Failure};
 use serde::{Deserialize, Serialize};
 
 use super::capture::{Attempts, CaptureRecord, remove_work_folder};
-use super::folders::{Spool, read_json, write_json};
+use super::folders::{Spool, read_json};
 
 /// The file that says why.
 const REASON_FILE: &str = "reason.json";
@@ -57,14 +57,14 @@ impl Spool {
     /// finished by [`Spool::finish_quarantining`].
     pub fn put_in_quarantine(&self, id: CaptureId, reason: &Reason) -> io::Result<()> {
         let folder = self.capture(id);
-        write_json(&folder.join(REASON_FILE), reason)?;
+        self.write_json(&folder.join(REASON_FILE), reason)?;
         self.move_to_quarantine(id)
     }
 
     /// Moves on the captures that were on their way into quarantine when the agent was stopped.
     pub fn finish_quarantining(&self) -> io::Result<()> {
         for id in self.capture_ids()? {
-            if self.capture(id).join(REASON_FILE).exists() {
+            if self.disk().exists(&self.capture(id).join(REASON_FILE))? {
                 self.move_to_quarantine(id)?;
             }
         }
@@ -73,7 +73,7 @@ impl Spool {
 
     fn move_to_quarantine(&self, id: CaptureId) -> io::Result<()> {
         remove_work_folder(&self.capture(id))?;
-        durable::rename(&self.capture(id), &self.quarantined(id))
+        self.durably().rename(&self.capture(id), &self.quarantined(id))
     }
 
     /// What is in quarantine, oldest first. A capture whose files cannot be read is skipped with a warning.
@@ -93,7 +93,7 @@ impl Spool {
         let folder = self.quarantined(id);
         Ok(Quarantined {
             record: CaptureRecord::read(&folder)?,
-            reason: read_json(&folder.join(REASON_FILE))?,
+            reason: self.read_json(&folder.join(REASON_FILE))?,
         })
     }
 
@@ -103,15 +103,15 @@ impl Spool {
         let folder = self.quarantined(id);
         Attempts::forget(&folder)?;
         // The reason goes first: with it, the capture would be moved straight back.
-        durable::remove_file(&folder.join(REASON_FILE))?;
-        durable::rename(&folder, &self.capture(id))
+        self.durably().remove_file(&folder.join(REASON_FILE))?;
+        self.durably().rename(&folder, &self.capture(id))
     }
 
     /// Gives back the captures whose retry was cut short: in quarantine, but without a reason.
     pub fn finish_retrying(&self) -> io::Result<()> {
         for id in self.quarantined_ids()? {
-            if !self.quarantined(id).join(REASON_FILE).exists() {
-                durable::rename(&self.quarantined(id), &self.capture(id))?;
+            if !self.disk().exists(&self.quarantined(id).join(REASON_FILE))? {
+                self.durably().rename(&self.quarantined(id), &self.capture(id))?;
             }
         }
         Ok(())
@@ -120,6 +120,6 @@ impl Spool {
     /// Throws a quarantined capture away, by a person's explicit wish. There is no way back.
     pub fn quarantine_discard(&self, id: CaptureId) -> io::Result<()> {
         self.quarantine_show(id)?;
-        durable::remove_folder(&self.quarantined(id))
+        self.durably().remove_folder(&self.quarantined(id))
     }
 }

@@ -261,6 +261,7 @@ async fn commit(State(cloud): Shared, headers: HeaderMap, body: Bytes) -> Respon
         document_id: manifest.document_id,
         manifest_sha256: sha256,
         parts: manifest.parts.iter().map(|part| part.sha256).collect(),
+        awaiting: Vec::new(),
         committed_at: jiff::Timestamp::now(),
     };
     let receipt = serde_json::to_string(&receipt).expect("plain values");

@@ -87,6 +87,7 @@ pub(crate) fn receipt(app: &App, record: &Record) -> SignedReceipt {
         document_id: record.document.document_id,
         manifest_sha256: record.manifest_sha256,
         parts: record.parts.iter().map(|part| part.sha256).collect(),
+        awaiting: Vec::new(),
         committed_at: record.document.created_at,
     };
     let receipt = serde_json::to_string(&receipt).expect("a receipt is plain data");

@@ -17,6 +17,13 @@ impl Digest {
         Self(Sha256::digest(bytes).into())
     }
 
+    /// The digest of byte strings, one after the other.
+    pub fn of_parts(parts: &[&[u8]]) -> Self {
+        let mut hasher = Sha256::new();
+        parts.iter().for_each(|part| hasher.update(part));
+        Self(hasher.finalize().into())
+    }
+
     /// The digest and the length of everything `source` yields, in constant memory.
     pub fn of_reader(source: &mut impl Read) -> io::Result<(Self, u64)> {
         copy_and_digest(source, &mut io::sink())
@@ -34,7 +41,10 @@ impl Digest {
 }
 
 /// Copies `source` to `target` and answers the digest and length of what was copied.
-pub fn copy_and_digest(source: &mut impl Read, target: &mut impl Write) -> io::Result<(Digest, u64)> {
+pub fn copy_and_digest(
+    source: &mut impl Read,
+    target: &mut (impl Write + ?Sized),
+) -> io::Result<(Digest, u64)> {
     let mut hasher = Sha256::new();
     let mut buffer = vec![0u8; 128 * 1024];
     let mut length = 0u64;

@@ -3,16 +3,15 @@
 //! Order, always: write under a temporary name, check the length, fsync the file, rename, fsync the folder.
 //! A reader never sees half a file, and what was acknowledged is there after the power comes back.
 //! The clippy configuration forbids `rename` and `remove_*` elsewhere, so this file is where to look when
-//! something is gone.
-#![expect(clippy::disallowed_methods, reason = "this is the module that owns them")]
+//! something is gone. Each operation exists twice: on any [`Disk`] ([`on`]), and as a function for this
+//! machine's.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::io::{self, Read};
 use std::path::Path;
 
 use crate::Digest;
 use crate::digest::copy_and_digest;
+use crate::disk::{Disk, Draft, Machine, Readers};
 
 /// Proof that bytes are on stable storage under their final name. Only this module makes one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,128 +32,185 @@ impl Durable {
     }
 }
 
+/// Durable operations on a disk.
+#[derive(Clone, Copy, Debug)]
+pub struct On<'d>(&'d dyn Disk);
+
+/// Durable operations on this disk.
+pub fn on(disk: &dyn Disk) -> On<'_> {
+    On(disk)
+}
+
+impl On<'_> {
+    /// Creates a folder and its parents, each one durable in the folder above it.
+    pub fn create_folder(self, folder: &Path) -> io::Result<()> {
+        if self.0.is_folder(folder) {
+            return Ok(());
+        }
+        if let Some(parent) = folder.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+            self.create_folder(parent)?;
+        }
+        match self.0.create_folder(folder) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            _ => {}
+        }
+        match folder.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+            Some(parent) => self.0.sync_folder(parent),
+            None => self.0.sync_folder(Path::new(".")),
+        }
+    }
+
+    /// Writes `bytes` to `path`, replacing what was there in one step.
+    pub fn write(self, path: &Path, bytes: &[u8]) -> io::Result<Durable> {
+        self.replace(path, &mut &bytes[..], Readers::Usual)
+    }
+
+    /// Writes everything `source` yields to `path`, replacing what was there in one step.
+    ///
+    /// The digest is taken of the bytes read; the length of the file on disk is checked against their number.
+    pub fn write_from(self, path: &Path, source: &mut impl Read) -> io::Result<Durable> {
+        self.replace(path, source, Readers::Usual)
+    }
+
+    fn replace(self, path: &Path, source: &mut impl Read, readers: Readers) -> io::Result<Durable> {
+        let folder = path.parent().unwrap_or(Path::new("."));
+        let name = path.file_name().ok_or_else(|| io::Error::other("a file needs a name"))?;
+        let mut temporary = std::ffi::OsString::from(".tmp-");
+        temporary.push(name);
+        let temporary = folder.join(temporary);
+        let mut file = self.0.create(&temporary, readers)?;
+        let written = write_and_sync(&mut *file, source).and_then(|durable| {
+            drop(file);
+            self.0.rename(&temporary, path)?;
+            self.0.sync_folder(folder)?;
+            Ok(durable)
+        });
+        if written.is_err() {
+            // A half-written temporary file is of no use to anyone; failing to remove it changes nothing.
+            let _ = self.0.remove_file(&temporary);
+        }
+        written
+    }
+
+    /// Renames a file or folder within one file system, durable in both parent folders.
+    ///
+    /// Everything inside a renamed folder must have been fsynced before.
+    pub fn rename(self, from: &Path, to: &Path) -> io::Result<()> {
+        self.0.rename(from, to)?;
+        let target = to.parent().unwrap_or(Path::new("."));
+        self.0.sync_folder(target)?;
+        match from.parent() {
+            Some(origin) if origin != target => self.0.sync_folder(origin),
+            _ => Ok(()),
+        }
+    }
+
+    /// Removes a file; a file that is not there is no error. The removal is durable.
+    pub fn remove_file(self, path: &Path) -> io::Result<()> {
+        match self.0.remove_file(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error),
+            Ok(()) => self.0.sync_folder(path.parent().unwrap_or(Path::new("."))),
+        }
+    }
+
+    /// Removes a folder and everything in it; a folder that is not there is no error. The removal is durable.
+    ///
+    /// The folder is renamed out of sight first, and durably so: a crash half-way must leave no half folder
+    /// under its name.
+    pub fn remove_folder(self, path: &Path) -> io::Result<()> {
+        let parent = path.parent().unwrap_or(Path::new("."));
+        let name = path.file_name().ok_or_else(|| io::Error::other("a folder needs a name"))?;
+        let mut doomed = std::ffi::OsString::from(".gone-");
+        doomed.push(name);
+        let doomed = parent.join(doomed);
+        let mut renamed = self.0.rename(path, &doomed);
+        if renamed.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::DirectoryNotEmpty) {
+            // Left by an earlier removal that was cut off.
+            self.0.remove_tree(&doomed)?;
+            renamed = self.0.rename(path, &doomed);
+        }
+        match renamed {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            renamed => {
+                renamed?;
+                self.0.sync_folder(parent)?;
+            }
+        }
+        match self.0.remove_tree(&doomed) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error),
+            Ok(()) => self.0.sync_folder(parent),
+        }
+    }
+
+    /// Reads a file and answers its digest and length.
+    pub fn digest_file(self, path: &Path) -> io::Result<(Digest, u64)> {
+        Digest::of_reader(&mut self.0.open(path)?)
+    }
+}
+
 /// Makes a folder's entries (new names, renames, removals) durable.
 pub fn sync_folder(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
+    Machine.sync_folder(folder)
 }
 
-/// Creates a folder and its parents, each one durable in the folder above it.
+/// [`On::create_folder`] on this machine.
 pub fn create_folder(folder: &Path) -> io::Result<()> {
-    if folder.is_dir() {
-        return Ok(());
-    }
-    if let Some(parent) = folder.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-        create_folder(parent)?;
-    }
-    match fs::create_dir(folder) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-        _ => {}
-    }
-    match folder.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-        Some(parent) => sync_folder(parent),
-        None => sync_folder(Path::new(".")),
-    }
+    on(&Machine).create_folder(folder)
 }
 
-/// Writes `bytes` to `path`, replacing what was there in one step.
+/// [`On::write`] on this machine.
 pub fn write(path: &Path, bytes: &[u8]) -> io::Result<Durable> {
-    write_from(path, &mut &bytes[..])
+    on(&Machine).write(path, bytes)
 }
 
-/// Writes everything `source` yields to `path`, replacing what was there in one step.
-///
-/// The digest is taken of the bytes read; the length of the file on disk is checked against their number.
+/// [`On::write_from`] on this machine.
 pub fn write_from(path: &Path, source: &mut impl Read) -> io::Result<Durable> {
-    replace(path, source, OpenOptions::new().write(true).create(true).truncate(true))
+    on(&Machine).write_from(path, source)
 }
 
 /// Writes `bytes` to `path` like [`write`], for nobody but the owner to read at any moment (mode 0600).
 pub fn write_private(path: &Path, bytes: &[u8]) -> io::Result<Durable> {
-    let mut options = OpenOptions::new();
-    replace(path, &mut &bytes[..], options.write(true).create(true).truncate(true).mode(0o600))
-}
-
-fn replace(path: &Path, source: &mut impl Read, options: &OpenOptions) -> io::Result<Durable> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let name = path.file_name().ok_or_else(|| io::Error::other("a file needs a name"))?;
-    let mut temporary = std::ffi::OsString::from(".tmp-");
-    temporary.push(name);
-    let temporary = folder.join(temporary);
-    let mut file = options.open(&temporary)?;
-    let written = write_and_sync(&mut file, source).and_then(|durable| {
-        fs::rename(&temporary, path)?;
-        sync_folder(folder)?;
-        Ok(durable)
-    });
-    if written.is_err() {
-        // A half-written temporary file is of no use to anyone; failing to remove it changes nothing.
-        let _ = fs::remove_file(&temporary);
-    }
-    written
+    on(&Machine).replace(path, &mut &bytes[..], Readers::OwnerOnly)
 }
 
 /// Copies `source` into `file` and fsyncs it. The caller still has to give it its name durably.
-pub fn write_and_sync(file: &mut File, source: &mut impl Read) -> io::Result<Durable> {
-    let (sha256, bytes) = copy_and_digest(source, file)?;
+pub fn write_and_sync<D: Draft + ?Sized>(file: &mut D, source: &mut impl Read) -> io::Result<Durable> {
+    let (sha256, bytes) = copy_and_digest(source, &mut *file)?;
     file.flush()?;
-    let on_disk = file.metadata()?.len();
+    let on_disk = file.length()?;
     if on_disk != bytes {
         return Err(io::Error::other(format!("wrote {bytes} bytes, but the file holds {on_disk}")));
     }
-    file.sync_all()?;
+    file.sync()?;
     Ok(Durable { sha256, bytes })
 }
 
-/// Renames a file or folder within one file system, durable in both parent folders.
-///
-/// Everything inside a renamed folder must have been fsynced before.
+/// [`On::rename`] on this machine.
 pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
-    fs::rename(from, to)?;
-    let target = to.parent().unwrap_or(Path::new("."));
-    sync_folder(target)?;
-    match from.parent() {
-        Some(origin) if origin != target => sync_folder(origin),
-        _ => Ok(()),
-    }
+    on(&Machine).rename(from, to)
 }
 
-/// Removes a file; a file that is not there is no error. The removal is durable.
+/// [`On::remove_file`] on this machine.
 pub fn remove_file(path: &Path) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(error),
-        Ok(()) => sync_folder(path.parent().unwrap_or(Path::new("."))),
-    }
+    on(&Machine).remove_file(path)
 }
 
-/// Removes a folder and everything in it; a folder that is not there is no error. The removal is durable.
-///
-/// The folder is renamed out of sight first, so that a crash half-way leaves no half folder under its name.
+/// [`On::remove_folder`] on this machine.
 pub fn remove_folder(path: &Path) -> io::Result<()> {
-    let parent = path.parent().unwrap_or(Path::new("."));
-    let name = path.file_name().ok_or_else(|| io::Error::other("a folder needs a name"))?;
-    let mut doomed = std::ffi::OsString::from(".gone-");
-    doomed.push(name);
-    let doomed = parent.join(doomed);
-    match fs::rename(path, &doomed) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        other => other?,
-    }
-    match fs::remove_dir_all(&doomed) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(error),
-        Ok(()) => sync_folder(parent),
-    }
+    on(&Machine).remove_folder(path)
 }
 
-/// Reads a file and answers its digest and length.
+/// [`On::digest_file`] on this machine.
 pub fn digest_file(path: &Path) -> io::Result<(Digest, u64)> {
-    Digest::of_reader(&mut File::open(path)?)
+    on(&Machine).digest_file(path)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     #[test]
     fn a_write_replaces_in_one_step_and_names_its_digest() {

@@ -21,6 +21,11 @@ macro_rules! uuid_id {
                 Self(Uuid::now_v7())
             }
 
+            /// The id of a UUID that was an id before.
+            pub fn from_uuid(uuid: Uuid) -> Self {
+                Self(uuid)
+            }
+
             /// The UUID itself.
             pub fn as_uuid(&self) -> Uuid {
                 self.0
@@ -68,6 +73,14 @@ uuid_id!(
     /// One enrolled device.
     DeviceId
 );
+
+impl DocumentId {
+    /// When it was claimed: ids carry the time of their capture, to the millisecond.
+    pub fn claimed_at(&self) -> jiff::Timestamp {
+        let millis = self.0.as_bytes()[..6].iter().fold(0i64, |sum, byte| sum << 8 | i64::from(*byte));
+        jiff::Timestamp::from_millisecond(millis).unwrap_or(jiff::Timestamp::UNIX_EPOCH)
+    }
+}
 
 impl CaptureId {
     /// The id of the `index`-th document (from 0) of this capture. Always the same for the same capture,

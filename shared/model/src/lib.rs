@@ -3,13 +3,14 @@
 //! Agent and cloud know each other only through this crate and HTTP: ids, digests, the manifest that
 //! commits a document, the receipt that answers it, page text, events and API bodies. It parses no
 //! document and talks to nobody. The one thing it does to the world is [`durable`]: the writes that
-//! every acknowledgement rests on, kept in one place so that they can be got right once.
+//! every acknowledgement rests on, kept in one place so that they can be got right once, over any [`disk`].
 //!
 //! Conventions: digests are lower-case hex SHA-256; times are RFC 3339 UTC; ids are UUIDv7;
 //! confidences run from 0 to 1; boxes are in pixels of the output page, origin top left.
 
 pub mod api;
 pub mod digest;
+pub mod disk;
 pub mod document;
 pub mod durable;
 pub mod event;

@@ -17,6 +17,13 @@ pub const MANIFEST_VERSION: u32 = 1;
 /// The header that carries the device's signature of the manifest.
 pub const SIGNATURE_HEADER: &str = "platen-signature";
 
+/// The header with which a device says that originals follow later, over a cheaper link: `Platen-Deferred: originals`.
+///
+/// The manifest is the same, and names the originals' digests; the receipt names those that are not there yet, and the
+/// device keeps the document. Once they are uploaded it posts the same manifest without this header, and the receipt
+/// of that names all.
+pub const DEFERRED_HEADER: &str = "platen-deferred";
+
 /// What a part is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -100,6 +107,11 @@ impl DocumentManifest {
         self.parts.iter().find(|part| part.role == role)
     }
 
+    /// Length of all parts in bytes.
+    pub fn bytes(&self) -> u64 {
+        self.parts.iter().fold(0, |sum, part| sum.saturating_add(part.bytes))
+    }
+
     /// The name a person knows the document by: its first original's.
     pub fn file_name(&self) -> &str {
         self.part(PartRole::Original).and_then(|part| part.file_name.as_deref()).unwrap_or("document")
@@ -115,6 +127,9 @@ pub struct Receipt {
     pub manifest_sha256: Digest,
     /// Digests of all parts, in the manifest's order.
     pub parts: Vec<Digest>,
+    /// Of these, the originals that are still to come. Only with none the document may leave the device.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub awaiting: Vec<Digest>,
     /// When the cloud committed it.
     pub committed_at: Timestamp,
 }

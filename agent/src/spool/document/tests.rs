@@ -82,7 +82,7 @@ impl Place {
 
     fn store(&self, documents: &[CapturedDocument]) -> io::Result<Vec<DocumentId>> {
         let inspection = Inspection { kind: Kind::Tiff, pages: 2, digitally_signed: false, encrypted: false };
-        self.spool.store_documents(&self.record, &[inspection], documents, DeviceId::new())
+        self.spool.store_documents(&self.record, &[inspection], documents, DeviceId::new(), Timestamp::now())
     }
 
     fn normalized(&self, index: u32) -> Vec<u8> {

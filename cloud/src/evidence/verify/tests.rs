@@ -68,6 +68,7 @@ fn story() -> Story {
     let device_signature =
         DeviceSignature { device_id, public_key: device.public(), signature: device.sign(&manifest) };
     let receipt = Receipt {
+        awaiting: Vec::new(),
         document_id,
         manifest_sha256: Digest::of(&manifest),
         parts: parts.iter().map(|part| part.sha256).collect(),

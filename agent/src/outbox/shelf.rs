@@ -1,0 +1,133 @@
+//! The databases of an outbox: one in use, made anew when it has grown, set aside when it is broken.
+//!
+//! ```text
+//! outbox/current        the number of the one in use
+//! outbox/<number>/      a database; one that `current` does not name was being made, or is done with
+//! outbox/broken-<number>/   set aside, for whoever wants to know why; the newest three are kept
+//! ```
+//!
+//! A database gives no space back, so it is followed by a new one with what is left: filled, flushed, and only then
+//! named in `current`. Whenever that is cut off, `current` names a whole one.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use platen_model::disk::{self, Disk};
+use platen_model::durable;
+
+use super::store::{Engine, Store};
+
+/// The databases' folder in the state folder.
+const FOLDER: &str = "outbox";
+/// The file that names the one in use.
+const CURRENT: &str = "current";
+/// How databases that were set aside are called.
+const BROKEN: &str = "broken-";
+/// How many of those are kept.
+const BROKEN_KEPT: usize = 3;
+
+/// Where the databases lie.
+#[derive(Debug)]
+pub(super) struct Shelf {
+    disk: Arc<dyn Disk>,
+    engine: Arc<dyn Engine>,
+    folder: PathBuf,
+}
+
+/// A database in use.
+#[derive(Debug)]
+pub(super) struct Volume {
+    pub(super) number: u64,
+    pub(super) store: Box<dyn Store>,
+}
+
+impl Shelf {
+    pub(super) fn at(disk: Arc<dyn Disk>, engine: Arc<dyn Engine>, state: &Path) -> Self {
+        Self { disk, engine, folder: state.join(FOLDER) }
+    }
+
+    /// Opens the database in use; `None` where there is none. Removes those that were being made when the agent was
+    /// stopped, and sets aside what `current` no longer tells apart.
+    pub(super) fn open(&self) -> io::Result<Option<Result<Volume, (u64, io::Error)>>> {
+        durable::on(&*self.disk).create_folder(&self.folder)?;
+        let current = self.current()?;
+        for number in self.numbers("")? {
+            match current {
+                Some(current) if current == number => {}
+                Some(_) => durable::on(&*self.disk).remove_folder(&self.folder.join(number.to_string()))?,
+                None => drop(self.set_aside(number)?),
+            }
+        }
+        let Some(number) = current else { return Ok(None) };
+        let folder = self.folder.join(number.to_string());
+        durable::on(&*self.disk).create_folder(&folder)?;
+        let opened = self.engine.open(&folder);
+        Ok(Some(opened.map(|store| Volume { number, store }).map_err(|error| (number, error))))
+    }
+
+    /// A new database, not yet in use.
+    pub(super) fn begin(&self) -> io::Result<Volume> {
+        let used = self.numbers("")?.into_iter().chain(self.numbers(BROKEN)?).chain(self.current()?);
+        let number = used.max().map_or(1, |last| last + 1);
+        let folder = self.folder.join(number.to_string());
+        durable::on(&*self.disk).create_folder(&folder)?;
+        let store = self.engine.open(&folder)?;
+        self.disk.sync_folder(&folder)?;
+        Ok(Volume { number, store })
+    }
+
+    /// Takes a database into use. Everything in it must have been flushed.
+    pub(super) fn put_in_use(&self, volume: &Volume) -> io::Result<()> {
+        let path = self.folder.join(CURRENT);
+        durable::on(&*self.disk).write(&path, volume.number.to_string().as_bytes()).map(drop)
+    }
+
+    /// Removes a database that is done with. Failing that does no harm: the next start does it.
+    pub(super) fn remove(&self, number: u64) {
+        let removed = durable::on(&*self.disk).remove_folder(&self.folder.join(number.to_string()));
+        if let Err(error) = removed {
+            tracing::warn!(number, %error, "an old database of the outbox cannot be removed yet");
+        }
+    }
+
+    /// Sets a closed database aside and answers its new name.
+    pub(super) fn set_aside(&self, number: u64) -> io::Result<String> {
+        let name = format!("{BROKEN}{number}");
+        let durably = durable::on(&*self.disk);
+        let from = self.folder.join(number.to_string());
+        if self.disk.exists(&from)? {
+            durably.rename(&from, &self.folder.join(&name))?;
+        }
+        let broken = self.numbers(BROKEN)?;
+        for number in broken.iter().take(broken.len().saturating_sub(BROKEN_KEPT)) {
+            durably.remove_folder(&self.folder.join(format!("{BROKEN}{number}")))?;
+        }
+        Ok(format!("{FOLDER}/{name}"))
+    }
+
+    /// The names of what was set aside, oldest first.
+    pub(super) fn broken(&self) -> io::Result<Vec<String>> {
+        Ok(self.numbers(BROKEN)?.iter().map(|number| format!("{FOLDER}/{BROKEN}{number}")).collect())
+    }
+
+    fn current(&self) -> io::Result<Option<u64>> {
+        match disk::read(&*self.disk, &self.folder.join(CURRENT)) {
+            Ok(bytes) => Ok(String::from_utf8(bytes).ok().and_then(|text| text.trim().parse().ok())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The numbers of the folders with this prefix, in order.
+    fn numbers(&self, prefix: &str) -> io::Result<Vec<u64>> {
+        let names = match self.disk.list(&self.folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            names => names?,
+        };
+        let number = |name: &std::ffi::OsString| name.to_str()?.strip_prefix(prefix)?.parse().ok();
+        let mut numbers: Vec<u64> = names.iter().filter_map(number).collect();
+        numbers.sort_unstable();
+        Ok(numbers)
+    }
+}
