@@ -143,6 +143,15 @@ impl Dispatcher {
         now: Timestamp,
     ) -> io::Result<()> {
         for _ in 0..REMOVED_MAX {
+            let Some(id) = outbox.delivered_ahead(now) else { break };
+            // Its time of retention begins anew, lest it last until the other clock's day.
+            outbox.change(id, now, |entry| {
+                if let Some(delivered) = &mut entry.delivered {
+                    delivered.at = now;
+                }
+            })?;
+        }
+        for _ in 0..REMOVED_MAX {
             let Some(id) = outbox.expired(self.policy.keep, now) else { break };
             match spool.open_document(id) {
                 Ok(document) => match document.receipted(receipt_key) {

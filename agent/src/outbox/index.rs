@@ -200,6 +200,11 @@ impl Index {
         self.delivered.first().filter(|(at, _)| *at <= until.as_millisecond()).map(|(_, id)| *id)
     }
 
+    /// The document that was delivered last, if that is in the future.
+    pub(super) fn delivered_after(&self, now: Timestamp) -> Option<DocumentId> {
+        self.delivered.last().filter(|(at, _)| *at > now.as_millisecond()).map(|(_, id)| *id)
+    }
+
     /// When the first delayed document is due; now where one is ready.
     pub(super) fn next_due_ms(&self, lane: Lane) -> Option<i64> {
         let queues = if lane == Lane::Originals { &self.originals } else { &self.documents };

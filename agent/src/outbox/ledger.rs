@@ -295,6 +295,11 @@ impl Outbox {
         }
     }
 
+    /// A document that was delivered in the future: under a clock that was set back since.
+    pub fn delivered_ahead(&self, now: Timestamp) -> Option<DocumentId> {
+        lock(&self.inner).index.delivered_after(now)
+    }
+
     /// A delivered document whose retention time is over.
     pub fn expired(&self, keep: SignedDuration, now: Timestamp) -> Option<DocumentId> {
         let until = now.checked_sub(keep).unwrap_or(Timestamp::MIN);
