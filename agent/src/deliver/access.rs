@@ -91,24 +91,22 @@ impl Access {
         };
         let Some(theirs) = answer.date() else { return Err(trouble) };
         let skew = theirs.duration_since(now);
-        if skew.as_secs().abs() < CLOCK_LEEWAY_SECONDS {
-            return Err(Trouble::Access(format!(
-                "{trouble}; check that the device is enrolled and not revoked"
-            )));
-        }
+        let seconds = skew.as_secs().abs();
         let side = if skew.is_negative() { "ahead of" } else { "behind" };
         if (skew - self.skew).as_secs().abs() >= CLOCK_LEEWAY_SECONDS {
+            // The clock is wrong, or was put right since.
             tracing::warn!(
-                seconds = skew.as_secs().abs(),
-                "this device's clock is {side} the cloud's; set it"
+                seconds,
+                "this device's clock is {side} the cloud's; the cloud's is used to get in"
             );
             self.skew = skew;
             return Ok(());
         }
-        let seconds = skew.as_secs().abs();
-        Err(Trouble::Access(format!(
-            "{trouble}; this device's clock is {seconds} s {side} the cloud's: set it"
-        )))
+        Err(Trouble::Access(if seconds < CLOCK_LEEWAY_SECONDS {
+            format!("{trouble}; check that the device is enrolled and not revoked")
+        } else {
+            format!("{trouble}; this device's clock is {seconds} s {side} the cloud's: set it")
+        }))
     }
 
     /// Forgets a token that the cloud did not accept.
