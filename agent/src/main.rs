@@ -233,7 +233,7 @@ fn workshop(
     };
     let limits = options.limits.clone();
     let workers = jobs.unwrap_or_else(|| config.workers.number());
-    Ok(Workshop { pool: Pool::new(Program::this(&limits), workers, limits), rules, options })
+    Ok(Workshop::new(Pool::new(Program::this(&limits), workers, limits), rules, options))
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, Ended> {

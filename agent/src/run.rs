@@ -117,7 +117,7 @@ pub fn run(config: Config, rules: RuleSet) -> Result<(), Complaint> {
 
     let limits = config.capture.limits.clone();
     let pool = Pool::new(Program::this(&limits), config.workers.number(), limits);
-    let workshop = Workshop { pool, rules, options: config.capture.clone() };
+    let workshop = Workshop::new(pool, rules, config.capture.clone());
     let sandbox_trouble = match doctor::sandbox_of(&workshop.pool) {
         Ok(sandbox) => doctor::fix_of(sandbox),
         // A scan that meets the same failure is kept and named; it may be the moment's.

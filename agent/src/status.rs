@@ -1,5 +1,6 @@
 //! `platen-agent status`: what lies where, and whether anything is stuck.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io;
 use std::path::Path;
@@ -31,6 +32,9 @@ pub struct Status {
     pub link: LinkStatus,
     /// Captures in quarantine.
     pub quarantined: usize,
+    /// How many of them are of which class.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub quarantined_by_class: BTreeMap<String, usize>,
     /// Free space where the spool lies, in bytes.
     pub free_bytes: u64,
     /// What is missing in the sandbox of the worker processes, and what to do.
@@ -104,6 +108,12 @@ pub struct CaptureStatus {
     pub in_spool: usize,
     /// Those being worked on.
     pub in_work: Vec<InWork>,
+    /// Those that met a failure that passes, and are tried again in a while.
+    #[serde(default)]
+    pub waiting: usize,
+    /// What the first of them met.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting_for: Option<String>,
 }
 
 /// A capture being worked on.
@@ -212,12 +222,22 @@ fn from_disk(state: &Path) -> io::Result<Status> {
     let spool = Spool::at(state);
     let documents = spool.document_ids()?.len();
     Ok(Status {
-        captures: CaptureStatus { in_spool: spool.capture_ids()?.len(), in_work: Vec::new() },
+        captures: CaptureStatus { in_spool: spool.capture_ids()?.len(), ..CaptureStatus::default() },
         outbox: OutboxStatus { waiting: documents, ..OutboxStatus::default() },
         quarantined: spool.quarantined_ids()?.len(),
+        quarantined_by_class: quarantined_by_class(&spool)?,
         free_bytes: free_bytes(state)?,
         ..Status::default()
     })
+}
+
+/// How many captures in quarantine are of which class.
+pub(crate) fn quarantined_by_class(spool: &Spool) -> io::Result<BTreeMap<String, usize>> {
+    let mut classes = BTreeMap::new();
+    for one in spool.quarantine_list()? {
+        *classes.entry(one.reason.failure.class.as_str().to_owned()).or_default() += 1;
+    }
+    Ok(classes)
 }
 
 /// Free space for ordinary users on a path's file system, in bytes.
@@ -238,6 +258,9 @@ impl Status {
             source.lines().into_iter().for_each(&mut line);
         }
         line(format!("captures: {} in the spool", self.captures.in_spool));
+        if let Some(why) = &self.captures.waiting_for {
+            line(format!("  {} tried again in a while ({why})", self.captures.waiting));
+        }
         for work in &self.captures.in_work {
             line(format!("  {}: page {} of {}", work.file_name, work.pages_done, work.pages));
         }
@@ -262,7 +285,10 @@ impl Status {
             (None, None) => line("link: not needed yet".into()),
         }
         if self.quarantined > 0 {
-            line(format!("quarantine: {}; see: platen-agent quarantine list", self.quarantined));
+            let classes: Vec<String> =
+                self.quarantined_by_class.iter().map(|(class, count)| format!("{count} {class}")).collect();
+            let count = self.quarantined;
+            line(format!("quarantine: {count} ({}); see: platen-agent quarantine list", classes.join(", ")));
         }
         line(format!("disk: {} MiB free", self.free_bytes >> 20));
         if let Some(trouble) = &self.sandbox_trouble {

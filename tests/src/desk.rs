@@ -55,7 +55,9 @@ impl Desk {
             "url": NOWHERE, "device_id": DeviceId::new(), "tenant_id": "default", "receipt_key": key.public(),
         });
         let config = format!("state = {:?}\n{config}", desk.state());
-        for (file, text) in [(desk.state().join("identity.json"), identity.to_string()), (desk.config(), config)] {
+        for (file, text) in
+            [(desk.state().join("identity.json"), identity.to_string()), (desk.config(), config)]
+        {
             durable::write(&file, text.as_bytes()).map_err(|error| format!("{}: {error}", file.display()))?;
         }
         Ok(desk)
@@ -176,7 +178,9 @@ impl Desk {
     /// As [`kept`](Self::kept).
     pub fn kept_in(&self, spool: &Path) -> Result<Vec<Kept>, String> {
         let mut kept = Vec::new();
-        for (place, record) in [("captures", "capture.json"), ("quarantine", "capture.json"), ("documents", "manifest.json")] {
+        for (place, record) in
+            [("captures", "capture.json"), ("quarantine", "capture.json"), ("documents", "manifest.json")]
+        {
             let entries = std::fs::read_dir(spool.join(place)).map_err(|error| error.to_string())?;
             for entry in entries.flatten() {
                 let folder = entry.path();
@@ -184,7 +188,8 @@ impl Desk {
                     continue;
                 }
                 let read = std::fs::read(folder.join(record)).map_err(|error| format!("{place}: {error}"))?;
-                let record: Value = serde_json::from_slice(&read).map_err(|error| format!("{place}: {error}"))?;
+                let record: Value =
+                    serde_json::from_slice(&read).map_err(|error| format!("{place}: {error}"))?;
                 let state = match place {
                     "captures" => "capture".to_owned(),
                     "documents" => "document".to_owned(),
@@ -194,7 +199,11 @@ impl Desk {
                     let (found, _) = durable::digest_file(&folder.join(&file.stored))
                         .map_err(|error| format!("{place}: {error}"))?;
                     if found != file.sha256 {
-                        return Err(format!("{}: {} has other bytes than recorded", folder.display(), file.stored));
+                        return Err(format!(
+                            "{}: {} has other bytes than recorded",
+                            folder.display(),
+                            file.stored
+                        ));
                     }
                     kept.push(Kept { sha256: found, state: state.clone(), name: file.name });
                 }
@@ -225,7 +234,9 @@ impl Desk {
             (files_in(&self.inbox()).len() == files && !working).then_some(kept)
         });
         let left = || format!("{:?}", files_in(&self.inbox()).iter().take(20).collect::<Vec<_>>());
-        settled.await.map_err(|error| format!("{error}; left: {}; {}\n{}", left(), self.source(), self.last_lines()))
+        settled
+            .await
+            .map_err(|error| format!("{error}; left: {}; {}\n{}", left(), self.source(), self.last_lines()))
     }
 
     /// The end of the agent's log.
@@ -285,7 +296,9 @@ pub fn files_in(folder: &Path) -> BTreeMap<PathBuf, u64> {
     let mut files = BTreeMap::new();
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         match entry.metadata() {
-            Ok(metadata) if metadata.is_dir() && entry.file_name() != "done" => files.extend(files_in(&entry.path())),
+            Ok(metadata) if metadata.is_dir() && entry.file_name() != "done" => {
+                files.extend(files_in(&entry.path()))
+            }
             Ok(metadata) if metadata.is_file() => drop(files.insert(entry.path(), metadata.size())),
             _ => {}
         }

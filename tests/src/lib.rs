@@ -6,6 +6,7 @@
 
 pub mod bench;
 pub mod browser;
+pub mod desk;
 pub mod ends;
 pub mod person;
 pub mod programs;
@@ -14,6 +15,7 @@ pub mod signer;
 pub mod site;
 pub mod table;
 pub mod wait;
+pub mod writers;
 
 pub use browser::Browser;
 pub use person::Person;

@@ -31,19 +31,47 @@ pub enum Kind {
 pub const RHYTHMS: &[Rhythm] = &[
     Rhythm { name: "at-once", kind: Kind::Pdf, write: |path, bytes| std::fs::write(path, bytes) },
     Rhythm { name: "bursts", kind: Kind::Jpeg, write: |path, bytes| in_parts(path, bytes, 20, ms(60)) },
-    Rhythm { name: "pauses-of-two-seconds", kind: Kind::Pdf, write: |path, bytes| in_parts(path, bytes, 4, ms(2_000)) },
-    Rhythm { name: "pause-of-thirty-seconds", kind: Kind::Pdf, write: |path, bytes| in_parts(path, bytes, 2, ms(30_000)) },
-    Rhythm { name: "hidden-then-renamed", kind: Kind::Tiff, write: |path, bytes| by_rename(path, ".", ".tmp", bytes) },
-    Rhythm { name: "part-then-renamed", kind: Kind::Jpeg, write: |path, bytes| by_rename(path, "", ".filepart", bytes) },
-    Rhythm { name: "tilde-then-renamed", kind: Kind::Pdf, write: |path, bytes| by_rename(path, "~", "", bytes) },
+    Rhythm {
+        name: "pauses-of-two-seconds",
+        kind: Kind::Pdf,
+        write: |path, bytes| in_parts(path, bytes, 4, ms(2_000)),
+    },
+    Rhythm {
+        name: "pause-of-thirty-seconds",
+        kind: Kind::Pdf,
+        write: |path, bytes| in_parts(path, bytes, 2, ms(30_000)),
+    },
+    Rhythm {
+        name: "hidden-then-renamed",
+        kind: Kind::Tiff,
+        write: |path, bytes| by_rename(path, ".", ".tmp", bytes),
+    },
+    Rhythm {
+        name: "part-then-renamed",
+        kind: Kind::Jpeg,
+        write: |path, bytes| by_rename(path, "", ".filepart", bytes),
+    },
+    Rhythm {
+        name: "tilde-then-renamed",
+        kind: Kind::Pdf,
+        write: |path, bytes| by_rename(path, "~", "", bytes),
+    },
     Rhythm { name: "moved-in-whole", kind: Kind::Tiff, write: moved_in },
     Rhythm { name: "truncated-and-rewritten", kind: Kind::Pdf, write: truncated_and_rewritten },
     Rhythm { name: "allocated-then-filled", kind: Kind::Jpeg, write: allocated_then_filled },
     Rhythm { name: "opened-for-each-part", kind: Kind::Jpeg, write: opened_for_each_part },
     Rhythm { name: "page-by-page", kind: Kind::Tiff, write: page_by_page },
     Rhythm { name: "name-long-before-bytes", kind: Kind::Pdf, write: name_long_before_bytes },
-    Rhythm { name: "clock-in-1971", kind: Kind::Pdf, write: |path, bytes| with_clock_at(path, bytes, 40_000_000) },
-    Rhythm { name: "clock-in-2038", kind: Kind::Tiff, write: |path, bytes| with_clock_at(path, bytes, 2_150_000_000) },
+    Rhythm {
+        name: "clock-in-1971",
+        kind: Kind::Pdf,
+        write: |path, bytes| with_clock_at(path, bytes, 40_000_000),
+    },
+    Rhythm {
+        name: "clock-in-2038",
+        kind: Kind::Tiff,
+        write: |path, bytes| with_clock_at(path, bytes, 2_150_000_000),
+    },
 ];
 
 const fn ms(ms: u64) -> Duration {
@@ -200,7 +228,8 @@ fn pdf(seed: u32) -> Vec<u8> {
     let start = bytes.len();
     bytes.extend(format!("xref\n0 {}\n0000000000 65535 f \n", objects.len() + 1).bytes());
     places.iter().for_each(|place| bytes.extend(format!("{place:010} 00000 n \n").bytes()));
-    let trailer = format!("trailer\n<< /Size {} /Root 1 0 R >>\nstartxref\n{start}\n%%EOF\n", objects.len() + 1);
+    let trailer =
+        format!("trailer\n<< /Size {} /Root 1 0 R >>\nstartxref\n{start}\n%%EOF\n", objects.len() + 1);
     bytes.extend(trailer.bytes());
     bytes
 }

@@ -20,6 +20,8 @@ pub(super) struct Board {
 struct Inner {
     sources: BTreeMap<String, SourceStatus>,
     in_work: BTreeMap<CaptureId, InWork>,
+    /// Captures that are tried again in a while, and why they could not be carried on.
+    waiting: BTreeMap<CaptureId, String>,
     link: LinkStatus,
 }
 
@@ -44,6 +46,7 @@ impl Board {
     }
 
     pub(super) fn work_begun(&self, id: CaptureId, file_name: String) {
+        self.lock().waiting.remove(&id);
         let work = InWork { capture_id: id.to_string(), file_name, pages_done: 0, pages: 0 };
         self.lock().in_work.insert(id, work);
     }
@@ -54,8 +57,19 @@ impl Board {
         }
     }
 
+    /// A capture could not be carried on for a reason that passes.
+    pub(super) fn capture_waits(&self, id: CaptureId, why: String) {
+        self.lock().waiting.insert(id, why);
+    }
+
     pub(super) fn work_ended(&self, id: CaptureId) {
         self.lock().in_work.remove(&id);
+    }
+
+    /// How many captures are tried again in a while, and why the first could not be carried on.
+    pub(super) fn waiting(&self) -> (usize, Option<String>) {
+        let inner = self.lock();
+        (inner.waiting.len(), inner.waiting.values().next().cloned())
     }
 
     pub(super) fn link(&self, breaker: &Breaker, opens_at: Option<Timestamp>, cheap: bool) {

@@ -7,20 +7,18 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use platen_capture::{Captured, capture};
-use platen_model::{DocumentId, Failure, FailureClass, Stage};
+use platen_capture::{Captured, Collation, Workshop, capture};
+use platen_model::document::Reason as Evidence;
+use platen_model::{DocumentId, DocumentType, Failure, FailureClass, Stage, Verdict};
 use tokio::sync::{Semaphore, mpsc};
 
 use super::Floor;
 use crate::claim::Released;
 use crate::outbox::Arrival;
-use crate::spool::Reason;
 use crate::spool::capture::{Attempts, fresh_work_folder};
+use crate::spool::{CaptureRecord, Reason};
+use crate::watch::tray::Stack;
 
-/// How often a capture may fail for reasons that can pass before a person is asked.
-const CAPTURE_ATTEMPTS_MAX: u32 = 3;
-/// The wait before another attempt, times the number of failures.
-const RETRY_WAIT: Duration = Duration::from_secs(2);
 /// The wait when the machine, not the document, is at fault: a full disk, no file handles.
 const MACHINE_WAIT: Duration = Duration::from_secs(30);
 
@@ -75,6 +73,7 @@ fn carry(floor: &Floor, released: &Released) -> End {
     floor.board.work_ended(id);
     outcome.unwrap_or_else(|error| {
         tracing::error!(capture = %id, %error, "the spool cannot be used; the capture is tried again");
+        floor.board.capture_waits(id, error.to_string());
         End::Again(MACHINE_WAIT)
     })
 }
@@ -85,7 +84,10 @@ fn carry_on(floor: &Floor, released: &Released) -> io::Result<End> {
         return hand_over(floor, &ids);
     }
     match try_capture(floor, released)? {
-        Ok(captured) => store(floor, released, &captured),
+        Ok(mut captured) => {
+            heed_source(&released.record, &mut captured);
+            store(floor, released, &captured)
+        }
         Err(failure) => give_back(floor, released, failure),
     }
 }
@@ -95,11 +97,64 @@ fn try_capture(floor: &Floor, released: &Released) -> io::Result<Result<Captured
     let work = fresh_work_folder(&released.folder)?;
     let progress = |done, pages| floor.board.pages_done(id, done, pages);
     let inputs = released.record.inputs(&released.folder);
+    let workshop = workshop_for(floor, &released.record);
     // A panic is a defect of ours, and counted like other failures: uncounted it would be met again for ever.
-    let outcome = catch_unwind(AssertUnwindSafe(|| capture(&inputs, &work, &floor.workshop, &progress)));
+    let outcome = catch_unwind(AssertUnwindSafe(|| capture(&inputs, &work, &workshop, &progress)));
     Ok(outcome.unwrap_or_else(|_| {
         Err(Failure::new(FailureClass::Internal, Stage::Page, "the agent panicked; its log says where"))
     }))
+}
+
+/// The workshop with what the source sets for this capture.
+fn workshop_for(floor: &Floor, record: &CaptureRecord) -> Workshop {
+    let mut workshop = floor.workshop.clone();
+    if let Some(languages) = &record.languages {
+        workshop.options.languages.clone_from(languages);
+    }
+    if let Some(Stack::Both { backs_reversed }) = record.stack {
+        workshop.collation = Collation::Leaves { backs_reversed };
+    }
+    workshop
+}
+
+/// Takes from the source what it knows of its documents, and sends to a person what it cannot put together.
+fn heed_source(record: &CaptureRecord, captured: &mut Captured) {
+    let counts: Vec<u32> = captured.inspections.iter().map(|inspection| inspection.pages).collect();
+    let asks = match record.stack {
+        Some(Stack::Half) => Some("one side of a stack of paper, whose other side did not come".to_owned()),
+        Some(Stack::Both { backs_reversed }) if !(Collation::Leaves { backs_reversed }).fits(&counts) => {
+            let (fronts, backs) = (counts.first().unwrap_or(&0), counts.get(1).unwrap_or(&0));
+            Some(format!(
+                "{fronts} fronts and {backs} backs, which do not fit; they follow each other as scanned"
+            ))
+        }
+        _ => None,
+    };
+    for document in &mut captured.documents {
+        let decision = &mut document.decision;
+        let mut say = |rule: &str, document_type: &DocumentType, seen: String| {
+            let (rule, document_type) = (rule.to_owned(), document_type.clone());
+            decision
+                .reasons
+                .insert(0, Evidence { rule, document_type, weight: 0.0, seen, page: 0, rect: None });
+        };
+        if let Some(set) = &record.document_type {
+            say("source/document_type", set, format!("set for source {}", record.source));
+        }
+        if let Some(asks) = &asks {
+            say("source/duplex", &DocumentType::unknown(), asks.clone());
+        }
+        if let Some(set) = record.document_type.as_ref().filter(|set| **set != decision.document_type) {
+            decision.document_type = set.clone();
+            decision.confidence = 1.0;
+            if !decision.reasons.iter().any(Evidence::is_lack) {
+                decision.verdict = Verdict::Auto;
+            }
+        }
+        if asks.is_some() {
+            decision.verdict = Verdict::Review;
+        }
+    }
 }
 
 fn store(floor: &Floor, released: &Released, captured: &Captured) -> io::Result<End> {
@@ -139,17 +194,15 @@ fn give_back(floor: &Floor, released: &Released, failure: Failure) -> io::Result
     let id = released.record.capture_id;
     let attempts =
         Attempts { failed: Attempts::read(&released.folder).failed + 1, last: Some(failure.class) };
-    if may_pass(failure.class) && attempts.failed < CAPTURE_ATTEMPTS_MAX {
+    if failure.passing {
+        // Not counted to an end: it is the machine's, and its bytes are safe where they are.
         tracing::warn!(capture = %id, %failure, attempt = attempts.failed, "will be tried again");
+        floor.board.capture_waits(id, failure.message);
+        // On a full disk this fails too; then the number is not kept.
         attempts.write(&released.folder)?;
-        return Ok(End::Again(RETRY_WAIT * attempts.failed));
+        return Ok(End::Again(MACHINE_WAIT));
     }
     tracing::warn!(capture = %id, %failure, "goes into quarantine; its bytes are kept");
     floor.spool.put_in_quarantine(id, &Reason::new(failure, attempts.failed))?;
     Ok(End::Final)
-}
-
-/// Whether a failure of this class may be the moment's and not the document's.
-fn may_pass(class: FailureClass) -> bool {
-    matches!(class, FailureClass::Internal | FailureClass::TimedOut)
 }

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use super::Floor;
 use crate::claim::{NoStop, Release, recover};
 use crate::instance::{self, Ask, Say};
-use crate::status::{CaptureStatus, OutboxStatus, Status, free_bytes};
+use crate::status::{CaptureStatus, OutboxStatus, Status, free_bytes, quarantined_by_class};
 
 /// The longest question, in bytes.
 const QUESTION_BYTES_MAX: u64 = 4 << 10;
@@ -107,13 +107,15 @@ fn retry_capture(floor: &Floor, id: CaptureId) -> io::Result<()> {
 
 fn status(floor: &Floor) -> io::Result<Status> {
     let (sources, in_work, link) = floor.board.read();
+    let (waiting, waiting_for) = floor.board.waiting();
     Ok(Status {
         running: true,
         sources,
-        captures: CaptureStatus { in_spool: floor.spool.capture_ids()?.len(), in_work },
+        captures: CaptureStatus { in_spool: floor.spool.capture_ids()?.len(), in_work, waiting, waiting_for },
         outbox: OutboxStatus::of(&floor.outbox, Timestamp::now()),
         link,
         quarantined: floor.spool.quarantined_ids()?.len(),
+        quarantined_by_class: quarantined_by_class(&floor.spool)?,
         free_bytes: free_bytes(&floor.config.state)?,
         sandbox_trouble: floor.sandbox_trouble.clone(),
     })

@@ -14,6 +14,7 @@
 //! This crate talks to no network and no database, and never changes an input.
 
 pub mod classify;
+pub mod collate;
 pub mod decode;
 pub mod inspection;
 pub mod ocr;
@@ -25,6 +26,7 @@ pub mod separate;
 pub mod stages;
 pub mod worker;
 
+pub use collate::Collation;
 pub use inspection::{Inspection, Kind};
 pub use options::{Effort, Limits, Options, PdfA, Profile};
 pub use stages::{Captured, CapturedDocument, Input, Workshop, capture};

@@ -4,12 +4,14 @@ use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use platen_model::{
     Decision, Digest, Failure, FailureClass, PageRecord, PageText, SourcePage, Stage, durable,
 };
 
 use crate::classify::{RuleSet, classify};
+use crate::collate::Collation;
 use crate::inspection::{Inspection, PageImage};
 use crate::options::Options;
 use crate::pages::finish_pages;
@@ -29,14 +31,23 @@ pub struct Input {
 }
 
 /// Everything capture works with.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Workshop {
     /// The workers.
-    pub pool: Pool,
+    pub pool: Arc<Pool>,
     /// The classification rules.
-    pub rules: RuleSet,
+    pub rules: Arc<RuleSet>,
     /// What was chosen.
     pub options: Options,
+    /// How the pages of several inputs follow each other.
+    pub collation: Collation,
+}
+
+impl Workshop {
+    /// A workshop with these choices.
+    pub fn new(pool: Pool, rules: RuleSet, options: Options) -> Self {
+        Self { pool: Arc::new(pool), rules: Arc::new(rules), options, collation: Collation::default() }
+    }
 }
 
 /// What a capture yields.
@@ -88,12 +99,14 @@ pub fn capture(
     progress: &(dyn Fn(usize, usize) + Sync),
 ) -> Result<Captured, Failure> {
     let inspections = inputs.iter().map(|input| inspect(input, workshop)).collect::<Result<Vec<_>, _>>()?;
+    let counts: Vec<u32> = inspections.iter().map(|inspection| inspection.pages).collect();
     let pages = finish_pages(inputs, &inspections, folder, workshop, progress)?;
+    let pages = workshop.collation.order(pages, &counts);
     // The words of a thousand pages are held once: they move from the page to its document.
     let (mut records, images): (Vec<PageRecord>, Vec<Kept>) =
         pages.into_iter().map(|page| (page.record, Kept { image: page.image, file: page.file })).unzip();
 
-    let origins = origins(&inspections);
+    let origins = workshop.collation.order(origins(&inspections), &counts);
     let mut documents = Vec::new();
     for (number, group) in (1u32..).zip(separate(&records, workshop.options.keep_blank_pages)) {
         let of_group = group.pages.iter().map(|&page| std::mem::take(&mut records[page]));
@@ -184,5 +197,5 @@ pub(crate) fn open(path: &Path, stage: Stage) -> Result<File, Failure> {
 }
 
 pub(crate) fn io_failure(stage: Stage, path: &Path, error: &io::Error) -> Failure {
-    Failure::new(FailureClass::Internal, stage, format!("{}: {error}", path.display()))
+    Failure::of_io(stage, &path.display().to_string(), error)
 }

@@ -130,11 +130,8 @@ fn workshop(child: &str, limits: Limits) -> Workshop {
     let arguments = ["--ignored", "--exact", "--nocapture", "--test-threads=1", child];
     let program = std::env::current_exe().expect("this program has a path");
     let program = Program { path: program, arguments: arguments.map(Into::into).to_vec() };
-    Workshop {
-        pool: Pool::new(program, 2, limits.clone()),
-        rules: RuleSet::shipped(),
-        options: Options { limits, ..Options::default() },
-    }
+    let pool = Pool::new(program, 2, limits.clone());
+    Workshop::new(pool, RuleSet::shipped(), Options { limits, ..Options::default() })
 }
 
 fn carry(folder: &Path, pages: &[Page], child: &str, limits: Limits) -> Result<Captured, Failure> {
@@ -239,7 +236,7 @@ fn a_language_that_is_not_installed_is_no_fault_of_a_page() {
     let bytes = tiff(&[SOUND, SOUND]);
     std::fs::write(&path, &bytes).expect("written");
     let options = Options { languages: "eng+xyz".into(), ..Options::default() };
-    let workshop = Workshop { pool: Pool::in_process(1), rules: RuleSet::shipped(), options };
+    let workshop = Workshop::new(Pool::in_process(1), RuleSet::shipped(), options);
     let input = Input { path, file_name: "scan.tif".into(), sha256: Digest::of(&bytes) };
     let failure = capture(&[input], folder.path(), &workshop, &|_, _| {}).expect_err("it cannot be read");
     assert_eq!((failure.class, failure.page), (FailureClass::Internal, None), "{failure}");

@@ -1,6 +1,6 @@
 //! Why an input could not be carried on, in words for a machine and for a person.
 
-use std::fmt;
+use std::{fmt, io};
 
 use serde::{Deserialize, Serialize};
 
@@ -116,17 +116,64 @@ pub struct Failure {
     /// The page it concerns, from 0, where it concerns one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub page: Option<u32>,
+    /// It is the moment's, not the document's: a full disk, too many processes. It is tried again by itself.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub passing: bool,
 }
 
 impl Failure {
     /// A failure of `class` at `stage`.
     pub fn new(class: FailureClass, stage: Stage, message: impl Into<String>) -> Self {
-        Self { class, stage, message: message.into(), page: None }
+        Self { class, stage, message: message.into(), page: None, passing: false }
+    }
+
+    /// A failure of the file system or of another resource of the machine.
+    pub fn of_io(stage: Stage, what: &str, error: &io::Error) -> Self {
+        let failure = Self::new(FailureClass::Internal, stage, format!("{what}: {error}"));
+        Self { passing: passes(error), ..failure }
+    }
+
+    /// The same failure, known to be the moment's.
+    pub fn passing(self) -> Self {
+        Self { passing: true, ..self }
     }
 
     /// The same failure, said of page `page` (from 0).
     pub fn on_page(mut self, page: u32) -> Self {
         self.page = Some(page);
         self
+    }
+}
+
+/// Whether an error goes away by itself or by a person's care for the machine: no space, no quota, no descriptors, a
+/// lock, a network share that is gone for a while.
+fn passes(error: &io::Error) -> bool {
+    use io::ErrorKind as Kind;
+    /// `ENFILE` and `EMFILE`: open files, of the machine and of the process.
+    const TOO_MANY_FILES: [i32; 2] = [23, 24];
+    let passing = [
+        Kind::StorageFull,
+        Kind::QuotaExceeded,
+        Kind::ResourceBusy,
+        Kind::ExecutableFileBusy,
+        Kind::WouldBlock,
+        Kind::StaleNetworkFileHandle,
+        Kind::HostUnreachable,
+        Kind::NetworkUnreachable,
+        Kind::NetworkDown,
+        Kind::TimedOut,
+    ];
+    passing.contains(&error.kind()) || error.raw_os_error().is_some_and(|code| TOO_MANY_FILES.contains(&code))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_passes_and_a_broken_file_does_not() {
+        let of = |error: io::Error| Failure::of_io(Stage::Bind, "x.pdf", &error).passing;
+        assert!(of(io::ErrorKind::StorageFull.into()) && of(io::Error::from_raw_os_error(24)));
+        assert!(!of(io::ErrorKind::InvalidData.into()) && !of(io::ErrorKind::PermissionDenied.into()));
     }
 }

@@ -120,7 +120,7 @@ impl Lease<'_> {
         let mut worker = match self.worker.take().and_then(Worker::if_alive) {
             Some(worker) => worker,
             None => Worker::start(self.pool.program.as_ref())
-                .map_err(|error| internal(stage, format!("cannot start a worker: {error}")))?,
+                .map_err(|error| Failure::of_io(stage, "cannot start a worker", &error).passing())?,
         };
         match worker.ask(request, files, time) {
             Ok(answer) => {

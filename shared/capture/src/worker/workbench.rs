@@ -126,7 +126,7 @@ fn keep_page(page: FinishedPage, mut target: File) -> Answer {
 }
 
 fn cannot_write(stage: Stage, error: &io::Error) -> Failure {
-    Failure::new(FailureClass::Internal, stage, format!("cannot write the result: {error}"))
+    Failure::of_io(stage, "cannot write the result", error)
 }
 
 /// The worker's main loop: enters the sandbox, then answers requests on standard input until it is closed.
