@@ -99,7 +99,10 @@ pub fn listen(folder: &Path, nested: bool, wake: Arc<Notify>) -> Option<Notices>
     };
     let mode = if nested { RecursiveMode::Recursive } else { RecursiveMode::NonRecursive };
     let watching = |mut watcher: RecommendedWatcher| watcher.watch(folder, mode).map(|()| watcher);
-    match notify::recommended_watcher(hint).and_then(watching) {
+    // Followed, a link in the folder could lead a watch over the whole file system, or back into the folder, whose
+    // files then come under other names.
+    let config = notify::Config::default().with_follow_symlinks(false);
+    match RecommendedWatcher::new(hint, config).and_then(watching) {
         Ok(watcher) => Some(Notices { _watcher: watcher, root: folder.to_owned(), shared }),
         Err(error) => {
             tracing::debug!(folder = %folder.display(), %error, "no notices; the folder is listed periodically");

@@ -115,6 +115,14 @@ mod tests {
     }
 
     #[test]
+    fn a_link_back_into_a_nested_source_leads_no_watch_astray() {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::os::unix::fs::symlink(folder.path(), folder.path().join("back")).expect("a link");
+        let notices = super::super::notices::listen(folder.path(), true, Arc::default()).expect("notices");
+        assert!(events_arrive(folder.path(), &notices).expect("a probe"));
+    }
+
+    #[test]
     fn proc_is_local_and_a_folder_that_is_gone_cannot_be_asked() {
         assert_eq!(deaf_file_system(Path::new("/proc")).expect("there"), None);
         deaf_file_system(Path::new("/no/such/folder")).expect_err("not there");
