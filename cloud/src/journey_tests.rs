@@ -196,18 +196,24 @@ async fn an_upload_goes_on_where_it_was_and_becomes_a_blob_of_its_tenant_only() 
     assert_eq!(status(server.ask(&agent, Method::HEAD, &upload)).await, 404);
 }
 
-/// Sends the head of a PATCH and less of its body than the head announces, then closes the connection.
-async fn send_cut(server: &Server, agent: &Agent, upload: &str, offset: usize, bytes: &[u8], more: &str) {
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+/// The head of a PATCH that announces 100 bytes.
+fn patch_head(server: &Server, agent: &Agent, upload: &str, offset: usize, more: &str) -> String {
     let address = server.url.strip_prefix("http://").expect("loopback");
     let path = upload.strip_prefix(&server.url).expect("an address of ours");
-    let head = format!(
+    format!(
         "PATCH {path} HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {}\r\ntus-resumable: 1.0.0\r\n\
          content-type: application/offset+octet-stream\r\nupload-offset: {offset}\r\n{more}\
          content-length: 100\r\n\r\n",
         agent.token
-    );
+    )
+}
+
+/// Sends the head of a PATCH and less of its body than the head announces, then closes the connection.
+async fn send_cut(server: &Server, agent: &Agent, upload: &str, offset: usize, bytes: &[u8], more: &str) {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let address = server.url.strip_prefix("http://").expect("loopback");
     let mut stream = tokio::net::TcpStream::connect(address).await.expect("a connection");
+    let head = patch_head(server, agent, upload, offset, more);
     stream.write_all(head.as_bytes()).await.expect("sent");
     stream.write_all(bytes).await.expect("sent");
     stream.shutdown().await.expect("closed");
@@ -216,34 +222,57 @@ async fn send_cut(server: &Server, agent: &Agent, upload: &str, offset: usize, b
 }
 
 #[tokio::test]
-async fn a_cut_patch_keeps_what_came_unless_it_has_a_checksum() {
+async fn a_cut_patch_keeps_what_came_and_the_offset_asked_for_next_is_behind_it() {
     let server = Server::start().await;
     let agent = server.enrol("default").await;
     let bytes: Vec<u8> = (0..=104).collect();
     let upload = server.begin_upload(&agent, &bytes, "text/plain").await;
-    send_cut(&server, &agent, &upload, 0, &bytes[..5], "").await;
-    // The upload is at work until what came is safe; then it stands behind it.
-    let promised = format!("upload-checksum: sha256 {}\r\n", STANDARD.encode([0; 32]));
     let offset = async || {
         let answer = server.ask(&agent, Method::HEAD, &upload).send().await.expect("an answer");
         header(&answer, "upload-offset")
     };
-    let kept = async { while offset().await == "0" {} };
-    tokio::time::timeout(std::time::Duration::from_secs(30), kept).await.expect("what came is kept");
+    send_cut(&server, &agent, &upload, 0, &bytes[..5], "").await;
     assert_eq!(offset().await, "5");
+    let promised = format!("upload-checksum: sha256 {}\r\n", STANDARD.encode([0; 32]));
     send_cut(&server, &agent, &upload, 5, &bytes[5..50], &promised).await;
+    assert_eq!(offset().await, "50", "half a chunk cannot be compared, and is kept");
     let rest =
-        async || server.patch(&agent, &upload, 5, &bytes[5..]).send().await.expect("an answer").status();
-    let mut status = rest().await;
-    while status == StatusCode::LOCKED {
-        status = rest().await;
-    }
-    assert_eq!(status, StatusCode::NO_CONTENT, "nothing of the cut one was kept");
+        async || server.patch(&agent, &upload, 50, &bytes[50..]).send().await.expect("an answer").status();
+    assert_eq!(rest().await, StatusCode::NO_CONTENT);
     assert_eq!(rest().await, StatusCode::CONFLICT);
     let empty = server.patch(&agent, &upload, bytes.len(), b"").send().await.expect("an answer");
     assert_eq!(empty.status(), StatusCode::NO_CONTENT, "a repetition of the end changes nothing");
     let kept = server.app.keep.get(&tenant(), Digest::of(&bytes)).await.expect("a blob");
     assert_eq!(kept, bytes);
+}
+
+#[tokio::test]
+async fn a_client_that_comes_back_ends_its_own_request_that_still_waits_for_bytes() {
+    use tokio::io::AsyncWriteExt as _;
+    let server = Server::start().await;
+    let agent = server.enrol("default").await;
+    let bytes: Vec<u8> = (0..=104).collect();
+    let upload = server.begin_upload(&agent, &bytes, "text/plain").await;
+    // The old connection is not closed: the server cannot know that nobody is there any more.
+    let mut stale = tokio::net::TcpStream::connect(server.url.strip_prefix("http://").expect("loopback"))
+        .await
+        .expect("a connection");
+    stale.write_all(patch_head(&server, &agent, &upload, 0, "").as_bytes()).await.expect("sent");
+    stale.write_all(&bytes[..40]).await.expect("sent");
+    let came_back = async {
+        loop {
+            let answer = server.ask(&agent, Method::HEAD, &upload).send().await.expect("an answer");
+            match header(&answer, "upload-offset").as_str() {
+                // The old request had not yet come to its turn.
+                "0" => {}
+                offset => break offset.to_owned(),
+            }
+        }
+    };
+    let offset = tokio::time::timeout(std::time::Duration::from_secs(10), came_back).await;
+    assert_eq!(offset.expect("long before the pause counts as a cut"), "40");
+    let rest = server.patch(&agent, &upload, 40, &bytes[40..]).send().await.expect("an answer");
+    assert_eq!(rest.status(), StatusCode::NO_CONTENT);
 }
 
 #[tokio::test]

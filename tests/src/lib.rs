@@ -8,6 +8,7 @@ pub mod bench;
 pub mod browser;
 pub mod desk;
 pub mod ends;
+pub mod link;
 pub mod person;
 pub mod programs;
 pub mod servers;
@@ -18,6 +19,7 @@ pub mod wait;
 pub mod writers;
 
 pub use browser::Browser;
+pub use link::{Link, Weather};
 pub use person::Person;
 pub use programs::Programs;
 pub use signer::Signer;

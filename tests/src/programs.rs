@@ -36,6 +36,11 @@ impl Programs {
         Self::in_folder(folder).unwrap_or_else(|error| panic!("{error}"))
     }
 
+    /// The build's own folder, which holds the profiles' folders and what was installed for the tests.
+    pub fn target(&self) -> &Path {
+        self.folder.parent().unwrap_or(&self.folder)
+    }
+
     /// The agent, to be given arguments.
     pub fn agent(&self) -> Command {
         Command::new(self.folder.join("platen-agent"))

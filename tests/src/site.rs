@@ -3,12 +3,13 @@
 //! Either may be killed at any moment and started again; the folder is all that stays.
 
 use std::fs::File;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
-use platen_model::durable;
+use platen_model::keys::{Claims, SigningKey};
+use platen_model::{DocumentId, durable};
 
 use crate::person::{Person, http_client};
 use crate::programs::Programs;
@@ -26,6 +27,15 @@ pub enum Part {
     Cloud,
     /// `platen-agent run`
     Agent,
+}
+
+impl Part {
+    fn config(self) -> &'static str {
+        match self {
+            Self::Cloud => "cloud.toml",
+            Self::Agent => "agent.toml",
+        }
+    }
 }
 
 /// The office.
@@ -138,9 +148,28 @@ impl Site {
             .map_err(|error| format!("{}: {error}", file.display()))
     }
 
+    /// Where the cloud listens.
+    pub fn cloud_address(&self) -> SocketAddr {
+        let address = self.url.trim_start_matches("http://").parse();
+        address.expect("a site's address is a number and a port")
+    }
+
+    /// Changes the text of a program's configuration. It counts from the next start on.
+    pub fn configure(&self, part: Part, change: impl FnOnce(String) -> String) -> Result<(), String> {
+        let name = part.config();
+        let old =
+            std::fs::read_to_string(self.root.join(name)).map_err(|error| format!("{name}: {error}"))?;
+        self.write(name, &change(old))
+    }
+
     /// Starts one of the programs; its log goes to `log/`, appended.
     pub fn start(&mut self, part: Part) -> Result<(), String> {
-        let (mut command, name, config) = match part {
+        self.start_with(part, &[])
+    }
+
+    /// The same, with these variables in its environment.
+    pub fn start_with(&mut self, part: Part, variables: &[(&str, &str)]) -> Result<(), String> {
+        let (mut command, name, verb) = match part {
             Part::Cloud => (self.programs.cloud(), "cloud", "serve"),
             Part::Agent => (self.programs.agent(), "agent", "run"),
         };
@@ -151,7 +180,8 @@ impl Site {
             .open(&log)
             .map_err(|error| format!("{}: {error}", log.display()))?;
         let child = command
-            .args([config, "--config", &self.path(&format!("{name}.toml"))])
+            .args([verb, "--config", &self.path(part.config())])
+            .envs(variables.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
@@ -167,6 +197,18 @@ impl Site {
             let _ = child.kill();
             let _ = child.wait();
         }
+    }
+
+    /// Waits until a program has ended by itself and answers how; `None` where it still runs after `deadline`.
+    pub async fn ended(&mut self, part: Part, deadline: Duration) -> Option<ExitStatus> {
+        let child = self.slot(part).as_mut()?;
+        let ended = wait::until("a program to end", deadline, || {
+            let status = child.try_wait().ok().flatten();
+            async move { status }
+        });
+        let status = ended.await.ok()?;
+        *self.slot(part) = None;
+        Some(status)
     }
 
     /// Asks a program to end (SIGTERM) and answers whether it ended well.
@@ -261,6 +303,36 @@ impl Drop for Site {
         self.kill(Part::Agent);
         self.kill(Part::Cloud);
     }
+}
+
+/// An access token of the site's device, as the agent gets its own. `audience` is the cloud's public address.
+pub async fn device_token(site: &Site, audience: &str) -> Result<String, String> {
+    let read = |name: &str| {
+        let path = site.root.join("agent").join(name);
+        std::fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))
+    };
+    let key = SigningKey::from_pkcs8(&read("device.key")?).map_err(|error| error.to_string())?;
+    let identity: serde_json::Value =
+        serde_json::from_slice(&read("identity.json")?).map_err(|error| error.to_string())?;
+    let device = identity["device_id"].as_str().unwrap_or_default().to_owned();
+    let now = jiff::Timestamp::now().as_second();
+    let claims = Claims {
+        iss: device.clone(),
+        sub: device,
+        aud: format!("{audience}/oauth/token"),
+        iat: now,
+        exp: now + 60,
+        jti: DocumentId::new().to_string(),
+    };
+    let form = [
+        ("grant_type", "client_credentials"),
+        ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"),
+        ("client_assertion", &key.jwt(&claims)),
+    ];
+    let answer = http_client()?.post(format!("{}/oauth/token", site.url)).form(&form).send().await;
+    let answer: serde_json::Value =
+        answer.map_err(|error| error.to_string())?.json().await.map_err(|error| error.to_string())?;
+    answer["access_token"].as_str().map(str::to_owned).ok_or_else(|| format!("no token: {answer}"))
 }
 
 /// A port nobody listens on now. Another process may take it before we do; then the start fails and says so.

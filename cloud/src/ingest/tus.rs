@@ -7,10 +7,16 @@
 //! (or is gone, after a crash while the upload became a blob) sends the upload back to its beginning: only
 //! bytes that are here, and were sent by this tenant, ever become a blob of this tenant (INV-12).
 //!
-//! The dangers are two writers at one upload, so the second is refused with 423 while the first is at work, and
-//! a client that goes silent in the middle, so its body counts as cut off after `limits.request_seconds`.
+//! The danger is a client whose connection broke without our knowing, so that it comes back while its earlier
+//! request still waits here for bytes. The newer request ends the older one, which keeps what came, and only then
+//! is its own turn: the offset it is told is the last byte that is here. A body that pauses for longer than
+//! `limits.request_seconds` counts as cut off as well.
+//!
+//! What came of a cut body is kept, checksum or not. Half a chunk cannot be compared with the checksum of a whole
+//! one; but all bytes of a part are compared with its digest before they become a blob, and a line that is cut
+//! every few seconds would never carry a chunk if its halves were thrown away.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::str::FromStr as _;
 use std::sync::{LazyLock, Mutex, PoisonError};
@@ -29,6 +35,7 @@ use jiff::{SignedDuration, Timestamp};
 use platen_model::{Digest, TenantId, UploadId, durable};
 use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncSeekExt as _, AsyncWriteExt as _};
+use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::auth::{Caller, Device};
@@ -45,8 +52,11 @@ const CHECKSUM_MISMATCH: u16 = 460;
 /// Longest media type of a part.
 const MIME_CHARACTERS: usize = 100;
 
-/// The uploads some request is writing to at this moment.
-static AT_WORK: LazyLock<Mutex<BTreeSet<UploadId>>> = LazyLock::new(Mutex::default);
+/// How long a request waits for the one before it to let go of an upload.
+const TURN_TIME: Duration = Duration::from_secs(20);
+
+/// The uploads some request is at work on at this moment.
+static AT_WORK: LazyLock<Mutex<BTreeMap<UploadId, Holder>>> = LazyLock::new(Mutex::default);
 
 /// The routes of this module.
 pub fn routes() -> Router<App> {
@@ -121,10 +131,10 @@ async fn create(State(app): State<App>, device: Device, headers: HeaderMap) -> R
 /// `HEAD /v1/uploads/{id}`
 async fn offset(State(app): State<App>, device: Device, Path(id): Path<String>) -> Result<Response, Refusal> {
     let mut upload = find(&app, &device.0.tenant, &id).await?;
-    // Whoever is at work on it settles it; until then its recorded offset is the truth.
-    if let Ok(_turn) = Turn::take(upload.upload_id) {
-        settle(&app, &device.0.tenant, &mut upload).await?;
-    }
+    let _turn = Turn::take(upload.upload_id).await?;
+    // Once more: the request before us may have moved the offset.
+    upload = find(&app, &device.0.tenant, &id).await?;
+    settle(&app, &device.0.tenant, &mut upload).await?;
     Ok(tus(StatusCode::OK)
         .with("upload-offset", upload.received)
         .with("upload-length", upload.bytes)
@@ -141,7 +151,7 @@ async fn terminate(
 ) -> Result<Response, Refusal> {
     let tenant = device.0.tenant;
     let upload = find(&app, &tenant, &id).await?;
-    let _turn = Turn::take(upload.upload_id)?;
+    let _turn = Turn::take(upload.upload_id).await?;
     forget(&app, &tenant, upload.upload_id).await?;
     Ok(tus(StatusCode::NO_CONTENT).response())
 }
@@ -171,7 +181,7 @@ async fn append_whole(
     checksum: Option<[u8; 32]>,
     body: Body,
 ) -> Result<Response, Refusal> {
-    let _turn = Turn::take(find(app, &tenant, id).await?.upload_id)?;
+    let turn = Turn::take(find(app, &tenant, id).await?.upload_id).await?;
     // Once more: somebody may have moved the offset before it was our turn.
     let mut upload = find(app, &tenant, id).await?;
     settle(app, &tenant, &mut upload).await?;
@@ -183,8 +193,9 @@ async fn append_whole(
         // It is a blob by now; there is no file to write to any more.
         return Ok(stands_at(&upload));
     }
-    let came = write_body(app, &upload, checksum.is_some(), body).await?;
+    let came = write_body(app, &upload, &turn, body).await?;
     if let Some(promised) = checksum
+        && came.cut.is_none()
         && came.sha256 != promised
     {
         let status = StatusCode::from_u16(CHECKSUM_MISMATCH).unwrap_or(StatusCode::BAD_REQUEST);
@@ -232,8 +243,9 @@ struct Came {
 }
 
 /// Writes the body behind the recorded offset and fsyncs it; a body that is too long is refused. One that
-/// pauses for longer than `limits.request_seconds` counts as cut off.
-async fn write_body(app: &App, upload: &Upload, all_or_none: bool, body: Body) -> Result<Came, Refusal> {
+/// pauses for longer than `limits.request_seconds`, or whose client has come back with another request, counts as
+/// cut off.
+async fn write_body(app: &App, upload: &Upload, turn: &Turn, body: Body) -> Result<Came, Refusal> {
     let path = file_of(app, upload.upload_id);
     let mut options = tokio::fs::File::options();
     options.write(true);
@@ -245,7 +257,15 @@ async fn write_body(app: &App, upload: &Upload, all_or_none: bool, body: Body) -
     let (mut bytes, mut cut) = (0u64, None);
     let longest_pause = Duration::from_secs(app.config.limits.request_seconds);
     loop {
-        let Ok(chunk) = tokio::time::timeout(longest_pause, stream.next()).await else {
+        let chunk = tokio::select! {
+            biased;
+            chunk = tokio::time::timeout(longest_pause, stream.next()) => chunk,
+            () = turn.holder.asked.cancelled() => {
+                cut = Some("the client has come back with another request".into());
+                break;
+            }
+        };
+        let Ok(chunk) = chunk else {
             cut = Some(format!("nothing came for {} s (limits.request_seconds)", longest_pause.as_secs()));
             break;
         };
@@ -267,10 +287,8 @@ async fn write_body(app: &App, upload: &Upload, all_or_none: bool, body: Body) -
             }
         }
     }
-    if cut.is_none() || !all_or_none {
-        file.flush().await.map_err(Refusal::internal)?;
-        file.sync_all().await.map_err(Refusal::internal)?;
-    }
+    file.flush().await.map_err(Refusal::internal)?;
+    file.sync_all().await.map_err(Refusal::internal)?;
     Ok(Came { bytes, sha256: hasher.finalize().into(), cut })
 }
 
@@ -297,7 +315,7 @@ async fn complete(app: &App, tenant: &TenantId, upload: &Upload) -> Result<(), R
 /// Forgets uploads whose time is over. Called now and then while the server runs.
 pub async fn sweep(app: &App) -> Result<(), Refusal> {
     for (tenant, upload) in uploads::expired(&app.store).await? {
-        if let Ok(_turn) = Turn::take(upload) {
+        if let Ok(_turn) = Turn::if_free(upload) {
             forget(app, &tenant, upload).await?;
         }
     }
@@ -384,22 +402,57 @@ fn http_date(at: Timestamp) -> String {
     at.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
 }
 
+/// Who is at work on an upload.
+#[derive(Clone, Default)]
+struct Holder {
+    /// Somebody else wants the upload.
+    asked: CancellationToken,
+    /// It was given back.
+    ended: CancellationToken,
+}
+
 /// The right to write to an upload, given back when dropped.
-struct Turn(UploadId);
+struct Turn {
+    upload: UploadId,
+    holder: Holder,
+}
 
 impl Turn {
-    fn take(upload: UploadId) -> Result<Self, Refusal> {
-        if AT_WORK.lock().unwrap_or_else(PoisonError::into_inner).insert(upload) {
-            return Ok(Self(upload));
+    /// The turn, where nobody has it; else who has.
+    fn if_free(upload: UploadId) -> Result<Self, Holder> {
+        let mut at_work = AT_WORK.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(holder) = at_work.get(&upload) {
+            return Err(holder.clone());
         }
-        Err(Refusal::new(StatusCode::LOCKED, "locked", "another request is writing to this upload")
-            .help("wait until it ends, then ask for the offset"))
+        let holder = Holder::default();
+        at_work.insert(upload, holder.clone());
+        Ok(Self { upload, holder })
+    }
+
+    /// Asks whoever has the turn to end, and waits for it.
+    async fn take(upload: UploadId) -> Result<Self, Refusal> {
+        let waited_for = async {
+            loop {
+                match Self::if_free(upload) {
+                    Ok(turn) => return turn,
+                    Err(holder) => {
+                        holder.asked.cancel();
+                        holder.ended.cancelled().await;
+                    }
+                }
+            }
+        };
+        tokio::time::timeout(TURN_TIME, waited_for).await.map_err(|_| {
+            Refusal::new(StatusCode::LOCKED, "locked", "another request is writing to this upload")
+                .help("wait until it ends, then ask for the offset")
+        })
     }
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        AT_WORK.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.0);
+        AT_WORK.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.upload);
+        self.holder.ended.cancel();
     }
 }
 
