@@ -497,7 +497,8 @@ async fn what_does_not_exist_is_refused_with_a_problem() {
 
 crate::testing::also_on_postgres!(
     an_upload_goes_on_where_it_was_and_becomes_a_blob_of_its_tenant_only,
-    a_cut_patch_keeps_what_came_unless_it_has_a_checksum,
+    a_cut_patch_keeps_what_came_and_the_offset_asked_for_next_is_behind_it,
+    a_client_that_comes_back_ends_its_own_request_that_still_waits_for_bytes,
     inv12_an_upload_without_its_file_begins_anew_and_gives_nobody_a_strangers_blob,
     a_start_removes_what_no_upload_waits_for,
     lists_and_feed_read_piece_by_piece_hold_everything_once,

@@ -55,6 +55,9 @@ const MIME_CHARACTERS: usize = 100;
 /// How long a request waits for the one before it to let go of an upload.
 const TURN_TIME: Duration = Duration::from_secs(20);
 
+/// The longest pause of a body whose client has come back with another request.
+const LAST_BYTES_TIME: Duration = Duration::from_millis(100);
+
 /// The uploads some request is at work on at this moment.
 static AT_WORK: LazyLock<Mutex<BTreeMap<UploadId, Holder>>> = LazyLock::new(Mutex::default);
 
@@ -255,18 +258,23 @@ async fn write_body(app: &App, upload: &Upload, turn: &Turn, body: Body) -> Resu
     let mut stream = body.into_data_stream();
     let mut hasher = Sha256::new();
     let (mut bytes, mut cut) = (0u64, None);
-    let longest_pause = Duration::from_secs(app.config.limits.request_seconds);
+    let mut pause = Duration::from_secs(app.config.limits.request_seconds);
     loop {
         let chunk = tokio::select! {
             biased;
-            chunk = tokio::time::timeout(longest_pause, stream.next()) => chunk,
-            () = turn.holder.asked.cancelled() => {
-                cut = Some("the client has come back with another request".into());
-                break;
+            chunk = tokio::time::timeout(pause, stream.next()) => chunk,
+            () = turn.holder.asked.cancelled(), if pause > LAST_BYTES_TIME => {
+                // What lies in the connection already is kept; no more will come of it.
+                pause = LAST_BYTES_TIME;
+                continue;
             }
         };
         let Ok(chunk) = chunk else {
-            cut = Some(format!("nothing came for {} s (limits.request_seconds)", longest_pause.as_secs()));
+            cut = Some(if turn.holder.asked.is_cancelled() {
+                "the client has come back with another request".into()
+            } else {
+                format!("nothing came for {} s (limits.request_seconds)", pause.as_secs())
+            });
             break;
         };
         let Some(chunk) = chunk else { break };
