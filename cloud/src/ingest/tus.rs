@@ -210,19 +210,16 @@ async fn append_whole(
         .safe("the bytes before them are kept; none of these are")
         .help("send them again from the same offset"));
     }
-    let cut = came.cut.filter(|_| checksum.is_some());
-    if cut.is_none() {
-        upload.received += came.bytes;
-        upload.expires_at = expiry(app);
-        let expires = upload.expires_at.as_millisecond();
-        uploads::advance(&app.store, &tenant, upload.upload_id, upload.received, expires).await?;
-    }
-    if let Some(error) = cut {
+    upload.received += came.bytes;
+    upload.expires_at = expiry(app);
+    let expires = upload.expires_at.as_millisecond();
+    uploads::advance(&app.store, &tenant, upload.upload_id, upload.received, expires).await?;
+    if let Some(error) = came.cut.filter(|_| upload.received < upload.bytes) {
         // 408: what was sent is not wrong, so a device that was only slow tries again by itself.
         let detail = format!("the body was cut off: {error}");
         return Err(Refusal::new(StatusCode::REQUEST_TIMEOUT, "cut-off", detail)
-            .safe("the bytes before them are kept; none of these are")
-            .help("send them again from the same offset"));
+            .safe(format!("the upload stands at {}", upload.received))
+            .help("ask for the offset with HEAD and go on from there"));
     }
     if upload.received == upload.bytes {
         complete(app, &tenant, &upload).await?;
