@@ -13,6 +13,7 @@ build='build-essential pkg-config libclang-dev libleptonica-dev libtesseract-dev
 run='tesseract-ocr tesseract-ocr-eng tesseract-ocr-deu tesseract-ocr-osd poppler-utils qpdf'
 bench_only='python3-venv unpaper ghostscript'
 test_only='postgresql chromium chromium-driver debootstrap fonts-liberation fonts-dejavu-core openssl python3-venv'
+test_only='postgresql chromium chromium-driver debootstrap fonts-liberation fonts-dejavu-core openssl python3-venv curl'
 
 wanted="$build $run"
 [ "${1:-}" = --test ] && wanted="$wanted $test_only"
@@ -63,6 +64,11 @@ if [ "${1:-}" = --test ]; then
         (cd "$interop" && npm ci --silent --ignore-scripts --omit=optional --no-audit --no-fund)
         cp tests/interop/package-lock.json "$interop/installed"
     fi
+# The S3-speaking server of the tests, in a place of its own.
+if [ "${1:-}" = --test ]; then
+    tools="${CARGO_TARGET_DIR:-target}/test-tools"
+    [ -x "$tools/bin/pip" ] || /usr/bin/python3 -m venv "$tools"
+    [ -x "$tools/bin/moto_server" ] || "$tools/bin/pip" install --quiet --disable-pip-version-check 'moto[server]>=5.1,<6'
 fi
 
 # Debian's OCRmyPDF is years old: what is compared with is the current release, in a place of its own.

@@ -72,6 +72,16 @@ CREATE TABLE blobs (
     created_ms BIGINT NOT NULL,
     PRIMARY KEY (tenant_id, sha256)
 );
+CREATE INDEX blobs_by_digest ON blobs (sha256);
+
+-- A projection of `events`: which blobs they name. What none names is garbage after a while.
+CREATE TABLE blob_references (
+    tenant_id   TEXT NOT NULL REFERENCES tenants (tenant_id),
+    sha256      TEXT NOT NULL,
+    document_id TEXT NOT NULL,
+    PRIMARY KEY (tenant_id, sha256, document_id)
+);
+CREATE INDEX blob_references_of_document ON blob_references (document_id);
 
 -- The truth. `bytes` is the event's exact JSON, `hash` its digest, `position` its place in the tenant's feed.
 CREATE TABLE events (
@@ -85,10 +95,21 @@ CREATE TABLE events (
     UNIQUE (tenant_id, position)
 );
 
--- The last place that was given away in each tenant's feed.
+-- The last place that was given away in each tenant's feed, and the number of its last checkpoint.
 CREATE TABLE feeds (
-    tenant_id TEXT PRIMARY KEY REFERENCES tenants (tenant_id),
-    position  BIGINT NOT NULL
+    tenant_id   TEXT PRIMARY KEY REFERENCES tenants (tenant_id),
+    position    BIGINT NOT NULL,
+    checkpoints BIGINT NOT NULL DEFAULT 0
+);
+
+-- Signed statements of what all chains of a tenant were. `bytes` is the exact JSON that is signed.
+CREATE TABLE checkpoints (
+    tenant_id  TEXT NOT NULL REFERENCES tenants (tenant_id),
+    number     BIGINT NOT NULL,
+    bytes      TEXT NOT NULL,
+    public_key TEXT NOT NULL,
+    signature  TEXT NOT NULL,
+    PRIMARY KEY (tenant_id, number)
 );
 
 -- A projection of `events`: `record` is everything, the other columns are what lists filter and sort by.
@@ -123,6 +144,7 @@ CREATE INDEX envelopes_by_document ON envelopes (tenant_id, document_id);
 CREATE INDEX envelopes_by_reference ON envelopes (provider, provider_reference);
 
 -- Work to do. `state` is ready, leased or dead; finished jobs leave. `again` asks for one more run of a leased job.
+-- `lease` counts the leases: who holds the newest may record an end. `troubles` is JSON: the last failures.
 CREATE TABLE jobs (
     job_id         TEXT PRIMARY KEY,
     tenant_id      TEXT NOT NULL REFERENCES tenants (tenant_id),
@@ -133,9 +155,14 @@ CREATE TABLE jobs (
     failures       BIGINT NOT NULL DEFAULT 0,
     again          BIGINT NOT NULL DEFAULT 0,
     run_at_ms      BIGINT NOT NULL,
+    node           TEXT,
+    lease          BIGINT NOT NULL DEFAULT 0,
     lease_until_ms BIGINT NOT NULL DEFAULT 0,
     last_error     TEXT,
+    troubles       TEXT NOT NULL DEFAULT '[]',
     created_ms     BIGINT NOT NULL
 );
 CREATE INDEX jobs_due ON jobs (state, run_at_ms);
+CREATE INDEX jobs_of_tenant ON jobs (tenant_id, state, run_at_ms);
+CREATE INDEX jobs_leases ON jobs (state, lease_until_ms);
 CREATE INDEX jobs_by_document ON jobs (document_id);

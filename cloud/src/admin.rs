@@ -5,23 +5,23 @@
 use std::fs::File;
 use std::io::{IsTerminal as _, Read as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use platen_model::event::Actor;
 use platen_model::{Digest, TenantId};
 use ring::rand::{SecureRandom as _, SystemRandom};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-use crate::app::{App, open_store};
+use crate::app::{App, open_blobs, open_store, public_checkpoint_key};
 use crate::auth::Role;
 use crate::auth::users::hash_password;
-use crate::blobs::{self, Blobs};
+use crate::blobs::{self, Blobs, Keep};
 use crate::config::Config;
 use crate::policy::Policy;
 use crate::store::{self, Address, now_ms, people};
-use crate::{http, ingest, integrity, jobs};
+use crate::{checkpoints, chores, http, ingest, integrity, jobs};
 
-/// How often uploads whose time is over are forgotten.
-const SWEEP: std::time::Duration = std::time::Duration::from_secs(600);
 /// The letters of an enrolment code: none that is taken for another.
 const LETTERS: &[u8; 32] = b"ABCDEFGHJKLMNPQRSTUVWXYZ23456789";
 /// Letters in a code: 100 bits.
@@ -34,18 +34,10 @@ pub async fn serve(config: Config) -> Result<(), String> {
     jobs::recover(&app).await.map_err(text)?;
     ingest::tus::clear_incoming(&app).await.map_err(|refusal| refusal.problem().detail.clone())?;
     let (stop, stopped) = watch::channel(false);
+    let chores = tokio::spawn(chores::run(app.clone()));
     let mut terminate = signal(SignalKind::terminate()).map_err(text)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(text)?;
     let working = tokio::spawn(jobs::run(app.clone(), stopped.clone()));
-    let sweeping = app.clone();
-    let sweeper = tokio::spawn(async move {
-        loop {
-            tokio::time::sleep(SWEEP).await;
-            if let Err(refusal) = ingest::tus::sweep(&sweeping).await {
-                tracing::warn!(detail = refusal.problem().detail, "cannot forget old uploads");
-            }
-        }
-    });
     let mut serving = tokio::spawn(http::serve(app.clone(), stopped));
     let ended = tokio::select! {
         _ = terminate.recv() => None,
@@ -59,7 +51,7 @@ pub async fn serve(config: Config) -> Result<(), String> {
         Some(ended) => ended,
         None => serving.await,
     };
-    sweeper.abort();
+    chores.abort();
     working.await.map_err(text)?;
     app.store.close().await;
     drop(lock);
@@ -94,7 +86,8 @@ pub async fn migrate(config: &Config, tenant: &TenantId) -> Result<String, Strin
 /// `check`: an error names what is wrong.
 pub async fn check(config: &Config) -> Result<String, String> {
     let (store, blobs) = storage(config).await?;
-    let found = integrity::check(&store, &blobs).await.map_err(text)?;
+    let key = public_checkpoint_key(config)?;
+    let found = integrity::check(&store, &blobs, key.as_ref()).await.map_err(text)?;
     let seen = format!("{} documents, {} events, {} blobs", found.documents, found.events, found.blobs);
     if found.wrong.is_empty() {
         return Ok(format!("{seen}: every chain and every blob is whole"));
@@ -108,6 +101,52 @@ pub async fn rebuild(config: &Config) -> Result<String, String> {
     let (store, blobs) = storage(config).await?;
     let count = integrity::rebuild(&store, &blobs).await.map_err(text)?;
     count.map(|count| format!("{count} documents were rebuilt from their events"))
+}
+
+/// `checkpoint`: one of each tenant's chains, now; prints those that were made, to be kept elsewhere.
+pub async fn checkpoint(config: &Config) -> Result<String, String> {
+    let app = App::open(config.clone()).await?;
+    let mut made = Vec::new();
+    for tenant in people::tenants(&app.store).await.map_err(text)? {
+        let kept = checkpoints::make(&app.store, &tenant, &app.checkpoint_key).await.map_err(text)?;
+        made.extend(kept.map(|kept| format!("{}\n{} {}", kept.bytes, kept.key.0, kept.signature)));
+    }
+    Ok(if made.is_empty() { "nothing happened since the last checkpoints".into() } else { made.join("\n") })
+}
+
+/// `garbage`: removes blobs that no event names, after their time.
+pub async fn garbage(config: &Config) -> Result<String, String> {
+    let (store, blobs) = storage(config).await?;
+    let keep = Keep { blobs, store };
+    let delay = Duration::from_secs(config.limits.garbage_seconds);
+    let done = blobs::garbage::collect(&keep, delay).await.map_err(text)?;
+    Ok(format!("{} blobs of tenants were forgotten, {} objects removed", done.forgotten, done.removed))
+}
+
+/// `job list`: the tenant's jobs that were given up.
+pub async fn list_jobs(config: &Config, tenant: &TenantId) -> Result<String, String> {
+    let store = open_store(config).await?;
+    let dead = store::jobs::dead(&store, tenant, None, 1_000).await.map_err(text)?;
+    let shown = |dead: &store::jobs::Dead| {
+        let mut lines = vec![format!("{}\n  {}", dead.job_id, dead.reason)];
+        let trouble = |t: &store::jobs::Trouble| format!("  {}  {}  {}: {}", t.at, t.node, t.class, t.error);
+        lines.extend(dead.troubles.iter().map(trouble));
+        lines.join("\n")
+    };
+    Ok(if dead.is_empty() {
+        "no job was given up".into()
+    } else {
+        dead.iter().map(shown).collect::<Vec<_>>().join("\n")
+    })
+}
+
+/// `job replay`: sends a job that was given up on its way again.
+pub async fn replay_job(config: &Config, tenant: &TenantId, job: &str) -> Result<String, String> {
+    let store = open_store(config).await?;
+    match jobs::replay(&store, tenant, job, Actor::System).await.map_err(text)? {
+        true => Ok(format!("{job} will run again")),
+        false => Err(format!("{tenant} has no job {job} that was given up (`platen-cloud job list`)")),
+    }
 }
 
 /// `tenant add`.
@@ -210,9 +249,7 @@ pub fn test_policy(path: &Path, document: &Path) -> Result<String, String> {
 
 async fn storage(config: &Config) -> Result<(store::Store, Blobs), String> {
     let store = open_store(config).await?;
-    let folder = blobs::folder_of(&config.blobs)?;
-    let blobs = Blobs::open(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
-    Ok((store, blobs))
+    Ok((store, open_blobs(config)?))
 }
 
 fn text(error: impl std::fmt::Display) -> String {

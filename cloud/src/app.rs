@@ -7,14 +7,17 @@ use std::sync::Arc;
 use platen_capture::Limits as CaptureLimits;
 use platen_capture::worker::{Pool, Program};
 use platen_model::durable;
-use platen_model::keys::SigningKey;
+use platen_model::keys::{PublicKey, SigningKey};
 use tokio::sync::Notify;
 
-use crate::blobs::{self, Blobs, Keep};
+use crate::blobs::{Blobs, Keep};
 use crate::config::Config;
 use crate::policy::Policy;
 use crate::signing::Signing;
 use crate::store::{Address, Store, StoreError};
+
+/// The name of the key checkpoints are signed with, in the folder of keys.
+pub const CHECKPOINT_KEY: &str = "checkpoint";
 
 /// The shared state. Cloning shares it.
 #[derive(Clone, Debug)]
@@ -33,10 +36,14 @@ pub struct Parts {
     pub pool: Arc<Pool>,
     /// The key receipts are signed with.
     pub receipt_key: SigningKey,
+    /// The key checkpoints are signed with.
+    pub checkpoint_key: SigningKey,
     /// The routing policy.
     pub policy: Policy,
     /// The signing providers and what they work with.
     pub signing: Signing,
+    /// The name of this process among the nodes on one database; new at each start.
+    pub node: String,
     /// Told whenever a job may be due.
     pub wake: Notify,
 }
@@ -59,9 +66,9 @@ impl App {
     /// Like [`App::open`], with these workers.
     pub async fn open_with(config: Config, pool: Pool) -> Result<Self, String> {
         let store = open_store(&config).await?;
-        let folder = blobs::folder_of(&config.blobs)?;
-        let blobs = Blobs::open(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
-        let receipt_key = receipt_key(&config.keys)?;
+        let blobs = open_blobs(&config)?;
+        let receipt_key = site_key(&config.keys, "receipt")?;
+        let checkpoint_key = site_key(&config.keys, CHECKPOINT_KEY)?;
         let policy = match &config.routing {
             Some(path) => Policy::load(path).map_err(|error| error.to_string())?,
             None => Policy::built_in(),
@@ -69,9 +76,33 @@ impl App {
         let keep = Keep { blobs, store: store.clone() };
         let pool = Arc::new(pool);
         let signing = Signing::open(&config, &keep, &pool)?;
-        let wake = Notify::new();
-        Ok(Self(Arc::new(Parts { config, store, keep, pool, receipt_key, policy, signing, wake })))
+        let (node, wake) = (node_name(), Notify::new());
+        Ok(Self(Arc::new(Parts {
+            config,
+            store,
+            keep,
+            pool,
+            receipt_key,
+            checkpoint_key,
+            policy,
+            signing,
+            node,
+            wake,
+        })))
     }
+}
+
+/// The public half of the key checkpoints are signed with; `None` where there is none yet.
+pub fn public_checkpoint_key(config: &Config) -> Result<Option<PublicKey>, String> {
+    let there = config.keys.join(format!("{CHECKPOINT_KEY}.pk8")).exists();
+    there.then(|| site_key(&config.keys, CHECKPOINT_KEY).map(|key| key.public())).transpose()
+}
+
+/// Host, process and a random part, so that a lease tells people where its job is.
+fn node_name() -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let random = uuid::Uuid::now_v7().simple().to_string();
+    format!("{}-{}-{}", host.trim(), std::process::id(), &random[24..])
 }
 
 /// Opens the database and brings its schema up to date.
@@ -88,11 +119,18 @@ pub async fn open_store(config: &Config) -> Result<Store, String> {
     Ok(store)
 }
 
-/// The key receipts are signed with: made at the first start, kept for ever.
+/// Opens the blobs' folder or bucket.
+pub fn open_blobs(config: &Config) -> Result<Blobs, String> {
+    let address = config.blobs.parse()?;
+    Blobs::open(&address, &config.scratch).map_err(|error| format!("{}: {error}", config.blobs))
+}
+
+/// A key of the site, by its name: made at the first start, kept for ever.
 ///
-/// A device knows only this key from its enrolment on; losing it means that no receipt is believed any more.
-fn receipt_key(folder: &Path) -> Result<SigningKey, String> {
-    let path = folder.join("receipt.pk8");
+/// A device knows only the receipts' key from its enrolment on; losing it means that no receipt is believed any
+/// more.
+fn site_key(folder: &Path, name: &str) -> Result<SigningKey, String> {
+    let path = folder.join(format!("{name}.pk8"));
     let failed = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
     match std::fs::read(&path) {
         Ok(bytes) => SigningKey::from_pkcs8(&bytes).map_err(|error| failed(&error)),

@@ -1,26 +1,47 @@
-//! Blobs: byte strings named by their digest, in one folder. Written once, verified on every read.
+//! Blobs: byte strings named by their digest, in a folder or an S3 bucket. Written once, verified on every write
+//! and read.
 //!
-//! `<root>/<first two hex digits>/<digest>`. A blob gets its name only after its length and digest were checked
-//! and it was fsynced, so whatever has a name is whole (INV-4); the name never gets other bytes, so writing a
-//! blob twice is writing it once (INV-5). Who may see a blob is not known here: ask [`crate::store::blobs`].
+//! `<root>/<first two hex digits>/<digest>`. A blob gets its name only after its digest was checked and its bytes
+//! are durable (in a folder: file and folder fsynced), so whatever has a name is whole (INV-4); the name never
+//! gets other bytes, so writing a blob twice is writing it once (INV-5). Who may see a blob is not known here:
+//! ask [`crate::store::blobs`]. What nobody refers to any more is removed by [`garbage`].
 
 use std::fs::File;
-use std::io::{self, Read as _, Seek as _};
+use std::io::{self, Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::sync::Arc;
 
+use axum::body::Bytes;
+use futures_util::TryStreamExt as _;
+use futures_util::stream::BoxStream;
+use jiff::Timestamp;
+use object_store::aws::AmazonS3Builder;
+use object_store::local::LocalFileSystem;
+use object_store::path::Path as Name;
+use object_store::{GetResultPayload, ObjectMeta, ObjectStore, ObjectStoreExt as _, WriteMultipart};
 use platen_model::{Digest, TenantId, durable};
-use uuid::Uuid;
+use sha2::{Digest as _, Sha256};
 
 use crate::store::blobs::{self as visibility, Visible};
 use crate::store::{Store, StoreError};
 
+pub mod garbage;
+
+/// The size of the pieces in which a large blob goes to S3, in bytes.
+const PIECE: usize = 8 << 20;
+/// Pieces under way at once.
+const PIECES_AT_ONCE: usize = 4;
+/// How often a blob is written again because it was removed as garbage at the same moment.
+const REPETITIONS: usize = 3;
+
 /// A blob cannot be written or read.
 #[derive(Debug, thiserror::Error)]
 pub enum BlobError {
-    /// No file has this name.
+    /// Nothing has this name.
     #[error("blob {0} is missing")]
     Missing(Digest),
-    /// The file's bytes do not have the digest in its name.
+    /// The stored bytes do not have the digest that is their name.
     #[error("blob {0} is damaged: its bytes have another digest")]
     Damaged(Digest),
     /// The bytes offered do not have the digest they should.
@@ -34,92 +55,264 @@ pub enum BlobError {
     /// The disk failed.
     #[error("blob folder: {0}")]
     Io(#[from] io::Error),
+    /// The folder or the bucket failed.
+    #[error("blob storage: {0}")]
+    Storage(#[from] object_store::Error),
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// The folder of all blobs.
-#[derive(Clone, Debug)]
-pub struct Blobs {
-    root: PathBuf,
+/// Where the blobs are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Address {
+    /// `file:/path/to/folder`
+    Folder(PathBuf),
+    /// `s3://bucket/prefix`
+    Bucket {
+        /// The bucket.
+        name: String,
+        /// What the names of all objects begin with; may be empty.
+        prefix: String,
+    },
 }
 
-/// The folder behind a `file:` address.
-pub fn folder_of(address: &str) -> Result<PathBuf, String> {
-    let path = address.strip_prefix("file:").filter(|path| !path.is_empty());
-    path.map(PathBuf::from).ok_or_else(|| format!("`blobs = {address:?}`: write \"file:/path/to/folder\""))
+impl FromStr for Address {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Some(path) = text.strip_prefix("file:").filter(|path| !path.is_empty()) {
+            return Ok(Self::Folder(path.into()));
+        }
+        if let Some(rest) = text.strip_prefix("s3://").filter(|rest| !rest.is_empty()) {
+            let (name, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+            return Ok(Self::Bucket { name: name.into(), prefix: prefix.into() });
+        }
+        Err(format!("`blobs = {text:?}`: write \"file:/path/to/folder\" or \"s3://bucket/prefix\""))
+    }
+}
+
+/// All blobs. Cloning shares them.
+#[derive(Clone, Debug)]
+pub struct Blobs {
+    objects: Arc<dyn ObjectStore>,
+    prefix: Name,
+    /// The folder, where it is one: files are taken over by renaming.
+    folder: Option<PathBuf>,
+    incoming: PathBuf,
+}
+
+/// A stored blob as the storage lists it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// Its digest.
+    pub sha256: Digest,
+    /// Its length in bytes.
+    pub bytes: u64,
+    /// When it was written last.
+    pub written_at: Timestamp,
 }
 
 impl Blobs {
-    /// Opens the folder, making it if it is not there.
-    pub fn open(root: &Path) -> io::Result<Self> {
-        durable::create_folder(&root.join("incoming"))?;
-        Ok(Self { root: root.to_owned() })
+    /// Opens the storage. `scratch` is a local folder for what is not a blob yet; a folder of blobs has its own.
+    ///
+    /// For a bucket, key, region and endpoint come from the environment that all S3 programs know:
+    /// `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_REGION`, `AWS_ENDPOINT`, `AWS_ALLOW_HTTP`.
+    pub fn open(address: &Address, scratch: &Path) -> Result<Self, BlobError> {
+        match address {
+            Address::Folder(root) => {
+                let incoming = root.join("incoming");
+                durable::create_folder(&incoming)?;
+                // All at once: a folder that appears together with its first blob would have to be synced by
+                // everyone who finds it, not only by its maker.
+                for first in 0..=u8::MAX {
+                    durable::create_folder(&root.join(format!("{first:02x}")))?;
+                }
+                let root = root.canonicalize()?;
+                let objects = LocalFileSystem::new_with_prefix(&root)?.with_fsync(true);
+                let prefix = Name::default();
+                Ok(Self { objects: Arc::new(objects), prefix, folder: Some(root), incoming })
+            }
+            Address::Bucket { name, prefix } => {
+                durable::create_folder(scratch)?;
+                let objects = AmazonS3Builder::from_env().with_bucket_name(name).build()?;
+                let prefix = Name::parse(prefix).map_err(object_store::Error::from)?;
+                Ok(Self { objects: Arc::new(objects), prefix, folder: None, incoming: scratch.to_owned() })
+            }
+        }
     }
 
-    /// Where bytes wait for their digest, on the same file system as the blobs.
+    /// Where bytes wait for their digest on this machine.
     pub fn incoming(&self) -> PathBuf {
-        self.root.join("incoming")
+        self.incoming.clone()
     }
 
-    /// The file of a blob, whether it is there or not.
-    pub fn path(&self, sha256: Digest) -> PathBuf {
+    /// Whether the storage answers.
+    pub async fn is_ready(&self) -> bool {
+        self.incoming.is_dir() && self.look(Digest::of(b"")).await.is_ok()
+    }
+
+    fn name(&self, sha256: Digest) -> Name {
         let name = sha256.to_string();
-        self.root.join(&name[..2]).join(name)
+        self.prefix.clone().join(&name[..2]).join(name.as_str())
     }
 
     /// Keeps bytes; they are durable once this answers.
-    pub fn put(&self, bytes: &[u8]) -> Result<Digest, BlobError> {
-        let waiting = self.incoming().join(Uuid::now_v7().to_string());
-        let durable = durable::write(&waiting, bytes)?;
-        self.settle(&waiting, durable.sha256())?;
-        Ok(durable.sha256())
+    pub async fn put(&self, bytes: Vec<u8>) -> Result<Digest, BlobError> {
+        let (sha256, bytes) = off_the_reactor(move || Ok((Digest::of(&bytes), bytes))).await?;
+        self.objects.put(&self.name(sha256), bytes.into()).await?;
+        Ok(sha256)
     }
 
     /// Takes over a file of the incoming folder, if its bytes have this digest. The file is gone afterwards in
-    /// any case but a failing disk.
-    pub fn adopt(&self, waiting: &Path, expected: Digest) -> Result<(), BlobError> {
-        let file = File::open(waiting)?;
-        let (found, _) = Digest::of_reader(&mut &file)?;
-        if found != expected {
-            durable::remove_file(waiting)?;
-            return Err(BlobError::Mismatch { expected, found });
+    /// any case but a failing disk or storage.
+    pub async fn adopt(&self, waiting: &Path, expected: Digest) -> Result<(), BlobError> {
+        let (path, folder) = (waiting.to_owned(), self.folder.clone());
+        let file = off_the_reactor(move || {
+            let mut file = File::open(&path)?;
+            let (found, _) = Digest::of_reader(&mut file)?;
+            if found != expected {
+                durable::remove_file(&path)?;
+                return Err(BlobError::Mismatch { expected, found });
+            }
+            let Some(folder) = folder else {
+                file.rewind()?;
+                return Ok(Some(file));
+            };
+            file.sync_all()?;
+            let name = expected.to_string();
+            // Renaming over a blob of the same name replaces bytes by the same bytes; it also heals a damaged one.
+            durable::rename(&path, &folder.join(&name[..2]).join(name))?;
+            Ok(None)
+        });
+        if let Some(file) = file.await? {
+            self.send(file, expected).await?;
+            let path = waiting.to_owned();
+            off_the_reactor(move || Ok(durable::remove_file(&path)?)).await?;
         }
-        file.sync_all()?;
-        self.settle(waiting, expected)
+        Ok(())
     }
 
-    fn settle(&self, waiting: &Path, sha256: Digest) -> Result<(), BlobError> {
-        let path = self.path(sha256);
-        if let Some(folder) = path.parent() {
-            durable::create_folder(folder)?;
+    /// Sends a file to the bucket in pieces, digesting what is sent: the object is there only if that is right.
+    async fn send(&self, file: File, expected: Digest) -> Result<(), BlobError> {
+        let name = self.name(expected);
+        let mut upload = WriteMultipart::new_with_chunk_size(self.objects.put_multipart(&name).await?, PIECE);
+        let mut reader = file;
+        let mut sent = Sha256::new();
+        loop {
+            let (piece, rest) = off_the_reactor(move || {
+                let mut piece = Vec::new();
+                (&mut reader).take(PIECE as u64).read_to_end(&mut piece)?;
+                Ok((piece, reader))
+            })
+            .await?;
+            reader = rest;
+            if piece.is_empty() {
+                break;
+            }
+            sent.update(&piece);
+            upload.wait_for_capacity(PIECES_AT_ONCE).await?;
+            upload.put(piece.into());
         }
-        // Renaming over a blob of the same name replaces bytes by the same bytes; it also heals a damaged one.
-        durable::rename(waiting, &path)?;
+        let found = Digest::from_bytes(sent.finalize().into());
+        if found != expected {
+            upload.abort().await?;
+            return Err(BlobError::Mismatch { expected, found });
+        }
+        upload.finish().await?;
         Ok(())
     }
 
     /// Opens a blob after reading all of it against its digest; the file stands at its beginning.
-    pub fn open_verified(&self, sha256: Digest) -> Result<File, BlobError> {
-        let mut file = File::open(self.path(sha256)).map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => BlobError::Missing(sha256),
-            _ => BlobError::Io(error),
-        })?;
-        let (found, _) = Digest::of_reader(&mut file)?;
-        if found != sha256 {
-            return Err(BlobError::Damaged(sha256));
+    pub async fn open_verified(&self, sha256: Digest) -> Result<File, BlobError> {
+        let found = self.objects.get(&self.name(sha256)).await.map_err(|error| missing(sha256, error))?;
+        let file = match found.payload {
+            GetResultPayload::File(file, _) => file,
+            GetResultPayload::Stream(stream) => self.fetch(stream).await?,
+        };
+        off_the_reactor(move || {
+            let mut file = file;
+            let (found, _) = Digest::of_reader(&mut file)?;
+            if found != sha256 {
+                return Err(BlobError::Damaged(sha256));
+            }
+            file.rewind()?;
+            Ok(file)
+        })
+        .await
+    }
+
+    /// Writes a stream to a file without a name.
+    async fn fetch(
+        &self,
+        mut stream: BoxStream<'static, object_store::Result<Bytes>>,
+    ) -> Result<File, BlobError> {
+        let folder = self.incoming.clone();
+        let mut file = off_the_reactor(move || Ok(tempfile::tempfile_in(folder)?)).await?;
+        while let Some(piece) = stream.try_next().await? {
+            file = off_the_reactor(move || {
+                file.write_all(&piece)?;
+                Ok(file)
+            })
+            .await?;
         }
-        file.rewind()?;
-        Ok(file)
+        off_the_reactor(move || {
+            file.rewind()?;
+            Ok(file)
+        })
+        .await
     }
 
     /// All of a blob's bytes, verified.
-    pub fn get(&self, sha256: Digest) -> Result<Vec<u8>, BlobError> {
-        let mut bytes = Vec::new();
-        self.open_verified(sha256)?.read_to_end(&mut bytes)?;
-        Ok(bytes)
+    pub async fn get(&self, sha256: Digest) -> Result<Vec<u8>, BlobError> {
+        let found = self.objects.get(&self.name(sha256)).await.map_err(|error| missing(sha256, error))?;
+        let bytes = found.bytes().await?;
+        off_the_reactor(move || {
+            if Digest::of(&bytes) != sha256 {
+                return Err(BlobError::Damaged(sha256));
+            }
+            Ok(bytes.into())
+        })
+        .await
     }
+
+    /// What the storage knows of a blob without reading it; `None` where there is none.
+    pub async fn look(&self, sha256: Digest) -> Result<Option<Listed>, BlobError> {
+        match self.objects.head(&self.name(sha256)).await {
+            Ok(meta) => Ok(listed(&meta)),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Everything that is stored, in no order.
+    pub fn list(&self) -> BoxStream<'static, Result<Listed, BlobError>> {
+        let prefix = (!self.prefix.as_ref().is_empty()).then_some(&self.prefix);
+        let listed = self.objects.list(prefix).try_filter_map(async |meta| Ok(listed(&meta)));
+        Box::pin(listed.map_err(BlobError::from))
+    }
+
+    /// Removes a blob. Only for [`garbage`], and for tests of what is missed.
+    pub(crate) async fn remove(&self, sha256: Digest) -> Result<(), BlobError> {
+        match self.objects.delete(&self.name(sha256)).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+fn missing(sha256: Digest, error: object_store::Error) -> BlobError {
+    match error {
+        object_store::Error::NotFound { .. } => BlobError::Missing(sha256),
+        error => error.into(),
+    }
+}
+
+/// `None` for what is no blob: something half-written, or put there by others.
+fn listed(meta: &ObjectMeta) -> Option<Listed> {
+    let sha256 = meta.location.filename()?.parse().ok()?;
+    let written_at = Timestamp::from_millisecond(meta.last_modified.timestamp_millis()).ok()?;
+    Some(Listed { sha256, bytes: meta.size, written_at })
 }
 
 /// Blobs as one tenant at a time sees them (INV-12): what modules that are not about storage should use.
@@ -134,26 +327,42 @@ pub struct Keep {
 impl Keep {
     /// Keeps bytes for a tenant; durable and visible once this answers.
     pub async fn put(&self, tenant: &TenantId, bytes: Vec<u8>, mime: &str) -> Result<Digest, BlobError> {
-        let length = bytes.len() as u64;
-        let blobs = self.blobs.clone();
-        let sha256 = off_the_reactor(move || blobs.put(&bytes)).await?;
-        let blob = Visible { sha256, bytes: length, mime: mime.to_owned() };
-        visibility::grant(self.store.writing(), tenant, &blob).await?;
-        Ok(sha256)
+        let blob = Visible { sha256: Digest::of(&bytes), bytes: bytes.len() as u64, mime: mime.to_owned() };
+        for _ in 0..REPETITIONS {
+            self.blobs.put(bytes.clone()).await?;
+            if self.grant(tenant, &blob).await? {
+                return Ok(blob.sha256);
+            }
+        }
+        Err(BlobError::Missing(blob.sha256))
+    }
+
+    /// Takes over a file of the incoming folder for a tenant, if its bytes have this digest.
+    pub async fn adopt(&self, tenant: &TenantId, waiting: &Path, blob: &Visible) -> Result<(), BlobError> {
+        self.blobs.adopt(waiting, blob.sha256).await?;
+        if self.grant(tenant, blob).await? { Ok(()) } else { Err(BlobError::Missing(blob.sha256)) }
+    }
+
+    /// Makes a stored blob visible. `false` where it was removed as garbage between being stored and this: what is
+    /// visible is no garbage, so a second try holds.
+    async fn grant(&self, tenant: &TenantId, blob: &Visible) -> Result<bool, BlobError> {
+        let mut write = self.store.begin().await?;
+        write.hold(blob.sha256).await?;
+        visibility::grant(&mut *write, tenant, blob).await?;
+        write.commit().await.map_err(StoreError::from)?;
+        Ok(self.blobs.look(blob.sha256).await?.is_some())
     }
 
     /// A blob's bytes, verified, if the tenant may see them; [`BlobError::Missing`] otherwise.
     pub async fn get(&self, tenant: &TenantId, sha256: Digest) -> Result<Vec<u8>, BlobError> {
         self.visible(tenant, sha256).await?;
-        let blobs = self.blobs.clone();
-        off_the_reactor(move || blobs.get(sha256)).await
+        self.blobs.get(sha256).await
     }
 
     /// A blob opened for reading, verified, with its media type and length.
     pub async fn open(&self, tenant: &TenantId, sha256: Digest) -> Result<(File, Visible), BlobError> {
         let visible = self.visible(tenant, sha256).await?;
-        let blobs = self.blobs.clone();
-        Ok((off_the_reactor(move || blobs.open_verified(sha256)).await?, visible))
+        Ok((self.blobs.open_verified(sha256).await?, visible))
     }
 
     async fn visible(&self, tenant: &TenantId, sha256: Digest) -> Result<Visible, BlobError> {
@@ -170,3 +379,6 @@ pub(crate) async fn off_the_reactor<T: Send + 'static>(
         Err(error) => Err(BlobError::Io(io::Error::other(error))),
     }
 }
+
+#[cfg(test)]
+mod tests;

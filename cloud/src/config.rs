@@ -31,10 +31,12 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Where people, agents and providers reach us, without a slash at the end.
     pub public_url: String,
-    /// The database: `sqlite:/path/to/file`.
+    /// The database: `sqlite:/path/to/file` or `postgres://user:password@host/database`.
     pub database: String,
-    /// The blobs: `file:/path/to/folder`.
+    /// The blobs: `file:/path/to/folder` or `s3://bucket/prefix`.
     pub blobs: String,
+    /// The local folder of unfinished uploads, where the blobs are in a bucket.
+    pub scratch: PathBuf,
     /// The folder of keys, readable by this program only.
     pub keys: PathBuf,
     /// The folder outgoing mail is written to.
@@ -73,12 +75,20 @@ pub struct Limits {
     pub upload_seconds: u64,
     /// Longest time a request may take, uploads and downloads apart, in seconds.
     pub request_seconds: u64,
+    /// How long a blob that no event names is kept, in seconds.
+    pub garbage_seconds: u64,
+    /// How often checkpoints are made, in seconds.
+    pub checkpoint_seconds: u64,
     /// How often a job is tried before its document is set aside.
     pub job_attempts: u32,
     /// Longest time one step of a job may take, in seconds.
     pub job_seconds: u64,
     /// Jobs at work at once.
     pub jobs_at_once: usize,
+    /// How long a node that falls silent keeps its jobs from others, in seconds.
+    pub lease_seconds: u64,
+    /// How long a server that stops waits for its jobs before it gives them back, in seconds.
+    pub shutdown_seconds: u64,
     /// Wrong passwords before a user is locked out.
     pub login_failures: u32,
     /// How long a user stays locked out, in seconds.
@@ -95,6 +105,7 @@ impl Default for Config {
             public_url: "http://127.0.0.1:8460".into(),
             database: format!("sqlite:{}", state.join("cloud.db").display()),
             blobs: format!("file:{}", state.join("blobs").display()),
+            scratch: state.join("scratch"),
             keys: state.join("keys"),
             mail: state.join("mail"),
             routing: None,
@@ -113,9 +124,13 @@ impl Default for Limits {
             manifest_bytes: 4 << 20,
             upload_seconds: 7 * 24 * 3600,
             request_seconds: 60,
+            garbage_seconds: 14 * 24 * 3600,
+            checkpoint_seconds: 3600,
             job_attempts: 8,
             job_seconds: 300,
             jobs_at_once: 4,
+            lease_seconds: 30,
+            shutdown_seconds: 20,
             login_failures: 5,
             lockout_seconds: 300,
             session_seconds: 12 * 3600,

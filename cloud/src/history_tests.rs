@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use platen_capture::worker::Pool;
 use platen_model::event::{Actor, EventBody};
+use platen_model::keys::SigningKey;
 use platen_model::{DeviceId, Digest, EnvelopeId, PolicyRef};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
@@ -12,7 +13,7 @@ use crate::app::App;
 use crate::config::Config;
 use crate::store::events::AppendError;
 use crate::store::{documents, events, people};
-use crate::testing::{database, decision, manifest, tenant};
+use crate::testing::{database, decision, manifest, receive, tenant};
 use crate::{integrity, machine};
 
 /// One event of each kind but the first, routed with and without a provider.
@@ -61,12 +62,8 @@ fn bodies() -> Vec<EventBody> {
 async fn check(app: &App, picks: Vec<(usize, bool)>) -> Result<(), TestCaseError> {
     let tenant = tenant();
     let manifest = manifest(DeviceId::new(), decision("nda", &[]), Vec::new());
-    let bytes = serde_json::to_vec(&manifest).expect("plain data");
-    let sha256 = app.keep.put(&tenant, bytes, "application/json").await.expect("kept");
     let document = manifest.document_id;
-    let mut write = app.store.begin().await.expect("a write");
-    let mut record = events::receive(&mut write, &tenant, &manifest, sha256).await.expect("received");
-    write.commit().await.expect("committed");
+    let mut record = receive(&app.keep, &manifest, &SigningKey::generate().expect("randomness")).await;
     for (pick, fitting) in picks {
         let mut bodies = bodies();
         let count = bodies.len();
@@ -87,7 +84,7 @@ async fn check(app: &App, picks: Vec<(usize, bool)>) -> Result<(), TestCaseError
         // A refusal is committed as well: it must have written nothing.
         write.commit().await.expect("committed");
     }
-    let found = integrity::check(&app.store, &app.keep.blobs).await.expect("readable");
+    let found = integrity::check(&app.store, &app.keep.blobs, None).await.expect("readable");
     prop_assert!(found.wrong.is_empty(), "{:?}", found.wrong);
     let kept = documents::find(app.store.reading(), &tenant, document).await.expect("readable");
     prop_assert_eq!(kept.as_ref(), Some(&record));

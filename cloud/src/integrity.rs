@@ -1,16 +1,25 @@
 //! Proof that nothing was altered, and the way back from the events.
 //!
-//! [`check`] reads every chain and every blob and names what is wrong; it changes nothing. [`rebuild`] makes the
-//! projections anew from events and manifests, in one transaction: either all of it, or nothing.
+//! [`check`] reads every chain, row, checkpoint and blob and names what is wrong; it changes nothing. [`rebuild`]
+//! makes the projections anew from events and manifests, in one transaction: either all of it, or nothing.
+//!
+//! What each kind of damage is seen by: a changed event by its hash, a missing or added one by its place in chain
+//! and feed, one cut off the end by the feed's counter and the last checkpoint, a row of a projection by folding
+//! the events again, a byte by the digest that is its blob's name, a blob's row by the events that name it.
 
-use platen_model::event::Event;
+use std::collections::BTreeSet;
+
+use platen_model::event::{Actor, Event, EventBody};
+use platen_model::keys::PublicKey;
 use platen_model::{Digest, DocumentId, DocumentManifest, TenantId};
 use sqlx::{AnyConnection, Row as _};
 
-use crate::blobs::{Blobs, off_the_reactor};
+use crate::blobs::Blobs;
+use crate::checkpoints;
+use crate::evidence::signature;
 use crate::machine;
 use crate::store::record::Record;
-use crate::store::{Store, StoreError, documents, envelopes, people, word};
+use crate::store::{Store, StoreError, blobs as visibility, documents, envelopes, people, word};
 
 /// What a check saw.
 #[derive(Clone, Debug, Default)]
@@ -25,53 +34,157 @@ pub struct Findings {
     pub wrong: Vec<String>,
 }
 
-/// Reads every chain, compares the projections with what the events say, and reads every blob.
+/// Reads everything and compares it with what the events say. `key` is the site's key for checkpoints, where it is
+/// known.
 ///
-/// Chain and row of a document are read at one moment, so that a server at work beside it raises no alarm.
-pub async fn check(store: &Store, blobs: &Blobs) -> Result<Findings, StoreError> {
+/// Chain and rows of a document are read at one moment, so that a server at work beside it raises no alarm.
+pub async fn check(store: &Store, blobs: &Blobs, key: Option<&PublicKey>) -> Result<Findings, StoreError> {
     let mut findings = Findings::default();
     for tenant in people::tenants(store).await? {
-        for document in document_ids(store, &tenant).await? {
+        let mut moment = store.moment().await?;
+        findings.wrong.extend(feed_gaps(&mut moment, &tenant).await?);
+        findings.wrong.extend(checkpoints::check(&mut moment, &tenant, key).await?);
+        drop(moment);
+        let (documents, strange) = document_ids(store, &tenant).await?;
+        findings.wrong.extend(strange);
+        for document in documents {
             findings.documents += 1;
-            let mut moment = store.moment().await?;
-            let chain = chain_of(&mut moment, &tenant, document).await?;
-            let kept = documents::find(&mut *moment, &tenant, document).await?.map(|mut kept| {
-                kept.document.retry_count = 0;
-                kept
-            });
-            drop(moment);
-            match replay(blobs, &tenant, document, chain).await {
-                Ok(replayed) => {
-                    findings.events += replayed.record.document.version;
-                    if kept.as_ref() != Some(&replayed.record) {
-                        findings.wrong.push(format!(
-                            "document {document}: its row is not what its events say; run `platen-cloud rebuild`, \
-                             unless events are missing"
-                        ));
-                    }
-                }
-                Err(wrong) => findings.wrong.push(format!("document {document}: {wrong}")),
-            }
+            let wrong = check_document(store, blobs, &tenant, document, &mut findings.events).await?;
+            findings.wrong.extend(wrong.into_iter().map(|wrong| format!("document {document}: {wrong}")));
         }
     }
-    let rows =
-        sqlx::query("SELECT DISTINCT sha256 FROM blobs ORDER BY sha256").fetch_all(store.reading()).await?;
-    for row in rows {
-        let sha256: Digest = word(row.get("sha256"))?;
+    let rows = sqlx::query("SELECT DISTINCT sha256, bytes FROM blobs ORDER BY sha256");
+    for row in rows.fetch_all(store.reading()).await? {
+        let sha256: Digest = match word(row.get("sha256")) {
+            Ok(sha256) => sha256,
+            Err(error) => {
+                findings.wrong.push(format!("a row of `blobs`: {error}"));
+                continue;
+            }
+        };
         findings.blobs += 1;
-        let folder = blobs.clone();
-        if let Err(error) = off_the_reactor(move || folder.open_verified(sha256)).await {
-            findings.wrong.push(error.to_string());
+        match blobs.open_verified(sha256).await.map(|file| file.metadata().map(|meta| meta.len())) {
+            Err(error) => findings.wrong.push(error.to_string()),
+            Ok(Ok(bytes)) if bytes.cast_signed() != row.get::<i64, _>("bytes") => {
+                findings.wrong.push(format!("blob {sha256} has {bytes} bytes; its row says something else"));
+            }
+            Ok(_) => {}
         }
     }
     Ok(findings)
+}
+
+/// What is wrong with one document, each as a sentence.
+async fn check_document(
+    store: &Store,
+    blobs: &Blobs,
+    tenant: &TenantId,
+    document: DocumentId,
+    events: &mut u64,
+) -> Result<Vec<String>, StoreError> {
+    const REBUILD: &str = "run `platen-cloud rebuild`, unless events are missing";
+    let mut moment = store.moment().await?;
+    let chain = chain_of(&mut moment, tenant, document).await?;
+    let kept = documents::find_sound(&mut moment, tenant, document).await;
+    let rows = envelopes::rows_of(&mut moment, tenant, document).await;
+    let referred = visibility::referred(&mut moment, tenant, document).await;
+    let signed = signature::find(&mut *moment, tenant, document).await;
+    drop(moment);
+    let replayed = match replay(blobs, tenant, document, chain).await {
+        Ok(replayed) => replayed,
+        Err(wrong) => return Ok(vec![wrong]),
+    };
+    *events += replayed.record.document.version;
+    let mut wrong = Vec::new();
+    if !kept.is_ok_and(|kept| kept.as_ref() == Some(&replayed.record)) {
+        wrong.push(format!("its row is not what its events say; {REBUILD}"));
+    }
+    let told = envelopes::all_of(replayed.steps.iter().map(|(event, record)| (event, record)));
+    if !rows.is_ok_and(|rows| rows == told) {
+        wrong.push(format!("the rows of its envelopes are not what its events say; {REBUILD}"));
+    }
+    match signed {
+        Ok(Some(signed)) => {
+            if signed.public_key.verify(&replayed.manifest, &signed.signature).is_err() {
+                wrong.push("the device's signature of its manifest does not hold".into());
+            }
+        }
+        Ok(None) if matches!(replayed.steps[0].0.actor, Actor::Device(_)) => {
+            wrong.push("the device's signature of its manifest is missing".into());
+        }
+        Ok(None) => {}
+        Err(error) => wrong.push(format!("the device's signature of its manifest: {error}")),
+    }
+    let digests = digests_of(&replayed);
+    if !referred.is_ok_and(|referred| referred == digests) {
+        wrong.push(format!("the rows of the blobs it names are not what its events say; {REBUILD}"));
+    }
+    // Only what stands for the document itself: an event also names policies and pages that are no blobs.
+    let record = &replayed.record;
+    let parts = record.parts.iter().map(|part| part.sha256);
+    let made = [Some(record.manifest_sha256), record.signed_sha256, record.evidence_sha256];
+    for sha256 in parts.chain(made.into_iter().flatten()) {
+        if visibility::visible(store.reading(), tenant, sha256).await?.is_none() {
+            wrong.push(format!("its blob {sha256} has no row: the tenant cannot read it"));
+        }
+    }
+    Ok(wrong)
+}
+
+/// The blobs a document's events name.
+fn digests_of(replayed: &Replayed) -> BTreeSet<Digest> {
+    replayed.steps.iter().flat_map(|(event, _)| visibility::named_in(&event.body)).collect()
+}
+
+/// The places of a feed that should have an event and have none.
+async fn feed_gaps(reading: &mut AnyConnection, tenant: &TenantId) -> Result<Vec<String>, StoreError> {
+    let given = sqlx::query("SELECT position FROM feeds WHERE tenant_id = $1")
+        .bind(tenant.as_str())
+        .fetch_optional(&mut *reading)
+        .await?;
+    let given: i64 = given.map_or(0, |row| row.get("position"));
+    let row = sqlx::query(
+        "SELECT COUNT(*) AS count, COALESCE(MAX(position), 0) AS last FROM events WHERE tenant_id = $1",
+    )
+    .bind(tenant.as_str())
+    .fetch_one(&mut *reading)
+    .await?;
+    let (count, last): (i64, i64) = (row.get("count"), row.get("last"));
+    if count == given && last == given {
+        return Ok(Vec::new());
+    }
+    let rows = sqlx::query(
+        "SELECT e.position FROM events e WHERE e.tenant_id = $1 AND e.position > 1 AND NOT EXISTS
+           (SELECT 1 FROM events b WHERE b.tenant_id = e.tenant_id AND b.position = e.position - 1)
+         ORDER BY e.position LIMIT 100",
+    )
+    .bind(tenant.as_str())
+    .fetch_all(&mut *reading)
+    .await?;
+    let gap = |place: i64| format!("the event at place {place} of the feed of {tenant} is missing");
+    let mut wrong: Vec<String> = rows.iter().map(|row| gap(row.get::<i64, _>("position") - 1)).collect();
+    let rows = sqlx::query(
+        "SELECT document_id, sequence, position FROM events WHERE tenant_id = $1 AND position > $2
+         ORDER BY position LIMIT 100",
+    );
+    for row in rows.bind(tenant.as_str()).bind(given).fetch_all(reading).await? {
+        let (document, sequence): (String, i64) = (row.get("document_id"), row.get("sequence"));
+        let place: i64 = row.get("position");
+        wrong.push(format!(
+            "event {sequence} of document {document} has place {place} of the feed, which was never given away"
+        ));
+    }
+    if last != given {
+        wrong.push(format!("the feed of {tenant} gave away {given} places; its last event has place {last}"));
+    }
+    Ok(wrong)
 }
 
 /// Makes `documents` and `envelopes` anew. Answers the number of documents, or what stands in the way.
 pub async fn rebuild(store: &Store, blobs: &Blobs) -> Result<Result<u64, String>, StoreError> {
     let mut all = Vec::new();
     for tenant in people::tenants(store).await? {
-        for document in document_ids(store, &tenant).await? {
+        for document in document_ids(store, &tenant).await?.0 {
             let mut reading = store.reading().acquire().await?;
             let chain = chain_of(&mut reading, &tenant, document).await?;
             match replay(blobs, &tenant, document, chain).await {
@@ -81,11 +194,14 @@ pub async fn rebuild(store: &Store, blobs: &Blobs) -> Result<Result<u64, String>
         }
     }
     let mut write = store.begin().await?;
-    for clearing in ["DELETE FROM envelopes", "DELETE FROM documents"] {
+    write.hold("rebuild").await?;
+    for clearing in ["DELETE FROM envelopes", "DELETE FROM documents", "DELETE FROM blob_references"] {
         sqlx::query(clearing).execute(&mut *write).await?;
     }
     for (tenant, replayed) in &all {
         documents::insert(&mut write, tenant, &replayed.record).await?;
+        let document = replayed.record.document.document_id;
+        visibility::refer(&mut write, tenant, document, &digests_of(replayed)).await?;
         for (event, record) in &replayed.steps {
             envelopes::project(&mut write, tenant, record, event).await?;
         }
@@ -94,10 +210,11 @@ pub async fn rebuild(store: &Store, blobs: &Blobs) -> Result<Result<u64, String>
     Ok(Ok(all.len() as u64))
 }
 
-/// A chain read back: the record it leads to, and the record after each event.
+/// A chain read back: the record it leads to, the record after each event, and the manifest's bytes.
 struct Replayed {
     record: Record,
     steps: Vec<(Event, Record)>,
+    manifest: Vec<u8>,
 }
 
 /// An event as its row has it: sequence, hash, bytes.
@@ -126,13 +243,26 @@ async fn replay(
     document: DocumentId,
     chain: Vec<Link>,
 ) -> Result<Replayed, String> {
-    let (blobs, tenant) = (blobs.clone(), tenant.clone());
-    let folded = tokio::task::spawn_blocking(move || fold(&blobs, &tenant, document, &chain)).await;
+    let first = chain.first().ok_or("it has no events")?;
+    let named = serde_json::from_str::<Event>(&first.2).ok().and_then(|event| match event.body {
+        EventBody::Received { manifest_sha256, .. } => Some(manifest_sha256),
+        _ => None,
+    });
+    let manifest = match named {
+        Some(sha256) => blobs.get(sha256).await.map_err(|error| format!("its manifest: {error}"))?,
+        None => Vec::new(),
+    };
+    let tenant = tenant.clone();
+    let folded = tokio::task::spawn_blocking(move || fold(manifest, &tenant, document, &chain)).await;
     folded.unwrap_or_else(|error| Err(error.to_string()))
 }
 
-fn fold(blobs: &Blobs, tenant: &TenantId, document: DocumentId, chain: &[Link]) -> Result<Replayed, String> {
-    use platen_model::event::EventBody;
+fn fold(
+    manifest_bytes: Vec<u8>,
+    tenant: &TenantId,
+    document: DocumentId,
+    chain: &[Link],
+) -> Result<Replayed, String> {
     let mut record: Option<Record> = None;
     let mut steps = Vec::new();
     for (index, (sequence, hash, bytes)) in (1i64..).zip(chain) {
@@ -152,9 +282,8 @@ fn fold(blobs: &Blobs, tenant: &TenantId, document: DocumentId, chain: &[Link]) 
         let before = match (record.take(), &event.body) {
             (Some(record), _) => record,
             (None, EventBody::Received { manifest_sha256, .. }) => {
-                let bytes = blobs.get(*manifest_sha256).map_err(|error| format!("its manifest: {error}"))?;
-                let manifest: DocumentManifest =
-                    serde_json::from_slice(&bytes).map_err(|error| format!("its manifest: {error}"))?;
+                let manifest: DocumentManifest = serde_json::from_slice(&manifest_bytes)
+                    .map_err(|error| format!("its manifest: {error}"))?;
                 Record::of_manifest(tenant, &manifest, *manifest_sha256)
             }
             (None, body) => return Err(format!("it begins with `{}`, not with its receipt", body.name())),
@@ -169,17 +298,36 @@ fn fold(blobs: &Blobs, tenant: &TenantId, document: DocumentId, chain: &[Link]) 
         steps.push((event, after.clone()));
         record = Some(after);
     }
-    record.map(|record| Replayed { record, steps }).ok_or_else(|| "it has no events".to_owned())
+    let record = record.ok_or("it has no events")?;
+    Ok(Replayed { record, steps, manifest: manifest_bytes })
 }
 
-/// All documents that have events or a row: one that lost either must be seen.
-async fn document_ids(store: &Store, tenant: &TenantId) -> Result<Vec<DocumentId>, StoreError> {
+/// All documents that have events or rows: one that lost either must be seen. And what is no document's id.
+async fn document_ids(
+    store: &Store,
+    tenant: &TenantId,
+) -> Result<(Vec<DocumentId>, Vec<String>), StoreError> {
     let rows = sqlx::query(
         "SELECT document_id FROM events WHERE tenant_id = $1
-         UNION SELECT document_id FROM documents WHERE tenant_id = $1 ORDER BY document_id",
+         UNION SELECT document_id FROM documents WHERE tenant_id = $1
+         UNION SELECT document_id FROM envelopes WHERE tenant_id = $1
+         UNION SELECT document_id FROM manifest_signatures WHERE tenant_id = $1
+         UNION SELECT document_id FROM blob_references WHERE tenant_id = $1 ORDER BY document_id",
     )
     .bind(tenant.as_str())
     .fetch_all(store.reading())
     .await?;
-    rows.iter().map(|row| word(row.get("document_id"))).collect()
+    let (mut ids, mut wrong) = (Vec::new(), Vec::new());
+    for row in &rows {
+        let text: String = row.get("document_id");
+        match text.parse() {
+            Ok(id) => ids.push(id),
+            Err(_) => wrong.push(format!("{text:?} of {tenant} is no id of a document")),
+        }
+    }
+    Ok((ids, wrong))
 }
+
+#[cfg(test)]
+#[path = "damage_tests.rs"]
+mod tests;

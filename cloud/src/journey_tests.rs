@@ -432,7 +432,13 @@ async fn check_names_what_was_altered_and_rebuild_makes_the_rows_anew() {
     assert_eq!((&before["status"], &before["version"]), (&"in_review".into(), &4.into()));
 
     let (store, blobs) = (&server.app.store, &server.app.keep.blobs);
-    let check = async || integrity::check(store, blobs).await.expect("readable").wrong.join("; ");
+    let check = async || {
+        integrity::check(store, blobs, Some(&server.app.checkpoint_key.public()))
+            .await
+            .expect("readable")
+            .wrong
+            .join("; ")
+    };
     assert_eq!(check().await, "");
     sqlx::query("UPDATE documents SET record = replace(record, 'scan.tif', 'x.tif')")
         .execute(store.writing())
@@ -443,7 +449,8 @@ async fn check_names_what_was_altered_and_rebuild_makes_the_rows_anew() {
     assert_eq!(read().await, before);
     assert_eq!(check().await, "");
 
-    let scan = blobs.path(Digest::of(b"the scan"));
+    let name = Digest::of(b"the scan").to_string();
+    let scan = server._folder.path().join("blobs").join(&name[..2]).join(&name);
     std::fs::write(&scan, b"the scam").expect("a flipped byte");
     assert!(check().await.contains("is damaged"));
     std::fs::write(&scan, b"the scan").expect("put back");

@@ -24,6 +24,8 @@ pub mod api;
 pub mod app;
 pub mod auth;
 pub mod blobs;
+pub mod checkpoints;
+pub mod chores;
 pub mod config;
 pub mod evidence;
 pub mod http;

@@ -35,6 +35,13 @@ enum Command {
     Migrate,
     /// Verify every event chain and every blob, and name what is wrong.
     Check,
+    /// Sign what all chains are now, and print it: whoever keeps it elsewhere can show later what was removed.
+    Checkpoint,
+    /// Remove blobs that no event names and whose time is over. The server does so by itself now and then.
+    Garbage,
+    /// Jobs that were given up.
+    #[command(subcommand)]
+    Job(Job),
     /// Make the documents' rows anew from their events. The server must not run.
     Rebuild,
     /// Check an evidence package offline: every digest, the event chain, the signatures. Ends with 1 where any
@@ -67,6 +74,14 @@ enum Command {
 enum Tenant {
     /// Add a tenant.
     Add { name: TenantId },
+}
+
+#[derive(Subcommand)]
+enum Job {
+    /// List them with their reasons.
+    List,
+    /// Send one on its way again, and its document with it.
+    Replay { id: String },
 }
 
 #[derive(Subcommand)]
@@ -148,6 +163,10 @@ async fn run(command: Command, config: Config, tenant: &TenantId) -> Result<Stri
         Command::Migrate => admin::migrate(&config, tenant).await,
         Command::Check => admin::check(&config).await,
         Command::Rebuild => admin::rebuild(&config).await,
+        Command::Checkpoint => admin::checkpoint(&config).await,
+        Command::Garbage => admin::garbage(&config).await,
+        Command::Job(Job::List) => admin::list_jobs(&config, tenant).await,
+        Command::Job(Job::Replay { id }) => admin::replay_job(&config, tenant, &id).await,
         Command::Tenant(Tenant::Add { name }) => admin::add_tenant(&config, &name).await,
         Command::User(User::Add { name, role, password_file }) => {
             admin::add_user(&config, tenant, &name, role, password_file.as_deref()).await

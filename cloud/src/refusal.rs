@@ -136,6 +136,11 @@ impl From<AppendError> for Refusal {
         match error {
             AppendError::Refused(refused) => Self::conflict(refused.to_string()),
             AppendError::NoDocument(document) => Self::not_found(format!("document {document}")),
+            AppendError::NoBlob(sha256) => {
+                let errors = BTreeMap::from([("parts".to_owned(), format!("{sha256} is not uploaded"))]);
+                Self::invalid("not all parts are here", errors)
+                    .help("upload the parts named in `errors`, then repeat")
+            }
             AppendError::Store(error) => Self::internal(error),
         }
     }

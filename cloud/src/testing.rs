@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use jiff::Timestamp;
+use platen_model::keys::SigningKey;
 use platen_model::{
     CaptureId, CorrelationId, Decision, DeviceId, Digest, DocumentManifest, DocumentType, Field, Part,
     PartRole, PolicyRef, TenantId, Verdict,
@@ -15,8 +16,10 @@ use platen_model::{
 
 use platen_tests::servers::Postgres;
 
+use crate::blobs::Keep;
+use crate::evidence::{DeviceSignature, signature};
 use crate::store::record::Record;
-use crate::store::{Address, Engine, Store};
+use crate::store::{Address, Engine, Store, events};
 
 thread_local! {
     /// The engine of the test on this thread.
@@ -112,6 +115,19 @@ pub(crate) fn manifest(device_id: DeviceId, decision: Decision, parts: Vec<Part>
         parts,
         labels: BTreeMap::new(),
     }
+}
+
+/// Receives a manifest as a device sends it: its bytes kept, the document's first event, the device's signature.
+pub(crate) async fn receive(keep: &Keep, manifest: &DocumentManifest, key: &SigningKey) -> Record {
+    let bytes = serde_json::to_vec(manifest).expect("plain data");
+    let signature = key.sign(&bytes);
+    let sha256 = keep.put(&tenant(), bytes, "application/json").await.expect("kept");
+    let mut write = keep.store.begin().await.expect("a write");
+    let record = events::receive(&mut write, &tenant(), manifest, sha256).await.expect("received");
+    let signature = DeviceSignature { device_id: manifest.device_id, public_key: key.public(), signature };
+    signature::keep(&mut *write, &tenant(), manifest.document_id, &signature).await.expect("kept");
+    write.commit().await.expect("committed");
+    record
 }
 
 /// A part of these bytes.

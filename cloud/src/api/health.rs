@@ -22,8 +22,8 @@ async fn ready(State(app): State<App>) -> Result<&'static str, Refusal> {
         .fetch_one(app.store.reading())
         .await
         .map_err(|_| not_ready("the database does not answer".into()))?;
-    if !app.keep.blobs.incoming().is_dir() {
-        return Err(not_ready("the blob folder is not there".into()));
+    if !app.keep.blobs.is_ready().await {
+        return Err(not_ready("the blob storage does not answer".into()));
     }
     Ok("ready\n")
 }

@@ -302,8 +302,8 @@ async fn write_body(app: &App, upload: &Upload, turn: &Turn, body: Body) -> Resu
 /// After a crash between any two lines [`settle`] finds either the file, and this is repeated, or no file and no
 /// blob of the tenant's, and the upload begins anew.
 async fn complete(app: &App, tenant: &TenantId, upload: &Upload) -> Result<(), Refusal> {
-    let (blobs, waiting, sha256) = (app.keep.blobs.clone(), file_of(app, upload.upload_id), upload.sha256);
-    let adopted = off_the_reactor(move || blobs.adopt(&waiting, sha256)).await;
+    let blob = Visible { sha256: upload.sha256, bytes: upload.bytes, mime: upload.mime.clone() };
+    let adopted = app.keep.adopt(tenant, &file_of(app, upload.upload_id), &blob).await;
     if let Err(BlobError::Mismatch { expected, found }) = adopted {
         forget(app, tenant, upload.upload_id).await?;
         let errors = BTreeMap::from([("sha256".to_owned(), format!("announced {expected}, came {found}"))]);
@@ -311,10 +311,7 @@ async fn complete(app: &App, tenant: &TenantId, upload: &Upload) -> Result<(), R
             .safe("nothing of this upload is kept; no other upload is touched")
             .help("upload the part again from its beginning"));
     }
-    adopted?;
-    let blob = Visible { sha256, bytes: upload.bytes, mime: upload.mime.clone() };
-    visibility::grant(app.store.writing(), tenant, &blob).await?;
-    Ok(())
+    Ok(adopted?)
 }
 
 /// Forgets uploads whose time is over. Called now and then while the server runs.

@@ -2,8 +2,10 @@
 //!
 //! [`run`] takes due rows one by one and calls the step of their kind. A step looks where its document is
 //! before it does anything, so running it twice is running it once (INV-5); SIGKILL anywhere only means that
-//! the lease is taken over. A failing step is tried again after a growing, jittered pause; after
-//! `limits.job_attempts` the job stays as `dead` and its document is quarantined with the reason (INV-13).
+//! the lease is taken over, by this node or another. A failing step is tried again after a growing, jittered
+//! pause, how long and how often by the class of its error ([`retry`]); then the job stays as `dead` and its
+//! document is quarantined with the reason (INV-13), until somebody replays it ([`replay`]). A node that stops
+//! finishes what it can within `limits.shutdown_seconds` and gives the rest back.
 //!
 //! A new kind of job: name it, handle it in [`steps::run`] (kinds of signing: in `signing::run`), and let
 //! [`crate::machine::wanted`] or a transaction of your own enqueue it with [`crate::store::jobs::enqueue`].
@@ -12,13 +14,16 @@ use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
+use platen_model::event::{Actor, EventBody, Status};
+use platen_model::{DocumentId, TenantId};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::app::App;
-use crate::store::jobs::Job;
-use crate::store::{self, Engine, StoreError, events};
+use crate::store::jobs::{Job, Trouble};
+use crate::store::{self, Engine, Store, StoreError, documents, events};
 
+pub mod retry;
 pub mod steps;
 
 /// The kinds of jobs the path of a document asks for.
@@ -39,14 +44,8 @@ pub mod kinds {
     pub const ARCHIVE: &str = "archive";
 }
 
-/// How long a lease lasts; it is renewed at a third of it.
-const LEASE: Duration = Duration::from_secs(30);
 /// The longest the dispatcher sleeps without looking.
 const IDLE: Duration = Duration::from_secs(2);
-/// The pause after the first failure; it doubles with each.
-const FIRST_PAUSE_MS: u64 = 500;
-/// The longest pause.
-const LONGEST_PAUSE_MS: u64 = 15 * 60 * 1000;
 
 /// How a step ended well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,9 +59,15 @@ pub enum Outcome {
 /// How a step failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StepError {
-    /// It may go better later.
+    /// It may go better later, for a reason nobody foresaw.
     #[error("{0}")]
     Later(String),
+    /// Our own database or storage is busy or away: it goes better soon.
+    #[error("{0}")]
+    Busy(String),
+    /// Somebody else's service is away: it goes better when they are back.
+    #[error("{0}")]
+    Away(String),
     /// It never will: set the document aside for a person.
     #[error("{reason}")]
     SetAside {
@@ -82,36 +87,48 @@ impl StepError {
 
 impl From<StoreError> for StepError {
     fn from(error: StoreError) -> Self {
-        Self::later(error)
+        match error {
+            StoreError::Database(_) => Self::Busy(error.to_string()),
+            error => Self::later(error),
+        }
     }
 }
 
 impl From<sqlx::Error> for StepError {
     fn from(error: sqlx::Error) -> Self {
-        Self::later(error)
+        StoreError::from(error).into()
     }
 }
 
 impl From<events::AppendError> for StepError {
     fn from(error: events::AppendError) -> Self {
-        Self::later(error)
+        match error {
+            events::AppendError::Store(error) => error.into(),
+            error => Self::later(error),
+        }
     }
 }
 
 impl From<crate::blobs::BlobError> for StepError {
     fn from(error: crate::blobs::BlobError) -> Self {
-        Self::later(error)
+        use crate::blobs::BlobError as B;
+        match error {
+            B::Store(error) => error.into(),
+            B::Io(_) | B::Storage(_) => Self::Busy(error.to_string()),
+            B::Missing(_) | B::Damaged(_) | B::Mismatch { .. } => Self::later(error),
+        }
     }
 }
 
-/// Runs jobs until `stop` says so, then waits for those at work.
+/// Runs jobs until `stop` says so, then waits for those at work and gives back what takes too long.
 pub async fn run(app: App, mut stop: watch::Receiver<bool>) {
     let clock = tokio::spawn(crate::signing::run_clock(app.clone()));
     let mut at_work = JoinSet::new();
     while !*stop.borrow() {
         while at_work.try_join_next().is_some() {}
         let room = at_work.len() < app.config.limits.jobs_at_once;
-        let job = if room { store::jobs::lease(&app.store, lease_ms()).await } else { Ok(None) };
+        let job =
+            if room { store::jobs::lease(&app.store, &app.node, lease_ms(&app)).await } else { Ok(None) };
         match job {
             Ok(Some(job)) => {
                 at_work.spawn(one(app.clone(), job));
@@ -132,42 +149,40 @@ pub async fn run(app: App, mut stop: watch::Receiver<bool>) {
         }
     }
     clock.abort();
-    while at_work.join_next().await.is_some() {}
+    wind_up(&app, at_work).await;
+}
+
+/// Finishes or releases: a job that is cut off here is repeated elsewhere, as after a crash, only sooner.
+async fn wind_up(app: &App, mut at_work: JoinSet<()>) {
+    let patience = Duration::from_secs(app.config.limits.shutdown_seconds);
+    let all = async { while at_work.join_next().await.is_some() {} };
+    if tokio::time::timeout(patience, all).await.is_err() {
+        at_work.shutdown().await;
+    }
+    match store::jobs::release(&app.store, &app.node).await {
+        Ok(0) => {}
+        Ok(released) => tracing::warn!(released, "jobs were given back unfinished"),
+        Err(error) => tracing::error!(%error, "cannot give jobs back; their leases will run out"),
+    }
 }
 
 /// Runs all jobs that are due, and those they lead to, until none is: for tests and commands.
 pub async fn run_until_idle(app: &App) -> Result<(), StoreError> {
-    while let Some(job) = store::jobs::lease(&app.store, lease_ms()).await? {
+    while let Some(job) = store::jobs::lease(&app.store, &app.node, lease_ms(app)).await? {
         one(app.clone(), job).await;
     }
     Ok(())
 }
 
-fn lease_ms() -> i64 {
-    LEASE.as_millis() as i64
+/// How long a lease lasts; it is renewed at a third of it.
+fn lease_ms(app: &App) -> i64 {
+    i64::try_from(app.config.limits.lease_seconds).unwrap_or(i64::MAX / 1000) * 1000
 }
 
 async fn one(app: App, job: Job) {
-    let limit = Duration::from_secs(app.config.limits.job_seconds);
-    // A panic is a failure like others: counted, and in the end seen. Uncaught it would be tried for ever.
-    let step = tokio::time::timeout(limit, AssertUnwindSafe(steps::run(&app, &job)).catch_unwind());
-    tokio::pin!(step);
-    let outcome = loop {
-        tokio::select! {
-            outcome = &mut step => break outcome,
-            () = tokio::time::sleep(LEASE / 3) => {
-                if let Err(error) = store::jobs::renew(&app.store, &job, lease_ms()).await {
-                    tracing::warn!(%error, job = job.job_id, "cannot renew a lease");
-                }
-            }
-        }
-    };
-    let outcome = match outcome {
-        Ok(Ok(outcome)) => outcome,
-        Ok(Err(_)) => Err(StepError::Later("it panicked; the log says where".into())),
-        Err(_) => {
-            Err(StepError::Later(format!("passed the limit of {} s (limits.job_seconds)", limit.as_secs())))
-        }
+    let Some(outcome) = perform(&app, &job).await else {
+        tracing::warn!(job = job.job_id, "the lease was lost: another node goes on");
+        return;
     };
     if let Err(error) = settle(&app, &job, outcome).await {
         // The row stays leased; it is taken again when the lease runs out.
@@ -176,54 +191,115 @@ async fn one(app: App, job: Job) {
     app.wake.notify_one();
 }
 
+/// Runs the step under its limits, renewing the lease; `None` where that was lost.
+async fn perform(app: &App, job: &Job) -> Option<Result<Outcome, StepError>> {
+    let limit = Duration::from_secs(app.config.limits.job_seconds);
+    // A panic is a failure like others: counted, and in the end seen. Uncaught it would be tried for ever.
+    let step = tokio::time::timeout(limit, AssertUnwindSafe(steps::run(app, job)).catch_unwind());
+    tokio::pin!(step);
+    let third = Duration::from_millis((lease_ms(app) / 3).unsigned_abs());
+    let outcome = loop {
+        tokio::select! {
+            outcome = &mut step => break outcome,
+            () = tokio::time::sleep(third) => {
+                match store::jobs::renew(&app.store, job, lease_ms(app)).await {
+                    Ok(true) => {}
+                    Ok(false) => return None,
+                    Err(error) => tracing::warn!(%error, job = job.job_id, "cannot renew a lease"),
+                }
+            }
+        }
+    };
+    Some(match outcome {
+        Ok(Ok(outcome)) => outcome,
+        Ok(Err(_)) => Err(StepError::Later("it panicked; the log says where".into())),
+        Err(_) => {
+            Err(StepError::Later(format!("passed the limit of {} s (limits.job_seconds)", limit.as_secs())))
+        }
+    })
+}
+
 async fn settle(
     app: &App,
     job: &Job,
     outcome: Result<Outcome, StepError>,
 ) -> Result<(), events::AppendError> {
-    let attempts = job.failures + 1;
-    match outcome {
-        Ok(Outcome::Done) => store::jobs::finish(&app.store, job).await?,
+    let error = match outcome {
+        Ok(Outcome::Done) => return Ok(store::jobs::finish(&app.store, job).await?),
         Ok(Outcome::Again(after)) => {
             let at = store::now_ms() + after.as_millis() as i64;
-            store::jobs::postpone(&app.store, job, at).await?;
+            return Ok(store::jobs::postpone(&app.store, job, at).await?);
         }
-        Err(StepError::SetAside { reason, help }) => give_up(app, job, reason, help).await?,
-        Err(StepError::Later(error)) if attempts >= app.config.limits.job_attempts => {
-            let reason = format!("the step `{}` failed {attempts} times; the last time: {error}", job.kind);
-            let help = "remove the cause, then send the document on its way again (retry)".to_owned();
-            give_up(app, job, reason, help).await?;
-        }
-        Err(StepError::Later(error)) => {
-            let pause = pause_ms(job.failures, jitter(&job.job_id));
-            tracing::warn!(error, job = job.job_id, attempts, pause_ms = pause, "a job failed; trying again");
-            store::jobs::fail(&app.store, job, &error, store::now_ms() + pause as i64).await?;
-        }
+        Err(StepError::SetAside { reason, help }) => return give_up(app, job, None, reason, help).await,
+        Err(error) => error,
+    };
+    let policy = retry::policy(&error, app.config.limits.job_attempts);
+    let (attempts, error) = (job.failures + 1, error.to_string());
+    let trouble = Trouble {
+        at: store::from_ms(store::now_ms()),
+        node: app.node.clone(),
+        class: policy.class.into(),
+        error: error.clone(),
+    };
+    if attempts >= policy.attempts {
+        let reason = format!("the step `{}` failed {attempts} times; the last time: {error}", job.kind);
+        let help = "remove the cause, then send the document on its way again (retry)".to_owned();
+        return give_up(app, job, Some(trouble), reason, help).await;
     }
+    let pause = policy.pause_ms(job.failures, retry::jitter(&job.job_id));
+    tracing::warn!(error, job = job.job_id, attempts, pause_ms = pause, "a job failed; trying again");
+    store::jobs::fail(&app.store, job, trouble, store::now_ms() + pause as i64).await?;
     Ok(())
 }
 
-async fn give_up(app: &App, job: &Job, reason: String, help: String) -> Result<(), events::AppendError> {
+async fn give_up(
+    app: &App,
+    job: &Job,
+    trouble: Option<Trouble>,
+    reason: String,
+    help: String,
+) -> Result<(), events::AppendError> {
     tracing::error!(reason, job = job.job_id, "a job is given up");
     let mut write = app.store.begin().await?;
-    store::jobs::bury(&mut write, job, &reason).await?;
-    if let Some(document) = job.document {
-        events::quarantine(&mut write, &job.tenant, document, reason, help).await?;
+    if store::jobs::bury(&mut write, job, trouble, &reason).await? {
+        if let Some(document) = job.document {
+            events::quarantine(&mut write, &job.tenant, document, reason, help).await?;
+        }
+        write.commit().await?;
     }
-    write.commit().await?;
     Ok(())
 }
 
-/// The pause after so many failures: doubling, with up to half of it taken off by `jitter` (0 to 1).
-fn pause_ms(failures: u32, jitter: f64) -> u64 {
-    let full = FIRST_PAUSE_MS.saturating_mul(1 << failures.min(20)).min(LONGEST_PAUSE_MS);
-    full - (full as f64 / 2.0 * jitter.clamp(0.0, 1.0)) as u64
+/// Sends a dead job on its way again, and its document with it; answers whether there was such a job.
+///
+/// A document in quarantine goes back to where it was, which asks for the job it needs there.
+pub async fn replay(
+    store: &Store,
+    tenant: &TenantId,
+    job_id: &str,
+    actor: Actor,
+) -> Result<bool, events::AppendError> {
+    let mut write = store.begin().await?;
+    let Some(document) = store::jobs::raise(&mut write, tenant, job_id).await? else { return Ok(false) };
+    if let Some(document) = document {
+        resume(&mut write, tenant, document, actor).await?;
+    }
+    write.commit().await?;
+    Ok(true)
 }
 
-/// Some number from 0 to 1 that differs between jobs and moments, so that they do not come back in step.
-fn jitter(job_id: &str) -> f64 {
-    let digest = platen_model::Digest::of(format!("{job_id}{}", store::now_ms()).as_bytes());
-    f64::from(digest.as_bytes()[0]) / 255.0
+async fn resume(
+    write: &mut store::Write,
+    tenant: &TenantId,
+    document: DocumentId,
+    actor: Actor,
+) -> Result<(), events::AppendError> {
+    write.hold(document).await?;
+    let record = documents::find(&mut **write, tenant, document).await?;
+    if record.is_some_and(|record| record.document.status == Status::Quarantined) {
+        events::append(write, tenant, document, actor, EventBody::Retried).await?;
+    }
+    Ok(())
 }
 
 /// At the start of the one server process: frees leases of a process that is gone, and asks again for the
@@ -256,14 +332,4 @@ pub async fn recover(app: &App) -> Result<(), StoreError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_pause_grows_and_ends_growing() {
-        assert_eq!(pause_ms(0, 0.0), FIRST_PAUSE_MS);
-        assert_eq!(pause_ms(3, 0.0), 8 * FIRST_PAUSE_MS);
-        assert_eq!(pause_ms(3, 1.0), 4 * FIRST_PAUSE_MS);
-        assert_eq!(pause_ms(60, 0.0), LONGEST_PAUSE_MS);
-    }
-}
+mod tests;

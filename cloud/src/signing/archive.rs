@@ -17,7 +17,7 @@ use crate::jobs::StepError;
 use crate::store::blobs::Visible;
 use crate::store::events::AppendError;
 use crate::store::record::Record;
-use crate::store::{blobs, documents, envelopes, events};
+use crate::store::{documents, envelopes, events};
 
 /// Builds and keeps a document's evidence, and appends `archived`.
 pub(super) async fn archive(app: &App, tenant: &TenantId, document: DocumentId) -> Result<(), StepError> {
@@ -31,10 +31,10 @@ pub(super) async fn archive(app: &App, tenant: &TenantId, document: DocumentId) 
         return Ok(());
     }
     let contents = contents(app, tenant, &record).await?;
-    let (blobs_folder, owner) = (app.keep.blobs.clone(), tenant.clone());
+    let (incoming, owner) = (app.keep.blobs.incoming(), tenant.clone());
     let packed = tokio::task::spawn_blocking(move || {
         // The name is new each time: two workers may build the same package, and both are right.
-        let waiting = blobs_folder.incoming().join(format!("evidence-{}", Uuid::now_v7()));
+        let waiting = incoming.join(format!("evidence-{}", Uuid::now_v7()));
         let failed = |error: &dyn std::fmt::Display| StepError::later(error);
         let target = File::options().create_new(true).read(true).write(true).open(&waiting);
         let mut packer = Packer::new(target.map_err(|error| failed(&error))?, owner, document);
@@ -44,13 +44,12 @@ pub(super) async fn archive(app: &App, tenant: &TenantId, document: DocumentId) 
         let mut file = packer.finish().map_err(|error| failed(&error))?;
         std::io::Seek::rewind(&mut file).map_err(|error| failed(&error))?;
         let (sha256, bytes) = Digest::of_reader(&mut file).map_err(|error| failed(&error))?;
-        blobs_folder.adopt(&waiting, sha256)?;
-        Ok::<_, StepError>(Visible { sha256, bytes, mime: "application/zip".into() })
+        Ok::<_, StepError>((waiting, Visible { sha256, bytes, mime: "application/zip".into() }))
     });
-    let package = packed.await.map_err(StepError::later)??;
+    let (waiting, package) = packed.await.map_err(StepError::later)??;
+    app.keep.adopt(tenant, &waiting, &package).await?;
 
     let mut write = app.store.begin().await?;
-    blobs::grant(&mut *write, tenant, &package).await?;
     let body = EventBody::Archived { evidence_sha256: package.sha256 };
     match events::append(&mut write, tenant, document, Actor::System, body).await {
         Ok(_) => Ok(write.commit().await?),

@@ -64,6 +64,7 @@ impl Books {
             Err(events::AppendError::Store(error)) => Err(failed(error)),
             // The state machine's word is final; the step looks again and finds nothing to do.
             Err(events::AppendError::Refused(_) | events::AppendError::NoDocument(_)) => Ok(false),
+            Err(error @ events::AppendError::NoBlob(_)) => Err(failed(error)),
         }
     }
 }

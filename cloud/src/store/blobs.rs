@@ -1,9 +1,13 @@
-//! The `blobs` table: which tenant may see which bytes (INV-12). The bytes themselves are in [`crate::blobs`].
+//! The `blobs` table: which tenant may see which bytes (INV-12). The bytes themselves are in
+//! [`crate::blobs`]. And the `blob_references` table: which of them events name.
 
-use platen_model::{Digest, TenantId};
-use sqlx::{Any, Executor, Row as _};
+use std::collections::BTreeSet;
 
-use super::{StoreError, now_ms, word};
+use platen_model::event::EventBody;
+use platen_model::{Digest, DocumentId, TenantId};
+use sqlx::{Any, AnyConnection, Executor, Row as _};
+
+use super::{StoreError, Write, now_ms, word};
 
 /// A blob a tenant may see.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,7 +20,13 @@ pub struct Visible {
     pub mime: String,
 }
 
-/// Makes a blob, which must be in the folder already, visible to a tenant. Repeating it changes nothing.
+/// The name to hold for whoever names blobs of the tenant in an event, or forgets them.
+pub fn lock_of(tenant: &TenantId) -> String {
+    format!("blobs of {tenant}")
+}
+
+/// Makes a blob, which must be stored already, visible to a tenant. Repeating it only puts the time off at which
+/// it may become garbage.
 pub async fn grant<'e>(
     executor: impl Executor<'e, Database = Any>,
     tenant: &TenantId,
@@ -24,7 +34,7 @@ pub async fn grant<'e>(
 ) -> Result<(), StoreError> {
     sqlx::query(
         "INSERT INTO blobs (tenant_id, sha256, bytes, mime, created_ms) VALUES ($1, $2, $3, $4, $5)
-         ON CONFLICT (tenant_id, sha256) DO NOTHING",
+         ON CONFLICT (tenant_id, sha256) DO UPDATE SET created_ms = excluded.created_ms",
     )
     .bind(tenant.as_str())
     .bind(blob.sha256.to_string())
@@ -55,4 +65,53 @@ pub async fn visible<'e>(
         })
     })
     .transpose()
+}
+
+/// The blobs an event names, as far as its words are digests.
+pub(crate) fn named_in(body: &EventBody) -> BTreeSet<Digest> {
+    fn collect(value: &serde_json::Value, found: &mut BTreeSet<Digest>) {
+        match value {
+            serde_json::Value::String(text) => found.extend(text.parse::<Digest>().ok()),
+            serde_json::Value::Array(values) => values.iter().for_each(|value| collect(value, found)),
+            serde_json::Value::Object(values) => values.values().for_each(|value| collect(value, found)),
+            _ => {}
+        }
+    }
+    let mut found = BTreeSet::new();
+    collect(&serde_json::to_value(body).unwrap_or_default(), &mut found);
+    found
+}
+
+/// Notes that a document's event names these blobs.
+pub(crate) async fn refer(
+    write: &mut Write,
+    tenant: &TenantId,
+    document: DocumentId,
+    blobs: &BTreeSet<Digest>,
+) -> Result<(), StoreError> {
+    for sha256 in blobs {
+        sqlx::query(
+            "INSERT INTO blob_references (tenant_id, sha256, document_id) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+        )
+        .bind(tenant.as_str())
+        .bind(sha256.to_string())
+        .bind(document.to_string())
+        .execute(&mut **write)
+        .await?;
+    }
+    Ok(())
+}
+
+/// The blobs a document's events name, as noted.
+pub(crate) async fn referred(
+    reading: &mut AnyConnection,
+    tenant: &TenantId,
+    document: DocumentId,
+) -> Result<BTreeSet<Digest>, StoreError> {
+    let rows = sqlx::query("SELECT sha256 FROM blob_references WHERE tenant_id = $1 AND document_id = $2")
+        .bind(tenant.as_str())
+        .bind(document.to_string())
+        .fetch_all(reading)
+        .await?;
+    rows.iter().map(|row| word(row.get("sha256"))).collect()
 }

@@ -4,7 +4,7 @@ use platen_model::api::{Document, Page};
 use platen_model::event::Status;
 use platen_model::{DocumentId, DocumentType, TenantId};
 use sqlx::Row as _;
-use sqlx::{Any, Executor};
+use sqlx::{Any, AnyConnection, Executor};
 
 use super::record::Record;
 use super::{Store, StoreError, Write, json, to_json};
@@ -115,6 +115,36 @@ pub(super) async fn update(write: &mut Write, tenant: &TenantId, record: &Record
     .execute(&mut **write)
     .await?;
     Ok(())
+}
+
+/// The row of a document if every column says what its record says; [`StoreError::Damaged`] if one does not.
+pub(crate) async fn find_sound(
+    reading: &mut AnyConnection,
+    tenant: &TenantId,
+    document: DocumentId,
+) -> Result<Option<Record>, StoreError> {
+    let row =
+        sqlx::query("SELECT d.*, 0 AS failures FROM documents d WHERE tenant_id = $1 AND document_id = $2")
+            .bind(tenant.as_str())
+            .bind(document.to_string())
+            .fetch_optional(reading)
+            .await?;
+    let Some(row) = row else { return Ok(None) };
+    let record = read(&row)?;
+    let told = &record.document;
+    let text = |column: &str| row.get::<String, _>(column);
+    let number = |column: &str| row.get::<i64, _>(column);
+    let agree = text("status") == told.status.as_str()
+        && text("document_type") == told.document_type.0
+        && text("file_name") == told.file_name
+        && number("version") == told.version as i64
+        && number("created_ms") == told.created_at.as_millisecond()
+        && number("updated_ms") == told.updated_at.as_millisecond();
+    if agree {
+        Ok(Some(record))
+    } else {
+        Err(StoreError::Damaged("a column is not what the record says".into()))
+    }
 }
 
 fn read(row: &sqlx::any::AnyRow) -> Result<Record, StoreError> {

@@ -3,13 +3,82 @@
 //! The row is written by the `EnvelopeCreated` event itself, so our key is stored before anybody can call the
 //! provider with it (INV-10).
 
+use std::collections::BTreeMap;
+
 use platen_model::api::Envelope;
 use platen_model::event::{Event, EventBody};
 use platen_model::{Digest, DocumentId, EnvelopeId, TenantId};
-use sqlx::Row as _;
+use sqlx::{AnyConnection, Row as _};
 
 use super::record::Record;
 use super::{Store, StoreError, Write, from_ms, json, to_json, word};
+
+/// What an event means for the envelopes of its document.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Change {
+    /// There is a new one, for the PDF of this digest.
+    Made(Envelope, Digest),
+    /// One came further.
+    Moved {
+        /// Which.
+        envelope_id: EnvelopeId,
+        /// Its new state.
+        status: &'static str,
+        /// The provider's name for it, where it was told.
+        reference: Option<String>,
+        /// When.
+        at: jiff::Timestamp,
+    },
+}
+
+/// What an event means for the envelopes of its document; `record` is the document after it.
+pub(crate) fn change(record: &Record, event: &Event) -> Option<Change> {
+    let (status, reference) = match &event.body {
+        EventBody::EnvelopeCreated { envelope_id, provider, document_sha256 } => {
+            let envelope = Envelope {
+                envelope_id: *envelope_id,
+                document_id: event.document_id,
+                provider: provider.clone(),
+                provider_reference: None,
+                status: "created".into(),
+                signers: record.signers.clone(),
+                created_at: event.at,
+                updated_at: event.at,
+            };
+            return Some(Change::Made(envelope, *document_sha256));
+        }
+        EventBody::Sent { provider_reference } => ("sent", Some(provider_reference.clone())),
+        EventBody::Viewed { .. } => ("viewed", None),
+        EventBody::Signed { .. } => ("completed", None),
+        EventBody::Declined { .. } => ("declined", None),
+        EventBody::Expired => ("expired", None),
+        EventBody::Voided { .. } => ("voided", None),
+        _ => return None,
+    };
+    let envelope_id = record.document.envelope_id?;
+    Some(Change::Moved { envelope_id, status, reference, at: event.at })
+}
+
+/// The envelopes that a document's events lead to, each with the digest of its PDF.
+pub(crate) fn all_of<'a>(
+    steps: impl IntoIterator<Item = (&'a Event, &'a Record)>,
+) -> BTreeMap<EnvelopeId, (Envelope, Digest)> {
+    let mut all = BTreeMap::new();
+    for change in steps.into_iter().filter_map(|(event, record)| change(record, event)) {
+        match change {
+            Change::Made(envelope, pdf) => {
+                all.insert(envelope.envelope_id, (envelope, pdf));
+            }
+            Change::Moved { envelope_id, status, reference, at } => {
+                let Some((envelope, _)) = all.get_mut(&envelope_id) else { continue };
+                envelope.status = status.into();
+                envelope.provider_reference = reference.or(envelope.provider_reference.take());
+                envelope.updated_at = at;
+            }
+        }
+    }
+    all
+}
 
 /// Brings the envelope up to date with an event of its document.
 pub(crate) async fn project(
@@ -18,46 +87,59 @@ pub(crate) async fn project(
     record: &Record,
     event: &Event,
 ) -> Result<(), StoreError> {
-    let at = event.at.as_millisecond();
-    if let EventBody::EnvelopeCreated { envelope_id, provider, document_sha256 } = &event.body {
-        sqlx::query(
-            "INSERT INTO envelopes (envelope_id, tenant_id, document_id, provider, status, signers,
-             document_sha256, created_ms, updated_ms) VALUES ($1, $2, $3, $4, 'created', $5, $6, $7, $8)",
-        )
-        .bind(envelope_id.to_string())
-        .bind(tenant.as_str())
-        .bind(event.document_id.to_string())
-        .bind(provider)
-        .bind(to_json(&record.signers))
-        .bind(document_sha256.to_string())
-        .bind(at)
-        .bind(at)
-        .execute(&mut **write)
-        .await?;
-        return Ok(());
+    match change(record, event) {
+        None => {}
+        Some(Change::Made(envelope, pdf)) => {
+            sqlx::query(
+                "INSERT INTO envelopes (envelope_id, tenant_id, document_id, provider, status, signers,
+                 document_sha256, created_ms, updated_ms) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+            )
+            .bind(envelope.envelope_id.to_string())
+            .bind(tenant.as_str())
+            .bind(envelope.document_id.to_string())
+            .bind(&envelope.provider)
+            .bind(&envelope.status)
+            .bind(to_json(&envelope.signers))
+            .bind(pdf.to_string())
+            .bind(envelope.created_at.as_millisecond())
+            .bind(envelope.updated_at.as_millisecond())
+            .execute(&mut **write)
+            .await?;
+        }
+        Some(Change::Moved { envelope_id, status, reference, at }) => {
+            sqlx::query(
+                "UPDATE envelopes SET status = $1, provider_reference = COALESCE($2, provider_reference),
+                   updated_ms = $3 WHERE tenant_id = $4 AND envelope_id = $5",
+            )
+            .bind(status)
+            .bind(reference)
+            .bind(at.as_millisecond())
+            .bind(tenant.as_str())
+            .bind(envelope_id.to_string())
+            .execute(&mut **write)
+            .await?;
+        }
     }
-    let (status, reference) = match &event.body {
-        EventBody::Sent { provider_reference } => ("sent", Some(provider_reference)),
-        EventBody::Viewed { .. } => ("viewed", None),
-        EventBody::Signed { .. } => ("completed", None),
-        EventBody::Declined { .. } => ("declined", None),
-        EventBody::Expired => ("expired", None),
-        EventBody::Voided { .. } => ("voided", None),
-        _ => return Ok(()),
-    };
-    let Some(envelope) = record.document.envelope_id else { return Ok(()) };
-    sqlx::query(
-        "UPDATE envelopes SET status = $1, provider_reference = COALESCE($2, provider_reference), updated_ms = $3
-         WHERE tenant_id = $4 AND envelope_id = $5",
-    )
-    .bind(status)
-    .bind(reference)
-    .bind(at)
-    .bind(tenant.as_str())
-    .bind(envelope.to_string())
-    .execute(&mut **write)
-    .await?;
     Ok(())
+}
+
+/// The rows of a document's envelopes as they are, for comparison with [`all_of`].
+pub(crate) async fn rows_of(
+    reading: &mut AnyConnection,
+    tenant: &TenantId,
+    document: DocumentId,
+) -> Result<BTreeMap<EnvelopeId, (Envelope, Digest)>, StoreError> {
+    let rows = sqlx::query("SELECT * FROM envelopes WHERE tenant_id = $1 AND document_id = $2")
+        .bind(tenant.as_str())
+        .bind(document.to_string())
+        .fetch_all(reading)
+        .await?;
+    rows.iter()
+        .map(|row| {
+            let envelope = read(row)?;
+            Ok((envelope.envelope_id, (envelope, word(row.get("document_sha256"))?)))
+        })
+        .collect()
 }
 
 /// An envelope of this tenant, and the digest of the PDF it is for.

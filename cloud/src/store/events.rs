@@ -9,7 +9,7 @@ use platen_model::{Digest, DocumentId, DocumentManifest, TenantId};
 use sqlx::Row as _;
 
 use super::record::Record;
-use super::{Store, StoreError, Write, documents, envelopes, jobs};
+use super::{Store, StoreError, Write, blobs, documents, envelopes, jobs};
 use crate::machine::{self, Refused};
 
 /// Why an event was not appended. Nothing was changed.
@@ -21,6 +21,9 @@ pub enum AppendError {
     /// The tenant has no such document.
     #[error("no document {0}")]
     NoDocument(DocumentId),
+    /// A part is not there, or not any more.
+    #[error("the tenant has no blob {0}")]
+    NoBlob(Digest),
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -68,6 +71,13 @@ pub async fn receive(
     manifest: &DocumentManifest,
     manifest_sha256: Digest,
 ) -> Result<Record, AppendError> {
+    // From here to the commit no part can become garbage.
+    write.hold(blobs::lock_of(tenant)).await?;
+    for sha256 in manifest.parts.iter().map(|part| part.sha256).chain([manifest_sha256]) {
+        if blobs::visible(&mut **write, tenant, sha256).await?.is_none() {
+            return Err(AppendError::NoBlob(sha256));
+        }
+    }
     let mut record = Record::of_manifest(tenant, manifest, manifest_sha256);
     let body = EventBody::Received { manifest_sha256, parts: manifest.parts.clone() };
     link(write, tenant, &mut record, Actor::Device(manifest.device_id.to_string()), body).await?;
@@ -108,6 +118,7 @@ async fn link(
     .execute(&mut **write)
     .await?;
     record.absorb(&event, state, hash);
+    blobs::refer(write, tenant, event.document_id, &blobs::named_in(&event.body)).await?;
     envelopes::project(write, tenant, record, &event).await?;
     if let Some(kind) = machine::wanted(state) {
         jobs::enqueue(write, tenant, jobs::New::of_document(kind, event.document_id)).await?;

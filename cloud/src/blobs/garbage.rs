@@ -1,0 +1,113 @@
+//! Removal of what nobody refers to any more, after a delay.
+//!
+//! Two steps, each safe to repeat and to run on several nodes. First tenants forget: a row of `blobs` leaves when
+//! no event names the blob, no table of [`PINS`] does, and it was not offered again for the whole delay. Then
+//! storage: an object leaves when no tenant has a row for it and it is older than the delay.
+//!
+//! Whoever is about to name a blob in an event holds [`visibility::lock_of`] its tenant, as the first step does;
+//! whoever makes a blob visible holds the blob's name, as the second does, and looks for the object afterwards.
+
+use std::time::Duration;
+
+use futures_util::TryStreamExt as _;
+use jiff::Timestamp;
+use platen_model::{Digest, TenantId};
+use sqlx::{AssertSqlSafe, Row as _};
+
+use super::{BlobError, Keep};
+use crate::store::blobs as visibility;
+use crate::store::{StoreError, word};
+
+/// Tables beside the events whose rows name blobs that must stay: table, and column of digests. All have a
+/// `tenant_id` but the last kind, which is named by its envelope.
+const PINS: [(&str, &str); 5] = [
+    ("sandbox_envelopes", "pdf_sha256"),
+    ("sandbox_envelopes", "signed_sha256"),
+    ("desk_envelopes", "pdf_sha256"),
+    ("desk_signers", "sealed_sha256"),
+    ("page_pictures", "png_sha256"),
+];
+/// Rows that are looked at at once.
+const BATCH: i64 = 500;
+
+/// What was removed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Collected {
+    /// Rows that made a blob visible to a tenant.
+    pub forgotten: u64,
+    /// Objects in the folder or bucket.
+    pub removed: u64,
+}
+
+/// Removes what has been garbage for longer than `delay`.
+pub async fn collect(keep: &Keep, delay: Duration) -> Result<Collected, BlobError> {
+    let before = Timestamp::now().as_millisecond() - i64::try_from(delay.as_millis()).unwrap_or(i64::MAX / 2);
+    let mut done = Collected::default();
+    for tenant in crate::store::people::tenants(&keep.store).await? {
+        while let Some(forgotten) = forget(keep, &tenant, before).await? {
+            done.forgotten += forgotten;
+        }
+    }
+    let mut objects = keep.blobs.list();
+    while let Some(object) = objects.try_next().await? {
+        if object.written_at.as_millisecond() < before && remove(keep, object.sha256).await? {
+            done.removed += 1;
+        }
+    }
+    Ok(done)
+}
+
+/// Forgets one batch of a tenant's blobs; `None` once there is nothing to forget.
+async fn forget(keep: &Keep, tenant: &TenantId, before: i64) -> Result<Option<u64>, StoreError> {
+    let pins: String = PINS
+        .iter()
+        .map(|(table, column)| {
+            format!(" AND NOT EXISTS (SELECT 1 FROM {table} p WHERE p.{column} = b.sha256)")
+        })
+        .collect();
+    let query = format!(
+        "DELETE FROM blobs WHERE tenant_id = $1 AND sha256 IN (
+           SELECT b.sha256 FROM blobs b WHERE b.tenant_id = $1 AND b.created_ms < $2
+           AND NOT EXISTS (SELECT 1 FROM blob_references r WHERE r.tenant_id = b.tenant_id AND r.sha256 = b.sha256)
+           {pins} LIMIT $3)"
+    );
+    let mut write = keep.store.begin().await?;
+    write.hold(visibility::lock_of(tenant)).await?;
+    let done = sqlx::query(AssertSqlSafe(query))
+        .bind(tenant.as_str())
+        .bind(before)
+        .bind(BATCH)
+        .execute(&mut *write)
+        .await?;
+    write.commit().await?;
+    Ok((done.rows_affected() > 0).then_some(done.rows_affected()))
+}
+
+/// Removes an object if no tenant may see it.
+async fn remove(keep: &Keep, sha256: Digest) -> Result<bool, BlobError> {
+    if is_seen(keep, sha256).await? {
+        return Ok(false);
+    }
+    let mut write = keep.store.begin().await?;
+    write.hold(sha256).await?;
+    let row = sqlx::query("SELECT COUNT(*) AS count FROM blobs WHERE sha256 = $1")
+        .bind(sha256.to_string())
+        .fetch_one(&mut *write)
+        .await
+        .map_err(StoreError::from)?;
+    let is_garbage = row.get::<i64, _>("count") == 0;
+    if is_garbage {
+        // Inside the transaction, though it is no quick thing: nobody may make the blob visible meanwhile.
+        keep.blobs.remove(sha256).await?;
+    }
+    drop(write);
+    Ok(is_garbage)
+}
+
+async fn is_seen(keep: &Keep, sha256: Digest) -> Result<bool, StoreError> {
+    let row = sqlx::query("SELECT sha256 FROM blobs WHERE sha256 = $1 LIMIT 1")
+        .bind(sha256.to_string())
+        .fetch_optional(keep.store.reading())
+        .await?;
+    row.map(|row| word::<Digest>(row.get("sha256"))).transpose().map(|found| found.is_some())
+}

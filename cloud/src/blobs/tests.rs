@@ -1,0 +1,197 @@
+//! Claims about blobs, in a folder and in a bucket of a real S3-speaking server.
+
+use std::time::Duration;
+
+use object_store::memory::InMemory;
+use platen_model::{DeviceId, PartRole};
+use platen_tests::servers::S3;
+
+use super::garbage::{Collected, collect};
+use super::*;
+use crate::store::{events, people};
+use crate::testing::{Base, also_on_postgres, database, decision, manifest, part, tenant};
+
+/// Larger than one piece, so that a bucket gets it in several.
+fn large() -> Vec<u8> {
+    (0..PIECE + PIECE / 2).map(|index| (index * 31 % 251) as u8).collect()
+}
+
+/// A bucket's blobs; the environment of the test process cannot be changed, so the address is given here.
+fn bucket(server: &S3, scratch: &Path) -> Blobs {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    server.make_bucket("platen");
+    let mut builder = AmazonS3Builder::new().with_bucket_name("platen");
+    for (key, value) in server.environment() {
+        builder = builder.with_config(key.to_ascii_lowercase().parse().expect("a key"), value);
+    }
+    let objects = Arc::new(builder.build().expect("a bucket"));
+    Blobs { objects, prefix: Name::from("office/blobs"), folder: None, incoming: scratch.to_owned() }
+}
+
+async fn check_storage(blobs: &Blobs, damage: impl AsyncFn(Digest)) {
+    let small = blobs.put(b"small".to_vec()).await.expect("kept");
+    assert_eq!(blobs.put(b"small".to_vec()).await.expect("kept twice"), small);
+    let waiting = blobs.incoming().join("upload");
+    std::fs::write(&waiting, large()).expect("written");
+    let sha256 = Digest::of(&large());
+    blobs.adopt(&waiting, sha256).await.expect("adopted");
+    assert!(!waiting.exists());
+    assert_eq!(blobs.get(sha256).await.expect("there"), large());
+    let mut read = Vec::new();
+    blobs.open_verified(sha256).await.expect("there").read_to_end(&mut read).expect("readable");
+    assert_eq!(read, large());
+    assert_eq!(blobs.look(sha256).await.expect("an answer").expect("there").bytes, large().len() as u64);
+
+    std::fs::write(&waiting, b"other bytes").expect("written");
+    let refused = blobs.adopt(&waiting, Digest::of(b"promised")).await;
+    assert!(matches!(refused, Err(BlobError::Mismatch { .. })), "{refused:?}");
+    assert!(!waiting.exists());
+    let missing = blobs.get(Digest::of(b"promised")).await;
+    assert!(matches!(missing, Err(BlobError::Missing(_))), "{missing:?}");
+
+    let mut listed: Vec<Digest> =
+        blobs.list().map_ok(|listed| listed.sha256).try_collect().await.expect("a list");
+    listed.sort();
+    let mut expected = vec![small, sha256];
+    expected.sort();
+    assert_eq!(listed, expected);
+
+    damage(small).await;
+    assert!(matches!(blobs.get(small).await, Err(BlobError::Damaged(_))));
+    assert!(matches!(blobs.open_verified(small).await, Err(BlobError::Damaged(_))));
+    blobs.put(b"small".to_vec()).await.expect("healed");
+    assert_eq!(blobs.get(small).await.expect("whole"), b"small");
+    blobs.remove(small).await.expect("removed");
+    blobs.remove(small).await.expect("removed twice");
+    assert!(matches!(blobs.open_verified(small).await, Err(BlobError::Missing(_))));
+}
+
+#[tokio::test]
+async fn a_folder_keeps_blobs_whole_and_says_when_they_are_not() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let address = Address::Folder(folder.path().join("blobs"));
+    let blobs = Blobs::open(&address, folder.path()).expect("a folder");
+    let damage = async |sha256: Digest| {
+        let name = sha256.to_string();
+        let path = folder.path().join("blobs").join(&name[..2]).join(&name);
+        std::fs::write(path, b"smell").expect("written");
+    };
+    check_storage(&blobs, damage).await;
+}
+
+#[tokio::test]
+async fn a_bucket_keeps_blobs_whole_and_says_when_they_are_not() {
+    let (server, folder) = (S3::start(), tempfile::tempdir().expect("a folder"));
+    let blobs = bucket(&server, folder.path());
+    let objects = Arc::clone(&blobs.objects);
+    let damage = async |sha256: Digest| {
+        objects.put(&blobs.name(sha256), b"smell".to_vec().into()).await.expect("written");
+    };
+    check_storage(&blobs, damage).await;
+}
+
+#[test]
+fn an_address_that_is_neither_a_folder_nor_a_bucket_is_refused() {
+    assert_eq!("file:/a/b".parse(), Ok(Address::Folder("/a/b".into())));
+    let bucket = |name: &str, prefix: &str| Address::Bucket { name: name.into(), prefix: prefix.into() };
+    assert_eq!("s3://office".parse(), Ok(bucket("office", "")));
+    assert_eq!("s3://office/a/b".parse(), Ok(bucket("office", "a/b")));
+    assert!("/a/b".parse::<Address>().expect_err("no scheme").contains("s3://bucket/prefix"));
+}
+
+struct Trial {
+    keep: Keep,
+    _folder: tempfile::TempDir,
+    _base: Base,
+}
+
+async fn trial() -> Trial {
+    let folder = tempfile::tempdir().expect("a folder");
+    let base = database(folder.path());
+    let store = base.open().await;
+    people::add_tenant(&store, &tenant()).await.expect("a tenant");
+    let (objects, incoming) = (Arc::new(InMemory::new()), folder.path().to_owned());
+    let blobs = Blobs { objects, prefix: Name::default(), folder: None, incoming };
+    Trial { keep: Keep { blobs, store }, _folder: folder, _base: base }
+}
+
+impl Trial {
+    async fn put(&self, bytes: &[u8]) -> Digest {
+        self.keep.put(&tenant(), bytes.to_vec(), "text/plain").await.expect("kept")
+    }
+
+    /// Lets so much time pass, as far as rows tell.
+    async fn age(&self, ms: i64) {
+        let query = sqlx::query("UPDATE blobs SET created_ms = created_ms - $1").bind(ms);
+        query.execute(self.keep.store.writing()).await.expect("rows");
+    }
+
+    async fn there(&self, sha256: Digest) -> (bool, bool) {
+        let visible =
+            visibility::visible(self.keep.store.reading(), &tenant(), sha256).await.expect("readable");
+        (visible.is_some(), self.keep.blobs.look(sha256).await.expect("an answer").is_some())
+    }
+}
+
+#[tokio::test]
+async fn garbage_is_what_no_event_names_and_leaves_only_after_its_delay() {
+    let trial = trial().await;
+    let (kept, left) = (trial.put(b"an original").await, trial.put(b"never committed").await);
+    let parts = vec![part(PartRole::Original, b"an original", "text/plain")];
+    let manifest = manifest(DeviceId::new(), decision("nda", &[]), parts);
+    let sha256 = trial.put(&serde_json::to_vec(&manifest).expect("plain data")).await;
+    let mut write = trial.keep.store.begin().await.expect("a write");
+    events::receive(&mut write, &tenant(), &manifest, sha256).await.expect("received");
+    write.commit().await.expect("committed");
+
+    let (hour, minute) = (Duration::from_secs(3600), 60_000);
+    trial.age(50 * minute).await;
+    assert_eq!(collect(&trial.keep, hour).await.expect("done"), Collected::default());
+    trial.put(b"never committed").await;
+    trial.age(20 * minute).await;
+    assert_eq!(collect(&trial.keep, hour).await.expect("done"), Collected::default(), "it was offered again");
+    trial.age(50 * minute).await;
+    let done = collect(&trial.keep, hour).await.expect("done");
+    assert_eq!(done, Collected { forgotten: 1, removed: 0 }, "the object itself is young");
+    assert_eq!(trial.there(left).await, (false, true));
+    let done = collect(&trial.keep, Duration::ZERO).await.expect("done");
+    assert_eq!(done, Collected { forgotten: 0, removed: 1 });
+    assert_eq!(trial.there(left).await, (false, false));
+    for named in [kept, sha256] {
+        assert_eq!(trial.there(named).await, (true, true));
+    }
+}
+
+#[tokio::test]
+async fn inv4_a_document_whose_part_was_collected_is_not_received() {
+    let trial = trial().await;
+    trial.put(b"an original").await;
+    let parts = vec![part(PartRole::Original, b"an original", "text/plain")];
+    let manifest = manifest(DeviceId::new(), decision("nda", &[]), parts);
+    trial.age(1_000).await;
+    collect(&trial.keep, Duration::ZERO).await.expect("done");
+    let sha256 = trial.put(&serde_json::to_vec(&manifest).expect("plain data")).await;
+    let mut write = trial.keep.store.begin().await.expect("a write");
+    let refused = events::receive(&mut write, &tenant(), &manifest, sha256).await;
+    assert!(matches!(refused, Err(events::AppendError::NoBlob(_))), "{refused:?}");
+}
+
+#[tokio::test]
+async fn what_another_tenant_may_still_see_stays_stored() {
+    let trial = trial().await;
+    let other: TenantId = "other".parse().expect("a name");
+    people::add_tenant(&trial.keep.store, &other).await.expect("a tenant");
+    let sha256 = trial.put(b"shared").await;
+    trial.age(3_600_000).await;
+    trial.keep.put(&other, b"shared".to_vec(), "text/plain").await.expect("kept");
+    let done = collect(&trial.keep, Duration::from_secs(60)).await.expect("done");
+    assert_eq!(done, Collected { forgotten: 1, removed: 0 });
+    assert_eq!(trial.keep.get(&other, sha256).await.expect("theirs"), b"shared");
+    assert!(matches!(trial.keep.get(&tenant(), sha256).await, Err(BlobError::Missing(_))));
+}
+
+also_on_postgres!(
+    garbage_is_what_no_event_names_and_leaves_only_after_its_delay,
+    inv4_a_document_whose_part_was_collected_is_not_received,
+    what_another_tenant_may_still_see_stays_stored,
+);

@@ -1,0 +1,64 @@
+//! What a server does now and then beside its work: each chore may be done by every node, at any time.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, Interval, MissedTickBehavior};
+
+use crate::app::App;
+use crate::store::people;
+use crate::{blobs, checkpoints, ingest};
+
+/// How often uploads whose time is over are forgotten.
+const SWEEP: Duration = Duration::from_secs(600);
+/// How often garbage is looked for.
+const GARBAGE: Duration = Duration::from_secs(6 * 3600);
+
+/// Does the chores until it is aborted.
+pub async fn run(app: App) {
+    let checkpoints = Duration::from_secs(app.config.limits.checkpoint_seconds.max(1));
+    let mut sweeps = pausing(SWEEP);
+    let mut collections = pausing(GARBAGE);
+    let mut checkpoints = pausing(checkpoints);
+    loop {
+        tokio::select! {
+            _ = sweeps.tick() => sweep(&app).await,
+            _ = collections.tick() => collect(&app).await,
+            _ = checkpoints.tick() => checkpoint(&app).await,
+        }
+    }
+}
+
+/// A clock whose first stroke comes after one pause: a server that starts has better things to do.
+fn pausing(pause: Duration) -> Interval {
+    let mut clock = tokio::time::interval_at(Instant::now() + pause, pause);
+    clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    clock
+}
+
+async fn sweep(app: &App) {
+    if let Err(refusal) = ingest::tus::sweep(app).await {
+        tracing::warn!(detail = refusal.problem().detail, "cannot forget old uploads");
+    }
+}
+
+async fn collect(app: &App) {
+    let delay = Duration::from_secs(app.config.limits.garbage_seconds);
+    match blobs::garbage::collect(&app.keep, delay).await {
+        Ok(done) => tracing::info!(forgotten = done.forgotten, removed = done.removed, "garbage"),
+        Err(error) => tracing::warn!(%error, "cannot remove garbage"),
+    }
+}
+
+async fn checkpoint(app: &App) {
+    let tenants = match people::tenants(&app.store).await {
+        Ok(tenants) => tenants,
+        Err(error) => return tracing::warn!(%error, "cannot list tenants"),
+    };
+    for tenant in tenants {
+        match checkpoints::make(&app.store, &tenant, &app.checkpoint_key).await {
+            Ok(Some(kept)) => tracing::info!(%tenant, number = kept.checkpoint.number, "checkpoint"),
+            Ok(None) => {}
+            Err(error) => tracing::warn!(%error, %tenant, "cannot make a checkpoint"),
+        }
+    }
+}

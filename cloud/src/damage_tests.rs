@@ -1,0 +1,306 @@
+//! Whatever is damaged, `check` says so and names it: one thing at a time, anywhere, on either engine.
+
+use std::collections::BTreeMap;
+
+use platen_capture::worker::Pool;
+use platen_model::event::{Actor, EventBody};
+use platen_model::keys::SigningKey;
+use platen_model::{DeviceId, EnvelopeId, PartRole, PolicyRef};
+use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
+use sqlx::AssertSqlSafe;
+
+use super::*;
+use crate::app::App;
+use crate::config::Config;
+use crate::store::events;
+use crate::testing::{also_on_postgres, database, decision, manifest, part, receive, tenant};
+
+/// What identifies the rows of a table, what a report must name, and the columns that may be changed.
+struct Table {
+    name: &'static str,
+    key: &'static str,
+    named_by: &'static str,
+    texts: &'static [&'static str],
+    numbers: &'static [&'static str],
+}
+
+const TABLES: [Table; 8] = [
+    Table {
+        name: "events",
+        key: "document_id, sequence",
+        named_by: "document_id",
+        texts: &["document_id", "hash", "bytes"],
+        numbers: &["sequence", "position"],
+    },
+    Table {
+        name: "documents",
+        key: "document_id",
+        named_by: "document_id",
+        texts: &["document_id", "status", "document_type", "file_name", "record"],
+        numbers: &["version", "created_ms", "updated_ms"],
+    },
+    Table {
+        name: "envelopes",
+        key: "envelope_id",
+        named_by: "document_id",
+        texts: &[
+            "envelope_id",
+            "document_id",
+            "provider",
+            "provider_reference",
+            "status",
+            "signers",
+            "document_sha256",
+        ],
+        numbers: &["created_ms", "updated_ms"],
+    },
+    Table {
+        name: "blob_references",
+        key: "tenant_id, sha256, document_id",
+        named_by: "document_id",
+        texts: &["sha256", "document_id"],
+        numbers: &[],
+    },
+    Table {
+        name: "blobs",
+        key: "tenant_id, sha256",
+        named_by: "sha256",
+        texts: &["sha256"],
+        numbers: &["bytes"],
+    },
+    Table {
+        name: "manifest_signatures",
+        key: "document_id",
+        named_by: "document_id",
+        texts: &["document_id", "public_key", "signature"],
+        numbers: &[],
+    },
+    Table {
+        name: "checkpoints",
+        key: "tenant_id, number",
+        named_by: "'checkpoint'",
+        texts: &["bytes", "public_key", "signature"],
+        numbers: &["number"],
+    },
+    Table {
+        name: "feeds",
+        key: "tenant_id",
+        named_by: "'feed'",
+        texts: &[],
+        numbers: &["position", "checkpoints"],
+    },
+];
+
+/// One damage: to which table, which row, and which of the ways.
+#[derive(Clone, Copy, Debug)]
+struct Damage {
+    table: usize,
+    row: i64,
+    way: usize,
+}
+
+async fn run(app: &App, sql: String) -> u64 {
+    let done = sqlx::query(AssertSqlSafe(sql.clone())).execute(app.store.writing()).await;
+    done.unwrap_or_else(|error| panic!("{sql}: {error}")).rows_affected()
+}
+
+/// A site with three documents at different places of their lives, and two checkpoints.
+async fn found(config: Config) -> App {
+    let app = App::open_with(config, Pool::in_process(1)).await.expect("a new site");
+    for name in ["default", "other"] {
+        people::add_tenant(&app.store, &name.parse().expect("a name")).await.expect("a tenant");
+    }
+    let key = SigningKey::generate().expect("randomness");
+    for length in [1, 5, 9] {
+        let bytes = format!("scan {length}").into_bytes();
+        app.keep.put(&tenant(), bytes.clone(), "image/tiff").await.expect("kept");
+        let parts = vec![part(PartRole::Original, &bytes, "image/tiff")];
+        let manifest = manifest(DeviceId::new(), decision("nda", &[("party", "Acme")]), parts);
+        receive(&app.keep, &manifest, &key).await;
+        for body in life(&bytes).into_iter().take(length) {
+            let mut write = app.store.begin().await.expect("a write");
+            events::append(&mut write, &tenant(), manifest.document_id, Actor::System, body)
+                .await
+                .expect("may follow");
+            write.commit().await.expect("committed");
+        }
+        if length > 1 {
+            checkpoints::make(&app.store, &tenant(), &app.checkpoint_key).await.expect("made").expect("new");
+        }
+    }
+    for table in &TABLES {
+        run(&app, format!("CREATE TABLE kept_{0} AS SELECT * FROM {0}", table.name)).await;
+    }
+    app
+}
+
+fn life(pdf: &[u8]) -> Vec<EventBody> {
+    let pdf = Digest::of(pdf);
+    let (name, version) = ("routing".into(), "1".into());
+    vec![
+        EventBody::OcrComplete { page_text_sha256: pdf, ocr_confidence: 0.5, page_count: 1 },
+        EventBody::Classified { decision: decision("nda", &[]) },
+        EventBody::Validated,
+        EventBody::Routed {
+            route: "all".into(),
+            policy: PolicyRef { name, version, sha256: Digest::of(b"policy") },
+            provider: Some("sandbox".into()),
+            signers: vec!["ada@example.com".into()],
+            expires_at: None,
+            tags: Vec::new(),
+            retention_class: None,
+        },
+        EventBody::EnvelopeCreated {
+            envelope_id: EnvelopeId::new(),
+            provider: "sandbox".into(),
+            document_sha256: pdf,
+        },
+        EventBody::Sent { provider_reference: "sbx_1".into() },
+        EventBody::Viewed { signer: "ada@example.com".into() },
+        EventBody::Signed { signers: vec!["ada@example.com".into()], signed_sha256: pdf },
+        EventBody::Archived { evidence_sha256: pdf },
+    ]
+}
+
+/// Does the damage; answers what it was and what a report must name, or nothing where there is no such row.
+async fn damage(app: &App, damage: Damage) -> Option<(String, String)> {
+    let Table { name, key, named_by, texts, numbers } = &TABLES[damage.table];
+    let rows = sqlx::query(AssertSqlSafe(format!("SELECT {named_by} FROM {name} ORDER BY {key}")));
+    let rows = rows.fetch_all(app.store.reading()).await.expect("readable");
+    let row = damage.row % i64::try_from(rows.len()).expect("few").max(1);
+    let named: String = rows.get(usize::try_from(row).expect("small"))?.get(0);
+    let one = format!("({key}) IN (SELECT {key} FROM kept_{name} ORDER BY {key} LIMIT 1 OFFSET {row})");
+    let columns: Vec<(&str, bool)> = texts
+        .iter()
+        .map(|column| (*column, true))
+        .chain(numbers.iter().map(|column| (*column, false)))
+        .collect();
+    let sql = match (damage.way % (columns.len() + 2)).checked_sub(2) {
+        None if damage.way % (columns.len() + 2) == 0 => format!("DELETE FROM {name} WHERE {one}"),
+        None => {
+            // A row more: a copy under another name.
+            let all = all_columns(app, name).await;
+            let other = |column: &String| match (columns.first(), column.as_str()) {
+                (Some((first, true)), column) if column == *first => format!("{column} || 'x'"),
+                (_, "tenant_id") if *name == "feeds" => "'other'".into(),
+                (_, "number" | "sequence" | "position") => format!("{column} + 1000"),
+                (_, column) => column.into(),
+            };
+            let copy: Vec<String> = all.iter().map(other).collect();
+            format!(
+                "INSERT INTO {name} ({}) SELECT {} FROM kept_{name} WHERE {one}",
+                all.join(", "),
+                copy.join(", ")
+            )
+        }
+        Some(index) => {
+            let (column, is_text) = columns[index];
+            let value =
+                if is_text { format!("COALESCE({column}, '') || 'x'") } else { format!("{column} + 1000") };
+            format!("UPDATE {name} SET {column} = {value} WHERE {one}")
+        }
+    };
+    assert_eq!(run(app, sql.clone()).await, 1, "{sql}");
+    Some((sql, named))
+}
+
+async fn all_columns(app: &App, table: &str) -> Vec<String> {
+    use sqlx::Column as _;
+    let rows = sqlx::query(AssertSqlSafe(format!("SELECT * FROM kept_{table} LIMIT 1")));
+    let row = rows.fetch_one(app.store.reading()).await.expect("a row");
+    row.columns().iter().map(|column| column.name().to_owned()).collect()
+}
+
+async fn wrong(app: &App) -> String {
+    let key = app.checkpoint_key.public();
+    let found = check(&app.store, &app.keep.blobs, Some(&key)).await;
+    found.map_or_else(|error| error.to_string(), |found| found.wrong.join("\n"))
+}
+
+async fn check_damage(app: &App, done: Damage) -> Result<(), TestCaseError> {
+    let Some((sql, named)) = damage(app, done).await else { return Ok(()) };
+    let found = wrong(app).await;
+    let name = TABLES[done.table].name;
+    run(app, format!("DELETE FROM {name}")).await;
+    run(app, format!("INSERT INTO {name} SELECT * FROM kept_{name}")).await;
+    prop_assert!(found.contains(&named), "{sql}\n  must be reported with {named}, found: {found:?}");
+    Ok(())
+}
+
+async fn check_bytes(app: &App, folder: &std::path::Path) {
+    let mut files = BTreeMap::new();
+    for entry in std::fs::read_dir(folder).expect("a folder").flatten().filter(|entry| entry.path().is_dir())
+    {
+        for file in std::fs::read_dir(entry.path()).expect("a folder").flatten() {
+            files.insert(file.path(), std::fs::read(file.path()).expect("readable"));
+        }
+    }
+    for (path, bytes) in &files {
+        let name = path.file_name().and_then(|name| name.to_str()).expect("a digest");
+        let mut flipped = bytes.clone();
+        let middle = flipped.len() / 2;
+        flipped[middle] ^= 1;
+        let longer = [bytes.as_slice(), b"x"].concat();
+        for damaged in [flipped, bytes[1..].to_vec(), longer, Vec::new()] {
+            std::fs::write(path, damaged).expect("written");
+            let found = wrong(app).await;
+            assert!(found.contains(name), "{name}: {found}");
+        }
+        platen_model::durable::remove_file(path).expect("removed");
+        assert!(wrong(app).await.contains(name), "{name} is missing");
+        std::fs::write(path, bytes).expect("put back");
+    }
+    assert!(files.len() >= 6);
+}
+
+#[test]
+fn inv6_check_finds_whatever_is_changed_missing_or_added_and_names_it() {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| folder.path().join(name);
+    let base = database(folder.path());
+    let config = Config {
+        database: base.address.clone(),
+        blobs: format!("file:{}", at("blobs").display()),
+        keys: at("keys"),
+        mail: at("mail"),
+        ..Config::default()
+    };
+    let app = runtime.block_on(found(config));
+    assert_eq!(runtime.block_on(wrong(&app)), "");
+    let damages =
+        (0..TABLES.len(), 0..64i64, 0..64usize).prop_map(|(table, row, way)| Damage { table, row, way });
+    let mut runner = TestRunner::new(ProptestConfig { cases: 150, ..ProptestConfig::default() });
+    let outcome = runner.run(&damages, |damage| runtime.block_on(check_damage(&app, damage)));
+    outcome.unwrap_or_else(|failure| panic!("{failure}"));
+    assert_eq!(runtime.block_on(wrong(&app)), "", "everything was put back");
+    runtime.block_on(check_bytes(&app, &at("blobs")));
+    assert_eq!(runtime.block_on(wrong(&app)), "", "everything was put back");
+}
+
+#[tokio::test]
+async fn inv6_an_end_cut_off_without_a_trace_is_seen_by_the_checkpoint_before() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| folder.path().join(name);
+    let base = database(folder.path());
+    let config = Config {
+        database: base.address.clone(),
+        blobs: format!("file:{}", at("blobs").display()),
+        keys: at("keys"),
+        mail: at("mail"),
+        ..Config::default()
+    };
+    let app = found(config).await;
+    // Somebody who knows the schema removes the feed's last event and everything that counts it.
+    run(&app, "DELETE FROM events WHERE position = (SELECT MAX(position) FROM events)".into()).await;
+    run(&app, "UPDATE feeds SET position = position - 1".into()).await;
+    assert_eq!(rebuild(&app.store, &app.keep.blobs).await.expect("readable"), Ok(3));
+    let found = wrong(&app).await;
+    assert!(found.contains("events were removed or replaced"), "{found}");
+}
+
+also_on_postgres!(
+    inv6_check_finds_whatever_is_changed_missing_or_added_and_names_it,
+    inv6_an_end_cut_off_without_a_trace_is_seen_by_the_checkpoint_before,
+);
