@@ -176,9 +176,9 @@ async fn damage(app: &App, damage: Damage) -> Option<(String, String)> {
         .map(|column| (*column, true))
         .chain(numbers.iter().map(|column| (*column, false)))
         .collect();
-    let sql = match (damage.way % (columns.len() + 2)).checked_sub(2) {
-        None if damage.way % (columns.len() + 2) == 0 => format!("DELETE FROM {name} WHERE {one}"),
-        None => {
+    let sql = match damage.way % (columns.len() + 2) {
+        0 => format!("DELETE FROM {name} WHERE {one}"),
+        1 => {
             // A row more: a copy under another name.
             let all = all_columns(app, name).await;
             let other = |column: &String| match (columns.first(), column.as_str()) {
@@ -194,8 +194,8 @@ async fn damage(app: &App, damage: Damage) -> Option<(String, String)> {
                 copy.join(", ")
             )
         }
-        Some(index) => {
-            let (column, is_text) = columns[index];
+        way => {
+            let (column, is_text) = columns[way - 2];
             let value =
                 if is_text { format!("COALESCE({column}, '') || 'x'") } else { format!("{column} + 1000") };
             format!("UPDATE {name} SET {column} = {value} WHERE {one}")
