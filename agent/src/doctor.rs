@@ -59,6 +59,7 @@ impl Finding {
 /// Tries everything.
 pub async fn examine(config: &Config) -> Vec<Finding> {
     let mut findings = vec![try_folder("state folder", &config.state), try_space(&config.state)];
+    findings.extend(try_outbox(&config.state));
     if config.sources.is_empty() {
         let fix = "add a [[source]] with name and folder to the configuration";
         findings.push(Finding::bad("hot folders", "none is configured", fix));
@@ -114,6 +115,22 @@ fn try_space(state: &Path) -> Finding {
         }
         Err(error) => Finding::bad("space for the spool", error, "create the state folder"),
     }
+}
+
+/// What became of the outbox's databases. None is opened: a running agent has it, and an open one would be changed.
+fn try_outbox(state: &Path) -> Option<Finding> {
+    let tried = "the outbox's database";
+    let aside = std::fs::read_dir(state.join("outbox"))
+        .ok()?
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    let aside: Vec<String> = aside.filter(|name| name.starts_with("broken-")).collect();
+    if aside.is_empty() {
+        return Some(Finding::good(tried, "none was ever set aside"));
+    }
+    let seen = format!("rebuilt from the spool after damage; kept: {}", aside.join(", "));
+    let fix =
+        "check that disk and its cables (smartctl -a); what is kept in outbox/ may be removed".to_owned();
+    Some(Finding { fix: Some(fix), ..Finding::good(tried, seen) })
 }
 
 fn try_language(language: &str) -> Finding {

@@ -62,6 +62,8 @@ pub enum Ask {
         /// The most that are answered.
         limit: usize,
     },
+    /// Read and check every record of the outbox.
+    OutboxVerify,
     /// Try documents now.
     OutboxRetry {
         /// Which; all for `None`.

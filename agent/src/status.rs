@@ -7,10 +7,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 use crate::instance::{self, Ask};
 use crate::outbox::Outbox;
+use crate::outbox::ledger::Health;
 use crate::spool::Spool;
 use crate::watch::tray::{FileState, TrayCount};
 
@@ -138,9 +140,18 @@ pub struct OutboxStatus {
     pub needs_person: usize,
     /// Delivered, and kept for their retention time.
     pub delivered: usize,
+    /// Of the waiting ones, those that lack only their originals, which wait for a cheap link.
+    #[serde(default)]
+    pub originals_owed: usize,
     /// Age of the oldest waiting one, in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub oldest_s: Option<i64>,
+    /// For how many days the disk will do, by what came in the last two weeks; absent until that can be told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disk_days: Option<u64>,
+    /// How its database is.
+    #[serde(default)]
+    pub database: Health,
 }
 
 /// The link to the cloud.
@@ -197,16 +208,19 @@ impl SourceStatus {
 }
 
 impl OutboxStatus {
-    /// The numbers of an outbox.
-    pub fn of(outbox: &Outbox, now: Timestamp) -> Self {
+    /// The numbers of an outbox, with so much free space on its disk.
+    pub fn of(outbox: &Outbox, free_bytes: u64, now: Timestamp) -> io::Result<Self> {
         let counts = outbox.counts();
         let age = |id: platen_model::DocumentId| now.duration_since(id.claimed_at()).as_secs().max(0);
-        Self {
+        Ok(Self {
             waiting: counts.waiting,
             needs_person: counts.needs_person,
             delivered: counts.delivered,
+            originals_owed: counts.originals_owed,
             oldest_s: outbox.oldest_waiting().map(age),
-        }
+            disk_days: outbox.days_left(free_bytes, now),
+            database: outbox.health()?,
+        })
     }
 }
 
@@ -246,7 +260,41 @@ pub fn free_bytes(path: &Path) -> io::Result<u64> {
     Ok(space.f_bavail.saturating_mul(space.f_frsize))
 }
 
+/// A length of time as people say it: the largest unit that fits.
+fn length(seconds: i64) -> String {
+    match seconds {
+        ..120 => format!("{} s", seconds.max(0)),
+        120..7_200 => format!("{} min", seconds / 60),
+        7_200..172_800 => format!("{} h", seconds / 3_600),
+        _ => format!("{} days", seconds / 86_400),
+    }
+}
+
+/// A moment on the clock on the wall; with its date where that is not near.
+fn clock(at: Timestamp, now: Timestamp, zone: &TimeZone) -> String {
+    let near = now.duration_since(at).as_hours().abs() < 20;
+    at.to_zoned(zone.clone()).strftime(if near { "%H:%M" } else { "%Y-%m-%d %H:%M" }).to_string()
+}
+
 impl Status {
+    /// How it stands with what waits, in one line.
+    fn headline(&self, now: Timestamp, zone: &TimeZone) -> String {
+        let mut parts = vec![format!("{} waiting", self.outbox.waiting)];
+        parts.extend(self.outbox.oldest_s.map(|age| format!("oldest {}", length(age))));
+        parts.push(match (self.link.down_since, self.link.last_answer) {
+            (Some(since), _) => {
+                let reason = self.link.reason.as_deref().unwrap_or("unknown");
+                format!("link down since {} ({reason})", clock(since, now, zone))
+            }
+            (None, Some(last)) => {
+                format!("link up, last answer {} ago", length(now.duration_since(last).as_secs()))
+            }
+            (None, None) => "link not needed yet".into(),
+        });
+        parts.extend(self.outbox.disk_days.map(|days| format!("disk for {days} days")));
+        parts.join(", ")
+    }
+
     /// The status as lines for a person.
     pub fn to_text(&self, now: Timestamp) -> String {
         let mut text = String::new();
@@ -264,25 +312,27 @@ impl Status {
         for work in &self.captures.in_work {
             line(format!("  {}: page {} of {}", work.file_name, work.pages_done, work.pages));
         }
-        let oldest = self.outbox.oldest_s.map(|age| format!(", oldest {age} s")).unwrap_or_default();
-        line(format!(
-            "outbox: {} waiting{oldest}, {} delivered and kept",
-            self.outbox.waiting, self.outbox.delivered
-        ));
+        line(format!("outbox: {}", self.headline(now, &TimeZone::system())));
+        if self.outbox.delivered > 0 {
+            line(format!("  {} delivered and kept", self.outbox.delivered));
+        }
+        if self.outbox.originals_owed > 0 {
+            line(format!(
+                "  {} lack only their originals, which wait for a cheap link",
+                self.outbox.originals_owed
+            ));
+        }
+        if let Some(opens_at) = self.link.opens_at {
+            line(format!("  held until {} (outbox.windows)", clock(opens_at, now, &TimeZone::system())));
+        }
+        let database = &self.outbox.database;
+        let rebuilt = database.rebuilt.iter().map(|why| format!("  rebuilt from the spool: {why}"));
+        rebuilt
+            .chain(database.trouble.iter().map(|why| format!("  cannot be used: {why}")))
+            .for_each(&mut line);
         if self.outbox.needs_person > 0 {
             let count = self.outbox.needs_person;
             line(format!("  {count} refused by the cloud; see: platen-agent outbox list"));
-        }
-        match (&self.link.down_since, &self.link.last_answer) {
-            (Some(since), _) => line(format!(
-                "link: down for {} s ({})",
-                now.duration_since(*since).as_secs(),
-                self.link.reason.as_deref().unwrap_or("unknown")
-            )),
-            (None, Some(last)) => {
-                line(format!("link: up, last answer {} s ago", now.duration_since(*last).as_secs()));
-            }
-            (None, None) => line("link: not needed yet".into()),
         }
         if self.quarantined > 0 {
             let classes: Vec<String> =
@@ -308,7 +358,13 @@ mod tests {
         let ago = |seconds: i64| Timestamp::from_second(1_000 - seconds).expect("a time");
         let status = Status {
             running: true,
-            outbox: OutboxStatus { waiting: 3, needs_person: 1, oldest_s: Some(12), ..Default::default() },
+            outbox: OutboxStatus {
+                waiting: 3,
+                needs_person: 1,
+                oldest_s: Some(7_300),
+                disk_days: Some(9),
+                ..Default::default()
+            },
             link: LinkStatus {
                 down_since: Some(ago(60)),
                 reason: Some("connection refused".into()),
@@ -317,10 +373,11 @@ mod tests {
             ..Status::default()
         };
         let text = status.to_text(now);
-        for expected in
-            ["3 waiting, oldest 12 s", "1 refused by the cloud", "link: down for 60 s (connection refused)"]
-        {
-            assert!(text.contains(expected), "{expected:?} is missing in:\n{text}");
-        }
+        assert!(text.contains("1 refused by the cloud"), "{text}");
+        let headline = status.headline(now, &TimeZone::UTC);
+        assert_eq!(
+            headline,
+            "3 waiting, oldest 2 h, link down since 00:15 (connection refused), disk for 9 days"
+        );
     }
 }

@@ -42,7 +42,7 @@ pub fn export(state: &Path, id: DocumentId, target: &Path) -> Result<PathBuf, Co
     exported.map_err(|error| trouble(state, &error))
 }
 
-/// Reads every document in the spool and compares it with its manifest. Answers the number of documents
+/// Reads every document in the spool and compares it with its manifest, and every record of the outbox. Answers the number of documents
 /// read and what is wrong, as sentences.
 pub fn verify(state: &Path) -> Result<(usize, Vec<String>), Complaint> {
     let verified = || {
@@ -57,6 +57,16 @@ pub fn verify(state: &Path) -> Result<(usize, Vec<String>), Complaint> {
                 Err(error) => found.push(format!("{id}: {error}")),
             }
         }
+        let (_, records) = match instance::ask(state, &Ask::OutboxVerify)? {
+            Some(answer) => serde_json::from_value::<(usize, Vec<String>)>(answer)?,
+            None => {
+                let outbox = open_alone(state)?;
+                let (count, mut records) = outbox.verify();
+                records.extend(outbox.health()?.rebuilt.map(|why| format!("the outbox was rebuilt: {why}")));
+                (count, records)
+            }
+        };
+        found.extend(records);
         Ok((ids.len(), found))
     };
     verified().map_err(|error: io::Error| trouble(state, &error))

@@ -65,6 +65,7 @@ fn act(floor: &Floor, ask: &Ask) -> io::Result<serde_json::Value> {
     match ask {
         Ask::Status => Ok(serde_json::to_value(status(floor)?)?),
         Ask::Outbox { limit } => Ok(serde_json::to_value(floor.outbox.entries(*limit)?)?),
+        Ask::OutboxVerify => Ok(serde_json::to_value(floor.outbox.verify())?),
         Ask::OutboxRetry { id } => {
             let count = floor.outbox.retry(*id, Timestamp::now())?;
             floor.retry_asked.store(true, std::sync::atomic::Ordering::Release);
@@ -112,7 +113,7 @@ fn status(floor: &Floor) -> io::Result<Status> {
         running: true,
         sources,
         captures: CaptureStatus { in_spool: floor.spool.capture_ids()?.len(), in_work, waiting, waiting_for },
-        outbox: OutboxStatus::of(&floor.outbox, Timestamp::now()),
+        outbox: OutboxStatus::of(&floor.outbox, free_bytes(&floor.config.state)?, Timestamp::now())?,
         link,
         quarantined: floor.spool.quarantined_ids()?.len(),
         quarantined_by_class: quarantined_by_class(&floor.spool)?,
