@@ -206,6 +206,14 @@ impl Config {
             }
         }
         let outbox = &self.outbox;
+        if !outbox.metered_interfaces.is_empty() || !outbox.originals_windows.is_empty() {
+            // The agent can; the cloud refuses a manifest whose originals are still to come.
+            return wrong(
+                "outbox.metered_interfaces and outbox.originals_windows: this release's cloud does not take originals \
+                 later; leave both empty"
+                    .into(),
+            );
+        }
         for (key, least) in [
             ("chunk_bytes", outbox.chunk_bytes),
             ("request_s", outbox.request_s),
