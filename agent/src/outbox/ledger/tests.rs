@@ -200,7 +200,6 @@ fn a_database_that_has_grown_is_followed_by_a_small_one_while_it_is_in_use() {
 }
 
 #[test]
-#[ignore = "takes some minutes; the test above shows the same on a smaller scale"]
 fn a_million_documents_put_in_and_delivered_leave_a_small_database() {
     let (largest, last) = churn(1_000_000, Rotation::default());
     assert!(last < 64 << 20, "{} MiB are left", last >> 20);
