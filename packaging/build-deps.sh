@@ -12,7 +12,6 @@ set -eu
 build='build-essential pkg-config libclang-dev libleptonica-dev libtesseract-dev git make ca-certificates'
 run='tesseract-ocr tesseract-ocr-eng tesseract-ocr-deu tesseract-ocr-osd poppler-utils qpdf'
 bench_only='python3-venv unpaper ghostscript'
-test_only='postgresql chromium chromium-driver debootstrap fonts-liberation fonts-dejavu-core openssl python3-venv'
 test_only='postgresql chromium chromium-driver debootstrap fonts-liberation fonts-dejavu-core openssl python3-venv curl'
 
 wanted="$build $run"
@@ -64,6 +63,8 @@ if [ "${1:-}" = --test ]; then
         (cd "$interop" && npm ci --silent --ignore-scripts --omit=optional --no-audit --no-fund)
         cp tests/interop/package-lock.json "$interop/installed"
     fi
+fi
+
 # The S3-speaking server of the tests, in a place of its own.
 if [ "${1:-}" = --test ]; then
     tools="${CARGO_TARGET_DIR:-target}/test-tools"
