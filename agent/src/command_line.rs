@@ -99,6 +99,9 @@ pub(crate) struct Choices {
     /// How page images are stored.
     #[arg(long, value_enum)]
     profile: Option<ProfileChoice>,
+    /// A file of passwords to try on locked PDFs, one a line.
+    #[arg(long, value_name = "FILE")]
+    password_file: Option<PathBuf>,
     /// Keep blank pages in the PDF instead of setting them aside.
     #[arg(long)]
     keep_blank: bool,
@@ -116,8 +119,13 @@ impl Choices {
             Some(PdfaChoice::Off) => options.pdfa = PdfA::Off,
             None => {}
         }
-        if let Some(ProfileChoice::Exact) = self.profile {
-            options.profile = Profile::Exact;
+        match self.profile {
+            Some(ProfileChoice::Exact) => options.profile = Profile::Exact,
+            Some(ProfileChoice::Compact) => options.profile = Profile::Compact,
+            None => {}
+        }
+        if self.password_file.is_some() {
+            options.passwords_file = self.password_file;
         }
         options.keep_blank_pages |= self.keep_blank;
         options
@@ -135,7 +143,10 @@ enum PdfaChoice {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum ProfileChoice {
+    /// As faithful as the scan.
     Exact,
+    /// Sharp text over a coarse picture, for who pays by the megabyte.
+    Compact,
 }
 
 #[derive(Debug, Subcommand)]

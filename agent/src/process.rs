@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use platen_capture::{Captured, CapturedDocument, Input, Workshop, capture};
+use platen_capture::{Captured, CapturedDocument, Input, Inspection, Workshop, capture};
 use platen_model::{Digest, Failure, FailureClass, Stage, durable};
 use rustix::fs::{FlockOperation, flock};
 use uuid::Uuid;
@@ -163,18 +163,20 @@ impl Run<'_> {
         durable::create_folder(&folder).map_err(|error| trouble(Stage::Claim, &folder, &error))?;
         let file_name = source.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let input = Input { path: source.to_owned(), file_name, sha256 };
-        let Captured { documents, .. } =
+        let Captured { inspections, documents } =
             capture(&[input], &folder, self.workshop, &|_, _| self.progress.page_done())?;
 
         let stems = self.lock_names().of_documents(index, documents.len());
         for stem in &stems {
             self.refuse_to_overwrite(stem)?;
         }
+        let notes: Vec<String> = inspections.iter().flat_map(Inspection::remarks).collect();
         let count = documents.len() as u32;
         let mut records = Vec::new();
         for ((number, stem), mut document) in (1..).zip(&stems).zip(documents) {
             let text = document.text.text();
-            let record = self.record(source, sha256, (number, count), stem, &mut document);
+            let mut record = self.record(source, sha256, (number, count), stem, &mut document);
+            record.notes.clone_from(&notes);
             self.write(stem, &document.pdf, &record, &text)
                 .map_err(|error| trouble(Stage::Bind, &self.order.out, &error))?;
             records.push(record);
@@ -207,14 +209,26 @@ impl Run<'_> {
             fields: decision.fields,
             reasons: decision.reasons,
             policy: Some(decision.policy),
+            notes: Vec::new(),
+            copy_of_signed: captured.copy_of_signed,
+            signed_pdf: captured.copy_of_signed.then(|| result_path(&self.order.out, stem, names::SIGNED)),
             pdf: Some(result_path(&self.order.out, stem, "pdf")),
             pdf_sha256: Some(captured.pdf_sha256),
+            pdfa: Some(captured.pdfa),
+            pdfa_breaches: std::mem::take(&mut captured.pdfa_breaches),
             error: None,
         }
     }
 
     /// The PDF first and the record last: whoever waits for the record finds everything else in place.
     fn write(&self, stem: &OsStr, pdf: &Path, record: &ProcessRecord, text: &str) -> io::Result<()> {
+        if let Some(signed) = &record.signed_pdf {
+            let (kept, _) = durable::write_from(signed, &mut File::open(&record.source)?)
+                .map(|written| (written.sha256(), written.bytes()))?;
+            if Some(kept) != record.source_sha256 {
+                return Err(io::Error::other("the input changed while it was processed"));
+            }
+        }
         durable::rename(pdf, &result_path(&self.order.out, stem, "pdf"))?;
         durable::write(&result_path(&self.order.out, stem, "txt"), text.as_bytes())?;
         durable::write(&result_path(&self.order.out, stem, "json"), &serde_json::to_vec(record)?)?;

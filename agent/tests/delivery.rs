@@ -104,6 +104,9 @@ fn store_one(folder: &tempfile::TempDir, spool: &Spool, device: DeviceId, bytes:
         policy,
     };
     let document = CapturedDocument {
+        copy_of_signed: false,
+        pdfa: platen_capture::PdfA::A2b,
+        pdfa_breaches: Vec::new(),
         text: PageText::new(vec![PageRecord::default()]),
         blank_pages: 0,
         decision,
@@ -111,7 +114,7 @@ fn store_one(folder: &tempfile::TempDir, spool: &Spool, device: DeviceId, bytes:
         pdf_sha256: written.sha256(),
         pdf_bytes: written.bytes(),
     };
-    let inspection = Inspection { kind: Kind::Tiff, pages: 1, digitally_signed: false, encrypted: false };
+    let inspection = Inspection::plain(Kind::Tiff, 1);
     let ids = spool.store_documents(&released.record, &[inspection], &[document], device, Timestamp::now());
     ids.expect("stored")[0]
 }

@@ -133,7 +133,14 @@ pub(crate) async fn receive(keep: &Keep, manifest: &DocumentManifest, key: &Sign
 /// A part of these bytes.
 pub(crate) fn part(role: PartRole, bytes: &[u8], mime: &str) -> Part {
     let file_name = (role == PartRole::Original).then(|| "scan.tif".to_owned());
-    Part { role, sha256: Digest::of(bytes), bytes: bytes.len() as u64, mime: mime.into(), file_name }
+    Part {
+        role,
+        sha256: Digest::of(bytes),
+        bytes: bytes.len() as u64,
+        mime: mime.into(),
+        file_name,
+        copy_of_signed: false,
+    }
 }
 
 /// A classified record.

@@ -27,11 +27,16 @@ impl Processed {
 }
 
 fn process(files: &[PathBuf]) -> Processed {
+    process_with(&[], files)
+}
+
+fn process_with(options: &[&str], files: &[PathBuf]) -> Processed {
     let folder = tempfile::tempdir().expect("a folder");
     let output = Programs::of_this_build()
         .agent()
         .args(["process", "--json", "--lang", "eng+deu", "--out"])
         .arg(folder.path())
+        .args(options)
         .args(files)
         .output()
         .expect("the agent starts");
@@ -126,6 +131,62 @@ fn a_file_that_cannot_be_read_is_named_with_what_to_do_and_the_others_are_done()
     assert!(processed.path(&format!("{stem}.pdf")).is_file(), "the good file is done");
     let after: Vec<Vec<u8>> = files.iter().map(|file| std::fs::read(file).expect("a sample")).collect();
     assert!(before == after, "inputs are never changed");
+}
+
+#[test]
+fn a_locked_pdf_is_opened_by_a_password_from_a_file_and_only_by_it() {
+    let locked = platen_testdata::samples().into_iter().find(|sample| sample.name == "letter-locked");
+    let files = locked.expect("the sample is there").paths();
+    let folder = tempfile::tempdir().expect("a folder");
+    let secrets = folder.path().join("secrets.txt");
+    let with = |lines: &str| {
+        std::fs::write(&secrets, lines).expect("written");
+        process_with(&["--password-file", secrets.to_str().expect("a plain name")], &files)
+    };
+    let refused = with("incorrect horse\n");
+    assert!(!refused.output.status.success());
+    assert_eq!(refused.records()[0]["error"]["class"], "locked");
+    assert!(!refused.errors().contains("incorrect horse"), "a password was shown");
+
+    let opened = with("incorrect horse\ncorrect horse\n");
+    assert!(opened.output.status.success(), "{}", opened.errors());
+    assert!(opened.records()[0]["notes"][0].as_str().is_some_and(|note| note.contains("with a password")));
+    assert!(!words(&said_by("pdftotext", &["-raw"], &opened.path("letter-locked.pdf"))).is_empty());
+}
+
+#[test]
+fn a_signed_pdf_is_carried_unaltered_beside_a_copy_that_says_it_is_one() {
+    // The bytes of a signature are enough: whether it is valid is for those who have its certificate.
+    let text = "BT /F1 14 Tf 72 700 Td (This contract is signed already and must not be altered.) Tj ET";
+    let objects = [
+        "<</Type/Catalog/Pages 2 0 R/AcroForm<</SigFlags 3/Fields[6 0 R]>>>>".to_owned(),
+        "<</Type/Pages/Kids[3 0 R]/Count 1>>".to_owned(),
+        "<</Type/Page/Parent 2 0 R/MediaBox[0 0 612 792]/Contents 4 0 R/Resources<</Font<</F1 5 0 R>>>>>>"
+            .to_owned(),
+        format!("<</Length {}>>\nstream\n{text}\nendstream", text.len()),
+        "<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>".to_owned(),
+        "<</FT/Sig/T(s)/V<</Type/Sig/Filter/Adobe.PPKLite/ByteRange[0 1 2 3]/Contents<00>>>>>".to_owned(),
+    ];
+    let mut pdf = String::from("%PDF-1.7\n");
+    for (number, object) in (1..).zip(&objects) {
+        pdf.push_str(&format!("{number} 0 obj\n{object}\nendobj\n"));
+    }
+    pdf.push_str("trailer\n<</Size 7/Root 1 0 R>>\nstartxref\n0\n%%EOF\n");
+    let folder = tempfile::tempdir().expect("a folder");
+    let source = folder.path().join("contract.pdf");
+    std::fs::write(&source, &pdf).expect("written");
+
+    let processed = process(std::slice::from_ref(&source));
+    assert!(processed.output.status.success(), "{}", processed.errors());
+    let record = &processed.records()[0];
+    assert_eq!(record["copy_of_signed"], true);
+    assert!(processed.errors().contains("unsigned copy"), "{}", processed.errors());
+    assert_eq!(std::fs::read(processed.path("contract.signed.pdf")).expect("the original"), pdf.as_bytes());
+    assert_eq!(std::fs::read(&source).expect("the input"), pdf.as_bytes());
+    let packet =
+        Command::new("pdfinfo").arg("-meta").arg(processed.path("contract.pdf")).output().expect("pdfinfo");
+    let said = String::from_utf8_lossy(&packet.stdout);
+    assert!(said.contains("Unsigned copy of a digitally signed document"), "{said}");
 }
 
 #[test]

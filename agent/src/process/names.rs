@@ -7,7 +7,9 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 /// What each input writes beside its name.
-pub(super) const EXTENSIONS: [&str; 3] = ["pdf", "txt", "json"];
+pub(super) const EXTENSIONS: [&str; 4] = ["pdf", "txt", "json", SIGNED];
+/// The extension of a digitally signed PDF beside its searchable copy.
+pub(super) const SIGNED: &str = "signed.pdf";
 
 /// The result names of one run.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use platen_capture::PdfA;
 use platen_model::{Digest, Failure, Field, PageRecord, PolicyRef, Reason, SourcePage, Verdict};
 use serde::{Deserialize, Serialize};
 
@@ -36,10 +37,26 @@ pub struct ProcessRecord {
     pub reasons: Vec<Reason>,
     /// The classification rules that decided.
     pub policy: Option<PolicyRef>,
+    /// What is to be known of the input as a whole, as sentences: that it is signed, was locked or broken, or holds more
+    /// than its pages.
+    #[serde(default)]
+    pub notes: Vec<String>,
+    /// The input is a digitally signed PDF. The searchable PDF is an unsigned copy, marked as one.
+    #[serde(default)]
+    pub copy_of_signed: bool,
+    /// The signed PDF beside the copy, byte for byte as it came.
+    #[serde(default)]
+    pub signed_pdf: Option<PathBuf>,
     /// The searchable PDF.
     pub pdf: Option<PathBuf>,
     /// Its digest.
     pub pdf_sha256: Option<Digest>,
+    /// The archival standard that it claims.
+    #[serde(default)]
+    pub pdfa: Option<PdfA>,
+    /// Why it does not claim the one that was asked for, a sentence each.
+    #[serde(default)]
+    pub pdfa_breaches: Vec<String>,
     /// Why there is no PDF.
     pub error: Option<RecordedError>,
 }
@@ -65,7 +82,13 @@ impl ProcessRecord {
             let number = u64::from(page.page) + 1;
             format!("page {number} of the input is blank and set aside (--keep-blank keeps it)")
         });
-        noted.chain(aside).collect()
+        let claim = (!self.pdfa_breaches.is_empty()).then(|| {
+            format!(
+                "the PDF does not claim PDF/A, for pages are kept as they came: {}",
+                self.pdfa_breaches.join(" ")
+            )
+        });
+        self.notes.iter().cloned().chain(noted).chain(aside).chain(claim).collect()
     }
 
     /// The record of an input that could not be processed.
@@ -85,8 +108,13 @@ impl ProcessRecord {
             fields: BTreeMap::new(),
             reasons: Vec::new(),
             policy: None,
+            notes: Vec::new(),
+            copy_of_signed: false,
+            signed_pdf: None,
             pdf: None,
             pdf_sha256: None,
+            pdfa: None,
+            pdfa_breaches: Vec::new(),
             error: Some(RecordedError { failure, help }),
         }
     }

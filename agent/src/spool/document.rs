@@ -289,10 +289,13 @@ impl Making<'_> {
                 bytes: file.bytes,
                 mime: inspection.kind.mime().to_owned(),
                 file_name: Some(file.display_name()),
+                copy_of_signed: false,
             });
         }
         self.bring_in(&document.pdf, PDF_FILE)?;
-        parts.push(part(PartRole::Normalized, document.pdf_sha256, document.pdf_bytes, "application/pdf"));
+        let normalized =
+            part(PartRole::Normalized, document.pdf_sha256, document.pdf_bytes, "application/pdf");
+        parts.push(Part { copy_of_signed: document.copy_of_signed, ..normalized });
         let text = self.write_text(&document.text)?;
         parts.push(part(PartRole::PageText, text.sha256(), text.bytes(), "application/json"));
 
@@ -340,7 +343,7 @@ impl Making<'_> {
 }
 
 fn part(role: PartRole, sha256: Digest, bytes: u64, mime: &str) -> Part {
-    Part { role, sha256, bytes, mime: mime.to_owned(), file_name: None }
+    Part { role, sha256, bytes, mime: mime.to_owned(), file_name: None, copy_of_signed: false }
 }
 
 #[cfg(test)]

@@ -440,6 +440,9 @@ impl Scan {
             let pdf = work.join(format!("document-{number}.pdf"));
             let written = spool.durably().write(&pdf, &self.pdf)?;
             documents.push(CapturedDocument {
+                copy_of_signed: false,
+                pdfa: platen_capture::PdfA::A2b,
+                pdfa_breaches: Vec::new(),
                 text: PageText::new(vec![PageRecord::default()]),
                 blank_pages: 0,
                 decision: decision(),
@@ -448,7 +451,7 @@ impl Scan {
                 pdf_bytes: written.bytes(),
             });
         }
-        let inspection = Inspection { kind: Kind::Tiff, pages: 1, digitally_signed: false, encrypted: false };
+        let inspection = Inspection::plain(Kind::Tiff, 1);
         spool.store_documents(&self.record(), &[inspection], &documents, device, now)
     }
 

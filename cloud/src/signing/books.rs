@@ -3,7 +3,8 @@
 use futures_util::future::BoxFuture;
 use jiff::{SignedDuration, Timestamp};
 use platen_model::event::{Actor, EventBody};
-use platen_model::{DocumentId, EnvelopeId, PartRole, TenantId};
+use platen_model::manifest::part_to_sign;
+use platen_model::{DocumentId, EnvelopeId, TenantId};
 
 use super::courier::{Case, CaseEnvelope, Ledger, LedgerError};
 use super::lifecycle::CallMark;
@@ -29,7 +30,7 @@ impl Books {
         let Some(record) = documents::find(self.store.reading(), tenant, document).await? else {
             return Ok(None);
         };
-        let Some(pdf) = record.part(PartRole::Normalized) else { return Ok(None) };
+        let Some(pdf) = part_to_sign(&record.parts) else { return Ok(None) };
         let envelope = match record.document.envelope_id {
             Some(id) => envelopes::find(&self.store, tenant, id).await?,
             None => None,

@@ -88,7 +88,14 @@ impl Cloud {
             let length = bytes.len() as u64;
             let sha256 = self.app.keep.put(&self.tenant, bytes, mime).await.expect("kept");
             let file_name = (role == PartRole::Original).then(|| "nda.tif".to_owned());
-            parts.push(Part { role, sha256, bytes: length, mime: mime.into(), file_name });
+            parts.push(Part {
+                role,
+                sha256,
+                bytes: length,
+                mime: mime.into(),
+                file_name,
+                copy_of_signed: false,
+            });
         }
         let device_id = DeviceId::new();
         let manifest = testing::manifest(device_id, testing::decision("nda", &[("party", "ACME")]), parts);

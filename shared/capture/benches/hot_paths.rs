@@ -98,24 +98,29 @@ fn turn_by_a_quarter(bencher: Bencher<'_, '_>) {
 #[divan::bench]
 fn encode_group_4(bencher: Bencher<'_, '_>) {
     let samples = decoded(BITONAL).samples;
-    bencher.bench(|| encode::encode(black_box(&samples), Chroma::Full).expect("it is coded"));
+    bencher.bench(|| encode::plain(black_box(&samples), Chroma::Full).expect("it is coded"));
 }
 
 #[divan::bench]
 fn encode_jpeg(bencher: Bencher<'_, '_>) {
     let samples = as_gray(BITONAL);
-    bencher.bench(|| encode::encode(black_box(&samples), Chroma::Full).expect("it is coded"));
+    bencher.bench(|| encode::plain(black_box(&samples), Chroma::Full).expect("it is coded"));
 }
 
 /// The text layer and all around it, of one page.
 #[divan::bench]
 fn bind_a_page(bencher: Bencher<'_, '_>) {
-    let (image, bytes) = encode::encode(&decoded(BITONAL).samples, Chroma::Full).expect("it is coded");
+    let (image, bytes) = encode::plain(&decoded(BITONAL).samples, Chroma::Full).expect("it is coded");
     let mut file = tempfile::tempfile().expect("a file");
     file.write_all(&bytes).expect("written");
     let record = full_page(image.width, image.height);
-    let info =
-        BindInfo { title: "page".into(), pdfa: PdfA::A2b, languages: "eng".into(), sources: Vec::new() };
+    let info = BindInfo {
+        title: "page".into(),
+        pdfa: PdfA::A2b,
+        languages: "eng".into(),
+        copy_of_signed: false,
+        sources: Vec::new(),
+    };
     bencher.bench(|| {
         let mut binder = Binder::begin(info.clone());
         let source = file.try_clone().expect("an open file");

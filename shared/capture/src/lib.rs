@@ -14,12 +14,14 @@
 //! This crate talks to no network and no database, and never changes an input.
 
 pub mod classify;
+mod codec;
 pub mod collate;
 pub mod decode;
 pub mod inspection;
 pub mod ocr;
 pub mod options;
 mod pages;
+pub mod passwords;
 pub mod pdf;
 pub mod raster;
 pub mod separate;
@@ -29,4 +31,5 @@ pub mod worker;
 pub use collate::Collation;
 pub use inspection::{Inspection, Kind};
 pub use options::{Effort, Limits, Options, PdfA, Profile};
+pub use passwords::Passwords;
 pub use stages::{Captured, CapturedDocument, Input, Workshop, capture};

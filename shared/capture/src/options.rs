@@ -1,5 +1,6 @@
 //! What may be chosen about capture, and the limits that hold in any case (INV-13).
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -26,6 +27,8 @@ pub enum Profile {
     /// As faithful as the source.
     #[default]
     Exact,
+    /// The text sharp and without loss, the rest coarse: a fraction of the bytes.
+    Compact,
 }
 
 /// What may be chosen.
@@ -38,6 +41,10 @@ pub struct Options {
     pub pdfa: PdfA,
     /// How page images are stored.
     pub profile: Profile,
+    /// A file of passwords to try on locked PDFs, one a line. It is read anew whenever a file is found locked, so that
+    /// a password added later helps at the next attempt.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub passwords_file: Option<PathBuf>,
     /// Keep blank pages in the document instead of setting them aside.
     pub keep_blank_pages: bool,
     /// The limits.
@@ -50,6 +57,7 @@ impl Default for Options {
             languages: "eng".into(),
             pdfa: PdfA::default(),
             profile: Profile::default(),
+            passwords_file: None,
             keep_blank_pages: false,
             limits: Limits::default(),
         }

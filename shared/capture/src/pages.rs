@@ -19,9 +19,10 @@ use std::time::{Duration, Instant};
 
 use platen_model::{Failure, FailureClass, Lack, PageRecord, Stage};
 
-use crate::inspection::{Inspection, PageImage};
+use crate::inspection::PageImage;
 use crate::options::Effort;
-use crate::stages::{Input, Workshop, io_failure, open};
+use crate::passwords::Passwords;
+use crate::stages::{Input, Opened, Workshop, io_failure, open};
 use crate::worker::pool::{Lease, misfit};
 use crate::worker::protocol::{Answer, Reply, Request};
 
@@ -35,6 +36,8 @@ pub(crate) struct Finished {
 /// A page to finish.
 struct Task<'c> {
     input: &'c Input,
+    /// What opens it where it is locked.
+    passwords: &'c Passwords,
     /// Its position in the input.
     page: u32,
     /// Where its image goes.
@@ -50,18 +53,21 @@ type End = Result<Finished, Failure>;
 ///
 /// Where no page can be decoded, too many fail, or the fault is not a page's.
 pub(crate) fn finish_pages(
-    inputs: &[Input],
-    inspections: &[Inspection],
+    sources: &[Opened<'_>],
     folder: &Path,
     workshop: &Workshop,
     progress: &(dyn Fn(usize, usize) + Sync),
 ) -> Result<Vec<Finished>, Failure> {
-    let tasks: Vec<Task<'_>> = inputs
+    let tasks: Vec<Task<'_>> = sources
         .iter()
-        .zip(inspections)
-        .flat_map(|(input, inspection)| (0..inspection.pages).map(move |page| (input, page)))
+        .flat_map(|source| (0..source.inspection.pages).map(move |page| (source, page)))
         .enumerate()
-        .map(|(index, (input, page))| Task { input, page, file: folder.join(format!("page-{index:05}.bin")) })
+        .map(|(index, (source, page))| Task {
+            input: source.input,
+            passwords: &source.passwords,
+            page,
+            file: folder.join(format!("page-{index:05}.bin")),
+        })
         .collect();
     let next = AtomicUsize::new(0);
     let done = AtomicUsize::new(0);
@@ -198,7 +204,12 @@ fn attempt(
     let source = open(&task.input.path, Stage::Page)?;
     // Made anew: an attempt that failed may have written a part of it.
     let image = File::create(&task.file).map_err(|error| io_failure(Stage::Page, &task.file, &error))?;
-    let request = Request::Page { page: task.page, options: workshop.options.clone(), effort };
+    let request = Request::Page {
+        page: task.page,
+        options: workshop.options.clone(),
+        effort,
+        passwords: task.passwords.clone(),
+    };
     finished(task, worker.call_within(time, &request, &[source.as_fd(), image.as_fd()]))
 }
 

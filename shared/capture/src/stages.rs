@@ -7,14 +7,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use platen_model::{
-    Decision, Digest, Failure, FailureClass, PageRecord, PageText, SourcePage, Stage, durable,
+    Decision, Digest, Failure, FailureClass, Lack, PageRecord, PageText, SourcePage, Stage, durable,
 };
 
 use crate::classify::{RuleSet, classify};
 use crate::collate::Collation;
 use crate::inspection::{Inspection, PageImage};
-use crate::options::Options;
-use crate::pages::finish_pages;
+use crate::options::{Options, PdfA};
+use crate::pages::{Finished, finish_pages};
+use crate::passwords::Passwords;
 use crate::separate::{Group, separate};
 use crate::worker::pool::{Pool, misfit};
 use crate::worker::protocol::{BindInfo, Reply, Request};
@@ -68,6 +69,13 @@ pub struct CapturedDocument {
     pub blank_pages: u32,
     /// What it is, and why.
     pub decision: Decision,
+    /// It was made of a digitally signed PDF, whose signatures it cannot carry: it is a copy, marked as one, and must
+    /// never stand for the original.
+    pub copy_of_signed: bool,
+    /// The standard that the PDF claims.
+    pub pdfa: PdfA,
+    /// Why it does not claim the one that was asked for, a sentence each.
+    pub pdfa_breaches: Vec<String>,
     /// The searchable PDF, durable.
     pub pdf: PathBuf,
     /// Digest of the PDF.
@@ -80,6 +88,14 @@ pub struct CapturedDocument {
 struct Kept {
     image: PageImage,
     file: PathBuf,
+}
+
+/// An input that was looked at.
+pub(crate) struct Opened<'i> {
+    pub(crate) input: &'i Input,
+    pub(crate) inspection: Inspection,
+    /// What opens it, where it is locked.
+    pub(crate) passwords: Passwords,
 }
 
 /// Carries the inputs of one capture (one file, or the files of a batch in page order) to documents.
@@ -98,15 +114,16 @@ pub fn capture(
     workshop: &Workshop,
     progress: &(dyn Fn(usize, usize) + Sync),
 ) -> Result<Captured, Failure> {
-    let inspections = inputs.iter().map(|input| inspect(input, workshop)).collect::<Result<Vec<_>, _>>()?;
-    let counts: Vec<u32> = inspections.iter().map(|inspection| inspection.pages).collect();
-    let pages = finish_pages(inputs, &inspections, folder, workshop, progress)?;
+    let opened = inputs.iter().map(|input| inspect(input, workshop)).collect::<Result<Vec<_>, _>>()?;
+    let counts: Vec<u32> = opened.iter().map(|of| of.inspection.pages).collect();
+    let mut pages = finish_pages(&opened, folder, workshop, progress)?;
+    note_what_is_no_page(&opened, &mut pages);
     let pages = workshop.collation.order(pages, &counts);
     // The words of a thousand pages are held once: they move from the page to its document.
     let (mut records, images): (Vec<PageRecord>, Vec<Kept>) =
         pages.into_iter().map(|page| (page.record, Kept { image: page.image, file: page.file })).unzip();
 
-    let origins = workshop.collation.order(origins(&inspections), &counts);
+    let origins = workshop.collation.order(origins(&opened), &counts);
     let mut documents = Vec::new();
     for (number, group) in (1u32..).zip(separate(&records, workshop.options.keep_blank_pages)) {
         let of_group = group.pages.iter().map(|&page| std::mem::take(&mut records[page]));
@@ -114,22 +131,71 @@ pub fn capture(
         text.set_aside = group.blank.iter().map(|&page| origins[page]).collect();
         let decision = classify(&text, &inputs[0].file_name, &workshop.rules);
         let pdf = folder.join(format!("document-{number}.pdf"));
-        let (pdf_sha256, pdf_bytes) = bind(inputs, &text, &images, &group, &pdf, workshop)?;
-        let blank_pages = group.blank.len() as u32;
-        documents.push(CapturedDocument { text, blank_pages, decision, pdf, pdf_sha256, pdf_bytes });
+        let bound = bind(&opened, &text, &images, &origins, &group, &pdf, workshop)?;
+        documents.push(CapturedDocument {
+            text,
+            blank_pages: group.blank.len() as u32,
+            decision,
+            copy_of_signed: bound.copy_of_signed,
+            pdfa: bound.pdfa,
+            pdfa_breaches: bound.breaches,
+            pdf,
+            pdf_sha256: bound.sha256,
+            pdf_bytes: bound.bytes,
+        });
     }
+    let inspections = opened.into_iter().map(|opened| opened.inspection).collect();
     Ok(Captured { inspections, documents })
 }
 
-/// Where each page of the capture came from, in order.
-fn origins(inspections: &[Inspection]) -> Vec<SourcePage> {
-    let of_source = |(source, inspection): (u32, &Inspection)| {
-        (0..inspection.pages).map(move |page| SourcePage { source, page })
-    };
-    (0u32..).zip(inspections).flat_map(of_source).collect()
+/// Says on the first page of an input what the file holds beside its pages, where that may be what it is about.
+fn note_what_is_no_page(opened: &[Opened<'_>], pages: &mut [Finished]) {
+    let mut first = 0;
+    for of in opened {
+        let elsewhere = of.inspection.features.iter().filter(|feature| feature.holds_content());
+        if let Some(page) = pages.get_mut(first) {
+            for feature in elsewhere {
+                page.record.lacks.get_or_insert(Lack::Content);
+                page.record.notes.push(feature.remark());
+            }
+        }
+        first += of.inspection.pages as usize;
+    }
 }
 
-fn inspect(input: &Input, workshop: &Workshop) -> Result<Inspection, Failure> {
+/// Where each page of the capture came from, in order.
+fn origins(opened: &[Opened<'_>]) -> Vec<SourcePage> {
+    let of_source = |(source, of): (u32, &Opened<'_>)| {
+        (0..of.inspection.pages).map(move |page| SourcePage { source, page })
+    };
+    (0u32..).zip(opened).flat_map(of_source).collect()
+}
+
+/// Finds out what an input is. Passwords are looked for only where it is locked.
+fn inspect<'i>(input: &'i Input, workshop: &Workshop) -> Result<Opened<'i>, Failure> {
+    let nothing = Passwords::default();
+    let failure = match inspect_with(input, &nothing, workshop) {
+        Ok(inspection) => return Ok(Opened { input, inspection, passwords: nothing }),
+        Err(failure) => failure,
+    };
+    let Some(file) =
+        workshop.options.passwords_file.as_ref().filter(|_| failure.class == FailureClass::Locked)
+    else {
+        return Err(failure);
+    };
+    let passwords = Passwords::from_file(file).map_err(|error| {
+        let message =
+            format!("{}; the passwords in {} cannot be read: {error}", failure.message, file.display());
+        Failure { message, ..failure.clone() }
+    })?;
+    if passwords.is_empty() {
+        return Err(failure);
+    }
+    let inspection = inspect_with(input, &passwords, workshop)?;
+    Ok(Opened { input, inspection, passwords })
+}
+
+fn inspect_with(input: &Input, passwords: &Passwords, workshop: &Workshop) -> Result<Inspection, Failure> {
     let limits = workshop.options.limits.clone();
     let file = open(&input.path, Stage::Inspect)?;
     let length = file.metadata().map_err(|error| io_failure(Stage::Inspect, &input.path, &error))?.len();
@@ -141,39 +207,60 @@ fn inspect(input: &Input, workshop: &Workshop) -> Result<Inspection, Failure> {
             format!("{length} bytes are over the limit of {} (limits.file_bytes)", limits.file_bytes);
         return Err(Failure::new(FailureClass::TooLarge, Stage::Inspect, message));
     }
-    match workshop.pool.call(&Request::Inspect { limits }, &[file.as_fd()])? {
+    let request = Request::Inspect { limits, passwords: passwords.clone() };
+    match workshop.pool.call(&request, &[file.as_fd()])? {
         Reply::Inspected(inspection) => Ok(inspection),
         other => Err(misfit(Stage::Inspect, &other)),
     }
 }
 
+/// A document's PDF, durable.
+struct BoundFile {
+    sha256: Digest,
+    bytes: u64,
+    pdfa: PdfA,
+    breaches: Vec<String>,
+    copy_of_signed: bool,
+}
+
 /// Writes one document's PDF durably and removes its page images.
 fn bind(
-    inputs: &[Input],
+    opened: &[Opened<'_>],
     text: &PageText,
     images: &[Kept],
+    origins: &[SourcePage],
     group: &Group,
     pdf: &Path,
     workshop: &Workshop,
-) -> Result<(Digest, u64), Failure> {
+) -> Result<BoundFile, Failure> {
+    let of_group = || group.pages.iter().map(|&page| &opened[origins[page].source as usize]);
+    let copy_of_signed = of_group().any(|of| of.inspection.digitally_signed);
     let info = BindInfo {
-        title: inputs[0].file_name.clone(),
+        title: opened[0].input.file_name.clone(),
         pdfa: workshop.options.pdfa,
         languages: workshop.options.languages.clone(),
-        sources: inputs.iter().map(|input| input.sha256).collect(),
+        copy_of_signed,
+        sources: opened.iter().map(|of| of.input.sha256).collect(),
     };
     let mut worker = workshop.pool.lease();
     worker.call(&Request::BindBegin { info }, &[])?;
-    for (record, page) in text.pages.iter().zip(group.pages.iter().map(|&page| &images[page])) {
-        let image = open(&page.file, Stage::Bind)?;
-        let request = Request::BindPage { image: page.image.clone(), record: Box::new(record.clone()) };
-        worker.call(&request, &[image.as_fd()])?;
+    for (record, &page) in text.pages.iter().zip(&group.pages) {
+        let record = Box::new(record.clone());
+        let (request, file) = if record.incoming.as_ref().is_some_and(|incoming| incoming.kept) {
+            let SourcePage { source, page } = origins[page];
+            let Opened { input, passwords, .. } = &opened[source as usize];
+            let (limits, passwords) = (workshop.options.limits.clone(), passwords.clone());
+            (Request::BindKept { source, page, record, limits, passwords }, &input.path)
+        } else {
+            (Request::BindPage { image: images[page].image.clone(), record }, &images[page].file)
+        };
+        worker.call(&request, &[open(file, Stage::Bind)?.as_fd()])?;
     }
     let failed = |error: io::Error| io_failure(Stage::Bind, pdf, &error);
     let mut target =
         File::options().create(true).truncate(true).read(true).write(true).open(pdf).map_err(failed)?;
-    let bound = match worker.call(&Request::BindFinish, &[target.as_fd()])? {
-        Reply::Bound { bytes } => bytes,
+    let (bound, pdfa, breaches) = match worker.call(&Request::BindFinish, &[target.as_fd()])? {
+        Reply::Bound { bytes, pdfa, breaches } => (bytes, pdfa, breaches),
         other => return Err(misfit(Stage::Bind, &other)),
     };
     target.sync_all().map_err(failed)?;
@@ -189,7 +276,7 @@ fn bind(
     for &page in group.pages.iter().chain(&group.blank) {
         durable::remove_file(&images[page].file).map_err(failed)?;
     }
-    Ok((sha256, bytes))
+    Ok(BoundFile { sha256, bytes, pdfa, breaches, copy_of_signed })
 }
 
 pub(crate) fn open(path: &Path, stage: Stage) -> Result<File, Failure> {

@@ -12,7 +12,7 @@ use std::time::Instant;
 use jpeg_encoder::{Encoder, ImageBuffer, JpegColorType, PixelDensity};
 use platen_capture::worker::protocol::{BindInfo, Reply, Request};
 use platen_capture::worker::{Pool, Program, serve};
-use platen_capture::{Effort, Limits, Options, PdfA};
+use platen_capture::{Effort, Limits, Options, Passwords, PdfA};
 
 const WORKER_MB_MAX: u64 = 400;
 const SUPERVISOR_MB_MAX: u64 = 80;
@@ -149,14 +149,15 @@ fn group_4(pages: u32) -> File {
 /// seconds that the pages took.
 fn carry_through(pool: &Pool, input: &File, pages: u32) -> f64 {
     let options = Options { languages: "eng".into(), ..Options::default() };
-    let inspected =
-        pool.call(&Request::Inspect { limits: options.limits.clone() }, &[input.as_fd()]).expect("inspected");
+    let request = Request::Inspect { limits: options.limits.clone(), passwords: Passwords::default() };
+    let inspected = pool.call(&request, &[input.as_fd()]).expect("inspected");
     assert!(matches!(inspected, Reply::Inspected(_)), "{inspected:?}");
     let begun = Instant::now();
     let mut finished = Vec::new();
     for page in 0..pages {
         let image = tempfile::tempfile().expect("a file");
-        let request = Request::Page { page, options: options.clone(), effort: Effort::Whole };
+        let (options, passwords) = (options.clone(), Passwords::default());
+        let request = Request::Page { page, options, effort: Effort::Whole, passwords };
         match pool.call(&request, &[input.as_fd(), image.as_fd()]).expect("finished") {
             Reply::Page { record, image: measures } => {
                 finished.push((record, measures, image));
@@ -166,8 +167,13 @@ fn carry_through(pool: &Pool, input: &File, pages: u32) -> f64 {
     }
     let seconds = begun.elapsed().as_secs_f64();
     let mut worker = pool.lease();
-    let info =
-        BindInfo { title: "large".into(), pdfa: PdfA::A2b, languages: "eng".into(), sources: Vec::new() };
+    let info = BindInfo {
+        title: "large".into(),
+        pdfa: PdfA::A2b,
+        languages: "eng".into(),
+        copy_of_signed: false,
+        sources: Vec::new(),
+    };
     worker.call(&Request::BindBegin { info }, &[]).expect("begun");
     for (record, image, file) in finished {
         worker.call(&Request::BindPage { image, record }, &[file.as_fd()]).expect("added");

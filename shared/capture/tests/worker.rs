@@ -137,7 +137,13 @@ fn check_end(page: u32, limits: Limits, class: FailureClass, says: &str) {
 }
 
 fn info() -> BindInfo {
-    BindInfo { title: String::new(), pdfa: PdfA::A2b, languages: "eng".into(), sources: Vec::new() }
+    BindInfo {
+        title: String::new(),
+        pdfa: PdfA::A2b,
+        languages: "eng".into(),
+        copy_of_signed: false,
+        sources: Vec::new(),
+    }
 }
 
 #[test]
@@ -178,16 +184,19 @@ fn a_pdf_is_bound_and_shown_inside_the_sandbox() {
     image::GrayImage::new(200, 300).write_to(&mut coded, image::ImageFormat::Jpeg).expect("a JPEG");
     picture.write_all(coded.get_ref()).expect("write");
     let bytes = coded.get_ref().len() as u64;
-    let image = PageImage { codec: ImageCodec::Jpeg, width: 200, height: 300, components: 1, bits: 8, bytes };
+    let image = PageImage::plain(ImageCodec::Jpeg, (200, 300), 1, 8, bytes);
     let (pdf, png) = (tempfile::tempfile().expect("a file"), tempfile::tempfile().expect("a file"));
 
     let mut worker = pool.lease();
     worker.call(&Request::BindBegin { info: info() }, &[]).expect("begun");
-    let record = Box::new(PageRecord { dpi: 100, ..PageRecord::default() });
+    let record = Box::new(PageRecord { width_px: 200, height_px: 300, dpi: 100, ..PageRecord::default() });
     worker.call(&Request::BindPage { image, record }, &[picture.as_fd()]).expect("added");
     let bound = worker.call(&Request::BindFinish, &[pdf.as_fd()]).expect("finished");
     let length = pdf.metadata().expect("length").len();
-    assert!(matches!(bound, Reply::Bound { bytes } if bytes == length && length > 0), "{bound:?}");
+    assert!(
+        matches!(bound, Reply::Bound { bytes, pdfa: PdfA::A2b, .. } if bytes == length && length > 0),
+        "{bound:?}"
+    );
     let shown = worker.call(&render(0), &[pdf.as_fd(), png.as_fd()]).expect("shown");
     assert!(matches!(shown, Reply::Rendered { pages: 1 }), "{shown:?}");
 }

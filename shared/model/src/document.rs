@@ -63,10 +63,12 @@ impl Reason {
     pub const PAGE_WITHOUT_TEXT: &str = "page/without-text";
     /// The name in place of a rule's where a page could not be decoded.
     pub const PAGE_MISSING: &str = "page/missing";
+    /// The name in place of a rule's where the file holds more than its pages show.
+    pub const CONTENT_ELSEWHERE: &str = "page/content-elsewhere";
 
     /// Whether this is not evidence for a type, but something a page lacks.
     pub fn is_lack(&self) -> bool {
-        [Self::PAGE_WITHOUT_TEXT, Self::PAGE_MISSING].contains(&self.rule.as_str())
+        [Self::PAGE_WITHOUT_TEXT, Self::PAGE_MISSING, Self::CONTENT_ELSEWHERE].contains(&self.rule.as_str())
     }
 }
 

@@ -26,5 +26,5 @@ pub use document::{Decision, DocumentType, Field, PolicyRef, Reason, Verdict};
 pub use failure::{Failure, FailureClass, Stage};
 pub use ids::{CaptureId, CorrelationId, DeviceId, DocumentId, EnvelopeId, TenantId, UploadId};
 pub use manifest::{DocumentManifest, Part, PartRole, Receipt, SourceFile};
-pub use page::{Barcode, Lack, PageRecord, PageText, Rect, SourcePage, TextSource, Word};
+pub use page::{Barcode, Incoming, Lack, PageRecord, PageText, Rect, SourcePage, TextSource, Word};
 pub use problem::Problem;

@@ -51,6 +51,22 @@ pub struct Part {
     /// For an original: the name it had in the hot folder. Data only, never a path we open.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file_name: Option<String>,
+    /// For a searchable PDF: it is an unsigned copy of a digitally signed original. It is never the one that is signed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub copy_of_signed: bool,
+}
+
+/// The PDF among a document's parts that may be signed: the searchable one, but where that is a copy of a digitally
+/// signed PDF the original itself, whose signatures a further one leaves valid.
+pub fn part_to_sign(parts: &[Part]) -> Option<&Part> {
+    let normalized = parts.iter().find(|part| part.role == PartRole::Normalized)?;
+    if !normalized.copy_of_signed {
+        return Some(normalized);
+    }
+    let mut originals = parts.iter().filter(|part| part.role == PartRole::Original);
+    // Of several files no one is the document.
+    let original = originals.next().filter(|part| part.mime == "application/pdf")?;
+    originals.next().is_none().then_some(original)
 }
 
 /// A source file as it was claimed.

@@ -68,6 +68,18 @@ pub enum Lack {
     Text,
     /// Its image and its words: it could not be decoded. What stands in its place says so in letters.
     Image,
+    /// What it stands for is in parts of the file that are no pages: attached files, or a form that only a script draws.
+    Content,
+}
+
+/// What became of a page of an incoming PDF, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Incoming {
+    /// It stands in the PDF as it came: its own content, with text added where it has none. Otherwise it is shown as
+    /// a picture, made upright and straight.
+    pub kept: bool,
+    /// Why, as a sentence.
+    pub reason: String,
 }
 
 /// One finished page: its measures and its words.
@@ -100,6 +112,9 @@ pub struct PageRecord {
     /// What it lacks, where it could not be processed as it should.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lacks: Option<Lack>,
+    /// For a page of a PDF: what became of it, and why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub incoming: Option<Incoming>,
     /// The bar codes.
     #[serde(default)]
     pub barcodes: Vec<Barcode>,

@@ -7,7 +7,7 @@
 //! part of the project; where it is absent the generated samples stand in, and the tables say so.
 //!
 //! [`figures`] holds the arithmetic, [`cost`] what a process cost, [`pages`] what is read, [`contender`] who reads it.
-//! [`side_by_side`], [`accuracy`], [`stages`], [`growth`] and [`skew`] measure; [`targets`] judges and [`report`] writes it down.
+//! [`side_by_side`], [`accuracy`], [`stages`], [`size`], [`growth`] and [`skew`] measure; [`targets`] judges and [`report`] writes it down.
 
 pub mod accuracy;
 pub mod contender;
@@ -19,6 +19,7 @@ pub mod manifest;
 pub mod pages;
 pub mod report;
 pub mod side_by_side;
+pub mod size;
 pub mod skew;
 pub mod stages;
 pub mod targets;

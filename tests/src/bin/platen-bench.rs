@@ -13,7 +13,7 @@ use platen_tests::bench::side_by_side::Measured;
 use platen_tests::bench::skew::{self, Found};
 use platen_tests::bench::stages::Stages;
 use platen_tests::bench::targets::Targets;
-use platen_tests::bench::{growth, machine};
+use platen_tests::bench::{growth, machine, size};
 
 /// Makes the benchmark tables.
 #[derive(Parser)]
@@ -42,6 +42,8 @@ struct Arguments {
 enum Part {
     /// The contenders over the same pages, and the stages of Platen's.
     Pages,
+    /// Bytes a page.
+    Size,
     /// Files of more and more pages.
     Growth,
     /// Skew and orientation.
@@ -112,6 +114,12 @@ fn run(arguments: &Arguments) -> Result<(), String> {
         let stages = Stages::of_records(&measured.records)?;
         stages.tell(measured.batch_cpu_s(), &mut report);
         judge(&mut targets, &pages, &measured, &stages);
+    }
+    if arguments.wants(Part::Size) {
+        let pages = Pages::choose(arguments.quick)?;
+        let found = size::measure(&pages, &tools, scratch, &mut report)?;
+        targets.at_most("bytes of compact against --optimize 1, colour pages", found.compact, 0.25, "");
+        targets.at_most("character error lost by compact", found.lost_points, 0.5, " points");
     }
     if arguments.wants(Part::Growth) {
         growth::measure(&tools, arguments.quick, scratch, &mut report)?;

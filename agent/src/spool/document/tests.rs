@@ -69,6 +69,9 @@ impl Place {
             let bytes = format!("{reading}, {number}");
             let written = durable::write(&pdf, bytes.as_bytes()).expect("a PDF");
             CapturedDocument {
+                copy_of_signed: false,
+                pdfa: platen_capture::PdfA::A2b,
+                pdfa_breaches: Vec::new(),
                 text: PageText::new(vec![PageRecord::default()]),
                 blank_pages: 0,
                 decision: decision(),
@@ -81,7 +84,7 @@ impl Place {
     }
 
     fn store(&self, documents: &[CapturedDocument]) -> io::Result<Vec<DocumentId>> {
-        let inspection = Inspection { kind: Kind::Tiff, pages: 2, digitally_signed: false, encrypted: false };
+        let inspection = Inspection::plain(Kind::Tiff, 2);
         self.spool.store_documents(&self.record, &[inspection], documents, DeviceId::new(), Timestamp::now())
     }
 

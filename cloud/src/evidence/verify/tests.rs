@@ -23,7 +23,14 @@ struct Story {
 fn part(role: PartRole, bytes: &[u8], file_name: Option<&str>) -> Part {
     let (sha256, length) = (Digest::of(bytes), bytes.len() as u64);
     let file_name = file_name.map(str::to_owned);
-    Part { role, sha256, bytes: length, mime: "application/octet-stream".into(), file_name }
+    Part {
+        role,
+        sha256,
+        bytes: length,
+        mime: "application/octet-stream".into(),
+        file_name,
+        copy_of_signed: false,
+    }
 }
 
 fn story() -> Story {

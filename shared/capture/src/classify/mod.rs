@@ -96,6 +96,7 @@ fn lacks(text: &PageText, document_type: &DocumentType) -> Vec<Reason> {
         let rule = match record.lacks? {
             Lack::Text => Reason::PAGE_WITHOUT_TEXT,
             Lack::Image => Reason::PAGE_MISSING,
+            Lack::Content => Reason::CONTENT_ELSEWHERE,
         };
         Some(Reason {
             rule: rule.into(),

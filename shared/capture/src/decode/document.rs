@@ -8,6 +8,7 @@ use std::fs::File;
 use std::io::Read as _;
 use std::os::unix::fs::MetadataExt as _;
 
+use hayro_syntax::Pdf;
 use platen_model::{Failure, FailureClass, Stage, Word};
 
 use super::tiff::Tiff;
@@ -17,6 +18,7 @@ use crate::Kind;
 use crate::decode::Picture;
 use crate::inspection::Inspection;
 use crate::options::Limits;
+use crate::passwords::Passwords;
 
 /// An open file.
 #[derive(Debug)]
@@ -41,10 +43,19 @@ impl Document {
     /// `empty`, `truncated`, `corrupt`, `locked`, `unsupported`, `too_large`: the message says what was found,
     /// and names the limit where one was passed.
     pub fn open(file: File, limits: &Limits) -> Result<Self, Failure> {
-        guarded(|| Self::from_file(file, limits)).map_err(|fault| fault.at(Stage::Inspect))
+        Self::open_locked(file, limits, &Passwords::default())
     }
 
-    fn from_file(file: File, limits: &Limits) -> Result<Self, Fault> {
+    /// The same for a file that may be locked, with passwords to try on it.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open); `locked` where it asks for a password and none of these is it.
+    pub fn open_locked(file: File, limits: &Limits, passwords: &Passwords) -> Result<Self, Failure> {
+        guarded(|| Self::from_file(file, limits, passwords)).map_err(|fault| fault.at(Stage::Inspect))
+    }
+
+    fn from_file(file: File, limits: &Limits, passwords: &Passwords) -> Result<Self, Fault> {
         let length = file.metadata()?.len();
         if length == 0 {
             return Err(Fault::new(FailureClass::Empty, "the file has no bytes"));
@@ -53,7 +64,7 @@ impl Document {
         let kind = sniff(&head(&file)?)?;
         let body = match kind {
             Kind::Tiff => Body::Tiff(Tiff::open(file)?),
-            Kind::Pdf => Body::Pdf(pdf::Open::new(read_all(&file)?)?),
+            Kind::Pdf => Body::Pdf(pdf::Open::new(read_all(&file)?, passwords)?),
             Kind::Jpeg | Kind::Png | Kind::Webp | Kind::Bmp | Kind::Gif | Kind::Jpeg2000 => {
                 Body::Picture(read_all(&file)?)
             }
@@ -67,7 +78,7 @@ impl Document {
     ///
     /// As [`open`](Self::open), and `no_pages`.
     pub fn inspect(&mut self, limits: &Limits) -> Result<Inspection, Failure> {
-        let plain = |kind, pages| Inspection { kind, pages, digitally_signed: false, encrypted: false };
+        let plain = Inspection::plain;
         guarded(|| match &mut self.body {
             Body::Tiff(tiff) => tiff.count_pages(limits).map(|pages| plain(Kind::Tiff, pages)),
             Body::Pdf(pdf) => pdf.inspect(limits),
@@ -94,6 +105,24 @@ impl Document {
         .map_err(|fault| fault.at(Stage::Page))
     }
 
+    /// What page `page` (from 0) of a PDF is made of; `None` for pages of other files.
+    ///
+    /// # Errors
+    ///
+    /// As [`page`](Self::page).
+    pub fn makeup(&mut self, page: u32) -> Result<Option<Makeup>, Failure> {
+        let Body::Pdf(pdf) = &self.body else { return Ok(None) };
+        guarded(|| pdf.makeup(page).map(Some)).map_err(|fault| fault.at(Stage::Page))
+    }
+
+    /// The PDF, where the file is one.
+    pub(crate) fn pdf(&self) -> Option<&Pdf> {
+        match &self.body {
+            Body::Pdf(pdf) => Some(pdf.pdf()),
+            Body::Tiff(_) | Body::Picture(_) => None,
+        }
+    }
+
     /// The words that page `page` (from 0) brings with it and shows, as they stand on its decoded picture, whose size
     /// this is. `None` where the file holds no text, or none that can be told for certain.
     pub fn words(&mut self, page: u32, size: (u32, u32)) -> Option<Vec<Word>> {
@@ -101,6 +130,17 @@ impl Document {
         // What the decoder does not understand is left to recognition.
         guarded(|| Ok(pdf.words(page, size))).ok().flatten()
     }
+}
+
+/// What a page of a PDF is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Makeup {
+    /// Images make up the page.
+    Scan,
+    /// It was drawn by a program: what images there are, are in it.
+    Drawn,
+    /// It cannot be taken out of its document without looking different, for this reason.
+    Bound(&'static str),
 }
 
 /// Where a worker keeps the file that it has open.
@@ -115,14 +155,19 @@ impl Desk {
     /// # Errors
     ///
     /// As [`Document::open`].
-    pub fn lay(&mut self, file: File, limits: &Limits) -> Result<&mut Document, Failure> {
+    pub fn lay(
+        &mut self,
+        file: File,
+        limits: &Limits,
+        passwords: &Passwords,
+    ) -> Result<&mut Document, Failure> {
         let identity = Identity::of(&file).map_err(|fault| fault.at(Stage::Inspect))?;
         if self.open.as_ref().is_some_and(|(open, _)| *open != identity) {
             self.clear();
         }
         let (_, document) = match self.open.take() {
             Some(open) => self.open.insert(open),
-            None => self.open.insert((identity, Document::open(file, limits)?)),
+            None => self.open.insert((identity, Document::open_locked(file, limits, passwords)?)),
         };
         Ok(document)
     }

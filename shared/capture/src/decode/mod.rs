@@ -16,6 +16,7 @@ mod jpeg;
 mod jpeg2000;
 mod pdf;
 mod pdf_content;
+mod pdf_features;
 mod pdf_image;
 mod pdf_layout;
 mod pdf_text;
@@ -32,8 +33,9 @@ use platen_model::{Failure, FailureClass, Stage};
 
 use crate::Kind;
 use crate::options::Limits;
-pub use document::{Desk, Document};
+pub use document::{Desk, Document, Makeup};
 pub use ending::Ending;
+pub(crate) use pdf_text::lacking as lacking_words;
 pub use picture::{Chroma, Original, Picture, Samples};
 
 /// How many bytes of a file may come before `%PDF-` (ISO 32000-1, note to 7.5.2, and every reader since).

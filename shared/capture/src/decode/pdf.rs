@@ -23,10 +23,11 @@ use super::pdf_content::{Placement, placements};
 use super::pdf_layout::{self, Grid};
 use super::pdf_text;
 use super::picture::{Picture, Samples};
-use super::{Fault, within_page_limit, within_pixel_limit};
+use super::{Fault, Makeup, pdf_features, within_page_limit, within_pixel_limit};
 use crate::Kind;
 use crate::inspection::Inspection;
 use crate::options::Limits;
+use crate::passwords::Passwords;
 
 /// The resolution of pages that are not one image.
 const RENDER_DPI: f64 = 300.0;
@@ -39,11 +40,15 @@ const CONTENT_BYTES_MAX: u64 = 256 << 20;
 /// How far from the end the trailer may stand. Some programs append a little behind it.
 const TRAILER_BYTES: usize = 8_192;
 const POINTS_PER_INCH: f64 = 72.0;
+/// The sides that a page may have, in points (ISO 19005-2, 6.1.13).
+const SIDE: std::ops::RangeInclusive<f64> = 3.0..=14_400.0;
 
 /// An open file.
 pub(super) struct Open {
     bytes: Arc<Vec<u8>>,
     pdf: Pdf,
+    /// Whether it took a password.
+    unlocked: bool,
 }
 
 impl fmt::Debug for Open {
@@ -54,15 +59,35 @@ impl fmt::Debug for Open {
 
 impl Open {
     /// Reads the table of objects and the tree of pages.
-    pub(super) fn new(file: Vec<u8>) -> Result<Self, Fault> {
+    pub(super) fn new(file: Vec<u8>, passwords: &Passwords) -> Result<Self, Fault> {
         let bytes = Arc::new(file);
-        let pdf = open(&bytes)?;
-        Ok(Self { bytes, pdf })
+        let (pdf, unlocked) = open(&bytes, passwords)?;
+        Ok(Self { bytes, pdf, unlocked })
+    }
+
+    /// The PDF.
+    pub(super) fn pdf(&self) -> &Pdf {
+        &self.pdf
     }
 
     /// Counts the pages; says whether it is encrypted or signed.
     pub(super) fn inspect(&self, limits: &Limits) -> Result<Inspection, Fault> {
-        inspect(&self.bytes, &self.pdf, limits)
+        Ok(Inspection { unlocked: self.unlocked, ..inspect(&self.bytes, &self.pdf, limits)? })
+    }
+
+    /// What page `number` (from 0) is made of.
+    pub(super) fn makeup(&self, number: u32) -> Result<Makeup, Fault> {
+        let page = numbered(&self.pdf, number)?;
+        within_content_limit(page)?;
+        if pdf_features::hides_layers(&self.pdf) {
+            return Ok(Makeup::Bound("the document has layers that are hidden"));
+        }
+        let frame = page.intersected_crop_box();
+        if !(SIDE.contains(&frame.width()) && SIDE.contains(&frame.height())) {
+            return Ok(Makeup::Bound("its size is one that no page can have"));
+        }
+        let grid = pdf_layout::page_grid(page, &placements(page));
+        Ok(if grid.is_some() { Makeup::Scan } else { Makeup::Drawn })
     }
 
     /// Decodes page `number` (from 0).
@@ -90,18 +115,17 @@ fn inspect(file: &[u8], pdf: &Pdf, limits: &Limits) -> Result<Inspection, Fault>
     }
     let pages = within_page_limit(found, limits)?;
     Ok(Inspection {
-        kind: Kind::Pdf,
-        pages,
         // A signature's dictionary is never inside a compressed stream: its byte range counts raw bytes.
         digitally_signed: holds_name(file, b"/ByteRange"),
         encrypted: holds_name(file, b"/Encrypt"),
+        repaired: pdf_features::is_broken(file),
+        features: pdf_features::features(pdf),
+        ..Inspection::plain(Kind::Pdf, pages)
     })
 }
 
 fn page(pdf: &Pdf, number: u32, limits: &Limits) -> Result<Picture, Fault> {
-    let page = pdf.pages().get(number as usize).ok_or_else(|| {
-        Fault::corrupt(format!("page {} is not there; the file has {}", number + 1, pdf.pages().len()))
-    })?;
+    let page = numbered(pdf, number)?;
     within_content_limit(page)?;
     let content = placements(page);
     for image in &content.images {
@@ -126,10 +150,31 @@ fn page(pdf: &Pdf, number: u32, limits: &Limits) -> Result<Picture, Fault> {
     Ok(picture)
 }
 
-fn open(file: &Arc<Vec<u8>>) -> Result<Pdf, Fault> {
-    let pdf = Pdf::new(Arc::clone(file)).map_err(|error| match error {
-        LoadPdfError::Decryption(DecryptionError::PasswordProtected) => {
-            Fault::new(FailureClass::Locked, "the PDF asks for a password")
+fn numbered(pdf: &Pdf, number: u32) -> Result<&Page<'_>, Fault> {
+    pdf.pages().get(number as usize).ok_or_else(|| {
+        Fault::corrupt(format!("page {} is not there; the file has {}", number + 1, pdf.pages().len()))
+    })
+}
+
+/// Opens the file, with the first of the passwords that fits where it asks for one. Says whether it took one.
+fn open(file: &Arc<Vec<u8>>, passwords: &Passwords) -> Result<(Pdf, bool), Fault> {
+    const ASKS: LoadPdfError = LoadPdfError::Decryption(DecryptionError::PasswordProtected);
+    let attempt = |password: &str| Pdf::new_with_password(Arc::clone(file), password);
+    let mut opened = attempt("");
+    let mut unlocked = false;
+    for password in passwords.iter() {
+        if opened.as_ref().err() != Some(&ASKS) {
+            break;
+        }
+        opened = attempt(password);
+        unlocked = opened.is_ok();
+    }
+    let pdf = opened.map_err(|error| match error {
+        ASKS if passwords.is_empty() => Fault::new(FailureClass::Locked, "the PDF asks for a password"),
+        ASKS => {
+            let message =
+                format!("the PDF asks for a password, and none of the {} supplied opens it", passwords.len());
+            Fault::new(FailureClass::Locked, message)
         }
         LoadPdfError::Decryption(DecryptionError::UnsupportedAlgorithm) => {
             Fault::new(FailureClass::Unsupported, "the PDF is encrypted in a way that we do not read")
@@ -142,7 +187,7 @@ fn open(file: &Arc<Vec<u8>>) -> Result<Pdf, Fault> {
         // It can be opened by guessing, but what was cut off may have been pages.
         return Err(cut_off());
     }
-    Ok(pdf)
+    Ok((pdf, unlocked))
 }
 
 fn cut_off() -> Fault {

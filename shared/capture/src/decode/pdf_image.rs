@@ -13,6 +13,7 @@ use super::{colours, fax, jpeg, still};
 use crate::Kind;
 use crate::options::Limits;
 use hayro_ccitt::EncodingMode;
+use hayro_jbig2::{DecodeSettings, Globals, Page as Jbig2Page};
 
 /// What the samples of an image mean.
 enum Colours {
@@ -36,8 +37,41 @@ pub(super) fn picture(image: &Placement<'_>, limits: &Limits) -> Option<Picture>
     match filters.as_slice() {
         [Filter::DctDecode] => from_jpeg(image, &colours, inverted, limits),
         [Filter::CcittFaxDecode] if matches!(colours, Colours::Gray) => from_ccitt(image, inverted),
+        [Filter::Jbig2Decode] if matches!(colours, Colours::Gray) => {
+            let mut picture = from_samples(image, &colours, inverted)?;
+            picture.original = jbig2_original(image).filter(|_| !inverted);
+            Some(picture)
+        }
         _ => from_samples(image, &colours, inverted),
     }
+}
+
+/// JBIG2 data, where they keep every rule of their coding: what a strict decoder takes, every reader shows alike.
+fn jbig2_original(image: &Placement<'_>) -> Option<Original> {
+    let own = image.stream.raw_data();
+    let parameters = image.stream.dict().get::<Dict<'_>>("DecodeParms").or_else(|| {
+        let all = image.stream.dict().get::<Array<'_>>("DecodeParms")?;
+        all.iter::<Dict<'_>>().next()
+    });
+    let shared = parameters.and_then(|parameters| parameters.get::<Stream<'_>>("JBIG2Globals"));
+    let shared = match shared {
+        Some(shared) => shared.decoded_data().ok()?.into_owned(),
+        None => Vec::new(),
+    };
+    let settings = DecodeSettings { strict: true };
+    let globals = (!shared.is_empty()).then(|| Globals::new(&shared, &settings)).transpose().ok()?;
+    let page = Jbig2Page::new_embedded(&own, globals.as_ref(), &settings).ok()?;
+    let fits = (page.width(), page.height()) == (image.width, image.height);
+    (fits && page.decode(&mut Nowhere).is_ok()).then(|| Original::Jbig2 { shared, own: own.to_vec() })
+}
+
+/// Takes pixels and forgets them.
+struct Nowhere;
+
+impl hayro_jbig2::Decoder for Nowhere {
+    fn push_pixel(&mut self, _: bool) {}
+    fn push_pixel_chunk(&mut self, _: bool, _: u32) {}
+    fn next_line(&mut self) {}
 }
 
 fn colours_of(image: &Placement<'_>, filters: &[Filter]) -> Option<Colours> {

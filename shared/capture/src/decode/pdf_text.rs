@@ -2,7 +2,7 @@
 //!
 //! A page made by a program holds its letters exactly, and recognising its picture can only be worse. Here they are
 //! put together to words with their boxes, in the order in which the page draws them. Only letters that are drawn
-//! count: an invisible layer is somebody's recognition, of a quality that nobody knows. Whether the words are good
+//! stand for the page: an invisible layer is somebody's recognition, of a quality that nobody knows. Whether the words are good
 //! enough to stand for the page is for the caller, who sees its picture.
 
 use hayro::hayro_interpret::font::{Glyph, GlyphRun};
@@ -13,7 +13,9 @@ use hayro::hayro_interpret::{
 };
 use hayro::kurbo::{Affine, BezPath, Point, Rect, Shape as _, Vec2};
 use hayro_syntax::page::Page;
-use platen_model::Word;
+use platen_model::{PageRecord, TextSource, Word};
+
+use crate::raster::is_language;
 
 /// Units of a font's size in which glyphs are described.
 const UNITS: f64 = 1_000.0;
@@ -33,27 +35,65 @@ const RAISED: f64 = 0.5;
 const BLOCK_GAP: f64 = 2.0;
 /// A word that was drawn twice, to make it bold, is found among so many words before it.
 const REPEATED_WITHIN: usize = 64;
+/// A recognised word of which this part lies in words of the page is one of them.
+const COVERED: f64 = 0.3;
 
 /// The words of a page as they stand on a picture of it of `size` pixels. `None` where the page has no text to speak
 /// of, or where its letters cannot be told for certain.
 pub(super) fn words(page: &Page<'_>, size: (u32, u32)) -> Option<Vec<Word>> {
-    let (width, height) = page.render_dimensions();
-    let scale = Affine::scale_non_uniform(
-        f64::from(size.0) / f64::from(width),
-        f64::from(size.1) / f64::from(height),
-    );
-    let paper = Rect::new(0.0, 0.0, size.0.into(), size.1.into());
-    let mut reader = Reader { paper, letters: Vec::new(), unknown: 0 };
-    let cache = InterpreterCache::new();
-    let transform = scale * Affine::new(page.initial_transform(true).as_coeffs());
-    let mut context = Context::new(transform, paper, &cache, page.xref(), InterpreterSettings::default());
-    interpret_page(page, &mut context, &mut reader);
-
+    let reader = Reader::of(page, size, false);
     let letters = reader.letters.iter().filter(|letter| !letter.is_space()).count();
     // A page whose lines run up or down lies on its side, which is for the picture to tell.
     let level = reader.letters.iter().filter(|letter| !letter.is_space() && letter.along.x > 0.99).count();
     let is_text = (LETTERS_MIN..LETTERS_MAX).contains(&letters) && level * 10 >= letters * 9;
-    (is_text && reader.unknown * UNKNOWN_ONE_IN <= letters).then(|| composed(&reader.letters, paper))
+    (is_text && reader.unknown * UNKNOWN_ONE_IN <= letters).then(|| composed(&reader.letters, reader.paper))
+}
+
+/// The words of a record for which its page has none of its own that a search would find, drawn or hidden. The record
+/// is of the page turned as it says.
+pub(crate) fn lacking(page: &Page<'_>, record: &PageRecord) -> Vec<Word> {
+    if record.text_source == TextSource::Embedded {
+        return Vec::new();
+    }
+    let (wide, high) = (record.width_px, record.height_px);
+    let size = if record.rotation_deg % 180 == 90 { (high, wide) } else { (wide, high) };
+    let reader = Reader::of(page, size, true);
+    let mut own = composed(&reader.letters, reader.paper);
+    if !is_language(&own) {
+        // What the page says of its letters is not what they are, and no search finds it.
+        return record.words.clone();
+    }
+    for word in &mut own {
+        word.rect = turned(word.rect, size, record.rotation_deg);
+    }
+    own.sort_by_key(|word| word.rect.y);
+    let highest = own.iter().map(|word| word.rect.h).max().unwrap_or(0);
+    let is_covered = |word: &Word| {
+        let from = own.partition_point(|other| other.rect.y + highest < word.rect.y);
+        let near = own[from..].iter().take_while(|other| other.rect.y < word.rect.y + word.rect.h);
+        let covered: u64 = near.map(|other| common(word.rect, other.rect)).sum();
+        covered as f64 >= COVERED * f64::from(word.rect.w) * f64::from(word.rect.h)
+    };
+    record.words.iter().filter(|word| !is_covered(word)).cloned().collect()
+}
+
+/// A box on a page of `size` pixels, after the page is turned clockwise.
+fn turned(rect: platen_model::Rect, size: (u32, u32), by_deg: u32) -> platen_model::Rect {
+    let platen_model::Rect { x, y, w, h } = rect;
+    let right = size.0.saturating_sub(x + w);
+    let below = size.1.saturating_sub(y + h);
+    match by_deg % 360 {
+        90 => platen_model::Rect { x: below, y: x, w: h, h: w },
+        180 => platen_model::Rect { x: right, y: below, w, h },
+        270 => platen_model::Rect { x: y, y: right, w: h, h: w },
+        _ => rect,
+    }
+}
+
+/// The pixels that two boxes share.
+fn common(one: platen_model::Rect, other: platen_model::Rect) -> u64 {
+    let side = |a: u32, long: u32, b: u32, other: u32| (a + long).min(b + other).saturating_sub(a.max(b));
+    u64::from(side(one.x, one.w, other.x, other.w)) * u64::from(side(one.y, one.h, other.y, other.h))
 }
 
 /// A glyph with its character, in pixels.
@@ -79,14 +119,34 @@ impl Letter {
 /// Collects the letters that are drawn.
 struct Reader {
     paper: Rect,
+    /// Whether letters count that nobody sees.
+    hidden_too: bool,
     letters: Vec<Letter>,
     /// Glyphs whose character is not known for certain.
     unknown: usize,
 }
 
+impl Reader {
+    /// The letters of a page as they stand on a picture of it of `size` pixels.
+    fn of(page: &Page<'_>, size: (u32, u32), hidden_too: bool) -> Self {
+        let (width, height) = page.render_dimensions();
+        let scale = Affine::scale_non_uniform(
+            f64::from(size.0) / f64::from(width),
+            f64::from(size.1) / f64::from(height),
+        );
+        let paper = Rect::new(0.0, 0.0, size.0.into(), size.1.into());
+        let mut reader = Self { paper, hidden_too, letters: Vec::new(), unknown: 0 };
+        let cache = InterpreterCache::new();
+        let transform = scale * Affine::new(page.initial_transform(true).as_coeffs());
+        let mut context = Context::new(transform, paper, &cache, page.xref(), InterpreterSettings::default());
+        interpret_page(page, &mut context, &mut reader);
+        reader
+    }
+}
+
 impl<'a> Device<'a> for Reader {
     fn draw_glyph_run(&mut self, run: &GlyphRun<'_, 'a>, props: DrawProps<'a>, mode: &DrawMode) {
-        if matches!(mode, DrawMode::Invisible) || self.letters.len() > LETTERS_MAX {
+        if (matches!(mode, DrawMode::Invisible) && !self.hidden_too) || self.letters.len() > LETTERS_MAX {
             return;
         }
         for placed in run.glyphs() {

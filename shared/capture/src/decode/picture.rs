@@ -28,6 +28,13 @@ pub enum Original {
     },
     /// CCITT group 4 (ITU-T T.6) with its end-of-block code; coded black is black.
     CcittG4(Vec<u8>),
+    /// JBIG2 (ITU-T T.88) as a PDF holds it; coded black is black.
+    Jbig2 {
+        /// Segments that other pictures may share.
+        shared: Vec<u8>,
+        /// The picture's own.
+        own: Vec<u8>,
+    },
 }
 
 /// How finely colour is sampled, against lightness.

@@ -9,6 +9,8 @@ use flate2::Compression;
 use flate2::write::ZlibEncoder;
 use xmp_writer::{LangId, XmpWriter};
 
+use platen_model::Digest;
+
 use crate::options::PdfA;
 
 /// The program that wrote the PDF, as `/Producer` and `/Creator` name it.
@@ -34,9 +36,21 @@ fn is_noncharacter(character: char) -> bool {
     matches!(u32::from(character), 0xFDD0..=0xFDEF) || u32::from(character) & 0xFFFE == 0xFFFE
 }
 
+/// What a searchable copy of a digitally signed document says of itself.
+pub(super) fn copy_note(sources: &[Digest]) -> String {
+    let digests: Vec<String> = sources.iter().map(|digest| format!("sha256 {digest}")).collect();
+    format!(
+        "Unsigned copy of a digitally signed document. Only the signed original is the document: {}.",
+        digests.join(", ")
+    )
+}
+
 /// The XMP packet (ISO 16684-1), with the PDF/A identification where a standard is claimed.
-pub(super) fn xmp(title: &str, pdfa: PdfA) -> String {
+pub(super) fn xmp(title: &str, subject: Option<&str>, pdfa: PdfA) -> String {
     let mut xmp = XmpWriter::new();
+    if let Some(subject) = subject {
+        xmp.description([(None::<LangId<'_>>, subject)]);
+    }
     if !title.is_empty() {
         xmp.title([(None::<LangId<'_>>, title)]);
     }
@@ -228,6 +242,6 @@ mod tests {
     fn a_title_of_markup_and_control_characters_leaves_the_packet_well_formed() {
         let title = clean_title("a\u{0}<b>&\u{FFFE}\nc");
         assert_eq!(title, "a<b>&c");
-        assert!(xmp(&title, PdfA::A2b).contains("a&lt;b&gt;&amp;c"));
+        assert!(xmp(&title, None, PdfA::A2b).contains("a&lt;b&gt;&amp;c"));
     }
 }

@@ -6,8 +6,10 @@
 //! hostile. Nothing here reads a clock or makes a random number: the same input gives the same bytes (INV-5).
 //! How the archival standard is kept, clause by clause, stands in `pdfa.md` beside this file.
 
+mod audit;
 mod binder;
 mod glyphless;
+mod keep;
 mod lettering;
 mod metadata;
 mod notice;
@@ -16,7 +18,7 @@ mod revision;
 mod seal;
 mod text_layer;
 
-pub use binder::Binder;
+pub use binder::{Binder, Bound};
 pub use notice::notice;
 pub use render::render;
 pub use seal::{Place, SealRoom, prepare_seal};

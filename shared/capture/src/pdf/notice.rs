@@ -37,7 +37,7 @@ const CHARACTERS_MAX: usize = 600;
 ///
 /// A fault of our own.
 pub fn notice(lines: &[String]) -> Result<FinishedPage, Failure> {
-    let (image, bytes) = encode::encode(&Samples::Bitonal(drawn(written(lines))?), Chroma::Full)?;
+    let (image, bytes) = encode::plain(&Samples::Bitonal(drawn(written(lines))?), Chroma::Full)?;
     let record = PageRecord {
         width_px: image.width,
         height_px: image.height,

@@ -5,7 +5,7 @@
 
 use platen_model::{Failure, PageRecord};
 
-use super::{Clock, FinishedPage, encode, resolution};
+use super::{Clock, FinishedPage, encode, incoming, resolution};
 use crate::decode::Document;
 use crate::options::Options;
 
@@ -18,14 +18,17 @@ pub fn as_scanned(input: &mut Document, page: u32, options: &Options) -> Result<
     let mut clock = Clock::start();
     let picture = input.page(page, &options.limits)?;
     clock.lap("decode");
+    let incoming = input.makeup(page)?.map(|makeup| incoming::judged(makeup, false));
     let dpi = resolution::of(picture.dimensions(), picture.dpi, None);
-    let (image, bytes) = encode(picture)?;
+    let size = picture.dimensions();
+    let (image, bytes) = encode::encode(picture, dpi, options.profile)?;
     clock.lap("encode");
     let record = PageRecord {
         index: page,
-        width_px: image.width,
-        height_px: image.height,
+        width_px: size.0,
+        height_px: size.1,
         dpi,
+        incoming,
         timings_ms: clock.laps,
         ..PageRecord::default()
     };

@@ -34,7 +34,7 @@ pub(super) fn as_seen(words: Vec<Word>, page: &GrayImage, ink: &Ink) -> Option<V
 }
 
 /// Whether the characters could be text at all.
-fn is_language(words: &[Word]) -> bool {
+pub(crate) fn is_language(words: &[Word]) -> bool {
     let (mut all, mut letters, mut latin, mut vowels) = (0usize, 0usize, 0usize, 0usize);
     for character in words.iter().flat_map(|word| word.text.chars()) {
         // Rows of dots lead to the page numbers of a table of contents, or wait to be filled in.

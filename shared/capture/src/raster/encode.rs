@@ -1,105 +1,131 @@
-//! A page's samples as one PDF filter codes them.
+//! A page's samples as PDF filters code them.
 //!
-//! Black and white pages become CCITT group 4, which loses nothing; gray and colour pages become JPEG of high
-//! quality, unless the scanner's own coding can stand as it is.
+//! Profile `exact`: black and white pages lose nothing, in CCITT group 4 or JBIG2, whichever is shorter; gray and
+//! colour pages become JPEG of measured quality; and what the scanner coded itself stands as it is, if it can. Profile
+//! `compact`: gray and colour pages are taken apart into layers, where that makes them smaller.
 
-use std::convert::Infallible;
 use std::io::Write as _;
 
-use fax::encoder::Encoder as FaxEncoder;
-use fax::{Color, VecWriter};
 use flate2::Compression;
 use flate2::write::ZlibEncoder;
 use image::GrayImage;
-use jpeg_encoder::{ColorType, Encoder as JpegEncoder, SamplingFactor};
 use platen_model::{Failure, FailureClass, Stage};
 
-use crate::decode::{Chroma, Original, Samples};
-use crate::inspection::{ImageCodec, PageImage};
+use crate::codec::jpeg::Raw;
+use crate::codec::layers::{Coarse, Ink, Layers};
+use crate::codec::{ccitt, jbig2, jpeg, layers};
+use crate::decode::{Chroma, Original, Picture, Samples};
+use crate::inspection::{ImageCodec, PageImage, Strokes};
+use crate::options::Profile;
 
-/// JPEG quality at which text keeps its edges and the file a sensible size.
-const JPEG_QUALITY: u8 = 85;
+/// The JPEG quality of what lies below sharp strokes: soft slopes, and no edge that is read.
+const BELOW_QUALITY: u8 = 40;
 
-/// Codes a page.
+/// Codes a page of this resolution, or passes the scanner's own coding through.
 ///
 /// # Errors
 ///
 /// A fault of our own: every page that could be decoded can be coded.
-pub fn encode(samples: &Samples, chroma: Chroma) -> Result<(PageImage, Vec<u8>), Failure> {
-    match samples {
-        Samples::Bitonal(image) => {
-            let bytes = group_4(image);
-            Ok((measures(ImageCodec::CcittG4, image.dimensions(), 1, 1, &bytes), bytes))
+pub fn encode(picture: Picture, dpi: u32, profile: Profile) -> Result<(PageImage, Vec<u8>), Failure> {
+    let size = picture.dimensions();
+    let Picture { samples, chroma, original, .. } = picture;
+    let layered = match (profile, &samples) {
+        (Profile::Compact, Samples::Gray(_) | Samples::Rgb(_)) => in_layers(&samples, dpi)?,
+        (Profile::Compact, Samples::Bitonal(_)) | (Profile::Exact, _) => None,
+    };
+    let ours = |layered: Option<_>| layered.map_or_else(|| plain(&samples, chroma), Ok);
+    match (original, profile) {
+        (Some(original), Profile::Exact) => Ok(untouched(original, size)),
+        (Some(original), Profile::Compact) => {
+            let (own, other) = (untouched(original, size), ours(layered)?);
+            Ok(if other.0.all_bytes() < own.0.bytes { other } else { own })
         }
-        Samples::Gray(image) => continuous(image.as_raw(), image.dimensions(), ColorType::Luma, chroma),
-        Samples::Rgb(image) => continuous(image.as_raw(), image.dimensions(), ColorType::Rgb, chroma),
+        (None, _) => ours(layered),
+    }
+}
+
+/// Codes samples as they are.
+///
+/// # Errors
+///
+/// A fault of our own.
+pub fn plain(samples: &Samples, chroma: Chroma) -> Result<(PageImage, Vec<u8>), Failure> {
+    match samples {
+        Samples::Bitonal(image) => Ok(bitonal(image)),
+        Samples::Gray(image) => continuous(image.as_raw(), image.dimensions(), 1, chroma),
+        Samples::Rgb(image) => continuous(image.as_raw(), image.dimensions(), 3, chroma),
     }
 }
 
 /// A page that is passed through as it was coded.
-pub fn untouched(original: Original, size: (u32, u32)) -> (PageImage, Vec<u8>) {
-    let (codec, components, bits, bytes) = match original {
-        Original::Jpeg { bytes, components } => (ImageCodec::Jpeg, components, 8, bytes),
-        Original::CcittG4(bytes) => (ImageCodec::CcittG4, 1, 1, bytes),
-    };
-    (measures(codec, size, components, bits, &bytes), bytes)
-}
-
-fn measures(codec: ImageCodec, size: (u32, u32), components: u8, bits: u8, bytes: &[u8]) -> PageImage {
-    PageImage { codec, width: size.0, height: size.1, components, bits, bytes: bytes.len() as u64 }
-}
-
-fn group_4(image: &GrayImage) -> Vec<u8> {
-    let width = image.width();
-    let mut encoder = FaxEncoder::new(VecWriter::new());
-    for row in image.as_raw().chunks_exact(width as usize) {
-        let pixels = row.iter().map(|&sample| if sample < 128 { Color::Black } else { Color::White });
-        let written: Result<(), Infallible> = encoder.encode_line(pixels, width);
-        match written {
-            Ok(()) => {}
+fn untouched(original: Original, size: (u32, u32)) -> (PageImage, Vec<u8>) {
+    let (codec, components, bits, shared, bytes) = match original {
+        Original::Jpeg { bytes, components } => (ImageCodec::Jpeg, components, 8, 0, bytes),
+        Original::CcittG4(bytes) => (ImageCodec::CcittG4, 1, 1, 0, bytes),
+        Original::Jbig2 { shared, own } => {
+            let count = shared.len() as u64;
+            (ImageCodec::Jbig2, 1, 1, count, [shared, own].concat())
         }
-    }
-    match encoder.finish() {
-        Ok(writer) => writer.finish(),
-    }
+    };
+    let image = PageImage::plain(codec, size, components, bits, bytes.len() as u64);
+    (PageImage { shared_bytes: shared, ..image }, bytes)
+}
+
+/// Without loss, in the shorter coding.
+fn bitonal(image: &GrayImage) -> (PageImage, Vec<u8>) {
+    let (group_4, jbig2) = (ccitt::encoded(image), jbig2::encoded(image));
+    let (codec, bytes) =
+        if jbig2.len() < group_4.len() { (ImageCodec::Jbig2, jbig2) } else { (ImageCodec::CcittG4, group_4) };
+    (PageImage::plain(codec, image.dimensions(), 1, 1, bytes.len() as u64), bytes)
 }
 
 /// JPEG, or what loses nothing where a side is longer than JPEG can say.
 fn continuous(
     samples: &[u8],
     size: (u32, u32),
-    colours: ColorType,
+    channels: usize,
     chroma: Chroma,
 ) -> Result<(PageImage, Vec<u8>), Failure> {
-    let components = if matches!(colours, ColorType::Luma) { 1 } else { 3 };
     let (codec, bytes) = match (u16::try_from(size.0), u16::try_from(size.1)) {
         (Ok(width), Ok(height)) => {
-            (ImageCodec::Jpeg, jpeg(samples, width, height, colours, chroma).map_err(|error| failed(&error))?)
+            let (bytes, _) = jpeg::measured(Raw { samples, width, height, channels }, chroma)
+                .map_err(|error| failed(&error))?;
+            (ImageCodec::Jpeg, bytes)
         }
         _ => (ImageCodec::Flate, deflated(samples).map_err(|error| failed(&error))?),
     };
-    Ok((measures(codec, size, components, 8, &bytes), bytes))
+    Ok((PageImage::plain(codec, size, channels as u8, 8, bytes.len() as u64), bytes))
 }
 
-fn jpeg(
-    samples: &[u8],
-    width: u16,
-    height: u16,
-    colours: ColorType,
-    chroma: Chroma,
-) -> Result<Vec<u8>, jpeg_encoder::EncodingError> {
-    let mut bytes = Vec::new();
-    let mut encoder = JpegEncoder::new(&mut bytes, JPEG_QUALITY);
-    // Coloured letters and stamps have edges too: colours keep the resolution that the scanner gave them.
-    encoder.set_sampling_factor(match chroma {
-        Chroma::Full => SamplingFactor::F_1_1,
-        Chroma::Halved => SamplingFactor::F_2_2,
-    });
-    // Tables made for the page would make it a fifth smaller, but this encoder then holds all coefficients at once
-    // and writes one scan for each component, which some readers handle badly.
-    encoder.set_optimized_huffman_tables(false);
-    encoder.encode(samples, width, height, colours)?;
-    Ok(bytes)
+/// The page in layers; `None` where it does not come apart.
+fn in_layers(samples: &Samples, dpi: u32) -> Result<Option<(PageImage, Vec<u8>)>, Failure> {
+    let Some(Layers { below, mask, ink }) = layers::taken_apart(samples, dpi) else { return Ok(None) };
+    let (mut image, mut bytes) = coarse(&below)?;
+    let (mask, mask_bytes) = bitonal(&mask);
+    bytes.extend(mask_bytes);
+    let (colour, colours) = match &ink {
+        Ink::Same(colour) => (Some(*colour), None),
+        Ink::Picture(picture) => {
+            let (colours, coded) = coarse(picture)?;
+            bytes.extend(coded);
+            (None, Some(colours))
+        }
+    };
+    image.strokes = Some(Box::new(Strokes { mask, colour, colours }));
+    Ok(Some((image, bytes)))
+}
+
+fn coarse(picture: &Coarse) -> Result<(PageImage, Vec<u8>), Failure> {
+    let side = |pixels: u32| u16::try_from(pixels).map_err(|error| failed(&error));
+    let raw = Raw {
+        samples: &picture.samples,
+        width: side(picture.width)?,
+        height: side(picture.height)?,
+        channels: picture.channels,
+    };
+    let bytes = jpeg::encoded(raw, Chroma::Halved, BELOW_QUALITY).map_err(|error| failed(&error))?;
+    let size = (picture.width, picture.height);
+    Ok((PageImage::plain(ImageCodec::Jpeg, size, picture.channels as u8, 8, bytes.len() as u64), bytes))
 }
 
 fn deflated(samples: &[u8]) -> std::io::Result<Vec<u8>> {

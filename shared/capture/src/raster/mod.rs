@@ -10,6 +10,7 @@ mod blank;
 mod clean;
 mod embedded;
 pub mod encode;
+mod incoming;
 mod ink;
 mod lettering;
 mod litter;
@@ -32,11 +33,12 @@ use std::time::Instant;
 use image::GrayImage;
 use platen_model::{Failure, PageRecord, TextSource, Word};
 
-use crate::decode::{Document, Picture};
+use crate::decode::{Document, Makeup, Picture};
 use crate::inspection::PageImage;
 use crate::ocr::Engines;
 use crate::options::{Effort, Options};
 pub use as_scanned::as_scanned;
+pub(crate) use embedded::is_language;
 use ink::Ink;
 use quality::Reading;
 use reading::TextSize;
@@ -78,7 +80,11 @@ pub fn finish_page(
     let decoded_size = picture.dimensions();
     clock.lap("decode");
 
-    let (picture, photo_note) = photo::rectified(picture);
+    let makeup = input.makeup(page)?;
+    let (picture, photo_note) = match makeup {
+        Some(Makeup::Drawn) => (picture, None),
+        _ => photo::rectified(picture),
+    };
     clock.lap("photo");
 
     let gray = picture.samples.to_gray();
@@ -94,11 +100,16 @@ pub fn finish_page(
         .and_then(|words| embedded::as_seen(words, &gray, &ink));
     clock.lap("embedded");
 
-    let upright = if blank || embedded.is_some() {
+    let incoming = makeup.map(|makeup| incoming::judged(makeup, embedded.is_some()));
+    let mut upright = if blank || embedded.is_some() {
         Upright { rotation_deg: 0, skew_deg: 0.0 }
     } else {
         upright::find(&gray, dpi, &ink, &options.languages, engines)?
     };
+    if incoming.as_ref().is_some_and(|incoming| incoming.kept) {
+        // It lies as its program laid it; only quarters of a turn can be said of a page.
+        upright.skew_deg = 0.0;
+    }
     clock.lap("orient");
 
     let Straightened { picture, gray, lean_deg } = straighten(picture, gray, &ink, upright);
@@ -106,7 +117,8 @@ pub fn finish_page(
 
     // Coded before it is read, so that a large colour page is not held while Tesseract works.
     let stated_dpi = picture.dpi;
-    let (image, bytes) = encode(picture)?;
+    let size = picture.dimensions();
+    let (image, bytes) = encode::encode(picture, dpi, options.profile)?;
     clock.lap("encode");
 
     let copy = (is_read && embedded.is_none()).then(|| clean::for_reading(&gray, &ink, upright.rotation_deg));
@@ -118,7 +130,7 @@ pub fn finish_page(
         Some(copy) => reading::read(&copy, text, &options.languages, engines)?,
         None => embedded.unwrap_or_default(),
     };
-    turn::straighten_words(&mut words, gray.dimensions(), (image.width, image.height), lean_deg);
+    turn::straighten_words(&mut words, gray.dimensions(), size, lean_deg);
     clock.lap("recognise");
 
     let confidence = mean_confidence(&words);
@@ -130,13 +142,14 @@ pub fn finish_page(
 
     let record = PageRecord {
         index: page,
-        width_px: image.width,
-        height_px: image.height,
+        width_px: size.0,
+        height_px: size.1,
         dpi,
         rotation_deg: upright.rotation_deg,
         skew_deg: upright.skew_deg,
         blank,
         text_source,
+        incoming,
         mean_confidence: confidence,
         quality,
         words,
@@ -177,15 +190,6 @@ fn straighten(mut picture: Picture, mut gray: GrayImage, ink: &Ink, upright: Upr
     let (samples, gray) = turn::straightened_to_read(picture.samples, skew_deg, size);
     picture.samples = samples;
     Straightened { picture, gray, lean_deg: 0.0 }
-}
-
-/// Codes the page's image, or passes the scanner's own coding through.
-fn encode(picture: Picture) -> Result<(PageImage, Vec<u8>), Failure> {
-    let size = picture.dimensions();
-    match picture.original {
-        Some(original) => Ok(encode::untouched(original, size)),
-        None => encode::encode(&picture.samples, picture.chroma),
-    }
 }
 
 /// The mean of the words' confidences, weighted by their length.

@@ -297,7 +297,10 @@ fn stage_of(request: &Request) -> Stage {
     match request {
         Request::Inspect { .. } | Request::Ending { .. } => Stage::Inspect,
         Request::Page { .. } | Request::Notice { .. } => Stage::Page,
-        Request::BindBegin { .. } | Request::BindPage { .. } | Request::BindFinish => Stage::Bind,
+        Request::BindBegin { .. }
+        | Request::BindPage { .. }
+        | Request::BindKept { .. }
+        | Request::BindFinish => Stage::Bind,
         Request::Render { .. } => Stage::Render,
         Request::PrepareSeal { .. } => Stage::Seal,
         Request::Sandbox => Stage::Inspect,

@@ -22,6 +22,7 @@ use crate::Inspection;
 use crate::decode::Ending;
 use crate::inspection::PageImage;
 use crate::options::{Effort, Limits, Options, PdfA};
+use crate::passwords::Passwords;
 use crate::pdf::{Place, SealRoom};
 use crate::worker::sandbox::Sandbox;
 
@@ -38,6 +39,8 @@ pub enum Request {
     Inspect {
         /// The limits to hold it to.
         limits: Limits,
+        /// What to try where it is locked.
+        passwords: Passwords,
     },
     /// Find out whether a file that may still be written ends as its format demands. Files: input.
     Ending {
@@ -52,6 +55,8 @@ pub enum Request {
         options: Options,
         /// How much is done with it.
         effort: Effort,
+        /// What opens the input where it is locked.
+        passwords: Passwords,
     },
     /// Make a page that says something in letters, to stand where a page is missing. Files: image (written).
     Notice {
@@ -69,6 +74,19 @@ pub enum Request {
         image: PageImage,
         /// The page's words.
         record: Box<PageRecord>,
+    },
+    /// Add a page of an incoming PDF to it as it is. Files: the incoming PDF.
+    BindKept {
+        /// The incoming PDF among the inputs, from 0.
+        source: u32,
+        /// Its page, from 0.
+        page: u32,
+        /// What was found on it.
+        record: Box<PageRecord>,
+        /// The limits to hold it to.
+        limits: Limits,
+        /// What opens it where it is locked.
+        passwords: Passwords,
     },
     /// Write it. Files: PDF (written).
     BindFinish,
@@ -97,6 +115,8 @@ pub struct BindInfo {
     pub pdfa: PdfA,
     /// Tesseract languages it was read in, for `/Lang`.
     pub languages: String,
+    /// It is a copy of a digitally signed document, and says so.
+    pub copy_of_signed: bool,
     /// Digests of the inputs: its document id is made of them, so that the same input gives the same bytes.
     pub sources: Vec<Digest>,
 }
@@ -141,6 +161,10 @@ pub enum Reply {
     Bound {
         /// Bytes written.
         bytes: u64,
+        /// The standard that it claims.
+        pdfa: PdfA,
+        /// Why it does not claim the one that was asked for, a sentence each.
+        breaches: Vec<String>,
     },
     /// To [`Request::Render`].
     Rendered {
@@ -261,7 +285,12 @@ mod tests {
         let mut file = tempfile::tempfile().expect("a file");
         file.write_all(b"scan").expect("write");
         send(&mut here, &Request::BindFinish, &[file.as_fd()]).expect("send");
-        send(&mut here, &Request::Inspect { limits: Limits::default() }, &[]).expect("send");
+        send(
+            &mut here,
+            &Request::Inspect { limits: Limits::default(), passwords: Passwords::default() },
+            &[],
+        )
+        .expect("send");
         drop(here);
 
         let (request, mut files) = receive::<Request>(&mut there).expect("receive").expect("a message");

@@ -10,7 +10,7 @@ use platen_model::{Failure, FailureClass, Lack, PageRecord, Stage};
 use crate::decode::{Desk, Ending};
 use crate::ocr::{self, Engines};
 use crate::options::Effort;
-use crate::pdf::{self, Binder};
+use crate::pdf::{self, Binder, Bound};
 use crate::raster::{self, FinishedPage};
 use crate::worker::protocol::{self, Answer, Reply, Request};
 use crate::worker::sandbox::{self, Sandbox};
@@ -38,16 +38,17 @@ impl Workbench {
             files.next().ok_or_else(|| Failure::new(FailureClass::Internal, stage, "a file is missing"))
         };
         match request {
-            Request::Inspect { limits } => {
-                self.desk.lay(file(Stage::Inspect)?, &limits)?.inspect(&limits).map(Reply::Inspected)
+            Request::Inspect { limits, passwords } => {
+                let document = self.desk.lay(file(Stage::Inspect)?, &limits, &passwords)?;
+                document.inspect(&limits).map(Reply::Inspected)
             }
             Request::Ending { limits } => Ending::of(file(Stage::Inspect)?, &limits).map(Reply::Ends),
-            Request::Page { page, options, effort } => {
+            Request::Page { page, options, effort, passwords } => {
                 let input = file(Stage::Page)?;
                 let target = file(Stage::Page)?;
                 // Not a failure of this page, but of them all.
                 ocr::require(&options.languages)?;
-                let document = self.desk.lay(input, &options.limits)?;
+                let document = self.desk.lay(input, &options.limits, &passwords)?;
                 let finished = match effort {
                     Effort::Whole | Effort::Unread => {
                         raster::finish_page(document, page, &options, effort, &mut self.engines)
@@ -70,15 +71,22 @@ impl Workbench {
             }
             Request::BindPage { image, record } => {
                 let source = file(Stage::Bind)?;
-                self.binder()?.add_page(&image, &record, source)?;
+                self.binder.as_mut().ok_or_else(no_pdf)?.add_page(&image, &record, source)?;
+                Ok(Reply::Noted)
+            }
+            Request::BindKept { source, page, record, limits, passwords } => {
+                let document = self.desk.lay(file(Stage::Bind)?, &limits, &passwords)?;
+                let pdf = document.pdf().ok_or_else(|| {
+                    Failure::new(FailureClass::Internal, Stage::Bind, "only a page of a PDF can be kept")
+                })?;
+                self.binder.as_mut().ok_or_else(no_pdf)?.keep_page(source, pdf, page, &record)?;
                 Ok(Reply::Noted)
             }
             Request::BindFinish => {
                 let mut target = file(Stage::Bind)?;
-                self.binder()?;
-                let bytes = self.binder.take().map(Binder::finish).transpose()?.unwrap_or_default();
+                let Bound { bytes, pdfa, breaches } = self.binder.take().ok_or_else(no_pdf)?.finish()?;
                 target.write_all(&bytes).map_err(|error| cannot_write(Stage::Bind, &error))?;
-                Ok(Reply::Bound { bytes: bytes.len() as u64 })
+                Ok(Reply::Bound { bytes: bytes.len() as u64, pdfa, breaches })
             }
             Request::Sandbox => Ok(Reply::Held(self.sandbox)),
             Request::Render { page, width_px } => {
@@ -97,11 +105,10 @@ impl Workbench {
             }
         }
     }
+}
 
-    fn binder(&mut self) -> Result<&mut Binder, Failure> {
-        let missing = || Failure::new(FailureClass::Internal, Stage::Bind, "no PDF was begun");
-        self.binder.as_mut().ok_or_else(missing)
-    }
+fn no_pdf() -> Failure {
+    Failure::new(FailureClass::Internal, Stage::Bind, "no PDF was begun")
 }
 
 /// Lets go of the words of a page that has more than can be text that somebody wrote.

@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::Write as _;
+use std::path::Path;
 use std::process::Command;
 
 use fax::{Color, VecWriter, encoder::Encoder};
@@ -32,6 +33,23 @@ pub(crate) fn run(program: &str, arguments: &[&OsStr]) -> String {
     said
 }
 
+/// `qpdf` and poppler find nothing to complain of.
+#[track_caller]
+pub(crate) fn clean(pdf: &Path) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let picture = folder.path().join("page");
+    for (program, arguments) in [
+        ("qpdf", vec!["--check".as_ref(), pdf.as_os_str()]),
+        ("pdftotext", vec![pdf.as_os_str(), "/dev/null".as_ref()]),
+        ("pdftoppm", vec!["-r".as_ref(), "20".as_ref(), pdf.as_os_str(), picture.as_os_str()]),
+    ] {
+        let output =
+            Command::new(program).args(&arguments).output().expect("qpdf and poppler-utils are installed");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && said.trim().is_empty(), "{program}: {}: {said}", output.status);
+    }
+}
+
 pub(crate) fn word(text: &str, [x, y, w, h]: [u32; 4], line: u32, block: u32) -> Word {
     Word { text: text.into(), confidence: 0.9, rect: Rect { x, y, w, h }, line, block }
 }
@@ -45,6 +63,7 @@ pub(crate) fn info(pdfa: PdfA) -> BindInfo {
         title: "Offer & reply.tif".into(),
         pdfa,
         languages: "eng+deu".into(),
+        copy_of_signed: false,
         sources: vec![Digest::of(b"a scan")],
     }
 }
@@ -57,7 +76,7 @@ pub(crate) fn bind(records: &[PageRecord], pdfa: PdfA, codec: ImageCodec) -> Nam
         binder.add_page(&image, record, file).expect("the page is added");
     }
     let mut file = NamedTempFile::new().expect("a file");
-    file.write_all(&binder.finish().expect("the PDF is finished")).expect("write");
+    file.write_all(&binder.finish().expect("the PDF is finished").bytes).expect("write");
     file
 }
 
@@ -81,6 +100,7 @@ pub(crate) fn blank_page(codec: ImageCodec) -> (PageImage, File) {
             }
             (1, 1, encoder.finish().expect("memory").finish())
         }
+        ImageCodec::Jbig2 => unreachable!("what is coded so comes out of finished pages"),
         ImageCodec::Flate => {
             let mut encoder = ZlibEncoder::new(Vec::new(), Compression::fast());
             for _ in 0..HEIGHT {
@@ -92,5 +112,5 @@ pub(crate) fn blank_page(codec: ImageCodec) -> (PageImage, File) {
     };
     let mut file = tempfile::tempfile().expect("a file");
     file.write_all(&bytes).expect("write");
-    (PageImage { codec, width: WIDTH, height: HEIGHT, components, bits, bytes: bytes.len() as u64 }, file)
+    (PageImage::plain(codec, (WIDTH, HEIGHT), components, bits, bytes.len() as u64), file)
 }

@@ -1,5 +1,8 @@
 //! The PDFs we write, judged by other people's programs: `qpdf` and the tools of poppler must be installed.
 
+mod archival;
 mod common;
+mod incoming;
 mod seal;
 mod searchable;
+mod snapshots;

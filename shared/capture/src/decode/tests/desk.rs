@@ -2,6 +2,8 @@
 
 use std::time::{Duration, SystemTime};
 
+use crate::Passwords;
+
 use super::*;
 
 #[test]
@@ -11,7 +13,9 @@ fn a_file_stays_open_until_it_changes_or_another_is_laid_in_its_place() {
     let large = coded(DynamicImage::ImageLuma8(drawing(80, 60)), ImageFormat::Png);
     let mut desk = Desk::default();
     let width = |desk: &mut Desk, file: &File| {
-        let document = desk.lay(file.try_clone().expect("a second handle"), &limits).expect("it opens");
+        let document = desk
+            .lay(file.try_clone().expect("a second handle"), &limits, &Passwords::default())
+            .expect("it opens");
         document.page(0, &limits).expect("it decodes").dimensions().0
     };
 

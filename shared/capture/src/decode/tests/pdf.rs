@@ -112,8 +112,7 @@ fn a_jpeg_and_a_group_4_image_that_are_the_page_keep_their_bytes() {
     assert!(turned.original.is_none() && turned.dimensions() == (300, 200));
 
     let dots = GrayImage::from_fn(200, 300, |x, y| Luma([if (x / 9 + y / 7) % 5 == 0 { 0 } else { 255 }]));
-    let (_, coded) =
-        crate::raster::encode::encode(&Samples::Bitonal(dots.clone()), Chroma::Full).expect("coded");
+    let coded = crate::codec::ccitt::encoded(&dots);
     for (how, kept, inverted) in [
         ("/ColorSpace/DeviceGray", true, false),
         ("/ImageMask true", true, false),
