@@ -276,6 +276,7 @@ impl Page<'_> {
     }
 
     /// The page in squares of `factor` pixels: the mean of their pixels as they weigh, and their weights.
+    #[expect(clippy::needless_range_loop, reason = "one index reads two arrays of different strides")]
     fn averaged(&self, factor: usize, shares: &[u8], weigh: impl Fn(u8) -> f32) -> (Coarse, Vec<f32>) {
         let (across, down) = (self.width.div_ceil(factor), self.height.div_ceil(factor));
         let mut samples = Vec::with_capacity(across * down * self.channels);
@@ -382,6 +383,7 @@ fn same_ink(ink: &Coarse, weights: &[f32]) -> Option<[u8; 3]> {
 }
 
 /// The picture with its empty squares filled by what is around them, so softly that no byte is spent on it.
+#[expect(clippy::needless_range_loop, reason = "one index reads two arrays of different strides")]
 fn filled(mut picture: Coarse, weights: &[f32]) -> Coarse {
     let (width, height, channels) = (picture.width as usize, picture.height as usize, picture.channels);
     if width <= 1 && height <= 1 {
