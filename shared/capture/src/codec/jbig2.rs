@@ -230,7 +230,7 @@ mod tests {
         for (width, height) in [(1, 1), (7, 3), (64, 64), (333, 211), (2_480, 31)] {
             check(&GrayImage::from_pixel(width, height, Luma([255])));
             check(&GrayImage::from_pixel(width, height, Luma([0])));
-            let rings = |x: u32, y: u32| ((x * x + y * y) / 50 % 3 == 0).then_some(0).unwrap_or(255);
+            let rings = |x: u32, y: u32| if ((x * x + y * y) / 50).is_multiple_of(3) { 0 } else { 255 };
             check(&GrayImage::from_fn(width, height, |x, y| Luma([rings(x, y)])));
         }
     }
