@@ -201,13 +201,50 @@ fn declared(kind: Kind, head: &[u8], length: u64) -> Ending {
     unfinished(format!("it has {length} of the {declared} bytes that its header names"))
 }
 
-/// A GIF ends with its trailer, perhaps padded.
+/// Walks the blocks of a GIF up to its trailer (GIF89a, appendix A): the trailer's byte also occurs among its data.
 fn gif(reader: &mut (impl Read + Seek), length: u64) -> Result<Ending, Fault> {
-    let tail = tail(reader, length, 16)?;
-    match tail.iter().rfind(|byte| **byte != 0) {
-        Some(b';') => Ok(properly(false)),
-        _ => Ok(unfinished("it has no trailer at its end")),
+    const CUT: &str = "it ends before its trailer";
+    /// Bytes of the colour table that a packed field announces.
+    fn table(packed: u8) -> u64 {
+        if packed & 0x80 == 0 { 0 } else { 3 << ((packed & 7) + 1) }
     }
+    let Some([packed]) = bytes_at(reader, length, 10)? else { return Ok(unfinished(CUT)) };
+    let mut at = 13 + table(packed);
+    loop {
+        // Each block begins with its kind; sub-blocks with their length follow, up to an empty one.
+        at = match bytes_at(reader, length, at)? {
+            Some([b';']) => return Ok(properly(false)),
+            Some([b'!']) => at + 2,
+            Some([b',']) => {
+                let Some([packed]) = bytes_at(reader, length, at + 9)? else { return Ok(unfinished(CUT)) };
+                at + 11 + table(packed)
+            }
+            Some([_]) => return Ok(unfinished("a block of it is of no kind that its format knows")),
+            None => return Ok(unfinished(CUT)),
+        };
+        loop {
+            let Some([size]) = bytes_at(reader, length, at)? else { return Ok(unfinished(CUT)) };
+            at += 1 + u64::from(size);
+            if size == 0 {
+                break;
+            }
+        }
+    }
+}
+
+/// The bytes at a place; `None` where the file ends before.
+fn bytes_at<const N: usize>(
+    reader: &mut (impl Read + Seek),
+    length: u64,
+    at: u64,
+) -> Result<Option<[u8; N]>, Fault> {
+    if at.saturating_add(N as u64) > length {
+        return Ok(None);
+    }
+    reader.seek(SeekFrom::Start(at))?;
+    let mut bytes = [0; N];
+    reader.read_exact(&mut bytes)?;
+    Ok(Some(bytes))
 }
 
 /// JPEG 2000: the end-of-codestream marker, or boxes that fill the file exactly (ITU-T T.800, annex I).
@@ -286,11 +323,11 @@ mod tests {
 
     #[test]
     fn a_pdf_ends_where_its_cross_reference_is_reached() {
-        let whole = b"%PDF-1.4\n1 0 obj\n<<>>\nendobj\nxref\n0 1\ntrailer\n<<>>\nstartxref\n30\n%%EOF";
+        let whole = b"%PDF-1.4\n1 0 obj\n<<>>\nendobj\nxref\n0 1\ntrailer\n<<>>\nstartxref\n29\n%%EOF";
         check("PDF", whole, true);
         let led = [b"From a spooler\n".as_slice(), whole].concat();
         assert_eq!(ending(&led), Ending::Properly { may_grow: true }, "offsets count from %PDF-");
-        let moved = String::from_utf8_lossy(whole).replace("startxref\n30", "startxref\n20");
+        let moved = String::from_utf8_lossy(whole).replace("startxref\n29", "startxref\n20");
         assert!(matches!(ending(moved.as_bytes()), Ending::Unfinished { .. }));
     }
 
