@@ -81,7 +81,11 @@ impl Ledger {
             Err(error) => return Err(error),
             Ok(file) => {
                 for line in BufReader::new(file).split(b'\n') {
-                    match serde_json::from_slice::<Line>(&line?) {
+                    let line = line?;
+                    if line.is_empty() {
+                        continue;
+                    }
+                    match serde_json::from_slice::<Line>(&line) {
                         Ok(Line::Taken { key, capture }) => {
                             taken.insert(key, capture);
                         }
@@ -173,6 +177,9 @@ impl Ledger {
     /// Where it cannot be written down.
     pub fn forget(&self, capture: CaptureId) -> io::Result<()> {
         let mut inner = self.lock();
+        if !inner.taken.values().any(|known| *known == capture) {
+            return Ok(());
+        }
         inner.append(&Line::Forgotten { capture })?;
         inner.taken.retain(|_, known| *known != capture);
         Ok(())
@@ -189,7 +196,8 @@ impl Ledger {
 ///
 /// Where it cannot be written down.
 pub fn forget_in(state: &Path, capture: CaptureId) -> io::Result<()> {
-    let mut line = Vec::new();
+    // A line that a power cut left half would swallow this one; an empty line is passed over.
+    let mut line = Vec::from(b"\n");
     push(&mut line, &Line::Forgotten { capture })?;
     let mut file = OpenOptions::new().append(true).create(true).open(state.join(LEDGER_FILE))?;
     file.write_all(&line)?;
@@ -256,6 +264,8 @@ mod tests {
         ledger.forget(first).expect("noted");
         assert_eq!(ledger.take(key, second).expect("noted"), None);
         drop(ledger);
+        let mut file = OpenOptions::new().append(true).open(state.path().join(LEDGER_FILE)).expect("there");
+        file.write_all(b"{\"entry\":\"tak").expect("half a line");
         forget_in(state.path(), second).expect("noted");
         let ledger = Ledger::open(state.path()).expect("opened");
         assert_eq!(ledger.take(key, first).expect("noted"), None);

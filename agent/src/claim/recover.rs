@@ -36,7 +36,7 @@ pub fn recover(spool: &Spool, ledger: &Ledger) -> io::Result<Recovered> {
         let claimed = match prove(spool, id) {
             Ok(claimed) => claimed,
             Err(error) => {
-                set_apart(spool, id, &error)?;
+                set_apart(spool, ledger, id, &error)?;
                 continue;
             }
         };
@@ -50,9 +50,11 @@ pub fn recover(spool: &Spool, ledger: &Ledger) -> io::Result<Recovered> {
     Ok(recovered)
 }
 
-/// Puts a damaged capture where a person sees it. Nothing of it is removed, nor a source that is still there.
-pub(crate) fn set_apart(spool: &Spool, id: CaptureId, error: &io::Error) -> io::Result<()> {
+/// Puts a damaged capture where a person sees it. Nothing of it is removed, nor a source that is still there. A whole
+/// file with its bytes is no duplicate of it.
+pub(crate) fn set_apart(spool: &Spool, ledger: &Ledger, id: CaptureId, error: &io::Error) -> io::Result<()> {
     tracing::error!(capture = %id, %error, "a capture in the spool is damaged; it goes into quarantine");
+    ledger.forget(id)?;
     let message =
         format!("the spool's copy is damaged ({error}); scan it again unless it is still in the hot folder");
     let failure = Failure::new(FailureClass::Internal, Stage::Claim, message);

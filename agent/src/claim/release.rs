@@ -101,6 +101,9 @@ impl Claimed {
             for file in &record.files {
                 match find(record, file)? {
                     Found::Changed => {
+                        // An attempt that was stopped may have noted the bytes. They leave the spool now, and must
+                        // not make a duplicate of the next file that has them.
+                        ledger.forget(record.capture_id)?;
                         durable::remove_folder(self.folder())?;
                         return Ok(Way::Premature);
                     }

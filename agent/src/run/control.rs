@@ -93,7 +93,7 @@ fn retry_capture(floor: &Floor, id: CaptureId) -> io::Result<()> {
     let claimed = match recover::prove(&floor.spool, id) {
         Ok(claimed) => claimed,
         Err(error) => {
-            recover::set_apart(&floor.spool, id, &error)?;
+            recover::set_apart(&floor.spool, &floor.ledger, id, &error)?;
             return Err(error);
         }
     };

@@ -264,3 +264,29 @@ fn a_folder_that_became_a_link_is_not_followed_when_its_scan_is_taken_away() {
     assert!(matches!(claimed.release(&place.ledger, &crate::claim::NoStop), Release::Done(_)));
     assert_eq!(fs::read(outside.join("a.tif")).expect("untouched"), b"page");
 }
+
+#[test]
+fn inv1_bytes_that_left_the_spool_again_make_no_duplicate_of_the_next_file_that_has_them() {
+    let place = place(After::Remove);
+    write(&place, "a.tif", b"first");
+    // Stopped once the ledger knows the bytes; before the next start the writer goes on.
+    assert!(!carry(&place, 5));
+    write(&place, "a.tif", b"first and more");
+    recover(&place.spool, &place.ledger).expect("recovery");
+    assert_eq!(state(&place), (vec!["a.tif".to_owned()], vec![]));
+    write(&place, "a.tif", b"first");
+    assert!(carry(&place, u32::MAX));
+    assert_eq!(state(&place), (vec![], vec![vec![b"first".to_vec()]]));
+}
+
+#[test]
+fn inv1_a_whole_file_is_no_duplicate_of_a_damaged_capture() {
+    let place = place(After::Remove);
+    write(&place, "a.tif", b"whole");
+    assert!(!carry(&place, 5), "stopped once the ledger knows the bytes");
+    let id = place.spool.capture_ids().expect("ids")[0];
+    fs::write(place.spool.capture(id).join("original-0000"), b"rot").expect("a disk fails");
+    recover(&place.spool, &place.ledger).expect("recovery");
+    assert!(carry(&place, u32::MAX));
+    assert_eq!(state(&place), (vec![], vec![vec![b"whole".to_vec()]]));
+}
