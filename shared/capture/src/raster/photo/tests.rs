@@ -73,7 +73,8 @@ proptest! {
     #[test]
     fn the_corners_of_a_sheet_on_a_table_are_found(
         drift in proptest::array::uniform8(-45.0f32..45.0),
-        far in 40.0f32..110.0,
+        // Farther than this the sides may differ by more than what is taken for a sheet.
+        far in 40.0f32..70.0,
     ) {
         let [a, b, c, d, e, f, g, h] = drift;
         // The far edge looks shorter than the near one.
