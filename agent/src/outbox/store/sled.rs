@@ -1,15 +1,18 @@
 //! The database on this machine: sled 0.34.
 //!
-//! Three things of sled are known and met here. It answers some damage with a panic: here a panic is an error like
+//! Four things of sled are known and met here. It answers some damage with a panic: here a panic is an error like
 //! any other. Its flush waits for the kernel's write-back (`sync_file_range`), which says nothing about the disk's
 //! own cache or the file's length: the file is fsynced after it. It never gives space back: see [`super::super::shelf`].
+//! Its threads may hold the file for a moment after the last handle is dropped: who opens it again waits for them.
 
 use std::any::Any;
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io;
 use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use sled::{Batch, Config, Db};
 
@@ -19,6 +22,10 @@ use super::{Change, Engine, Pair, Store};
 const CACHE_BYTES: u64 = 8 << 20;
 /// sled's one file in its folder.
 const FILE: &str = "db";
+/// How long a database that was closed may take to let go of its file.
+const CLOSING_MAX: Duration = Duration::from_secs(10);
+/// How often it is looked whether it has: the lock of a file tells nobody when it ends.
+const CLOSING_LOOK: Duration = Duration::from_millis(2);
 
 /// Opens sled databases.
 #[derive(Clone, Copy, Debug, Default)]
@@ -26,6 +33,7 @@ pub struct SledEngine;
 
 impl Engine for SledEngine {
     fn open(&self, folder: &Path) -> io::Result<Box<dyn Store>> {
+        wait_until_closed(&folder.join(FILE))?;
         let config = Config::new().path(folder).cache_capacity(CACHE_BYTES).flush_every_ms(None);
         let db = guarded(|| config.open())?;
         Ok(Box::new(SledStore { db: Some(db), file: File::open(folder.join(FILE))? }))
@@ -89,6 +97,23 @@ impl Drop for SledStore {
             drop(db);
             Ok(())
         });
+    }
+}
+
+/// Waits for the lock that sled holds on its file while it has it open.
+fn wait_until_closed(file: &Path) -> io::Result<()> {
+    let file = match File::open(file) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    let until = Instant::now() + CLOSING_MAX;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return file.unlock(),
+            Err(TryLockError::WouldBlock) if Instant::now() < until => thread::sleep(CLOSING_LOOK),
+            Err(error) => return Err(error.into()),
+        }
     }
 }
 
