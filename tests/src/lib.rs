@@ -11,6 +11,7 @@ pub mod ends;
 pub mod link;
 pub mod person;
 pub mod programs;
+pub mod random;
 pub mod servers;
 pub mod signer;
 pub mod site;

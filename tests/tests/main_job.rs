@@ -5,6 +5,7 @@ use std::time::Duration;
 use platen_model::Digest;
 use platen_model::event::Status;
 use platen_tests::ends::{Procession, ROUTING};
+use platen_tests::random::Sequence;
 use platen_tests::site::Part;
 use platen_tests::{Programs, Signer, Site};
 use serde_json::Value;
@@ -98,7 +99,7 @@ async fn killed_at_ten_random_moments_everything_still_arrives_once() {
     let seed = std::env::var("PLATEN_KILL_SEED").ok().and_then(|seed| seed.parse().ok());
     let seed: u64 = seed.unwrap_or_else(|| platen_model::DocumentId::new().as_uuid().as_u64_pair().1);
     println!("PLATEN_KILL_SEED={seed}");
-    let mut random = Sequence(seed);
+    let mut random = Sequence::new(seed);
 
     let folder = tempfile::tempdir().expect("a folder");
     let mut site = Site::found(&folder.path().join("site"), Programs::of_this_build(), 0, ROUTING)
@@ -110,11 +111,11 @@ async fn killed_at_ten_random_moments_everything_still_arrives_once() {
     let mut procession = Procession::scan(&site, platen_testdata::samples()).expect("samples are scanned");
 
     for _ in 0..10 {
-        let moment = Duration::from_millis(200 + random.next() % 4_000);
+        let moment = Duration::from_millis(200 + random.below(4_000));
         // Not synchronisation: the random moment is what is tested.
         tokio::time::sleep(moment).await;
         signer.sign_what_arrived().await;
-        let part = if random.next().is_multiple_of(2) { Part::Agent } else { Part::Cloud };
+        let part = if random.below(2) == 0 { Part::Agent } else { Part::Cloud };
         site.kill(part);
         site.start(part).expect("it starts again");
         if part == Part::Cloud {
@@ -140,17 +141,4 @@ async fn killed_at_ten_random_moments_everything_still_arrives_once() {
         }
     }
     site.cloud_command(&["check"]).expect("every chain and every blob is whole");
-}
-
-/// A small reproducible random sequence (SplitMix64).
-struct Sequence(u64);
-
-impl Sequence {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
 }
