@@ -1,23 +1,26 @@
 //! A stream of scans while agent and cloud are killed again and again, and the outbox's files are damaged between
 //! two lives of the agent: every scan arrives, once, byte for byte, and every queue is empty in the end.
 //!
+//! And a scan each for the named points at which either program can be made to die ([`crash`]).
+//!
 //! `PLATEN_KILLS` sets another number of kills, `PLATEN_KILL_SEED` repeats a run's decisions. (The moments stay
 //! the machine's own: two runs with one seed kill at the same times, not at the same instructions.)
 
 use std::collections::BTreeMap;
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use platen_model::Digest;
+use platen_model::{Digest, crash};
 use platen_tests::ends::ROUTING;
 use platen_tests::random::Sequence;
 use platen_tests::site::Part;
-use platen_tests::{Programs, Site, wait};
+use platen_tests::{Person, Programs, Site, wait};
 
 const KILLS: u64 = 200;
 /// The longest time between two kills, in milliseconds: about what one scan takes from glass to receipt.
 const LONGEST_LIFE_MS: u64 = 900;
-const DEADLINE: Duration = Duration::from_secs(300);
+const DEADLINE: Duration = Duration::from_secs(120);
 
 fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok()?.parse().ok()
@@ -71,9 +74,81 @@ fn files_under(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-fn plain_files(folder: &Path) -> usize {
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file())).count()
+/// What still lies in the inbox and on its way to a document.
+fn under_way(site: &Site) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    files_under(&site.root().join("agent/spool/captures"), &mut files);
+    let inbox = std::fs::read_dir(site.inbox()).into_iter().flatten().flatten();
+    // Hidden files are no scans: a probe whose agent was killed.
+    let is_hidden = |entry: &std::fs::DirEntry| entry.file_name().to_string_lossy().starts_with('.');
+    let scans = inbox.filter(|entry| !is_hidden(entry)).map(|entry| entry.path());
+    files.extend(scans.filter(|path| path.is_file()));
+    files
+}
+
+/// A site whose agent takes a file as soon as it is still.
+async fn quick_site(root: &Path) -> Site {
+    let site = Site::found(root, Programs::of_this_build(), 0, ROUTING).await.expect("a site");
+    let quick = |text: String| text.replace("quiet_ms = 500", "quiet_ms = 50\nrescan_ms = 200");
+    site.configure(Part::Agent, quick).expect("configured");
+    // What a cloud that died had leased is soon free again.
+    site.configure(Part::Cloud, |text| format!("{text}[limits]\nlease_seconds = 2\n")).expect("configured");
+    site
+}
+
+/// Every scan in the cloud, once, byte for byte; nothing left on its way, nothing in quarantine, all evidence whole.
+struct Stream {
+    site: Site,
+    person: Person,
+    scans: BTreeMap<Digest, u64>,
+}
+
+impl Stream {
+    async fn begin(root: &Path) -> Self {
+        let site = quick_site(root).await;
+        let person = site.person().await.expect("the clerk signs in");
+        Self { site, person, scans: BTreeMap::new() }
+    }
+
+    fn scan(&mut self, number: u64) {
+        let bytes = scan(number);
+        self.scans.insert(Digest::of(&bytes), number);
+        std::fs::write(self.site.inbox().join(format!("scan-{number:05}.png")), bytes).expect("a scan");
+    }
+
+    /// Waits until all have arrived and checks it. `told` says what was done to them.
+    async fn check_arrives(&self, told: &str) {
+        let told = |what: &str| {
+            format!(
+                "{what}\n{told}\nunder way: {:#?}\n{}\n{}\nquarantine: {:?}\n{}",
+                under_way(&self.site),
+                self.site.last_lines("agent"),
+                self.site.last_lines("cloud"),
+                self.site.quarantine(),
+                self.site.agent_command(&["status", "--json"]).unwrap_or_else(|error| error),
+            )
+        };
+        let arrived = wait::until("every scan to arrive", DEADLINE, || async {
+            let documents = self.person.documents().await.ok()?;
+            let idle = under_way(&self.site).is_empty();
+            let status = self.site.agent_command(&["status", "--json"]).ok()?;
+            let status: serde_json::Value = serde_json::from_str(&status).ok()?;
+            let waits = &status["outbox"];
+            let sent = waits["waiting"] == 0 && waits["needs_person"] == 0;
+            (idle && sent && documents.len() >= self.scans.len()).then_some(documents)
+        });
+        let documents = arrived.await.unwrap_or_else(|error| panic!("{}", told(&error)));
+        let mut missing = self.scans.clone();
+        for document in &documents {
+            let original = self.person.content(document.document_id, "original").await;
+            let digest = Digest::of(&original.expect("the original is kept"));
+            assert!(self.scans.contains_key(&digest), "{}", told("a document that nobody scanned"));
+            assert!(missing.remove(&digest).is_some(), "{}", told("a scan arrived twice"));
+        }
+        assert!(missing.is_empty(), "{}", told(&format!("lost: {missing:?}")));
+        assert_eq!(self.site.quarantine().expect("a list").len(), 0, "{}", told("in quarantine"));
+        self.site.cloud_command(&["check"]).unwrap_or_else(|error| panic!("{}", told(&error)));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -85,19 +160,12 @@ async fn inv2_killed_at_two_hundred_random_moments_with_a_damaged_outbox_every_s
     let mut random = Sequence::new(seed);
 
     let folder = tempfile::tempdir().expect("a folder");
-    let root = folder.path().join("site");
-    let mut site = Site::found(&root, Programs::of_this_build(), 0, ROUTING).await.expect("a site");
-    let quick = |text: String| text.replace("quiet_ms = 500", "quiet_ms = 50\nrescan_ms = 200");
-    site.configure(Part::Agent, quick).expect("configured");
-    site.start(Part::Agent).expect("the agent starts");
-    let person = site.person().await.expect("the clerk signs in");
-
-    let mut scans: BTreeMap<Digest, u64> = BTreeMap::new();
+    let mut stream = Stream::begin(&folder.path().join("site")).await;
+    let outbox = stream.site.root().join("agent/outbox");
+    stream.site.start(Part::Agent).expect("the agent starts");
     let mut damages = Vec::new();
     for kill in 0..kills {
-        let bytes = scan(kill);
-        scans.insert(Digest::of(&bytes), kill);
-        std::fs::write(site.inbox().join(format!("scan-{kill:05}.png")), bytes).expect("a scan");
+        stream.scan(kill);
         // Not synchronisation: the random moment is what is tested.
         tokio::time::sleep(Duration::from_millis(random.below(LONGEST_LIFE_MS))).await;
         let parts: &[Part] = match random.below(10) {
@@ -106,46 +174,36 @@ async fn inv2_killed_at_two_hundred_random_moments_with_a_damaged_outbox_every_s
             _ => &[Part::Agent, Part::Cloud],
         };
         for part in parts {
-            site.kill(*part);
+            stream.site.kill(*part);
         }
         if parts.contains(&Part::Agent) && random.below(4) == 0 {
-            damages.extend(damage(&root.join("agent/outbox"), &mut random));
+            damages.extend(damage(&outbox, &mut random));
         }
         for part in parts.iter().rev() {
-            site.start(*part).expect("it starts again");
+            stream.site.start(*part).expect("it starts again");
         }
     }
+    stream.check_arrives(&format!("seed {seed}, {} damages: {damages:#?}", damages.len())).await;
+}
 
-    let arrived = wait::until("every scan to arrive", DEADLINE, || async {
-        let documents = person.documents().await.ok()?;
-        let status = site.agent_command(&["status", "--json"]).ok()?;
-        let idle = plain_files(&site.inbox()) == 0
-            && std::fs::read_dir(root.join("agent/spool/captures")).ok()?.next().is_none();
-        (idle && documents.len() >= scans.len()).then_some((documents, status))
-    })
-    .await;
-    let told = |what: &str| {
-        format!(
-            "seed {seed}: {what}\n{} damages: {damages:#?}\n{}\n{}\nquarantine: {:?}",
-            damages.len(),
-            site.last_lines("agent"),
-            site.last_lines("cloud"),
-            site.quarantine(),
-        )
-    };
-    let (documents, status) = arrived.unwrap_or_else(|error| panic!("{}", told(&error)));
-    println!("{} scans, {} damages of the outbox\n{status}", scans.len(), damages.len());
-
-    let mut missing = scans.clone();
-    for document in &documents {
-        let original = person.content(document.document_id, "original").await.expect("the original is kept");
-        let digest = Digest::of(&original);
-        assert!(scans.contains_key(&digest), "{}", told("a document that nobody scanned"));
-        assert!(missing.remove(&digest).is_some(), "{}", told("a scan arrived twice"));
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_at_any_named_point_both_programs_carry_on_and_every_scan_arrives_once() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut stream = Stream::begin(&folder.path().join("site")).await;
+    let agent = crash::AGENT.iter().map(|point| (Part::Agent, *point));
+    let points = agent.chain(crash::CLOUD.iter().map(|point| (Part::Cloud, *point)));
+    for (number, (part, point)) in (0..).zip(points) {
+        let other = if part == Part::Agent { Part::Cloud } else { Part::Agent };
+        for either in [part, other] {
+            stream.site.kill(either);
+        }
+        stream.site.start_with(part, &[(crash::VARIABLE, point)]).expect("it starts");
+        stream.site.start(other).expect("it starts");
+        stream.scan(number);
+        let ended = stream.site.ended(part, Duration::from_secs(60)).await;
+        let ended = ended.unwrap_or_else(|| panic!("{part:?} never came to {point:?}"));
+        assert_eq!(ended.signal(), Some(9), "{part:?} at {point:?} ended with {ended}");
+        stream.site.start(part).expect("it starts again");
     }
-    assert!(missing.is_empty(), "{}", told(&format!("lost: {missing:?}")));
-    assert_eq!(site.quarantine().expect("a list").len(), 0, "{}", told("in quarantine"));
-    let no_retry = site.agent_command(&["outbox", "retry", "--all"]).expect("the daemon answers");
-    assert!(no_retry.contains('0'), "{}", told(&format!("something still waits: {no_retry}")));
-    site.cloud_command(&["check"]).unwrap_or_else(|error| panic!("{}", told(&error)));
+    stream.check_arrives("each point once").await;
 }

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use platen_model::crash;
+
 use super::dispatch::Delivery;
 use super::journey::{Journey, Load, Next, Tools};
 use super::trouble::Trouble;
@@ -37,6 +39,7 @@ pub async fn carry(
                 let turn_ms = tools.turn_ms(request.body.len(), Timestamp::now());
                 tokio::time::sleep(Duration::from_millis(turn_ms)).await;
                 answer = Some(wire.exchange(request).await);
+                crash::point("an answer has come");
             }
         }
     }

@@ -6,6 +6,7 @@
 use std::io;
 
 use jiff::{SignedDuration, Timestamp};
+use platen_model::crash;
 use platen_model::keys::PublicKey;
 
 use super::backoff::{LONGEST_WAIT_MS, REFUSED_WAIT_MS, next_try, seed_of};
@@ -92,7 +93,9 @@ impl Dispatcher {
             Ok(Delivery::Whole(receipt)) => {
                 self.breaker.answered(now);
                 tracing::info!(document = %id, receipt = %receipt.digest(), "delivered");
-                return outbox.delivered(&receipt, now);
+                outbox.delivered(&receipt, now)?;
+                crash::point("the delivery is noted");
+                return Ok(());
             }
             Ok(Delivery::OriginalsOwed) => {
                 self.breaker.answered(now);

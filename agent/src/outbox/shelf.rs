@@ -1,7 +1,7 @@
 //! The databases of an outbox: one in use, made anew when it has grown, set aside when it is broken.
 //!
 //! ```text
-//! outbox/current        the number of the one in use
+//! outbox/current        the number of the one in use, twice: a flipped bit or a cut must not name another
 //! outbox/<number>/      a database; one that `current` does not name was being made, or is done with
 //! outbox/broken-<number>/   set aside, for whoever wants to know why; the newest three are kept
 //! ```
@@ -51,25 +51,27 @@ impl Shelf {
     /// stopped, and sets aside what `current` no longer tells apart.
     pub(super) fn open(&self) -> io::Result<Option<Result<Volume, (u64, io::Error)>>> {
         durable::on(&*self.disk).create_folder(&self.folder)?;
-        let current = self.current()?;
-        for number in self.numbers("")? {
+        let numbers = self.numbers("")?;
+        let Some(newest) = numbers.last().copied() else { return Ok(None) };
+        let current = self.current()?.filter(|current| numbers.contains(current));
+        for number in numbers.into_iter().filter(|number| *number != current.unwrap_or(newest)) {
             match current {
-                Some(current) if current == number => {}
                 Some(_) => durable::on(&*self.disk).remove_folder(&self.folder.join(number.to_string()))?,
                 None => drop(self.set_aside(number)?),
             }
         }
-        let Some(number) = current else { return Ok(None) };
+        let Some(number) = current else {
+            let unnamed = io::Error::other(format!("{FOLDER}/{CURRENT} names no database that is there"));
+            return Ok(Some(Err((newest, unnamed))));
+        };
         let folder = self.folder.join(number.to_string());
-        durable::on(&*self.disk).create_folder(&folder)?;
         let opened = self.engine.open(&folder);
         Ok(Some(opened.map(|store| Volume { number, store }).map_err(|error| (number, error))))
     }
 
     /// A new database, not yet in use.
     pub(super) fn begin(&self) -> io::Result<Volume> {
-        let used = self.numbers("")?.into_iter().chain(self.numbers(BROKEN)?).chain(self.current()?);
-        let number = used.max().map_or(1, |last| last + 1);
+        let number = self.unused()?;
         let folder = self.folder.join(number.to_string());
         durable::on(&*self.disk).create_folder(&folder)?;
         let store = self.engine.open(&folder)?;
@@ -80,7 +82,8 @@ impl Shelf {
     /// Takes a database into use. Everything in it must have been flushed.
     pub(super) fn put_in_use(&self, volume: &Volume) -> io::Result<()> {
         let path = self.folder.join(CURRENT);
-        durable::on(&*self.disk).write(&path, volume.number.to_string().as_bytes()).map(drop)
+        let twice = format!("{0} {0}\n", volume.number);
+        durable::on(&*self.disk).write(&path, twice.as_bytes()).map(drop)
     }
 
     /// Removes a database that is done with. Failing that does no harm: the next start does it.
@@ -93,8 +96,10 @@ impl Shelf {
 
     /// Sets a closed database aside and answers its new name.
     pub(super) fn set_aside(&self, number: u64) -> io::Result<String> {
-        let name = format!("{BROKEN}{number}");
         let durably = durable::on(&*self.disk);
+        // Another one may have been set aside under its number, where somebody tampered with the folder.
+        let is_taken = self.numbers(BROKEN)?.contains(&number);
+        let name = format!("{BROKEN}{}", if is_taken { self.unused()? } else { number });
         let from = self.folder.join(number.to_string());
         if self.disk.exists(&from)? {
             durably.rename(&from, &self.folder.join(&name))?;
@@ -113,10 +118,19 @@ impl Shelf {
 
     fn current(&self) -> io::Result<Option<u64>> {
         match disk::read(&*self.disk, &self.folder.join(CURRENT)) {
-            Ok(bytes) => Ok(String::from_utf8(bytes).ok().and_then(|text| text.trim().parse().ok())),
+            Ok(bytes) => Ok(String::from_utf8(bytes).ok().and_then(|text| {
+                let (number, again) = text.strip_suffix('\n')?.split_once(' ')?;
+                if number == again { number.parse().ok() } else { None }
+            })),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// A number that is none of a database, whole or broken.
+    fn unused(&self) -> io::Result<u64> {
+        let used = self.numbers("")?.into_iter().chain(self.numbers(BROKEN)?).chain(self.current()?);
+        Ok(used.max().map_or(1, |last| last + 1))
     }
 
     /// The numbers of the folders with this prefix, in order.

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use platen_capture::{Captured, Collation, Workshop, capture};
+use platen_model::crash;
 use platen_model::document::Reason as Evidence;
 use platen_model::{DocumentId, DocumentType, Failure, FailureClass, Stage, Verdict};
 use tokio::sync::{Semaphore, mpsc};
@@ -186,6 +187,7 @@ fn hand_over(floor: &Floor, ids: &[DocumentId]) -> io::Result<End> {
         tracing::error!(%error, "the outbox cannot be written; it is made good from the spool");
         floor.outbox_is_behind.store(true, Ordering::Release);
     }
+    crash::point("the outbox has the documents");
     floor.to_deliver.notify_one();
     Ok(End::Final)
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use platen_capture::{CapturedDocument, Inspection};
+use platen_model::crash;
 use platen_model::disk::{self, Readers, Stored};
 use platen_model::durable::Durable;
 use platen_model::keys::PublicKey;
@@ -113,8 +114,10 @@ impl Spool {
             let id = record.capture_id.document(index);
             let making = Making { spool: self, folder: making.join(id.to_string()), capture: &capture };
             making.write(id, record, inspections, document, device, now)?;
+            crash::point("a document is made");
         }
         self.durably().rename(&making, &capture.join(FINISHED_FOLDER))?;
+        crash::point("the documents are final");
         Ok(self.finish_storing(record.capture_id)?.unwrap_or_default())
     }
 
@@ -128,6 +131,7 @@ impl Spool {
         }
         for document in self.ids_in::<DocumentId>(&finished)? {
             self.durably().rename(&finished.join(document.to_string()), &self.document(document))?;
+            crash::point("a document has its place");
         }
         // None of them can be delivered and gone: they reach the outbox only after this.
         let mut documents = Vec::new();
@@ -140,6 +144,7 @@ impl Spool {
         if let Err(error) = self.durably().remove_folder(&capture) {
             tracing::warn!(capture = %id, %error, "its folder cannot be removed; the next start does it");
         }
+        crash::point("the capture is gone");
         Ok(Some(documents))
     }
 
@@ -210,6 +215,7 @@ impl SpooledDocument {
             Acceptance::OriginalsOwed => FIRST_RECEIPT_FILE,
         };
         self.spool.write_json(&self.folder.join(file), receipt)?;
+        crash::point("the receipt is kept");
         Ok(acceptance)
     }
 

@@ -18,6 +18,10 @@ use super::notices::{Heard, Notices};
 
 /// How long the event of our own file is waited for.
 const ARRIVAL: Duration = Duration::from_secs(2);
+/// What the names of probes begin with.
+const PROBE: &str = ".platen-probe-";
+/// A probe older than this is nobody's.
+const LEFTOVER: Duration = Duration::from_secs(60);
 /// How many changes without an event end the trust in events.
 const UNANNOUNCED_MAX: u32 = 3;
 
@@ -56,7 +60,8 @@ pub fn deaf_file_system(folder: &Path) -> io::Result<Option<&'static str>> {
 ///
 /// Where no file can be made in the folder.
 pub fn events_arrive(folder: &Path, notices: &Notices) -> io::Result<bool> {
-    let probe = folder.join(format!(".platen-probe-{}.tmp", Uuid::now_v7()));
+    clear_leftovers(folder);
+    let probe = folder.join(format!("{PROBE}{}.tmp", Uuid::now_v7()));
     let made = durable::write(&probe, b"probe");
     let until = Instant::now() + ARRIVAL;
     let arrived = made.is_ok()
@@ -69,9 +74,23 @@ pub fn events_arrive(folder: &Path, notices: &Notices) -> io::Result<bool> {
             }
             std::thread::sleep(Duration::from_millis(5));
         };
-    // What a power cut leaves of it is a hidden file in the making, which nobody takes.
+    // What a power cut leaves of it is a hidden file in the making, which nobody takes and the next probe clears away.
     let removed = durable::remove_file(&probe);
     made.and(removed).map(|()| arrived)
+}
+
+/// Removes probes that an agent which was stopped in the middle of one has left. One that is young may be another agent's.
+fn clear_leftovers(folder: &Path) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let Some(name) = name.to_str().filter(|name| name.ends_with(".tmp")) else { continue };
+        let is_ours = name.trim_start_matches(".tmp-").starts_with(PROBE);
+        let age = || entry.metadata().ok()?.modified().ok()?.elapsed().ok();
+        if is_ours && age().is_some_and(|age| age > LEFTOVER) {
+            // Where it cannot be removed, it stays a hidden file that nobody takes.
+            let _ = durable::remove_file(&entry.path());
+        }
+    }
 }
 
 /// Doubt in events, grown from changes that none announced. Pure.
@@ -112,6 +131,22 @@ mod tests {
         // Notices of another folder are as good as none.
         let other = tempfile::tempdir().expect("a folder");
         assert!(!events_arrive(other.path(), &notices).expect("a probe"));
+    }
+
+    #[test]
+    fn what_a_stopped_probe_left_is_cleared_away_by_the_next_and_nothing_else() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let old = std::time::SystemTime::now() - LEFTOVER * 2;
+        for name in [".platen-probe-1.tmp", ".tmp-.platen-probe-2.tmp", ".platen-probe-3.pdf", "scan.tmp"] {
+            let file = std::fs::File::create(folder.path().join(name)).expect("a file");
+            file.set_modified(old).expect("aged");
+        }
+        std::fs::write(folder.path().join(".platen-probe-4.tmp"), b"probe").expect("a young one");
+        clear_leftovers(folder.path());
+        let left = std::fs::read_dir(folder.path()).expect("a folder");
+        let mut left: Vec<_> = left.map(|entry| entry.expect("an entry").file_name()).collect();
+        left.sort();
+        assert_eq!(left, [".platen-probe-3.pdf", ".platen-probe-4.tmp", "scan.tmp"]);
     }
 
     #[test]

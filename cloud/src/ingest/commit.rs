@@ -13,7 +13,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Json, Router};
 use platen_model::manifest::{MANIFEST_VERSION, SIGNATURE_HEADER, SignedReceipt};
-use platen_model::{Digest, DocumentManifest, PartRole, Receipt};
+use platen_model::{Digest, DocumentManifest, PartRole, Receipt, crash};
 use serde_json::json;
 
 use crate::app::App;
@@ -55,6 +55,7 @@ async fn commit(
     must_have_parts(&app, &device, &manifest).await?;
 
     let manifest_sha256 = app.keep.put(&device.tenant, body.to_vec(), MANIFEST_MIME).await?;
+    crash::point("the manifest is kept");
     let mut write = app.store.begin().await?;
     write.hold(manifest.document_id).await?;
     let known = documents::find(&mut *write, &device.tenant, manifest.document_id).await?;
@@ -71,6 +72,7 @@ async fn commit(
             let record = events::receive(&mut write, &device.tenant, &manifest, manifest_sha256).await?;
             signature::keep(&mut *write, &device.tenant, manifest.document_id, &signature).await?;
             write.commit().await?;
+            crash::point("the document is committed");
             app.wake.notify_one();
             (StatusCode::ACCEPTED, record)
         }

@@ -32,7 +32,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use futures_util::StreamExt as _;
 use jiff::{SignedDuration, Timestamp};
-use platen_model::{Digest, TenantId, UploadId, durable};
+use platen_model::{Digest, TenantId, UploadId, crash, durable};
 use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncSeekExt as _, AsyncWriteExt as _};
 use tokio_util::sync::CancellationToken;
@@ -121,6 +121,7 @@ async fn create(State(app): State<App>, device: Device, headers: HeaderMap) -> R
     let path = file_of(&app, upload.upload_id);
     off_the_reactor(move || Ok(durable::write(&path, b"")?)).await?;
     uploads::insert(&app.store, &tenant, &upload).await?;
+    crash::point("an upload is begun");
     if bytes == 0 {
         complete(&app, &tenant, &upload).await?;
     }
@@ -214,6 +215,7 @@ async fn append_whole(
     upload.expires_at = expiry(app);
     let expires = upload.expires_at.as_millisecond();
     uploads::advance(&app.store, &tenant, upload.upload_id, upload.received, expires).await?;
+    crash::point("the offset is recorded");
     if let Some(error) = came.cut.filter(|_| upload.received < upload.bytes) {
         // 408: what was sent is not wrong, so a device that was only slow tries again by itself.
         let detail = format!("the body was cut off: {error}");
@@ -294,6 +296,7 @@ async fn write_body(app: &App, upload: &Upload, turn: &Turn, body: Body) -> Resu
     }
     file.flush().await.map_err(Refusal::internal)?;
     file.sync_all().await.map_err(Refusal::internal)?;
+    crash::point("bytes are written");
     Ok(Came { bytes, sha256: hasher.finalize().into(), cut })
 }
 
@@ -311,7 +314,9 @@ async fn complete(app: &App, tenant: &TenantId, upload: &Upload) -> Result<(), R
             .safe("nothing of this upload is kept; no other upload is touched")
             .help("upload the part again from its beginning"));
     }
-    Ok(adopted?)
+    adopted?;
+    crash::point("a part is a blob");
+    Ok(())
 }
 
 /// Forgets uploads whose time is over. Called now and then while the server runs.

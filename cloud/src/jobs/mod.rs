@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use platen_model::event::{Actor, EventBody, Status};
-use platen_model::{DocumentId, TenantId};
+use platen_model::{DocumentId, TenantId, crash};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -184,10 +184,12 @@ async fn one(app: App, job: Job) {
         tracing::warn!(job = job.job_id, "the lease was lost: another node goes on");
         return;
     };
+    crash::point("a step is done");
     if let Err(error) = settle(&app, &job, outcome).await {
         // The row stays leased; it is taken again when the lease runs out.
         tracing::error!(%error, job = job.job_id, "cannot record how a job ended");
     }
+    crash::point("a step is noted");
     app.wake.notify_one();
 }
 

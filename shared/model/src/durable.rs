@@ -96,7 +96,10 @@ impl On<'_> {
     ///
     /// Everything inside a renamed folder must have been fsynced before.
     pub fn rename(self, from: &Path, to: &Path) -> io::Result<()> {
-        self.0.rename(from, to)?;
+        self.0.rename(from, to).map_err(|error| {
+            let what = format!("{} cannot be renamed to {}: {error}", from.display(), to.display());
+            io::Error::new(error.kind(), what)
+        })?;
         let target = to.parent().unwrap_or(Path::new("."));
         self.0.sync_folder(target)?;
         match from.parent() {

@@ -9,6 +9,7 @@
 //! confidences run from 0 to 1; boxes are in pixels of the output page, origin top left.
 
 pub mod api;
+pub mod crash;
 pub mod digest;
 pub mod disk;
 pub mod document;

@@ -106,6 +106,57 @@ fn inv2_a_database_of_garbage_is_set_aside_and_rebuilt() {
     });
 }
 
+/// An outbox one of whose databases was set aside before.
+fn check_rebuilt_twice(harm: impl Fn(&Path)) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let spool = Spool::open(folder.path()).expect("a spool");
+    let id = CaptureId::new().document(0);
+    std::fs::create_dir(spool.document(id)).expect("a document's folder");
+    let outbox = Outbox::open(folder.path()).expect("an outbox");
+    lock(&outbox.inner).broken(&io::Error::other("the disk failed"));
+    outbox.begin_anew().expect("begun anew");
+    put_in(&outbox, &[id]);
+    drop(outbox);
+    let databases = folder.path().join("outbox");
+    harm(&databases);
+    // Twice: what the first start makes of it must be whole for the second.
+    for _ in 0..2 {
+        let outbox = Outbox::open(folder.path()).expect("it opens all the same");
+        outbox.reconcile(&spool, &no_key(), &Priorities::new(), now()).expect("reconciled");
+        assert_eq!(ids(&outbox), [id]);
+        assert_eq!(outbox.verify(), (1, Vec::new()));
+    }
+}
+
+#[test]
+fn inv2_whatever_becomes_of_the_file_that_names_the_database_the_outbox_opens() {
+    let current = |databases: &Path| databases.join("current");
+    let named = "2 2\n";
+    for bit in 0..named.len() * 8 {
+        check_rebuilt_twice(|databases| {
+            let mut bytes = std::fs::read(current(databases)).expect("it is there");
+            assert_eq!(bytes, named.as_bytes());
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            std::fs::write(current(databases), bytes).expect("written");
+        });
+    }
+    for length in 0..named.len() {
+        check_rebuilt_twice(|databases| {
+            std::fs::write(current(databases), &named[..length]).expect("written");
+        });
+    }
+    check_rebuilt_twice(|databases| {
+        platen_model::durable::remove_file(&current(databases)).expect("removed")
+    });
+    // It names the one that was set aside, which somebody put back, broken.
+    check_rebuilt_twice(|databases| {
+        std::fs::create_dir(databases.join("1")).expect("a folder");
+        std::fs::write(databases.join("1/db"), b"rubbish").expect("a file");
+        std::fs::write(databases.join("1/conf"), b"rubbish").expect("a file");
+        std::fs::write(current(databases), "1 1\n").expect("written");
+    });
+}
+
 #[test]
 fn inv2_a_flipped_byte_in_a_record_is_found_at_the_start() {
     check_rebuilt(|database| {
