@@ -3,7 +3,11 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use platen_capture::{Options, PdfA, Profile};
+use platen_agent::sheet::Sheet;
+use platen_capture::export::Format;
+use platen_capture::pdf::Paper;
+use platen_capture::separate::{CodeRule, Fate, Patch};
+use platen_capture::{Options, PdfA, Profile, Separation};
 use platen_model::{CaptureId, DocumentId};
 
 /// Watches scanner hot folders and delivers every scan, once and unaltered.
@@ -58,6 +62,8 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Make a sheet to print and put before a document: it separates, and says what the document is.
+    Sheet(SheetArguments),
     /// Turn a one-time code into this device's identity.
     Enroll {
         /// The cloud's address.
@@ -80,11 +86,80 @@ pub(crate) struct ProcessArguments {
     /// Print one JSON object per document on standard output.
     #[arg(long)]
     pub(crate) json: bool,
+    /// Write the text in these formats too.
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "FORMAT,...")]
+    pub(crate) export: Vec<ExportChoice>,
     #[command(flatten)]
     pub(crate) choices: Choices,
+    #[command(flatten)]
+    pub(crate) dividing: Dividing,
     /// The scans.
     #[arg(required = true, value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SheetArguments {
+    /// The document's type, as the classification rules name it.
+    #[arg(long = "type", value_name = "TYPE")]
+    document_type: Option<String>,
+    /// The department it belongs to.
+    #[arg(long)]
+    department: Option<String>,
+    /// A field of the document. May be given again.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = name_and_value)]
+    field: Vec<(String, String)>,
+    /// The patch code along the edges.
+    #[arg(long, value_enum, default_value = "t")]
+    patch: PatchChoice,
+    /// The paper.
+    #[arg(long, value_enum, default_value = "a4")]
+    paper: PaperChoice,
+    /// The PDF to write.
+    #[arg(value_name = "OUT.pdf")]
+    out: PathBuf,
+}
+
+impl SheetArguments {
+    /// The sheet asked for.
+    pub(crate) fn sheet(self) -> Sheet {
+        let named = |name: &str, value: Option<String>| value.map(|value| (name.to_owned(), value));
+        let values = named("type", self.document_type)
+            .into_iter()
+            .chain(named("department", self.department))
+            .chain(self.field)
+            .collect();
+        let patch = match self.patch {
+            PatchChoice::T => Patch::T,
+            PatchChoice::P2 => Patch::P2,
+            PatchChoice::P3 => Patch::P3,
+        };
+        let paper = match self.paper {
+            PaperChoice::A4 => Paper::A4,
+            PaperChoice::Letter => Paper::Letter,
+        };
+        Sheet { values, patch, paper, out: self.out }
+    }
+}
+
+fn name_and_value(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("write it as name=value")?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum PatchChoice {
+    T,
+    #[value(name = "2")]
+    P2,
+    #[value(name = "3")]
+    P3,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum PaperChoice {
+    A4,
+    Letter,
 }
 
 /// What may be chosen about page processing.
@@ -132,6 +207,82 @@ impl Choices {
     }
 }
 
+/// A further format of the text.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum ExportChoice {
+    /// FILE.hocr: XHTML with boxes.
+    Hocr,
+    /// FILE.alto.xml: ALTO 4.
+    Alto,
+}
+
+impl ExportChoice {
+    /// The format.
+    pub(crate) fn format(self) -> Format {
+        match self {
+            Self::Hocr => Format::Hocr,
+            Self::Alto => Format::Alto,
+        }
+    }
+}
+
+/// How inputs are divided into documents.
+#[derive(Debug, Args)]
+pub(crate) struct Dividing {
+    /// What begins a document: sheets with patch codes or printed by `platen-agent sheet`, blank pages, or nothing.
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "WAY,...")]
+    separate: Vec<SeparateChoice>,
+    /// Make a document of every N pages, as they were scanned.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    every: Option<u32>,
+    /// Bar and matrix codes whose text matches begin a document; named groups, as in `^ID(?<number>.+)`, become its
+    /// fields, `type` and `department` its type and department. May be given again.
+    #[arg(long, value_name = "REGEX")]
+    separator: Vec<String>,
+    /// Keep the pages that begin documents as their first pages.
+    #[arg(long)]
+    keep_sheets: bool,
+    /// The number of separators there are: with another number found, all documents go to a person.
+    #[arg(long, value_name = "N")]
+    expect: Option<u32>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum SeparateChoice {
+    Sheets,
+    Blank,
+    Off,
+}
+
+impl Dividing {
+    /// The separation with these choices made.
+    pub(crate) fn over(self, mut separation: Separation) -> Result<Separation, String> {
+        let off = self.separate.contains(&SeparateChoice::Off);
+        if off && (self.separate.len() > 1 || self.every.is_some() || !self.separator.is_empty()) {
+            return Err("--separate off leaves nothing that could separate".into());
+        }
+        if off {
+            return Ok(Separation::off());
+        }
+        if !self.separate.is_empty() {
+            separation.blank = self.separate.contains(&SeparateChoice::Blank);
+            if !self.separate.contains(&SeparateChoice::Sheets) {
+                (separation.sheets, separation.patch) = (false, Vec::new());
+            }
+        }
+        separation.every = self.every.or(separation.every);
+        separation.expected = self.expect.or(separation.expected);
+        let page = if self.keep_sheets { Fate::Keep } else { separation.page };
+        separation.page = page;
+        separation.codes.extend(self.separator.into_iter().map(|text| CodeRule {
+            text,
+            kinds: Vec::new(),
+            page,
+        }));
+        separation.check().map(|()| separation)
+    }
+}
+
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum PdfaChoice {
     #[value(name = "2b")]
@@ -176,6 +327,11 @@ pub(crate) enum OutboxCommand {
         id: DocumentId,
         /// The folder.
         dir: PathBuf,
+    },
+    /// Undo a division: capture the whole batch of a document again, as one document, which goes to a person.
+    Rejoin {
+        /// Any of the batch's documents.
+        id: DocumentId,
     },
     /// Read every document in the spool and compare it with its manifest.
     Verify,

@@ -8,7 +8,7 @@
 use std::path::{Path, PathBuf};
 
 use jiff::tz::TimeZone;
-use platen_capture::Options;
+use platen_capture::{Options, Separation};
 use serde::{Deserialize, Serialize};
 
 use crate::Complaint;
@@ -33,6 +33,8 @@ pub struct Config {
     pub workers: Workers,
     /// Page processing, and its limits.
     pub capture: Options,
+    /// How scans are divided into documents, where a source says nothing else.
+    pub separation: Separation,
     /// The spool.
     pub spool: Spool,
     /// Delivery.
@@ -50,6 +52,7 @@ impl Default for Config {
             cloud: Cloud::default(),
             workers: Workers::default(),
             capture: Options::default(),
+            separation: Separation::default(),
             spool: Spool::default(),
             outbox: Outbox::default(),
             sources: Vec::new(),
@@ -183,7 +186,13 @@ impl Config {
         let wrong = |what: String| Err(refused(format!("{}: {what}", file.display()), "correct that value"));
         let mut names = std::collections::BTreeSet::new();
         let mut folders = std::collections::BTreeSet::new();
+        if let Err(what) = self.separation.check() {
+            return wrong(what);
+        }
         for source in &self.sources {
+            if let Some(Err(what)) = source.separation.as_ref().map(Separation::check) {
+                return wrong(format!("source {:?}: {what}", source.name));
+            }
             let name = &source.name;
             if name.is_empty() || !names.insert(name) {
                 return wrong(format!("each source needs a name of its own, but {name:?} is not"));
@@ -237,6 +246,12 @@ impl Config {
     pub fn priorities(&self) -> Priorities {
         let own = |source: &Source| source.priority.map(|priority| (source.name.clone(), priority));
         self.sources.iter().filter_map(own).collect()
+    }
+
+    /// How the scans of a source are divided into documents.
+    pub fn separation_of(&self, source: &str) -> &Separation {
+        let named = self.sources.iter().find(|one| one.name == source);
+        named.and_then(|source| source.separation.as_ref()).unwrap_or(&self.separation)
     }
 
     /// The configuration in force as TOML, for `--print-config`.
@@ -295,6 +310,7 @@ fn refused(failed: String, help: &str) -> Complaint {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use platen_capture::separate::Fate;
 
     fn parse(text: &str, variables: &[(&str, &str)]) -> Result<Config, String> {
         let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
@@ -344,6 +360,23 @@ mod tests {
         parse(&(source("a", "x", "") + &source("b", "x", "")), &[]).expect_err("one folder twice");
         parse(&source("a", "x", &batch(r"(?<batch>\d+)-(?<page>\d+)")), &[]).expect("a batch");
         parse(&source("a", "x", &batch(r"(?<batch>\d+)")), &[]).expect_err("no page");
+    }
+
+    #[test]
+    fn a_source_may_divide_its_scans_in_its_own_way_and_mistakes_are_named() {
+        let own = "[separation]\nblank = true\n[[source]]\nname = \"a\"\nfolder = \"x\"\n[source.separation]\n\
+                   every = 2\n[[source.separation.code]]\ntext = '^S(?<number>\\d+)$'\npage = \"keep\"\n\
+                   [[source]]\nname = \"b\"\nfolder = \"y\"\n";
+        let config = parse(own, &[]).expect("two ways");
+        assert_eq!(config.separation_of("a").every, Some(2));
+        assert_eq!(config.separation_of("a").codes[0].page, Fate::Keep);
+        assert!(config.separation_of("b").blank && !config.separation_of("a").blank);
+        let wrong = |text: &str| parse(text, &[]).expect_err("a mistake");
+        let error = wrong("[[separation.code]]\ntext = '('\n");
+        assert!(error.contains("separation.code.text"), "{error}");
+        let error = wrong("[[separation.code]]\ntext = 'x'\nkinds = [\"aztec\"]\n");
+        assert!(error.contains("aztec") && error.contains("data-matrix"), "{error}");
+        assert!(wrong("[separation]\nevery = 0\n").contains("separation.every"));
     }
 
     #[test]

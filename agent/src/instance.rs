@@ -74,6 +74,11 @@ pub enum Ask {
         /// Which.
         id: CaptureId,
     },
+    /// Capture the whole batch of a document again, as one document.
+    Rejoin {
+        /// The document.
+        id: DocumentId,
+    },
     /// Give captures in quarantine another chance.
     QuarantineRetry {
         /// Which; all for `None`.

@@ -20,6 +20,7 @@ pub mod process;
 pub mod quarantine;
 pub mod rules;
 pub mod run;
+pub mod sheet;
 pub mod spool;
 pub mod status;
 pub mod watch;

@@ -6,6 +6,7 @@
 //! worker              started by the two above: the only place where documents are parsed (INV-7)
 //! status, doctor      how it stands; what is missing
 //! outbox, quarantine  what is not yet the cloud's; what waits for a person
+//! sheet               cover and separator sheets to print
 //! rules               check classification rules, and try them on scans
 //! enroll              a one-time code becomes a device identity
 //! ```
@@ -21,13 +22,14 @@ use std::time::Duration;
 
 use clap::Parser as _;
 use command_line::{
-    Choices, Command, CommandLine, OutboxCommand, ProcessArguments, QuarantineCommand, RulesCommand,
+    Choices, Command, CommandLine, ExportChoice, OutboxCommand, ProcessArguments, QuarantineCommand,
+    RulesCommand,
 };
 use jiff::Timestamp;
 use platen_agent::config::Config;
 use platen_agent::outbox::{Entry, command as outbox};
 use platen_agent::process::{self, Order, Outcome};
-use platen_agent::{Complaint, doctor, enroll, quarantine, rules, run, status};
+use platen_agent::{Complaint, doctor, enroll, quarantine, rules, run, sheet, status};
 use platen_capture::classify::RuleSet;
 use platen_capture::worker::{Pool, Program};
 use platen_capture::{Options, Workshop};
@@ -56,6 +58,7 @@ fn main() -> ExitCode {
         Command::Quarantine(command) => run_quarantine(config, command),
         Command::Rules(command) => run_rules(config, command),
         Command::Doctor { json } => run_doctor(config, json),
+        Command::Sheet(arguments) => sheet::write(arguments.sheet()).map_err(Ended::Refused),
         Command::Enroll { url, code } => run_enroll(config, &url, &code),
     };
     let (complaint, status) = match ended {
@@ -79,9 +82,17 @@ fn run_daemon(config: Option<PathBuf>, print_config: bool) -> Result<(), Ended> 
 }
 
 fn run_process(config: Option<PathBuf>, arguments: ProcessArguments) -> Result<(), Ended> {
-    let ProcessArguments { out, jobs, json, choices, files } = arguments;
-    let workshop = workshop(config, choices, jobs.map(usize::from), None)?;
-    match process::process(&Order { files, out, json }, &workshop).map_err(Ended::Refused)? {
+    let ProcessArguments { out, jobs, json, export, choices, dividing, files } = arguments;
+    let mut workshop = workshop(config, choices, jobs.map(usize::from), None)?;
+    workshop.separation = dividing.over(workshop.separation).map_err(|what| {
+        Ended::Refused(Complaint::new(
+            what,
+            "nothing was begun",
+            "platen-agent process --help explains the choices",
+        ))
+    })?;
+    let exports = export.into_iter().map(ExportChoice::format).collect();
+    match process::process(&Order { files, out, json, exports }, &workshop).map_err(Ended::Refused)? {
         Outcome::AllDone => Ok(()),
         Outcome::SomeFailed => Err(Ended::Told),
     }
@@ -135,6 +146,10 @@ fn run_outbox(config: Option<PathBuf>, command: OutboxCommand) -> Result<(), End
         OutboxCommand::Export { id, dir } => {
             let folder = outbox::export(&state, id, &dir).map_err(Ended::Failed)?;
             print(&format!("{}\n", folder.display()))
+        }
+        OutboxCommand::Rejoin { id } => {
+            let capture = outbox::rejoin(&state, id).map_err(Ended::Failed)?;
+            print(&format!("capture {capture} has the whole batch; its document will go to a person\n"))
         }
         OutboxCommand::Verify => {
             let (count, damage) = outbox::verify(&state).map_err(Ended::Failed)?;
@@ -233,7 +248,8 @@ fn workshop(
     };
     let limits = options.limits.clone();
     let workers = jobs.unwrap_or_else(|| config.workers.number());
-    Ok(Workshop::new(Pool::new(Program::this(&limits), workers, limits), rules, options))
+    let pool = Pool::new(Program::this(&limits), workers, limits);
+    Ok(Workshop { separation: config.separation, ..Workshop::new(pool, rules, options) })
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, Ended> {

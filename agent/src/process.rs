@@ -17,8 +17,9 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use platen_capture::export::{self, Format};
 use platen_capture::{Captured, CapturedDocument, Input, Inspection, Workshop, capture};
-use platen_model::{Digest, Failure, FailureClass, Stage, durable};
+use platen_model::{Digest, Failure, FailureClass, PageText, Stage, durable};
 use rustix::fs::{FlockOperation, flock};
 use uuid::Uuid;
 
@@ -38,6 +39,8 @@ pub struct Order {
     pub out: PathBuf,
     /// Print a record per document on standard output.
     pub json: bool,
+    /// Formats in which the text is written beside the usual ones.
+    pub exports: Vec<Format>,
 }
 
 /// How the run ended.
@@ -175,6 +178,8 @@ impl Run<'_> {
         let mut records = Vec::new();
         for ((number, stem), mut document) in (1..).zip(&stems).zip(documents) {
             let text = document.text.text();
+            self.export(stem, source, &document.text)
+                .map_err(|error| trouble(Stage::Bind, &self.order.out, &error))?;
             let mut record = self.record(source, sha256, (number, count), stem, &mut document);
             record.notes.clone_from(&notes);
             self.write(stem, &document.pdf, &record, &text)
@@ -204,6 +209,7 @@ impl Run<'_> {
             blank_pages: captured.blank_pages,
             set_aside: captured.text.set_aside.clone(),
             document_type: decision.document_type.0,
+            department: captured.department.take(),
             confidence: decision.confidence,
             verdict: Some(decision.verdict),
             fields: decision.fields,
@@ -232,6 +238,17 @@ impl Run<'_> {
         durable::rename(pdf, &result_path(&self.order.out, stem, "pdf"))?;
         durable::write(&result_path(&self.order.out, stem, "txt"), text.as_bytes())?;
         durable::write(&result_path(&self.order.out, stem, "json"), &serde_json::to_vec(record)?)?;
+        Ok(())
+    }
+
+    /// The text in the formats that were asked for.
+    fn export(&self, stem: &OsStr, source: &Path, text: &PageText) -> io::Result<()> {
+        let name = source.file_name().unwrap_or_default().to_string_lossy();
+        for format in &self.order.exports {
+            let mut bytes = Vec::new();
+            export::write(text, &name, *format, &mut bytes)?;
+            durable::write(&result_path(&self.order.out, stem, format.extension()), &bytes)?;
+        }
         Ok(())
     }
 

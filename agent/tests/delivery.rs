@@ -107,6 +107,8 @@ fn store_one(folder: &tempfile::TempDir, spool: &Spool, device: DeviceId, bytes:
         copy_of_signed: false,
         pdfa: platen_capture::PdfA::A2b,
         pdfa_breaches: Vec::new(),
+        department: None,
+        batch: None,
         text: PageText::new(vec![PageRecord::default()]),
         blank_pages: 0,
         decision,

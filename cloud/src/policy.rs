@@ -171,8 +171,11 @@ impl Policy {
             .decision
             .iter()
             .flat_map(|decision| &decision.reasons)
-            .filter(|reason| reason.is_lack())
-            .map(|reason| format!("Page {}: {}", u64::from(reason.page) + 1, reason.seen))
+            .filter(|reason| reason.is_doubt())
+            .map(|reason| match reason.is_lack() {
+                true => format!("Page {}: {}", u64::from(reason.page) + 1, reason.seen),
+                false => reason.seen.clone(),
+            })
             .collect();
         if document.document_type.is_unknown() {
             doubts.push("The rules do not know what kind of document this is.".to_owned());

@@ -100,6 +100,8 @@ pub(crate) fn decision(document_type: &str, fields: &[(&str, &str)]) -> Decision
 pub(crate) fn manifest(device_id: DeviceId, decision: Decision, parts: Vec<Part>) -> DocumentManifest {
     let capture_id = CaptureId::new();
     DocumentManifest {
+        batch: None,
+        rejoins: None,
         version: platen_model::manifest::MANIFEST_VERSION,
         document_id: capture_id.document(0),
         capture_id,

@@ -15,7 +15,7 @@ use image::codecs::jpeg::{JpegEncoder, PixelDensity};
 use lopdf::{Document as Pdf, EncryptionState, EncryptionVersion, Object, Permissions, StringFormat};
 use pdf_writer::{Content, Filter, Finish as _, Name, Rect, Ref};
 
-use crate::scanner::Pixels;
+use platen_testdata::scanner::Pixels;
 
 /// Quality of JPEG coding, 1 to 100.
 const JPEG_QUALITY: u8 = 62;

@@ -3,7 +3,9 @@
 //! `testdata/samples/` holds small scans of invented documents, made by this package's program
 //! (`cargo run -p platen-testdata`) and committed, so that tests and the demonstration work from the same
 //! bytes everywhere. Beside each scan stands `<name>.expected.json`: its type, its key fields, its text, its
-//! skew, and the end it must reach. This library only reads those files; it makes and changes nothing.
+//! skew, and the end it must reach. This library only reads those files, and has the [`scanner`] that they went through.
+
+pub mod scanner;
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -7,7 +7,6 @@ mod documents;
 mod encode;
 mod paper;
 mod plan;
-mod scanner;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

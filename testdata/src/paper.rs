@@ -9,15 +9,12 @@ use ab_glyph::{Font, FontVec, PxScale};
 use image::{Rgb, RgbImage};
 use imageproc::drawing::{draw_filled_circle_mut, draw_filled_rect_mut, draw_text_mut, text_size};
 use imageproc::rect::Rect;
+use platen_testdata::scanner::{PAPER, SHEET_DPI};
 
-/// The resolution of a sheet in dots per inch.
-pub(crate) const SHEET_DPI: u32 = 300;
 /// Millimetres in an inch.
 const INCH_MM: f32 = 25.4;
 /// The colour of ordinary printing.
 pub(crate) const BLACK: Rgb<u8> = Rgb([28, 28, 30]);
-/// The colour of blank paper under the lamp.
-pub(crate) const PAPER: Rgb<u8> = Rgb([250, 249, 246]);
 /// Line spacing as a multiple of the type size.
 const LEADING: f32 = 1.28;
 

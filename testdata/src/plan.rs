@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use platen_testdata::scanner::{Settings, Tone, scan};
 use platen_testdata::{EXPECTED_SUFFIX, Expected, Outcome};
 
 use crate::documents::{self, Document};
 use crate::encode::{self, Scan};
 use crate::paper::Fonts;
-use crate::scanner::{Settings, Tone, scan};
 
 /// The files of one sample as the scanner leaves them.
 enum Coding {

@@ -6,46 +6,52 @@ use image::imageops::{self, FilterType};
 use image::{GrayImage, Rgb, RgbImage};
 use imageproc::filter::gaussian_blur_f32;
 
-use crate::paper::{PAPER, SHEET_DPI};
+/// Dots per inch of a printed sheet.
+pub const SHEET_DPI: u32 = 300;
+/// The colour of blank paper under the lamp.
+pub const PAPER: Rgb<u8> = Rgb([250, 249, 246]);
 
 /// How tones are kept.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Tone {
+pub enum Tone {
+    /// All colours.
     Colour,
+    /// Gray.
     Gray,
+    /// Black and white.
     Bitonal,
 }
 
 /// The settings of one scan.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Settings {
+pub struct Settings {
     /// Tones to keep.
-    pub(crate) tone: Tone,
+    pub tone: Tone,
     /// Dots per inch of the scan.
-    pub(crate) dpi: u32,
+    pub dpi: u32,
     /// How far the sheet lies turned, clockwise, in degrees.
-    pub(crate) skew_deg: f32,
+    pub skew_deg: f32,
     /// The sheet went in head down.
-    pub(crate) upside_down: bool,
+    pub upside_down: bool,
     /// Softness of the optics: standard deviation in pixels.
-    pub(crate) blur: f32,
+    pub blur: f32,
     /// Noise of the sensor: standard deviation in levels of 255.
-    pub(crate) noise: f32,
+    pub noise: f32,
     /// Number of specks of dust.
-    pub(crate) specks: u32,
+    pub specks: u32,
     /// Share of the light missing in the darkest corner, 0 to 1.
-    pub(crate) shading: f32,
+    pub shading: f32,
     /// A dark edge where the lid does not close.
-    pub(crate) shadow: bool,
+    pub shadow: bool,
     /// Share of the ink's contrast that is left, 1 for a fresh print.
-    pub(crate) contrast: f32,
+    pub contrast: f32,
     /// Seed of everything random.
-    pub(crate) seed: u64,
+    pub seed: u64,
 }
 
 impl Settings {
     /// A good office scanner: slightly soft, slightly noisy.
-    pub(crate) fn office(tone: Tone, dpi: u32, skew_deg: f32, seed: u64) -> Self {
+    pub fn office(tone: Tone, dpi: u32, skew_deg: f32, seed: u64) -> Self {
         Self {
             tone,
             dpi,
@@ -63,14 +69,16 @@ impl Settings {
 }
 
 /// The pixels of a scan.
-pub(crate) enum Pixels {
+#[derive(Clone, Debug)]
+pub enum Pixels {
+    /// In colour.
     Colour(RgbImage),
     /// Gray, or bitonal with the two values 0 and 255.
     Gray(GrayImage),
 }
 
 /// Scans a sheet.
-pub(crate) fn scan(sheet: &RgbImage, settings: &Settings) -> Pixels {
+pub fn scan(sheet: &RgbImage, settings: &Settings) -> Pixels {
     let mut chance = Chance(settings.seed);
     let scaled = |length: u32| (length * settings.dpi).div_ceil(SHEET_DPI);
     let filter = FilterType::Triangle;

@@ -16,6 +16,7 @@ pub mod servers;
 pub mod signer;
 pub mod site;
 pub mod table;
+pub mod viewers;
 pub mod wait;
 pub mod writers;
 

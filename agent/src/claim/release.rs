@@ -112,7 +112,11 @@ impl Claimed {
                 }
             }
             steps.passed("the sources are compared")?;
-            let duplicate_of = ledger.take(key_of(record), record.capture_id)?;
+            // What a person put together again has the bytes of the capture it replaces.
+            let duplicate_of = match record.rejoins {
+                Some(_) => None,
+                None => ledger.take(key_of(record), record.capture_id)?,
+            };
             steps.passed("the ledger knows the bytes")?;
             // From here on a file under the old name that differs is a new scan, never ours: a removed
             // file's inode number is soon used again, so without this mark the two could not be told apart.

@@ -139,6 +139,7 @@ fn copy_all(
     let first = offer.files.first().map(|sight| Path::new(&sight.name)).unwrap_or(Path::new(""));
     let place = source.place(first);
     Ok(Some(CaptureRecord {
+        rejoins: None,
         version: CAPTURE_VERSION,
         capture_id: id,
         correlation_id: CorrelationId::of_capture(id),

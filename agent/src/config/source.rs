@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
+use platen_capture::Separation;
 use platen_model::{DocumentType, TenantId};
 use regex::Regex;
 use serde::{Deserialize, Serialize};
@@ -95,6 +96,9 @@ pub struct Source {
     /// For feeders that scan one side: the fronts in one file, the backs in the next.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duplex: Option<Duplex>,
+    /// How its scans are divided into documents, in place of what holds for all sources.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub separation: Option<Separation>,
     /// What is different for folders inside it; needs `nested`.
     #[serde(default, skip_serializing_if = "Vec::is_empty", rename = "subfolder")]
     pub subfolders: Vec<Subfolder>,
@@ -220,6 +224,7 @@ impl Source {
             marker: Marker::default(),
             batch: None,
             duplex: None,
+            separation: None,
             subfolders: Vec::new(),
         }
     }

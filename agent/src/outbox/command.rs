@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use platen_model::{DocumentId, DocumentManifest};
+use platen_model::{CaptureId, DocumentId, DocumentManifest};
 
 use super::entry::Entry;
 use super::ledger::{Outbox, Priorities};
@@ -34,6 +34,20 @@ pub fn show(state: &Path, id: DocumentId) -> Result<DocumentManifest, Complaint>
 pub fn retry(state: &Path, id: Option<DocumentId>) -> Result<u64, Complaint> {
     let by_hand = || Ok(open_outbox(state)?.retry(id, Timestamp::now())? as u64);
     ask_or_do(state, &Ask::OutboxRetry { id }, by_hand)
+}
+
+/// Captures the whole batch of a document again as one document. Answers the capture.
+pub fn rejoin(state: &Path, id: DocumentId) -> Result<CaptureId, Complaint> {
+    let done = match instance::ask(state, &Ask::Rejoin { id }) {
+        Ok(Some(answer)) => serde_json::from_value(answer).map_err(io::Error::from),
+        Ok(None) => match instance::lock(state) {
+            Ok(Some(_lock)) => Spool::open(state).and_then(|spool| spool.rejoin(id)),
+            Ok(None) => Err(io::Error::other("the agent is just starting or stopping; ask again")),
+            Err(error) => Err(error),
+        },
+        Err(error) => Err(error),
+    };
+    done.map_err(|error| trouble(state, &error))
 }
 
 /// Copies one document with its originals into a folder under `target`, and answers that folder.

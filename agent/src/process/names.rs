@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
-/// What each input writes beside its name.
-pub(super) const EXTENSIONS: [&str; 4] = ["pdf", "txt", "json", SIGNED];
+/// What each input writes beside its name, the last two only where they are asked for.
+pub(super) const EXTENSIONS: [&str; 6] = ["pdf", "txt", "json", SIGNED, "hocr", "alto.xml"];
 /// The extension of a digitally signed PDF beside its searchable copy.
 pub(super) const SIGNED: &str = "signed.pdf";
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use platen_capture::PdfA;
-use platen_model::{Digest, Failure, Field, PageRecord, PolicyRef, Reason, SourcePage, Verdict};
+use platen_model::{Aside, Digest, Failure, Field, PageRecord, PolicyRef, Reason, SetAside, Verdict};
 use serde::{Deserialize, Serialize};
 
 /// One document, or one input that failed. Fields are added over time, never renamed.
@@ -22,11 +22,14 @@ pub struct ProcessRecord {
     pub pages: Vec<PageRecord>,
     /// Number of blank pages that were set aside; they remain in the input.
     pub blank_pages: u32,
-    /// Which they are.
+    /// All pages that were set aside, and why.
     #[serde(default)]
-    pub set_aside: Vec<SourcePage>,
+    pub set_aside: Vec<SetAside>,
     /// The document type, `unknown` where the rules are not sure.
     pub document_type: String,
+    /// The department that its cover sheet names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub department: Option<String>,
     /// How sure of the type, 0 to 1.
     pub confidence: f32,
     /// What should happen next by the type's thresholds.
@@ -78,17 +81,23 @@ impl ProcessRecord {
         let noted = (1..).zip(&self.pages).flat_map(|(number, page): (u32, _)| {
             page.notes.iter().map(move |note| format!("page {number}: {note}"))
         });
-        let aside = self.set_aside.iter().map(|page| {
-            let number = u64::from(page.page) + 1;
-            format!("page {number} of the input is blank and set aside (--keep-blank keeps it)")
+        let aside = self.set_aside.iter().map(|SetAside { page, why }| {
+            let (number, what) = (u64::from(page.page) + 1, why.as_words());
+            let keep = match why {
+                Aside::Blank => "--keep-blank keeps it",
+                Aside::Sheet | Aside::SheetBack => "--separate off undoes that",
+            };
+            format!("page {number} of the input is {what} and set aside ({keep})")
         });
+        let doubts = self.reasons.iter().filter(|reason| reason.rule == Reason::SEPARATION);
+        let doubts = doubts.map(|reason| reason.seen.clone());
         let claim = (!self.pdfa_breaches.is_empty()).then(|| {
             format!(
                 "the PDF does not claim PDF/A, for pages are kept as they came: {}",
                 self.pdfa_breaches.join(" ")
             )
         });
-        self.notes.iter().cloned().chain(noted).chain(aside).chain(claim).collect()
+        self.notes.iter().cloned().chain(noted).chain(doubts).chain(aside).chain(claim).collect()
     }
 
     /// The record of an input that could not be processed.
@@ -103,6 +112,7 @@ impl ProcessRecord {
             blank_pages: 0,
             set_aside: Vec::new(),
             document_type: "unknown".into(),
+            department: None,
             confidence: 0.0,
             verdict: None,
             fields: BTreeMap::new(),

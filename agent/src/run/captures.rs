@@ -7,10 +7,10 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use platen_capture::{Captured, Collation, Workshop, capture};
+use platen_capture::{Captured, CapturedDocument, Collation, Separation, Workshop, capture};
 use platen_model::crash;
 use platen_model::document::Reason as Evidence;
-use platen_model::{DocumentId, DocumentType, Failure, FailureClass, Stage, Verdict};
+use platen_model::{CaptureId, DocumentId, DocumentType, Failure, FailureClass, Stage, Verdict};
 use tokio::sync::{Semaphore, mpsc};
 
 use super::Floor;
@@ -87,6 +87,9 @@ fn carry_on(floor: &Floor, released: &Released) -> io::Result<End> {
     match try_capture(floor, released)? {
         Ok(mut captured) => {
             heed_source(&released.record, &mut captured);
+            if let Some(whole) = released.record.rejoins {
+                captured.documents.iter_mut().for_each(|document| ask_to_compare(document, whole));
+            }
             store(floor, released, &captured)
         }
         Err(failure) => give_back(floor, released, failure),
@@ -115,6 +118,10 @@ fn workshop_for(floor: &Floor, record: &CaptureRecord) -> Workshop {
     if let Some(Stack::Both { backs_reversed }) = record.stack {
         workshop.collation = Collation::Leaves { backs_reversed };
     }
+    workshop.separation = match record.rejoins {
+        Some(_) => Separation::off(),
+        None => floor.config.separation_of(&record.source).clone(),
+    };
     workshop
 }
 
@@ -133,22 +140,25 @@ fn heed_source(record: &CaptureRecord, captured: &mut Captured) {
     };
     for document in &mut captured.documents {
         let decision = &mut document.decision;
+        // Whoever laid a sheet before a document knows better than the folder what it is.
+        let has_sheet = decision.reasons.iter().any(|reason| reason.rule == Evidence::SHEET_TYPE);
+        let set = record.document_type.as_ref().filter(|_| !has_sheet);
         let mut say = |rule: &str, document_type: &DocumentType, seen: String| {
             let (rule, document_type) = (rule.to_owned(), document_type.clone());
             decision
                 .reasons
                 .insert(0, Evidence { rule, document_type, weight: 0.0, seen, page: 0, rect: None });
         };
-        if let Some(set) = &record.document_type {
+        if let Some(set) = set {
             say("source/document_type", set, format!("set for source {}", record.source));
         }
         if let Some(asks) = &asks {
             say("source/duplex", &DocumentType::unknown(), asks.clone());
         }
-        if let Some(set) = record.document_type.as_ref().filter(|set| **set != decision.document_type) {
+        if let Some(set) = set.filter(|set| **set != decision.document_type) {
             decision.document_type = set.clone();
             decision.confidence = 1.0;
-            if !decision.reasons.iter().any(Evidence::is_lack) {
+            if !decision.reasons.iter().any(Evidence::is_doubt) {
                 decision.verdict = Verdict::Auto;
             }
         }
@@ -156,6 +166,12 @@ fn heed_source(record: &CaptureRecord, captured: &mut Captured) {
             decision.verdict = Verdict::Review;
         }
     }
+}
+
+/// A document that was put together again goes to a person, who knows what becomes of its parts.
+fn ask_to_compare(document: &mut CapturedDocument, whole: CaptureId) {
+    let what = format!("It takes the place of the documents of capture {whole}: reject them, or this one.");
+    document.decision.doubt_separation(what);
 }
 
 fn store(floor: &Floor, released: &Released, captured: &Captured) -> io::Result<End> {

@@ -77,6 +77,11 @@ fn act(floor: &Floor, ask: &Ask) -> io::Result<serde_json::Value> {
             floor.spool.quarantine_discard(*id)?;
             Ok(1.into())
         }
+        Ask::Rejoin { id } => {
+            let capture = floor.spool.rejoin(*id)?;
+            take_up(floor, capture)?;
+            Ok(serde_json::to_value(capture)?)
+        }
         Ask::QuarantineRetry { id } => {
             let ids = match id {
                 Some(id) => vec![*id],
@@ -90,6 +95,11 @@ fn act(floor: &Floor, ask: &Ask) -> io::Result<serde_json::Value> {
 
 fn retry_capture(floor: &Floor, id: CaptureId) -> io::Result<()> {
     floor.spool.quarantine_retry(id)?;
+    take_up(floor, id)
+}
+
+/// Works on a capture that came into the spool by itself.
+fn take_up(floor: &Floor, id: CaptureId) -> io::Result<()> {
     let claimed = match recover::prove(&floor.spool, id) {
         Ok(claimed) => claimed,
         Err(error) => {

@@ -59,6 +59,9 @@ pub struct CaptureRecord {
     pub claimed_at: Timestamp,
     /// The files in page order.
     pub files: Vec<ClaimedFile>,
+    /// The capture that is taken again as one document, because it should not have been divided.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rejoins: Option<CaptureId>,
     /// The marker files that said they were whole. They go where the files go.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub markers: Vec<ClaimedMarker>,

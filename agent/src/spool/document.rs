@@ -312,7 +312,7 @@ impl Making<'_> {
             correlation_id: record.correlation_id.clone(),
             device_id: device,
             source: record.source.clone(),
-            department: record.department.clone(),
+            department: document.department.clone().or_else(|| record.department.clone()),
             claimed_at: record.claimed_at,
             captured_at: now,
             page_count: document.text.pages.len() as u32,
@@ -320,6 +320,8 @@ impl Making<'_> {
             decision: document.decision.clone(),
             parts,
             labels: record.labels.clone(),
+            batch: document.batch.clone(),
+            rejoins: record.rejoins,
         };
         // The manifest comes last, and its write fsyncs the folder with the links in it.
         let bytes = serde_json::to_vec(&manifest)?;

@@ -15,6 +15,7 @@ pub mod capture;
 pub mod document;
 pub mod folders;
 pub mod quarantine;
+mod rejoin;
 
 pub use capture::{CaptureRecord, ClaimedFile, ClaimedMarker};
 pub use document::{Acceptance, Receipted, SpooledDocument};

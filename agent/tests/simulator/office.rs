@@ -443,6 +443,8 @@ impl Scan {
                 copy_of_signed: false,
                 pdfa: platen_capture::PdfA::A2b,
                 pdfa_breaches: Vec::new(),
+                department: None,
+                batch: None,
                 text: PageText::new(vec![PageRecord::default()]),
                 blank_pages: 0,
                 decision: decision(),
@@ -458,6 +460,7 @@ impl Scan {
     fn record(&self) -> CaptureRecord {
         let bytes = self.original.len() as u64;
         CaptureRecord {
+            rejoins: None,
             version: CAPTURE_VERSION,
             capture_id: self.capture,
             correlation_id: CorrelationId::of_capture(self.capture),

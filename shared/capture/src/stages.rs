@@ -7,16 +7,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use platen_model::{
-    Decision, Digest, Failure, FailureClass, Lack, PageRecord, PageText, SourcePage, Stage, durable,
+    BatchPlace, Decision, Digest, Failure, FailureClass, Lack, PageRecord, PageText, SetAside, SourcePage,
+    Stage, durable,
 };
 
-use crate::classify::{RuleSet, classify};
+use crate::classify::RuleSet;
 use crate::collate::Collation;
 use crate::inspection::{Inspection, PageImage};
 use crate::options::{Options, PdfA};
 use crate::pages::{Finished, finish_pages};
 use crate::passwords::Passwords;
-use crate::separate::{Group, separate};
+use crate::separate::{self, Group, Separation, separate};
 use crate::worker::pool::{Pool, misfit};
 use crate::worker::protocol::{BindInfo, Reply, Request};
 
@@ -42,12 +43,15 @@ pub struct Workshop {
     pub options: Options,
     /// How the pages of several inputs follow each other.
     pub collation: Collation,
+    /// What divides them into documents.
+    pub separation: Separation,
 }
 
 impl Workshop {
     /// A workshop with these choices.
     pub fn new(pool: Pool, rules: RuleSet, options: Options) -> Self {
-        Self { pool: Arc::new(pool), rules: Arc::new(rules), options, collation: Collation::default() }
+        let (collation, separation) = (Collation::default(), Separation::default());
+        Self { pool: Arc::new(pool), rules: Arc::new(rules), options, collation, separation }
     }
 }
 
@@ -76,6 +80,10 @@ pub struct CapturedDocument {
     pub pdfa: PdfA,
     /// Why it does not claim the one that was asked for, a sentence each.
     pub pdfa_breaches: Vec<String>,
+    /// The department that its cover sheet names.
+    pub department: Option<String>,
+    /// Where it lay in the batch, if its capture gave more than one document or had separators.
+    pub batch: Option<BatchPlace>,
     /// The searchable PDF, durable.
     pub pdf: PathBuf,
     /// Digest of the PDF.
@@ -99,6 +107,8 @@ pub(crate) struct Opened<'i> {
 }
 
 /// Carries the inputs of one capture (one file, or the files of a batch in page order) to documents.
+///
+/// A digitally signed input is one document whatever stands on its pages: parts of it would bear no signature.
 ///
 /// PDFs and intermediate page images are written into `folder`, which must exist and belong to this capture.
 /// `progress` is told after each page: pages done, pages in all.
@@ -124,18 +134,36 @@ pub fn capture(
         pages.into_iter().map(|page| (page.record, Kept { image: page.image, file: page.file })).unzip();
 
     let origins = workshop.collation.order(origins(&opened), &counts);
+    let undivided = Separation::off();
+    let signed = opened.iter().any(|of| of.inspection.digitally_signed);
+    let separation = if signed { &undivided } else { &workshop.separation };
+    let groups = separate(&records, workshop.options.keep_blank_pages, separation)
+        .map_err(|nothing| Failure::new(FailureClass::NoDocument, Stage::Separate, nothing.to_string()))?;
+    let count = groups.len() as u32;
     let mut documents = Vec::new();
-    for (number, group) in (1u32..).zip(separate(&records, workshop.options.keep_blank_pages)) {
-        let of_group = group.pages.iter().map(|&page| std::mem::take(&mut records[page]));
+    for (number, group) in (1u32..).zip(groups) {
+        let of_group = group.pages.iter().map(|&page| {
+            let record = std::mem::take(&mut records[page]);
+            PageRecord { source: Some(origins[page]), ..record }
+        });
         let mut text = PageText::new(of_group.collect());
-        text.set_aside = group.blank.iter().map(|&page| origins[page]).collect();
-        let decision = classify(&text, &inputs[0].file_name, &workshop.rules);
+        let aside = group.aside.iter().map(|&(page, why)| SetAside { page: origins[page], why });
+        text.set_aside = aside.collect();
+        let (decision, department) = separate::decide(&text, &group, &inputs[0].file_name, &workshop.rules);
+        let batch = (count > 1 || group.has_sheets()).then(|| BatchPlace {
+            document: number,
+            documents: count,
+            pages: group.origins(&origins),
+        });
         let pdf = folder.join(format!("document-{number}.pdf"));
         let bound = bind(&opened, &text, &images, &origins, &group, &pdf, workshop)?;
+        let blank_pages = group.blank_pages() as u32;
         documents.push(CapturedDocument {
             text,
-            blank_pages: group.blank.len() as u32,
+            blank_pages,
             decision,
+            department,
+            batch,
             copy_of_signed: bound.copy_of_signed,
             pdfa: bound.pdfa,
             pdfa_breaches: bound.breaches,
@@ -273,7 +301,8 @@ fn bind(
     if let Some(folder) = pdf.parent() {
         durable::sync_folder(folder).map_err(failed)?;
     }
-    for &page in group.pages.iter().chain(&group.blank) {
+    let aside = group.aside.iter().map(|(page, _)| page);
+    for &page in group.pages.iter().chain(aside) {
         durable::remove_file(&images[page].file).map_err(failed)?;
     }
     Ok(BoundFile { sha256, bytes, pdfa, breaches, copy_of_signed })

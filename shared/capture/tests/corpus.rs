@@ -3,54 +3,19 @@
 //! They lie in a corpus beside the checkout (`../shared/corpus`), which is not part of the project. Where it is absent
 //! these tests check nothing and say so.
 
-use std::collections::BTreeMap;
+mod manifest;
+
 use std::fs::File;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use manifest::corpus;
 use platen_capture::decode::{Document, Samples};
 use platen_capture::{Inspection, Limits};
 use platen_model::{Failure, FailureClass};
 
 /// What nothing in the corpus should come near, on any machine.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-/// A line of a manifest, by the names of its columns.
-type Entry = BTreeMap<String, String>;
-
-fn corpus(folder: &str) -> Option<(PathBuf, Vec<Entry>)> {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpus").join(folder);
-    let Ok(manifest) = std::fs::read_to_string(folder.join("manifest.csv")) else {
-        eprintln!("NOT CHECKED: there is no corpus at {}", folder.display());
-        return None;
-    };
-    let mut rows = rows(&manifest).into_iter();
-    let names = rows.next().expect("a manifest begins with the names of its columns");
-    Some((folder, rows.map(|row| names.iter().cloned().zip(row).collect()).collect()))
-}
-
-/// The rows of a CSV file (RFC 4180).
-fn rows(text: &str) -> Vec<Vec<String>> {
-    let (mut rows, mut row, mut field, mut quoted) = (Vec::new(), Vec::new(), String::new(), false);
-    let mut characters = text.chars().peekable();
-    while let Some(character) = characters.next() {
-        match character {
-            '"' if quoted && characters.peek() == Some(&'"') => {
-                characters.next();
-                field.push('"');
-            }
-            '"' => quoted = !quoted,
-            ',' if !quoted => row.push(std::mem::take(&mut field)),
-            '\n' if !quoted => {
-                row.push(std::mem::take(&mut field));
-                rows.push(std::mem::take(&mut row));
-            }
-            '\r' if !quoted => {}
-            other => field.push(other),
-        }
-    }
-    rows
-}
 
 /// Inspects a file and decodes its pages, as far as they decode.
 fn read(path: &PathBuf) -> Result<(Inspection, Vec<Samples>), Failure> {

@@ -65,10 +65,19 @@ impl Reason {
     pub const PAGE_MISSING: &str = "page/missing";
     /// The name in place of a rule's where the file holds more than its pages show.
     pub const CONTENT_ELSEWHERE: &str = "page/content-elsewhere";
+    /// The name in place of a rule's where a sheet in front of the document names its type.
+    pub const SHEET_TYPE: &str = "sheet/type";
+    /// The name in place of a rule's where a document may have been parted from its batch at the wrong page.
+    pub const SEPARATION: &str = "separation/doubt";
 
     /// Whether this is not evidence for a type, but something a page lacks.
     pub fn is_lack(&self) -> bool {
         [Self::PAGE_WITHOUT_TEXT, Self::PAGE_MISSING, Self::CONTENT_ELSEWHERE].contains(&self.rule.as_str())
+    }
+
+    /// Whether a person has to look because of it, however sure the type is.
+    pub fn is_doubt(&self) -> bool {
+        self.is_lack() || self.rule == Self::SEPARATION
     }
 }
 
@@ -114,4 +123,20 @@ pub struct Decision {
     pub fields: BTreeMap<String, Field>,
     /// The rules that decided.
     pub policy: PolicyRef,
+}
+
+impl Decision {
+    /// Sends the document to a person because of the way it was parted from its batch, said in a sentence.
+    pub fn doubt_separation(&mut self, seen: impl Into<String>) {
+        self.verdict = Verdict::Review;
+        let doubt = Reason {
+            rule: Reason::SEPARATION.into(),
+            document_type: self.document_type.clone(),
+            weight: 0.0,
+            seen: seen.into(),
+            page: 0,
+            rect: None,
+        };
+        self.reasons.insert(0, doubt);
+    }
 }

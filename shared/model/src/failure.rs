@@ -26,6 +26,8 @@ pub enum FailureClass {
     OutOfMemory,
     /// The file opens but holds no page.
     NoPages,
+    /// There are separator sheets, and nothing that they separate.
+    NoDocument,
     /// Our own fault, or the machine's.
     Internal,
 }
@@ -43,6 +45,7 @@ impl FailureClass {
             Self::TimedOut => "timed_out",
             Self::OutOfMemory => "out_of_memory",
             Self::NoPages => "no_pages",
+            Self::NoDocument => "no_document",
             Self::Internal => "internal",
         }
     }
@@ -61,6 +64,9 @@ impl FailureClass {
             Self::TimedOut => "retry when the machine is less busy, or raise `limits.page_seconds`",
             Self::OutOfMemory => "scan at a lower resolution, or raise `limits.worker_memory_mb`",
             Self::NoPages => "check that the file holds pages; some programs write empty documents",
+            Self::NoDocument => {
+                "scan the sheet together with its pages; to keep the sheet itself, process it with --separate off"
+            }
             Self::Internal => "retry; if it fails again, report it with the message above",
         }
     }
@@ -82,6 +88,8 @@ pub enum Stage {
     Inspect,
     /// Decoding, straightening or reading a page.
     Page,
+    /// Dividing the pages into documents.
+    Separate,
     /// Writing the PDF.
     Bind,
     /// Showing a page of a finished PDF as an image.
@@ -96,6 +104,7 @@ impl fmt::Display for Stage {
             Self::Claim => "claim",
             Self::Inspect => "inspect",
             Self::Page => "page",
+            Self::Separate => "separate",
             Self::Bind => "bind",
             Self::Render => "render",
             Self::Seal => "seal",

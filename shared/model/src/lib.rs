@@ -17,6 +17,7 @@ pub mod durable;
 pub mod event;
 pub mod failure;
 pub mod ids;
+pub mod joining;
 pub mod keys;
 pub mod manifest;
 pub mod page;
@@ -26,6 +27,8 @@ pub use digest::Digest;
 pub use document::{Decision, DocumentType, Field, PolicyRef, Reason, Verdict};
 pub use failure::{Failure, FailureClass, Stage};
 pub use ids::{CaptureId, CorrelationId, DeviceId, DocumentId, EnvelopeId, TenantId, UploadId};
-pub use manifest::{DocumentManifest, Part, PartRole, Receipt, SourceFile};
-pub use page::{Barcode, Incoming, Lack, PageRecord, PageText, Rect, SourcePage, TextSource, Word};
+pub use manifest::{BatchPlace, DocumentManifest, Part, PartRole, Receipt, SourceFile};
+pub use page::{
+    Aside, Barcode, Incoming, Lack, PageRecord, PageText, Rect, SetAside, SourcePage, TextSource, Word,
+};
 pub use problem::Problem;

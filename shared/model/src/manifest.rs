@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{CaptureId, CorrelationId, Decision, DeviceId, Digest, DocumentId};
+use crate::{CaptureId, CorrelationId, Decision, DeviceId, Digest, DocumentId, SourcePage};
 
 /// The version of the manifest written by this release.
 pub const MANIFEST_VERSION: u32 = 1;
@@ -115,6 +115,25 @@ pub struct DocumentManifest {
     /// Free labels from the source's configuration.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
+    /// Where it lay in the batch it was scanned in, where that was divided. The originals are those of the whole
+    /// batch, so that the division can be undone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch: Option<BatchPlace>,
+    /// The capture whose documents this one takes the place of: a person undid the division.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rejoins: Option<CaptureId>,
+}
+
+/// Where a document lay in the batch it was scanned in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BatchPlace {
+    /// Which of the batch's documents it is, from 1.
+    pub document: u32,
+    /// The number of documents the batch was divided into.
+    pub documents: u32,
+    /// Where each of its pages is in the originals.
+    pub pages: Vec<SourcePage>,
 }
 
 impl DocumentManifest {

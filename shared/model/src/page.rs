@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::joining;
+
 /// The version of the page-text file format written by this release.
 pub const PAGE_TEXT_VERSION: u32 = 1;
 
@@ -39,9 +41,9 @@ pub struct Word {
 /// A bar code found on a page.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Barcode {
-    /// The symbology by its usual name, for example `code-128` or `qr`.
+    /// The symbology by its usual name: `code-39`, `code-128`, `qr`, `data-matrix`, or `patch` for a patch code.
     pub symbology: String,
-    /// The decoded text.
+    /// The decoded text; for a patch code its name, for example `T`.
     pub text: String,
     /// Where it stands.
     #[serde(flatten)]
@@ -115,6 +117,9 @@ pub struct PageRecord {
     /// For a page of a PDF: what became of it, and why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub incoming: Option<Incoming>,
+    /// Where it came from; absent where nobody knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<SourcePage>,
     /// The bar codes.
     #[serde(default)]
     pub barcodes: Vec<Barcode>,
@@ -127,7 +132,8 @@ pub struct PageRecord {
 }
 
 impl PageRecord {
-    /// The page's text in reading order: one line per text line, an empty line between blocks.
+    /// The page's text in reading order: one line per text line, an empty line between blocks. Words are parted by
+    /// blanks where their script has them.
     pub fn text(&self) -> String {
         let mut text = String::new();
         let mut previous: Option<&Word> = None;
@@ -136,7 +142,8 @@ impl PageRecord {
                 None => {}
                 Some(last) if last.block != word.block => text.push_str("\n\n"),
                 Some(last) if last.line != word.line => text.push('\n'),
-                Some(_) => text.push(' '),
+                Some(last) if joining::is_blank_between(last, word) => text.push(' '),
+                Some(_) => {}
             }
             text.push_str(&word.text);
             previous = Some(word);
@@ -155,9 +162,44 @@ pub struct PageText {
     pub version: u32,
     /// The pages in order.
     pub pages: Vec<PageRecord>,
-    /// The blank pages that were left out. They remain in the original, from which a person can restore them.
+    /// The pages that were left out. They remain in the original, from which a person can restore them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub set_aside: Vec<SourcePage>,
+    pub set_aside: Vec<SetAside>,
+}
+
+/// A page that is in no document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SetAside {
+    /// Which page it is.
+    #[serde(flatten)]
+    pub page: SourcePage,
+    /// Why it was left out.
+    #[serde(default)]
+    pub why: Aside,
+}
+
+/// Why a page was left out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Aside {
+    /// Nothing is on it.
+    #[default]
+    Blank,
+    /// It only separates: the document that follows it begins there.
+    Sheet,
+    /// It is the blank back of such a sheet.
+    SheetBack,
+}
+
+impl Aside {
+    /// What it is, as it follows "the page is".
+    pub fn as_words(self) -> &'static str {
+        match self {
+            Self::Blank => "blank",
+            Self::Sheet => "a separator",
+            Self::SheetBack => "the back of a separator",
+        }
+    }
 }
 
 /// A page as it came in.

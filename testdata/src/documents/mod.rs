@@ -56,7 +56,7 @@ impl<'f> Document<'f> {
 fn letterhead(sheet: &mut Sheet<'_>, ink: Rgb<u8>, name: &str, address: &str) {
     let (x, y) = (sheet.left, sheet.y);
     sheet.fill(x, y, 11.0, 11.0, ink);
-    sheet.disc(x + 5.5, y + 5.5, 3.2, crate::paper::PAPER);
+    sheet.disc(x + 5.5, y + 5.5, 3.2, platen_testdata::scanner::PAPER);
     sheet.y += 1.0;
     sheet.row(Style::new(Face::SansBold, 15.0).inked(ink), &[(x + 15.0, Align::Left)], &[name]);
     sheet.row(SMALL, &[(x + 15.0, Align::Left)], &[address]);

@@ -49,6 +49,7 @@ fn place() -> Place {
         claimed_at: Timestamp::now(),
         files: vec![file],
         markers: Vec::new(),
+        rejoins: None,
     };
     record.write(&capture).expect("the record");
     let place = Place { _folder: folder, spool, record, documents: Vec::new() };
@@ -75,6 +76,8 @@ impl Place {
                 text: PageText::new(vec![PageRecord::default()]),
                 blank_pages: 0,
                 decision: decision(),
+                department: None,
+                batch: None,
                 pdf,
                 pdf_sha256: written.sha256(),
                 pdf_bytes: written.bytes(),

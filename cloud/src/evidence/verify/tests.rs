@@ -54,6 +54,8 @@ fn story() -> Story {
         policy,
     };
     let manifest = DocumentManifest {
+        batch: None,
+        rejoins: None,
         version: MANIFEST_VERSION,
         document_id,
         capture_id,

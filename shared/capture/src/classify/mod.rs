@@ -60,6 +60,25 @@ pub fn classify(text: &PageText, file_name: &str, rules: &RuleSet) -> Decision {
         Some((_, confidence)) => (None, confidence, Verdict::Review),
         None => (None, 0.0, Verdict::Review),
     };
+    decided(text, &finder, rules, (named, confidence, verdict), candidates)
+}
+
+/// What is read from a document whose type somebody has named: its fields are those of that type. `None` where no rule
+/// knows the type.
+pub fn classify_as(text: &PageText, document_type: &DocumentType, rules: &RuleSet) -> Option<Decision> {
+    let named = rules.types.iter().find(|rules| rules.document_type == *document_type)?;
+    let reading = Reading::new(text);
+    let finder = Finder::new(&reading, &rules.vocabulary);
+    Some(decided(text, &finder, rules, (Some(named), 1.0, Verdict::Auto), Vec::new()))
+}
+
+fn decided(
+    text: &PageText,
+    finder: &Finder<'_>,
+    rules: &RuleSet,
+    (named, confidence, verdict): (Option<&TypeRules>, f32, Verdict),
+    candidates: Vec<Candidate<'_>>,
+) -> Decision {
     let document_type = named.map_or_else(DocumentType::unknown, |rules| rules.document_type.clone());
     let lacks = lacks(text, &document_type);
     let verdict = if lacks.is_empty() { verdict } else { Verdict::Review };
@@ -70,7 +89,7 @@ pub fn classify(text: &PageText, file_name: &str, rules: &RuleSet) -> Decision {
         confidence,
         verdict,
         reasons: strongest(lacks, candidates),
-        fields: fields::read(&finder, &wanted),
+        fields: fields::read(finder, &wanted),
         policy: rules.policy.clone(),
     }
 }

@@ -16,9 +16,11 @@ mod notice;
 mod render;
 mod revision;
 mod seal;
+mod sheet;
 mod text_layer;
 
 pub use binder::{Binder, Bound};
 pub use notice::notice;
 pub use render::render;
 pub use seal::{Place, SealRoom, prepare_seal};
+pub use sheet::{Paper, sheet};

@@ -6,6 +6,7 @@
 //! done for its sake shows in the page's image.
 
 mod as_scanned;
+mod barcode;
 mod blank;
 mod clean;
 mod embedded;
@@ -93,6 +94,10 @@ pub fn finish_page(
     let dpi = resolution::of(gray.dimensions(), picture.dpi, ink.character_height_px(false));
     clock.lap("measure");
 
+    let mut barcodes = if blank { Vec::new() } else { barcode::find(&gray, dpi, &ink) };
+    let searched_size = gray.dimensions();
+    clock.lap("barcodes");
+
     let is_read = !blank && effort == Effort::Whole;
     let embedded = (is_read && gray.dimensions() == decoded_size)
         .then(|| input.words(page, decoded_size))
@@ -118,6 +123,7 @@ pub fn finish_page(
     // Coded before it is read, so that a large colour page is not held while Tesseract works.
     let stated_dpi = picture.dpi;
     let size = picture.dimensions();
+    barcode::move_along(&mut barcodes, searched_size, upright.rotation_deg, upright.skew_deg, size);
     let (image, bytes) = encode::encode(picture, dpi, options.profile)?;
     clock.lap("encode");
 
@@ -153,6 +159,7 @@ pub fn finish_page(
         mean_confidence: confidence,
         quality,
         words,
+        barcodes,
         notes,
         timings_ms: clock.laps,
         ..PageRecord::default()

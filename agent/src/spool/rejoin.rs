@@ -1,0 +1,95 @@
+//! Undoing a division: the batch of a document is captured again, as one document.
+//!
+//! Each document of a divided batch lies in the spool with all the originals, so that any one of them suffices. The
+//! new capture links to the same bytes and says which capture it takes the place of; its document says so in its
+//! manifest and goes to a person, who rejects the parts. Nothing is removed: the parts may have been delivered.
+
+use std::io;
+
+use jiff::Timestamp;
+use platen_model::{CaptureId, CorrelationId, DocumentId, PartRole, durable};
+
+use super::capture::{CAPTURE_VERSION, CaptureRecord, ClaimedFile, stored_name};
+use super::folders::Spool;
+use crate::config::After;
+use crate::watch::Identity;
+
+/// No file in a hot folder is this one, so none is taken away.
+const NO_FILE: Identity = Identity { device: 0, inode: 0, bytes: 0, changed_ns: 0 };
+
+impl Spool {
+    /// Makes a capture of the whole batch that a document was divided from. It is found by the next start of the
+    /// agent, or handed on by a running one.
+    ///
+    /// # Errors
+    ///
+    /// Where the document is not in the spool, was not divided from anything, or its batch was rejoined before.
+    pub fn rejoin(&self, id: DocumentId) -> io::Result<CaptureId> {
+        let document = self.open_document(id)?;
+        let manifest = &document.manifest;
+        if manifest.batch.is_none() {
+            return Err(io::Error::other("it is all of what was scanned: there is nothing to put together"));
+        }
+        let whole = manifest.capture_id;
+        if self.is_rejoined(whole)? {
+            return Err(io::Error::other(format!("capture {whole} was put together before")));
+        }
+        let capture = CaptureId::new();
+        let temporary = self.captures().join(format!(".tmp-{capture}"));
+        durable::create_folder(&temporary)?;
+        let mut files = Vec::new();
+        for (index, part) in manifest.parts.iter().enumerate() {
+            if part.role != PartRole::Original {
+                continue;
+            }
+            let stored = stored_name(files.len());
+            // The same bytes, fsynced at the claim. They are read and compared before the capture is worked on.
+            std::fs::hard_link(document.part_file(index), temporary.join(&stored))?;
+            let name = part.file_name.clone().unwrap_or_else(|| stored.clone());
+            files.push(ClaimedFile {
+                name: name.into(),
+                stored,
+                sha256: part.sha256,
+                bytes: part.bytes,
+                identity: NO_FILE,
+            });
+        }
+        let record = CaptureRecord {
+            version: CAPTURE_VERSION,
+            capture_id: capture,
+            correlation_id: CorrelationId::of_capture(capture),
+            source: manifest.source.clone(),
+            department: manifest.department.clone(),
+            document_type: None,
+            languages: None,
+            labels: manifest.labels.clone(),
+            stack: None,
+            folder: self.document(id),
+            after: After::Remove,
+            claimed_at: Timestamp::now(),
+            files,
+            markers: Vec::new(),
+            rejoins: Some(whole),
+        };
+        // Its write fsyncs the folder with the links in it.
+        record.write(&temporary)?;
+        durable::rename(&temporary, &self.capture(capture))?;
+        Ok(capture)
+    }
+
+    /// Whether a capture in the spool, or a document of one, takes the place of this one.
+    fn is_rejoined(&self, whole: CaptureId) -> io::Result<bool> {
+        let quarantined = self.quarantined_ids()?.into_iter().map(|id| self.quarantined(id));
+        for folder in self.capture_ids()?.into_iter().map(|id| self.capture(id)).chain(quarantined) {
+            if CaptureRecord::read(&folder).is_ok_and(|record| record.rejoins == Some(whole)) {
+                return Ok(true);
+            }
+        }
+        for id in self.document_ids()? {
+            if self.open_document(id).is_ok_and(|document| document.manifest.rejoins == Some(whole)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}

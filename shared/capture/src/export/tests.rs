@@ -1,0 +1,93 @@
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+
+use platen_model::{PageRecord, Rect, Word};
+
+use super::*;
+
+fn word(text: &str, [x, y]: [u32; 2], line: u32, block: u32) -> Word {
+    let rect = Rect { x, y, w: 20 * text.chars().count() as u32, h: 30 };
+    Word { text: text.into(), confidence: 0.914, rect, line, block }
+}
+
+/// Two pages: marks that XML must escape, a divided word, Chinese, and a page without words.
+fn text() -> PageText {
+    let words = vec![
+        word("R&D", [100, 100], 0, 0),
+        word("<agree-", [200, 100], 0, 0),
+        word("ment>", [100, 150], 1, 0),
+        word("\"quoted\"\u{1}", [240, 150], 1, 0),
+        word("保密", [100, 300], 2, 1),
+        word("协议", [150, 300], 2, 1),
+        word("v2", [220, 300], 2, 1),
+        word("שלום", [100, 400], 3, 2),
+    ];
+    let page = |words| PageRecord {
+        width_px: 1000,
+        height_px: 1400,
+        dpi: 300,
+        mean_confidence: 0.9,
+        words,
+        ..PageRecord::default()
+    };
+    PageText::new(vec![page(words), page(vec![])])
+}
+
+fn written(format: Format) -> String {
+    let mut bytes = Vec::new();
+    write(&text(), "scan <1> & 2.tif", format, &mut bytes).expect("memory takes it");
+    String::from_utf8(bytes).expect("UTF-8")
+}
+
+/// What Python's own XML reader, which accepts no error, makes of it: for each element its name, `attribute`, and text.
+fn read_by_another(xml: &str, attribute: &str) -> Vec<String> {
+    let script = "import sys, xml.etree.ElementTree as t\n\
+        for e in t.fromstring(sys.stdin.buffer.read()).iter():\n \
+        print(e.tag.split('}')[1], e.get(sys.argv[1], ''), (e.text or '').strip(), sep='|')";
+    let mut reader = Command::new("python3")
+        .args(["-c", script, attribute])
+        .env("PYTHONIOENCODING", "utf-8")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("python3, which packaging/build-deps.sh --test installs");
+    reader.stdin.take().expect("piped").write_all(xml.as_bytes()).expect("it reads");
+    let output = reader.wait_with_output().expect("it ends");
+    assert!(output.status.success(), "the XML is not well-formed:\n{xml}");
+    String::from_utf8(output.stdout).expect("UTF-8").lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn hocr_is_xhtml_whose_words_have_their_boxes_and_confidence() {
+    let elements = read_by_another(&written(Format::Hocr), "title");
+    let count = |name: &str| elements.iter().filter(|element| element.starts_with(name)).count();
+    assert_eq!((count("span|bbox"), count("p|"), count("title|")), (8 + 4, 3, 1), "{elements:#?}");
+    assert!(elements.contains(&"span|bbox 100 100 160 130; x_wconf 91|R&D".to_owned()), "{elements:#?}");
+    assert!(elements.contains(&"span|bbox 200 100 340 130; x_wconf 91|<agree-".to_owned()), "{elements:#?}");
+    let page = "div|image \"scan <1> & 2.tif\"; bbox 0 0 1000 1400; ppageno 1; scan_res 300 300|";
+    assert!(elements.contains(&page.to_owned()), "{elements:#?}");
+    assert!(written(Format::Hocr).contains(r#"dir="rtl""#));
+}
+
+#[test]
+fn alto_has_every_word_and_puts_divided_ones_together() {
+    let alto = written(Format::Alto);
+    let strings: Vec<String> =
+        read_by_another(&alto, "CONTENT").into_iter().filter(|one| one.starts_with("String|")).collect();
+    let wanted = ["R&D", "<agree", "ment>", "\"quoted\"\u{FFFD}", "保密", "协议", "v2", "שלום"];
+    assert_eq!(strings, wanted.map(|word| format!("String|{word}|")));
+    assert_eq!(alto.matches(r#"SUBS_CONTENT="&lt;agreement&gt;""#).count(), 2, "{alto}");
+    assert_eq!((alto.matches("<HYP ").count(), alto.matches("<SP/>").count()), (1, 3), "{alto}");
+    let pages = read_by_another(&alto, "HEIGHT").iter().filter(|one| one.starts_with("Page|1400")).count();
+    assert_eq!(pages, 2);
+}
+
+#[test]
+fn json_and_plain_text_are_the_page_text_itself() {
+    let read: PageText = serde_json::from_str(&written(Format::Json)).expect("page text");
+    assert_eq!(read, text());
+    assert_eq!(written(Format::Txt), "R&D <agree-\nment> \"quoted\"\u{1}\n\n保密协议 v2\n\nשלום\n\u{c}");
+    for format in Format::ALL {
+        assert_eq!(Format::named(format.name()), Some(format));
+    }
+}

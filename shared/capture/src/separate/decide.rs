@@ -1,0 +1,70 @@
+//! What a document is, with what its sheet says of it.
+//!
+//! A person who puts a cover sheet before a document has said what it is, and so the rules are not asked. They are where
+//! the sheet names no type, or one that they do not know.
+
+use platen_model::{Decision, DocumentType, Field, PageText, Reason};
+
+use super::{CodeValue, Group};
+use crate::classify::{RuleSet, classify, classify_as};
+
+/// The value that names the document's type.
+const TYPE: &str = "type";
+/// The value that names its department.
+const DEPARTMENT: &str = "department";
+
+/// Classifies a document of a batch, and answers the department that its sheet names. Values of codes become fields,
+/// in place of those that were read from its words.
+pub fn decide(
+    text: &PageText,
+    group: &Group,
+    file_name: &str,
+    rules: &RuleSet,
+) -> (Decision, Option<String>) {
+    let mut doubts = group.doubts.clone();
+    let named = group.values.get(TYPE);
+    let known = named.and_then(|named| {
+        let wanted = DocumentType(named.value.clone());
+        classify_as(text, &wanted, rules).map(|decision| (named, decision))
+    });
+    let mut decision = match known {
+        Some((named, mut decision)) => {
+            let reason = Reason {
+                rule: Reason::SHEET_TYPE.into(),
+                document_type: decision.document_type.clone(),
+                weight: 1.0,
+                seen: named.code.clone(),
+                page: 0,
+                rect: None,
+            };
+            decision.reasons.insert(0, reason);
+            decision
+        }
+        None => {
+            let unknown = named.map(|named| &named.value);
+            doubts.extend(
+                unknown.map(|value| format!("Its sheet names the type {value:?}, which no rule knows.")),
+            );
+            classify(text, file_name, rules)
+        }
+    };
+    for (name, value) in &group.values {
+        if ![TYPE, DEPARTMENT].contains(&name.as_str()) {
+            decision.fields.insert(name.clone(), field(value, group));
+        }
+    }
+    doubts.into_iter().for_each(|doubt| decision.doubt_separation(doubt));
+    (decision, group.values.get(DEPARTMENT).map(|value| value.value.clone()))
+}
+
+/// The value as a field. One from a sheet that was dropped stands on no page of the document.
+fn field(value: &CodeValue, group: &Group) -> Field {
+    let page = group.pages.iter().position(|&page| page == value.page);
+    Field {
+        value: value.value.clone(),
+        text: value.code.clone(),
+        confidence: 1.0,
+        page: page.unwrap_or_default() as u32,
+        rect: page.map(|_| value.rect),
+    }
+}
