@@ -250,8 +250,18 @@ impl Config {
 
     /// How the scans of a source are divided into documents.
     pub fn separation_of(&self, source: &str) -> &Separation {
-        let named = self.sources.iter().find(|one| one.name == source);
-        named.and_then(|source| source.separation.as_ref()).unwrap_or(&self.separation)
+        let own = self.source(source).and_then(|source| source.separation.as_ref());
+        own.unwrap_or(&self.separation)
+    }
+
+    /// The file of passwords that are tried on the locked PDFs of a source.
+    pub fn passwords_file_of(&self, source: &str) -> Option<&PathBuf> {
+        let own = self.source(source).and_then(|source| source.passwords_file.as_ref());
+        own.or(self.capture.passwords_file.as_ref())
+    }
+
+    fn source(&self, name: &str) -> Option<&Source> {
+        self.sources.iter().find(|source| source.name == name)
     }
 
     /// The configuration in force as TOML, for `--print-config`.
@@ -377,6 +387,15 @@ mod tests {
         let error = wrong("[[separation.code]]\ntext = 'x'\nkinds = [\"aztec\"]\n");
         assert!(error.contains("aztec") && error.contains("data-matrix"), "{error}");
         assert!(wrong("[separation]\nevery = 0\n").contains("separation.every"));
+    }
+
+    #[test]
+    fn a_source_may_have_passwords_of_its_own() {
+        let two = "[capture]\npasswords_file = \"all\"\n[[source]]\nname = \"a\"\nfolder = \"x\"\n\
+                   passwords_file = \"own\"\n[[source]]\nname = \"b\"\nfolder = \"y\"\n";
+        let config = parse(two, &[]).expect("two sources");
+        let of = |source: &str| config.passwords_file_of(source).map(|file| file.display().to_string());
+        assert_eq!((of("a").as_deref(), of("b").as_deref()), (Some("own"), Some("all")));
     }
 
     #[test]

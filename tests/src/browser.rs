@@ -27,6 +27,8 @@ pub struct Browser {
 impl Browser {
     /// Starts a browser.
     pub async fn start() -> Result<Self, String> {
+        // Whoever was first has chosen the same one.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let mut driver = Command::new("chromedriver")
             .arg("--port=0")
             .stdout(Stdio::piped())

@@ -8,6 +8,7 @@ use platen_capture::PdfA;
 use platen_capture::inspection::{ImageCodec, PageImage};
 use platen_capture::pdf::Binder;
 use platen_capture::worker::protocol::BindInfo;
+use platen_model::joining::is_right_to_left;
 use platen_model::{Digest, PageRecord, Rect, Word};
 use platen_tests::{Browser, viewers, wait};
 
@@ -48,7 +49,8 @@ const SCRIPTS: &[Script] = &[
             ("their own risk.", &[1]),
             ("well-known", &[2]),
         ],
-        reads: &["Both parties enter this agreement at", "their own risk.", "A well-known risk"],
+        // The line whose end divides a word goes on with the next one.
+        reads: &["Both parties enter this agreement at their own risk.", "A well-known risk"],
     },
     Script {
         name: "hebrew",
@@ -63,7 +65,7 @@ const SCRIPTS: &[Script] = &[
             ("הצדדים לחברת", &[1]),
             ("Nordwind", &[1]),
         ],
-        reads: &["הסכם סודיות 2026 בין"],
+        reads: &["הסכם סודיות 2026 בין", "הצדדים לחברת Nordwind בע״מ"],
     },
     Script {
         name: "arabic",
@@ -175,13 +177,19 @@ fn squeezed(text: &str) -> String {
 }
 
 #[test]
-#[ignore = "the lines of mixed scripts are still to be held in this viewer"]
 fn poppler_reads_the_words_in_logical_order_with_their_blanks() {
     for script in SCRIPTS {
         let text = viewers::poppler(script.pdf().path());
         let lines: Vec<&str> = text.lines().map(str::trim).collect();
         for wanted in script.reads {
-            assert!(lines.contains(wanted), "{}: no {wanted:?} in {lines:?}", script.name);
+            // Beside a number in a right-to-left line poppler puts the blank on the wrong side, whoever wrote the PDF.
+            let is_mixed = wanted.contains(is_right_to_left)
+                && wanted.contains(|letter: char| letter.is_ascii_alphanumeric());
+            let is_read = lines.iter().any(|line| match is_mixed {
+                true => squeezed(line) == squeezed(wanted),
+                false => line == wanted,
+            });
+            assert!(is_read, "{}: no {wanted:?} in {lines:?}", script.name);
         }
     }
 }
@@ -214,7 +222,6 @@ fn pdfium_finds_every_phrase_where_it_stands() {
 }
 
 #[tokio::test]
-#[ignore = "the phrases and boxes are still to be held in this viewer"]
 async fn pdfjs_finds_selects_and_copies_what_stands_on_the_page() {
     let browser = Browser::start().await.expect("a browser");
     for script in SCRIPTS {

@@ -99,6 +99,10 @@ pub struct Source {
     /// How its scans are divided into documents, in place of what holds for all sources.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub separation: Option<Separation>,
+    /// A file of passwords for its locked PDFs, one a line, in place of the one in `[capture]`: what one department's
+    /// papers open with need not be tried on another's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub passwords_file: Option<PathBuf>,
     /// What is different for folders inside it; needs `nested`.
     #[serde(default, skip_serializing_if = "Vec::is_empty", rename = "subfolder")]
     pub subfolders: Vec<Subfolder>,
@@ -225,6 +229,7 @@ impl Source {
             batch: None,
             duplex: None,
             separation: None,
+            passwords_file: None,
             subfolders: Vec::new(),
         }
     }

@@ -118,6 +118,7 @@ fn workshop_for(floor: &Floor, record: &CaptureRecord) -> Workshop {
     if let Some(Stack::Both { backs_reversed }) = record.stack {
         workshop.collation = Collation::Leaves { backs_reversed };
     }
+    workshop.options.passwords_file = floor.config.passwords_file_of(&record.source).cloned();
     workshop.separation = match record.rejoins {
         Some(_) => Separation::off(),
         None => floor.config.separation_of(&record.source).clone(),

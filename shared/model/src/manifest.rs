@@ -177,3 +177,36 @@ pub struct SignedReceipt {
     /// Base64 Ed25519 signature by the cloud's receipt key, which the device learned at enrolment.
     pub signature: String,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn part(role: PartRole, mime: &str) -> Part {
+        let sha256 = Digest::of(mime.as_bytes());
+        Part { role, sha256, bytes: 1, mime: mime.into(), file_name: None, copy_of_signed: false }
+    }
+
+    /// What is signed of these originals, where the searchable PDF is a copy of a signed one or is not.
+    #[track_caller]
+    fn check(originals: &[&str], copy_of_signed: bool, signed: Option<(PartRole, &str)>) {
+        let mut parts: Vec<Part> = originals.iter().map(|mime| part(PartRole::Original, mime)).collect();
+        parts.push(Part { copy_of_signed, ..part(PartRole::Normalized, "application/pdf") });
+        parts.push(part(PartRole::PageText, "application/json"));
+        let found = part_to_sign(&parts).map(|part| (part.role, part.mime.as_str()));
+        assert_eq!(found, signed, "{originals:?}, copy of a signed one: {copy_of_signed}");
+    }
+
+    #[test]
+    fn inv8_a_copy_of_a_signed_pdf_is_never_signed_in_its_place() {
+        let (original, normalized) = (PartRole::Original, PartRole::Normalized);
+        check(&["image/tiff"], false, Some((normalized, "application/pdf")));
+        check(&["application/pdf"], false, Some((normalized, "application/pdf")));
+        check(&["application/pdf"], true, Some((original, "application/pdf")));
+        check(&["application/pdf", "application/pdf"], true, None);
+        check(&["image/tiff", "application/pdf"], true, None);
+        check(&["image/tiff"], true, None);
+        check(&[], true, None);
+        assert_eq!(part_to_sign(&[part(original, "application/pdf")]), None, "nothing was made of it");
+    }
+}

@@ -4,15 +4,16 @@
 //! of its box, and a real space fills the gap to the next, so that what a viewer selects covers what a person
 //! sees and what it copies has the spaces a person reads. The words are as recognised: nothing is corrected.
 //!
-//! What viewers do with the layer was tried, not guessed; the tests hold it for poppler, PDFium and pdf.js:
+//! What viewers do with the layer was tried, not guessed; `tests/tests/viewers.rs` holds it for poppler, and for pdf.js in
+//! Chromium with its own search:
 //!
 //! - **Right-to-left lines** are written as they are seen, from their left end, in one stretch: viewers take such lines
 //!   from paper and turn them round themselves. pdf.js only puts together what is parted by narrow gaps, so words
 //!   are widened until no gap is wide.
 //! - **Chinese and Japanese** words that touch are one stretch without spaces. PDFium loses a character that stands alone in
 //!   its stretch, so a space keeps it company.
-//! - **A word divided by a line end** ends in the plain hyphen, whichever was recognised. All three put such words
-//!   together when they search; after a soft hyphen, or one replaced by `/ActualText`, two of them do not.
+//! - **A word divided by a line end** ends in the plain hyphen, whichever was recognised. poppler reads such words as one,
+//!   and pdf.js finds them so; after a soft hyphen, or one replaced by `/ActualText`, they do not.
 
 use pdf_writer::types::TextRenderingMode;
 use pdf_writer::{Content, Name, Str};

@@ -151,7 +151,7 @@ fn layers_look_like_the_page_and_take_a_fraction_of_its_bytes() {
             for (x, y) in [(115, 135), (115, 1_455), (125, 135), (600, 160)] {
                 let (was, is) = (page.get_pixel(x, y), shown.get_pixel(x, y));
                 let apart = was.0.iter().zip(is.0).map(|(a, b)| a.abs_diff(b)).max().unwrap_or(0);
-                assert!(apart < 48, "{who}: {was:?} became {is:?} at {x}, {y}");
+                assert!(apart < 24, "{who}: {was:?} became {is:?} at {x}, {y}");
             }
         }
     }

@@ -1,0 +1,220 @@
+//! Batches of paper: sheets that the agent prints, put between real letters, scanned, divided, and put together again.
+
+use std::io::Cursor;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::time::Duration;
+
+use image::{DynamicImage, GrayImage, imageops};
+use platen_capture::PdfA;
+use platen_capture::inspection::{ImageCodec, PageImage};
+use platen_capture::pdf::Binder;
+use platen_capture::worker::protocol::BindInfo;
+use platen_model::{CaptureId, DocumentManifest, PageRecord, PartRole, Verdict};
+use platen_testdata::scanner::{Pixels, Settings, Tone, scan};
+use platen_tests::desk::Desk;
+use platen_tests::{Programs, wait};
+use serde_json::Value;
+
+const DEADLINE: Duration = Duration::from_secs(240);
+const DPI: u32 = 200;
+
+fn agent(arguments: &[&str], files: &[&Path]) -> Output {
+    Programs::of_this_build().agent().args(arguments).args(files).output().expect("the agent starts")
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// A sheet that the agent prints with these arguments, as a scanner sees it.
+fn sheet(arguments: &[&str]) -> GrayImage {
+    let folder = tempfile::tempdir().expect("a folder");
+    let pdf = folder.path().join("sheet.pdf");
+    let printed = agent(&[&["sheet"], arguments].concat(), &[&pdf]);
+    assert!(printed.status.success(), "{}", said(&printed));
+    let picture = folder.path().join("sheet");
+    let shown =
+        Command::new("pdftoppm").args(["-r", "300", "-png", "-singlefile"]).arg(&pdf).arg(&picture).status();
+    assert!(shown.expect("pdftoppm starts").success());
+    let picture = image::open(picture.with_extension("png")).expect("a picture").to_rgb8();
+    match scan(&picture, &Settings::office(Tone::Gray, DPI, 0.8, 7)) {
+        Pixels::Gray(page) => page,
+        Pixels::Colour(page) => DynamicImage::from(page).to_luma8(),
+    }
+}
+
+fn letter() -> GrayImage {
+    let sample = platen_testdata::samples().into_iter().find(|sample| sample.name == "letter-marlow");
+    let path = sample.expect("the sample is there").paths().remove(0);
+    image::open(path).expect("a picture").to_luma8()
+}
+
+/// A PDF of these pictures, as a scanner writes it.
+fn batch(folder: &Path, name: &str, pages: &[&GrayImage]) -> PathBuf {
+    let mut binder = Binder::begin(BindInfo {
+        title: "scan".into(),
+        pdfa: PdfA::Off,
+        languages: "eng".into(),
+        copy_of_signed: false,
+        sources: Vec::new(),
+    });
+    for page in pages {
+        let mut jpeg = Cursor::new(Vec::new());
+        page.write_to(&mut jpeg, image::ImageFormat::Jpeg).expect("a JPEG");
+        let (width_px, height_px) = page.dimensions();
+        let image =
+            PageImage::plain(ImageCodec::Jpeg, (width_px, height_px), 1, 8, jpeg.get_ref().len() as u64);
+        let record = PageRecord { width_px, height_px, dpi: DPI, ..PageRecord::default() };
+        let mut file = tempfile::tempfile().expect("a file");
+        std::io::Write::write_all(&mut file, jpeg.get_ref()).expect("write");
+        binder.add_page(&image, &record, file).expect("a page");
+    }
+    let path = folder.join(name);
+    std::fs::write(&path, binder.finish().expect("a PDF").bytes).expect("write");
+    path
+}
+
+const NDA: [&str; 6] = ["--type", "nda", "--department", "legal", "--field", "number=4711"];
+
+#[test]
+fn a_batch_is_divided_by_its_printed_sheets_and_what_they_say_is_heeded() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (letter, sheet) = (letter(), sheet(&NDA));
+    let scanned = batch(folder.path(), "batch.pdf", &[&letter, &sheet, &letter]);
+    let out = folder.path().join("out");
+    let out_text = out.display().to_string();
+    let done = agent(&["process", "--json", "--export", "hocr,alto", "--out", &out_text], &[&scanned]);
+    assert!(done.status.success(), "{}", said(&done));
+    let records: Vec<Value> = String::from_utf8_lossy(&done.stdout)
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("one JSON object a line"))
+        .collect();
+    assert_eq!(records.len(), 2, "{}", said(&done));
+    assert_eq!(records[1]["document_type"], "nda");
+    assert_eq!(records[1]["department"], "legal");
+    assert_eq!(records[1]["fields"]["number"]["value"], "4711");
+    assert_eq!(records[0]["department"], Value::Null);
+    assert!(said(&done).contains("page 2 of the input is a separator and set aside"), "{}", said(&done));
+    for number in [1, 2] {
+        for extension in ["pdf", "txt", "json", "hocr", "alto.xml"] {
+            let result = out.join(format!("batch-{number}.{extension}"));
+            assert!(result.is_file(), "no {}", result.display());
+        }
+    }
+
+    let whole = agent(&["process", "--json", "--separate", "off", "--out", &out_text], &[&scanned]);
+    let record: Value = serde_json::from_slice(&whole.stdout).expect("one document");
+    assert_eq!(record["pages"].as_array().map(Vec::len), Some(3), "{}", said(&whole));
+}
+
+#[test]
+fn sheets_alone_are_refused_and_wrong_choices_are_explained() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let sheet = sheet(&["--patch", "2"]);
+    let scanned = batch(folder.path(), "lone.pdf", &[&sheet]);
+    let out = folder.path().join("out").display().to_string();
+    let done = agent(&["process", "--out", &out], &[&scanned]);
+    assert_eq!(done.status.code(), Some(1));
+    assert!(said(&done).contains("nothing but separator sheets"), "{}", said(&done));
+
+    for (arguments, complaint) in [
+        (["--separate", "off", "--every", "2"], "--separate off leaves nothing"),
+        (["--separator", "(", "--every", "2"], "separation.code.text"),
+        (["--expect", "1", "--every", "0"], "--every"),
+    ] {
+        let refused = agent(&[&["process", "--out", &out], &arguments[..]].concat(), &[&scanned]);
+        assert_eq!(refused.status.code(), Some(2), "{arguments:?}: {}", said(&refused));
+        assert!(said(&refused).contains(complaint), "{arguments:?}: {}", said(&refused));
+    }
+    let pdf = folder.path().join("sheet.pdf");
+    let refused = agent(&["sheet", "--field", "no value"], &[&pdf]);
+    assert!(!refused.status.success() && said(&refused).contains("name=value"), "{}", said(&refused));
+    assert!(!pdf.exists());
+}
+
+fn documents(desk: &Desk) -> Vec<DocumentManifest> {
+    let folder = desk.state().join("spool/documents");
+    let entries = std::fs::read_dir(folder).expect("the spool").flatten();
+    let read = |entry: std::fs::DirEntry| std::fs::read(entry.path().join("manifest.json")).ok();
+    let manifests = entries.filter_map(read).map(|bytes| serde_json::from_slice(&bytes).expect("a manifest"));
+    let mut manifests: Vec<DocumentManifest> = manifests.collect();
+    manifests
+        .sort_by_key(|manifest| (manifest.capture_id, manifest.batch.as_ref().map(|batch| batch.document)));
+    manifests
+}
+
+/// The document that takes the place of those of a capture, once it is there.
+async fn whole_of(desk: &Desk, capture: CaptureId) -> DocumentManifest {
+    let is_whole = |manifest: &DocumentManifest| manifest.rejoins == Some(capture);
+    let found =
+        wait::until("the whole batch", DEADLINE, || async { documents(desk).into_iter().find(is_whole) });
+    found.await.unwrap_or_else(|error| panic!("{error}\n{}", desk.last_lines()))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hot_folder_divides_a_batch_and_a_person_undoes_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let inbox = folder.path().join("inbox");
+    let config = format!(
+        "[[source]]\nname = \"desk\"\nfolder = {inbox:?}\ndepartment = \"office\"\nquiet_ms = 500\n\
+         [source.separation]\nexpected = 1\n"
+    );
+    let mut desk = Desk::set_up(folder.path(), Programs::of_this_build(), &config).expect("a desk");
+    let (letter, sheet) = (letter(), sheet(&NDA));
+    batch(&desk.inbox(), "batch.pdf", &[&letter, &sheet, &letter]);
+    batch(&desk.inbox(), "lone.pdf", &[&sheet]);
+    desk.start().expect("the agent starts");
+    let kept = desk.settled(DEADLINE).await.expect("all is taken");
+    let states: Vec<&str> = kept.iter().map(|one| one.state.as_str()).collect();
+    assert_eq!(states.iter().filter(|state| **state == "quarantine no_document").count(), 1, "{kept:?}");
+    let parts = documents(&desk);
+    assert_eq!(parts.len(), 2, "{kept:?}");
+    let batch = |document: usize| parts[document].batch.clone().expect("it lay in a batch");
+    assert_eq!((batch(0).document, batch(0).documents), (1, 2));
+    assert_eq!(batch(1).pages.iter().map(|place| place.page).collect::<Vec<_>>(), [2]);
+    assert_eq!(parts[0].department.as_deref(), Some("office"));
+    assert_eq!(parts[1].department.as_deref(), Some("legal"));
+    assert_eq!(parts[1].decision.document_type.0, "nda");
+    assert!(parts[0].decision.reasons.iter().all(|reason| !reason.is_doubt()), "{:?}", parts[0].decision);
+
+    let id = parts[1].document_id.to_string();
+    let rejoined = desk.command(&[], &["outbox", "rejoin", &id]).expect("a running agent does it");
+    assert!(rejoined.contains("has the whole batch"), "{rejoined}");
+    let whole = whole_of(&desk, parts[0].capture_id).await;
+    assert_eq!((whole.page_count, &whole.batch), (3, &None));
+    assert_eq!(whole.decision.verdict, Verdict::Review);
+    let originals = |manifest: &DocumentManifest| {
+        let originals = manifest.parts.iter().filter(|part| part.role == PartRole::Original);
+        originals.map(|part| (part.sha256, part.file_name.clone())).collect::<Vec<_>>()
+    };
+    assert_eq!(originals(&whole), originals(&parts[0]));
+    // Nothing was taken away: the parts may have been delivered.
+    assert_eq!(documents(&desk).len(), 3);
+
+    let again = desk.command(&[], &["outbox", "rejoin", &id]).expect_err("it is done");
+    assert!(again.contains("put together before"), "{again}");
+    let of_whole = whole.document_id.to_string();
+    let refused = desk.command(&[], &["outbox", "rejoin", &of_whole]).expect_err("it is whole");
+    assert!(refused.contains("nothing to put together"), "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_division_undone_while_the_agent_rests_is_worked_on_when_it_starts() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let inbox = folder.path().join("inbox");
+    let config =
+        format!("[separation]\nevery = 1\n[[source]]\nname = \"desk\"\nfolder = {inbox:?}\nquiet_ms = 500\n");
+    let mut desk = Desk::set_up(folder.path(), Programs::of_this_build(), &config).expect("a desk");
+    let letter = letter();
+    let page = imageops::crop_imm(&letter, 0, 0, letter.width(), letter.height() / 3).to_image();
+    batch(&desk.inbox(), "batch.pdf", &[&page, &page]);
+    desk.start().expect("the agent starts");
+    desk.settled(DEADLINE).await.expect("it is taken");
+    desk.kill();
+    let parts = documents(&desk);
+    assert_eq!(parts.len(), 2, "{parts:?}\n{}", desk.last_lines());
+    desk.command(&[], &["outbox", "rejoin", &parts[0].document_id.to_string()]).expect("no agent is needed");
+    desk.start().expect("the agent starts");
+    assert_eq!(whole_of(&desk, parts[0].capture_id).await.page_count, 2);
+}
