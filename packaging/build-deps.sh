@@ -74,12 +74,12 @@ if [ "${1:-}" = --test ]; then
     [ -x "$tools/bin/moto_server" ] || "$tools/bin/pip" install --quiet --disable-pip-version-check 'moto[server]>=5.1,<6'
 fi
 
-# Viewers that are no packages of Debian: PDFium, and pdf.js for Chromium.
+# Viewers that are no packages of Debian: PDFium, and pdf.js for Chromium; and a validator of hOCR.
 if [ "${1:-}" = --test ]; then
     viewers="${CARGO_TARGET_DIR:-target}/test"
     [ -x "$viewers/python/bin/python" ] || /usr/bin/python3 -m venv "$viewers/python"
-    "$viewers/python/bin/python" -c 'import pypdfium2' 2>/dev/null ||
-        "$viewers/python/bin/pip" install --quiet --disable-pip-version-check 'pypdfium2>=4,<6'
+    "$viewers/python/bin/python" -W ignore -c 'import pypdfium2, hocr_spec' 2>/dev/null ||
+        "$viewers/python/bin/pip" install --quiet --disable-pip-version-check 'pypdfium2>=4,<6' 'hocr-spec>=0.2,<0.3'
     [ -d "$viewers/node_modules/pdfjs-dist" ] ||
         npm install --silent --no-fund --no-audit --omit=optional --prefix "$viewers" 'pdfjs-dist@4'
 fi

@@ -23,7 +23,7 @@ use std::time::Duration;
 use clap::Parser as _;
 use command_line::{
     Choices, Command, CommandLine, ExportChoice, OutboxCommand, ProcessArguments, QuarantineCommand,
-    RulesCommand,
+    RulesCommand, SheetArguments,
 };
 use jiff::Timestamp;
 use platen_agent::config::Config;
@@ -58,7 +58,7 @@ fn main() -> ExitCode {
         Command::Quarantine(command) => run_quarantine(config, command),
         Command::Rules(command) => run_rules(config, command),
         Command::Doctor { json } => run_doctor(config, json),
-        Command::Sheet(arguments) => sheet::write(arguments.sheet()).map_err(Ended::Refused),
+        Command::Sheet(arguments) => run_sheet(config, arguments),
         Command::Enroll { url, code } => run_enroll(config, &url, &code),
     };
     let (complaint, status) = match ended {
@@ -96,6 +96,12 @@ fn run_process(config: Option<PathBuf>, arguments: ProcessArguments) -> Result<(
         Outcome::AllDone => Ok(()),
         Outcome::SomeFailed => Err(Ended::Told),
     }
+}
+
+fn run_sheet(config: Option<PathBuf>, arguments: SheetArguments) -> Result<(), Ended> {
+    let config = config.map(|file| load(Some(file))).transpose()?.unwrap_or_default();
+    let rules = rules::in_force(config.rules.as_deref()).map_err(Ended::Refused)?;
+    sheet::write(arguments.sheet(), &rules).map_err(Ended::Refused)
 }
 
 fn run_worker(memory_mb: u64) -> Result<(), Ended> {

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use platen_capture::classify::RuleSet;
 use platen_capture::pdf::{self, Paper};
 use platen_capture::separate::{Patch, SheetValues};
 use platen_model::durable;
@@ -25,8 +26,18 @@ pub struct Sheet {
 ///
 /// # Errors
 ///
-/// Where a value cannot stand on a sheet, or the file cannot be written.
-pub fn write(sheet: Sheet) -> Result<(), Complaint> {
+/// Where a value cannot stand on a sheet, no rule knows its type, or the file cannot be written.
+pub fn write(sheet: Sheet, rules: &RuleSet) -> Result<(), Complaint> {
+    // Said now, and not when a stack of paper has gone through the scanner behind it.
+    for (_, wanted) in sheet.values.iter().filter(|(name, _)| name == "type") {
+        if !rules.document_types().any(|known| known.0 == *wanted) {
+            let known: Vec<String> = rules.document_types().map(ToString::to_string).collect();
+            return Err(refused(
+                format!("no classification rule knows the type {wanted:?}"),
+                &format!("name one of {}, or rules of your own with --config", known.join(", ")),
+            ));
+        }
+    }
     let values = SheetValues::new(sheet.values).map_err(|error| {
         refused(error.to_string(), "correct that value; `--field name=value` gives further ones")
     })?;
@@ -35,7 +46,10 @@ pub fn write(sheet: Sheet) -> Result<(), Complaint> {
     if sheet.out.symlink_metadata().is_ok() {
         return Err(refused(format!("{} is there already", sheet.out.display()), "name another file"));
     }
-    durable::write(&sheet.out, &bytes).map(drop).map_err(|error| cannot_write(&sheet.out, &error))
+    std::path::absolute(&sheet.out)
+        .and_then(|out| durable::write(&out, &bytes))
+        .map(drop)
+        .map_err(|error| cannot_write(&sheet.out, &error))
 }
 
 fn refused(what: String, help: &str) -> Complaint {

@@ -62,6 +62,13 @@ impl Person {
         Ok(answer.bytes().await.map_err(text)?.to_vec())
     }
 
+    /// What was read on a document, in one of the formats: `json`, `txt`, `hocr` or `alto`.
+    pub async fn text(&self, document: DocumentId, format: &str) -> Result<String, String> {
+        let path = format!("/v1/documents/{document}/ocr?format={format}");
+        let answer = self.request(reqwest::Method::GET, &path).send().await.map_err(text)?;
+        answer.error_for_status().map_err(text)?.text().await.map_err(text)
+    }
+
     /// A page as HTML.
     pub async fn page(&mut self, path: &str) -> Result<String, String> {
         let answer = self.request(reqwest::Method::GET, path).send().await.map_err(text)?;

@@ -45,6 +45,19 @@ pub fn pdfium(pdf: &Path, phrases: &[&str]) -> Value {
     serde_json::from_str(&answer).expect("JSON")
 }
 
+/// What the validator of hOCR has to say against a file; nothing if it is in order.
+pub fn hocr_faults(hocr: &Path) -> String {
+    let validator = installed().join("python/bin/hocr-spec");
+    let mut command = Command::new(validator);
+    let output = command.args(["--profile", "standard"]).arg(hocr).output();
+    let output =
+        output.unwrap_or_else(|error| panic!("hocr-spec: {error}; run packaging/build-deps.sh --test"));
+    match output.status.success() {
+        true => String::new(),
+        false => String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned(),
+    }
+}
+
 /// Serves a PDF with pdf.js on this machine until the process ends; answers the address of the page that shows it.
 pub fn serve_with_pdfjs(pdf: Vec<u8>) -> String {
     let package = installed().join("node_modules/pdfjs-dist");

@@ -13,7 +13,7 @@ use platen_capture::worker::protocol::BindInfo;
 use platen_model::{CaptureId, DocumentManifest, PageRecord, PartRole, Verdict};
 use platen_testdata::scanner::{Pixels, Settings, Tone, scan};
 use platen_tests::desk::Desk;
-use platen_tests::{Programs, wait};
+use platen_tests::{Programs, viewers, wait};
 use serde_json::Value;
 
 const DEADLINE: Duration = Duration::from_secs(240);
@@ -101,6 +101,7 @@ fn a_batch_is_divided_by_its_printed_sheets_and_what_they_say_is_heeded() {
             let result = out.join(format!("batch-{number}.{extension}"));
             assert!(result.is_file(), "no {}", result.display());
         }
+        assert_eq!(viewers::hocr_faults(&out.join(format!("batch-{number}.hocr"))), "");
     }
 
     let whole = agent(&["process", "--json", "--separate", "off", "--out", &out_text], &[&scanned]);
@@ -128,9 +129,15 @@ fn sheets_alone_are_refused_and_wrong_choices_are_explained() {
         assert!(said(&refused).contains(complaint), "{arguments:?}: {}", said(&refused));
     }
     let pdf = folder.path().join("sheet.pdf");
+    let refused = agent(&["sheet", "--type", "ndaa"], &[&pdf]);
+    assert!(said(&refused).contains("ndaa") && said(&refused).contains("invoice"), "{}", said(&refused));
     let refused = agent(&["sheet", "--field", "no value"], &[&pdf]);
     assert!(!refused.status.success() && said(&refused).contains("name=value"), "{}", said(&refused));
     assert!(!pdf.exists());
+    // A name without a folder.
+    let mut here = Programs::of_this_build().agent();
+    let printed = here.args(["sheet", "sheet.pdf"]).current_dir(folder.path()).output().expect("it starts");
+    assert!(printed.status.success() && pdf.is_file(), "{}", said(&printed));
 }
 
 fn documents(desk: &Desk) -> Vec<DocumentManifest> {

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use platen_model::Digest;
 use platen_model::event::Status;
+use platen_model::{Digest, PageText};
 use platen_tests::ends::{Procession, ROUTING};
 use platen_tests::random::Sequence;
 use platen_tests::site::Part;
@@ -51,6 +51,14 @@ async fn every_sample_reaches_its_expected_end_and_its_evidence_verifies() {
             Digest::of(&scanned),
             "{name}: the original is byte for byte as scanned"
         );
+
+        let read = person.text(document.document_id, "json").await.expect("page text");
+        let read: PageText = serde_json::from_str(&read).expect("page text");
+        let words: usize = read.pages.iter().map(|page| page.words.len()).sum();
+        let alto = person.text(document.document_id, "alto").await.expect("ALTO");
+        assert_eq!(alto.matches("<String ").count(), words, "{name}: ALTO has every word");
+        let hocr = person.text(document.document_id, "hocr").await.expect("hOCR");
+        assert_eq!(hocr.matches("\"ocrx_word\"").count(), words, "{name}: hOCR has every word");
 
         if document.status == Status::Archived {
             let evidence = person.content(document.document_id, "evidence").await.expect("evidence is kept");

@@ -195,7 +195,6 @@ fn poppler_reads_the_words_in_logical_order_with_their_blanks() {
 }
 
 #[test]
-#[ignore = "the phrases and boxes are still to be held in this viewer"]
 fn pdfium_finds_every_phrase_where_it_stands() {
     for script in SCRIPTS {
         let phrases: Vec<&str> = script.phrases.iter().map(|(phrase, _)| *phrase).collect();

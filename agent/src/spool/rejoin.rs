@@ -3,6 +3,9 @@
 //! Each document of a divided batch lies in the spool with all the originals, so that any one of them suffices. The
 //! new capture links to the same bytes and says which capture it takes the place of; its document says so in its
 //! manifest and goes to a person, who rejects the parts. Nothing is removed: the parts may have been delivered.
+//!
+//! What a folder inside the source sets (type, languages, two sides of a stack) is not known any more: the files follow
+//! each other as they were scanned, and are read in the languages that hold for all.
 
 use std::io;
 

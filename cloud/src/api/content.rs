@@ -7,6 +7,7 @@ use axum::extract::{Path, Query, State};
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use platen_capture::export::{self, Format};
 use platen_model::{Digest, PageText, PartRole, TenantId};
 use serde::Deserialize;
 use tokio_util::io::ReaderStream;
@@ -80,7 +81,7 @@ struct Asked {
     format: Option<String>,
 }
 
-/// `GET /v1/documents/{id}/ocr?format=json|txt`
+/// `GET /v1/documents/{id}/ocr?format=json|txt|hocr|alto`
 async fn ocr(
     State(app): State<App>,
     caller: Caller,
@@ -92,12 +93,23 @@ async fn ocr(
     let part =
         record.part(PartRole::PageText).ok_or_else(|| Refusal::not_found("page text of this document"))?;
     let bytes = app.keep.get(caller.tenant(), part.sha256).await?;
-    match asked.format.as_deref().unwrap_or("json") {
-        "json" => Ok(([(header::CONTENT_TYPE, "application/json")], bytes).into_response()),
-        "txt" => {
-            let text: PageText = serde_json::from_slice(&bytes).map_err(Refusal::internal)?;
-            Ok(([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], text.text()).into_response())
-        }
-        other => Err(Refusal::bad_request(format!("`format={other}`: there are json and txt"))),
+    let asked = asked.format.as_deref().unwrap_or(Format::Json.name());
+    let format = Format::named(asked).ok_or_else(|| {
+        let names = Format::ALL.map(Format::name).join(", ");
+        Refusal::bad_request(format!("`format={asked}`: there are {names}"))
+    })?;
+    if format == Format::Json {
+        // As the device sent it, whose digest the manifest names.
+        return Ok(([(header::CONTENT_TYPE, format.mime())], bytes).into_response());
     }
+    let text: PageText = serde_json::from_slice(&bytes).map_err(Refusal::internal)?;
+    let mut written = Vec::new();
+    export::write(&text, &record.document.file_name, format, &mut written).map_err(Refusal::internal)?;
+    // Markup made of what was sent to us is saved, never shown as a page of ours.
+    let saved = HeaderValue::from_static("attachment");
+    let mut response = ([(header::CONTENT_TYPE, format.mime())], written).into_response();
+    if matches!(format, Format::Hocr | Format::Alto) {
+        response.headers_mut().insert(header::CONTENT_DISPOSITION, saved);
+    }
+    Ok(response)
 }

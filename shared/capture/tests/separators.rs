@@ -52,9 +52,7 @@ fn numbers(value: &Value) -> Vec<usize> {
 fn every_batch_is_divided_where_its_separators_are_and_every_code_is_read() {
     let Some((folder, entries)) = corpus("separators") else { return };
     let mut wrong = Vec::new();
-    // A code whose edges are as rough as its bars are wide is not held yet.
-    let is_held = |entry: &&Entry| !entry["fields"].is_empty() && !entry["notes"].contains("blurred code");
-    for entry in entries.iter().filter(is_held) {
+    for entry in entries.iter().filter(|entry| !entry["fields"].is_empty()) {
         let name = &entry["file"];
         let expected: Value = serde_json::from_str(&entry["fields"]).expect("a manifest's fields are JSON");
         let pages = pages(&folder.join(name));
@@ -124,21 +122,12 @@ fn every_batch_is_divided_where_its_separators_are_and_every_code_is_read() {
 }
 
 #[test]
-fn pages_without_codes_are_searched_in_next_to_no_time() {
+fn on_pages_without_codes_none_is_found() {
     let Some((folder, entries)) = corpus("ocr") else { return };
-    let (mut searching, mut all, mut worst, mut false_codes) = (0.0, 0.0, (0.0, String::new()), Vec::new());
+    // Every fifth file: books, letters, forms, tables, receipts and photos are all among them.
     for entry in entries.iter().step_by(5) {
-        for page in pages(&folder.join(&entry["file"])).iter().take(3) {
-            let time = page.timings_ms.get("barcodes").copied().unwrap_or_default();
-            searching += time;
-            all += page.timings_ms.values().sum::<f64>();
-            if time > worst.0 {
-                worst = (time, entry["file"].clone());
-            }
-            false_codes.extend(page.barcodes.iter().map(|code| format!("{}: {code:?}", entry["file"])));
+        for (number, page) in (1..).zip(pages(&folder.join(&entry["file"])).iter().take(3)) {
+            assert_eq!(page.barcodes, [], "{}, page {number}", entry["file"]);
         }
     }
-    eprintln!("searching {searching:.0} ms of {all:.0} ms without recognition; worst {worst:?}");
-    eprintln!("codes: {}", false_codes.join("\n"));
-    assert!(searching < all * 0.5, "searching took {searching:.0} ms of {all:.0} ms without recognition");
 }

@@ -44,8 +44,13 @@ fn read_by_another(xml: &str, attribute: &str) -> Vec<String> {
     let script = "import sys, xml.etree.ElementTree as t\n\
         for e in t.fromstring(sys.stdin.buffer.read()).iter():\n \
         print(e.tag.split('}')[1], e.get(sys.argv[1], ''), (e.text or '').strip(), sep='|')";
+    asked(script, attribute, xml)
+}
+
+/// The lines that a Python script prints of XML.
+fn asked(script: &str, argument: &str, xml: &str) -> Vec<String> {
     let mut reader = Command::new("python3")
-        .args(["-c", script, attribute])
+        .args(["-c", script, argument])
         .env("PYTHONIOENCODING", "utf-8")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -80,6 +85,65 @@ fn alto_has_every_word_and_puts_divided_ones_together() {
     assert_eq!((alto.matches("<HYP ").count(), alto.matches("<SP/>").count()), (1, 3), "{alto}");
     let pages = read_by_another(&alto, "HEIGHT").iter().filter(|one| one.starts_with("Page|1400")).count();
     assert_eq!(pages, 2);
+}
+
+/// The elements of our ALTO as its schema has them: what may stand in each, in this order, and the attributes that it
+/// must have. The schema itself comes with no package that a test could install.
+const ALTO: [(&str, &str, &str); 12] = [
+    ("alto", "Description Layout", "SCHEMAVERSION"),
+    ("Description", "MeasurementUnit sourceImageInformation Processing", ""),
+    ("MeasurementUnit", "", ""),
+    ("sourceImageInformation", "fileName", ""),
+    ("Processing", "processingSoftware", "ID"),
+    ("processingSoftware", "softwareName softwareVersion", ""),
+    ("Layout", "Page", ""),
+    ("Page", "PrintSpace", "ID PHYSICAL_IMG_NR WIDTH HEIGHT PC"),
+    ("PrintSpace", "TextBlock", "HPOS VPOS WIDTH HEIGHT"),
+    ("TextBlock", "TextLine", "ID HPOS VPOS WIDTH HEIGHT"),
+    ("TextLine", "String SP HYP", "ID HPOS VPOS WIDTH HEIGHT"),
+    ("String", "", "ID HPOS VPOS WIDTH HEIGHT WC CONTENT"),
+];
+
+#[test]
+fn alto_is_built_as_its_schema_demands() {
+    let alto = written(Format::Alto);
+    // The children of each element, and its attributes, by Python's XML reader.
+    let script = "import sys, xml.etree.ElementTree as t\n\
+        n = lambda e: e.tag.split('}')[1]\n\
+        for e in t.fromstring(sys.stdin.buffer.read()).iter():\n \
+        print(n(e), ' '.join(map(n, e)), ' '.join(e.attrib), e.get('ID', ''), sep='|')\n";
+    let mut ids = std::collections::BTreeSet::new();
+    for element in asked(script, "", &alto) {
+        let [name, children, attributes, id] = element.split('|').collect::<Vec<_>>()[..] else {
+            panic!("{element}")
+        };
+        if !id.is_empty() {
+            assert!(ids.insert(id.to_owned()), "{id} is there twice");
+        }
+        let Some((_, allowed, needed)) = ALTO.iter().find(|(known, ..)| *known == name) else {
+            assert!(children.is_empty(), "{element}");
+            continue;
+        };
+        for attribute in needed.split_whitespace() {
+            assert!(attributes.split(' ').any(|one| one == attribute), "{element} lacks {attribute}");
+        }
+        let places: Vec<usize> = children
+            .split_whitespace()
+            .map(|child| {
+                allowed.split(' ').position(|one| one == child).unwrap_or_else(|| panic!("{element}"))
+            })
+            .collect();
+        // Only words and blanks take turns; a blank stands behind a word, and a hyphen at the end.
+        match name {
+            "TextLine" => assert!(
+                children.starts_with("String")
+                    && !children.contains("SP SP")
+                    && children.matches("HYP").count() == usize::from(children.ends_with("HYP")),
+                "{element}"
+            ),
+            _ => assert!(places.is_sorted(), "{element}"),
+        }
+    }
 }
 
 #[test]

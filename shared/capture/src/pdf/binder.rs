@@ -4,13 +4,13 @@
 //! decoded. It uses neither object streams nor transparency nor dates, so the same body serves PDF/A-1b,
 //! PDF/A-2b and plain PDF. It must never change a picture: fidelity is decided before it gets here.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::fs::File;
 use std::io::{Read as _, Seek as _};
 
 use pdf_writer::{Content, Filter, Finish as _, Name, Pdf, Rect, Ref, TextStr, types::OutputIntentSubtype};
-use platen_model::{Failure, FailureClass, PageRecord, Stage};
+use platen_model::{Failure, FailureClass, PageRecord, SourcePage, Stage};
 use sha2::{Digest as _, Sha256};
 
 use hayro_syntax::Pdf as IncomingPdf;
@@ -18,7 +18,8 @@ use hayro_syntax::page::{Page as IncomingPage, Rotation};
 
 use super::audit::Audit;
 use super::glyphless::Codes;
-use super::keep::{self, Copied, Copier};
+use super::guide::{self, Guide, Standing};
+use super::keep::{self, Copied, Copier, Jump};
 use super::metadata;
 use super::text_layer::{self, FONT, Scale};
 use crate::decode;
@@ -63,7 +64,21 @@ pub struct Binder {
     identity: Sha256,
     /// What was copied of the inputs whose pages are kept, by their position among the inputs.
     copied: HashMap<u32, Copied>,
+    /// What leads from page to page of these inputs.
+    guides: BTreeMap<u32, Guide>,
+    /// Where the pages of the inputs stand, by input and page.
+    standing: HashMap<(u32, u32), Standing>,
+    /// The annotations of kept pages with links to pages.
+    annotations: Vec<Annotations>,
     audit: Audit,
+}
+
+/// The annotations of a kept page, written when all pages are known.
+struct Annotations {
+    target: Ref,
+    source: u32,
+    links: Vec<Ref>,
+    jumps: Vec<Jump>,
 }
 
 /// A finished PDF.
@@ -106,6 +121,9 @@ impl Binder {
             codes: Codes::default(),
             identity,
             copied: HashMap::new(),
+            guides: BTreeMap::new(),
+            standing: HashMap::new(),
+            annotations: Vec::new(),
             audit,
         }
     }
@@ -158,6 +176,9 @@ impl Binder {
         }
         resources.finish();
         writer.finish();
+        if let Some(SourcePage { source, page: number }) = record.source {
+            self.standing.insert((source, number), Standing { page, kept: false });
+        }
         self.pages.push(page);
         Ok(())
     }
@@ -184,7 +205,8 @@ impl Binder {
         let target = self.next.bump();
         let copied = self.copied.entry(source).or_default();
         let mut copier = Copier { pdf: &mut self.pdf, next: &mut self.next, copied, audit: &mut self.audit };
-        let mut body = copier.body(page);
+        let guide = self.guides.entry(source).or_insert_with(|| Guide::of(pdf));
+        let mut body = copier.body(page, guide);
         let turn = Turn::of(page, record.rotation_deg);
         let words = decode::lacking_words(page, record);
         if !words.is_empty() {
@@ -227,10 +249,18 @@ impl Binder {
         if let Some(group) = group {
             writer.pair(Name(b"Group"), group);
         }
-        if !body.links.is_empty() {
-            writer.annotations(body.links);
+        let annotations = (!body.links.is_empty() || !body.jumps.is_empty()).then(|| self.next.bump());
+        if let Some(annotations) = annotations {
+            writer.pair(Name(b"Annots"), annotations);
         }
         writer.finish();
+        self.annotations.extend(annotations.map(|annotations| Annotations {
+            target: annotations,
+            source,
+            links: body.links,
+            jumps: body.jumps,
+        }));
+        self.standing.insert((source, number), Standing { page: target, kept: true });
         self.pages.push(target);
         Ok(())
     }
@@ -334,7 +364,13 @@ impl Binder {
             }
         };
         let pdfa = if breaches.is_empty() { self.info.pdfa } else { PdfA::Off };
-        self.write_metadata(pdfa);
+        self.write_annotations();
+        let outline = {
+            let guides = self.guides.iter().map(|(source, guide)| (*source, guide));
+            let standing = |source, page| self.standing.get(&(source, page)).copied();
+            guide::write_outline(&mut self.pdf, &mut self.next, guides, standing)
+        };
+        self.write_metadata(pdfa, outline);
 
         // Both halves are equal in a file that was never changed. Made of the pages, so it is the same each time.
         let id = self.identity.finalize()[..16].to_vec();
@@ -342,7 +378,21 @@ impl Binder {
         Ok(Bound { bytes: self.pdf.finish(), pdfa, breaches })
     }
 
-    fn write_metadata(&mut self, pdfa: PdfA) {
+    /// The links of kept pages, but those to pages that stand in another document.
+    fn write_annotations(&mut self) {
+        for Annotations { target, source, mut links, jumps } in std::mem::take(&mut self.annotations) {
+            for jump in jumps {
+                if let Some(standing) = self.standing.get(&(source, jump.to.page)) {
+                    let link = self.next.bump();
+                    jump.write(&mut self.pdf, link, *standing);
+                    links.push(link);
+                }
+            }
+            self.pdf.indirect(target).array().items(links);
+        }
+    }
+
+    fn write_metadata(&mut self, pdfa: PdfA, outline: Option<Ref>) {
         let title = metadata::clean_title(&self.info.title);
         let subject = self.info.copy_of_signed.then(|| metadata::copy_note(&self.info.sources));
         let info = self.next.bump();
@@ -367,6 +417,9 @@ impl Binder {
         let catalog = self.next.bump();
         let mut catalog = self.pdf.catalog(catalog);
         catalog.pages(self.tree).metadata(packet);
+        if let Some(outline) = outline {
+            catalog.outlines(outline);
+        }
         if let Some(tag) = metadata::language_tag(&self.info.languages) {
             catalog.lang(TextStr(tag));
         }

@@ -3,7 +3,7 @@
 //! A page made by a program is text and shapes: a picture of it could only be worse. So its instructions go into
 //! the PDF we write byte for byte, with the fonts, images and whatever else they name. What leads elsewhere (actions,
 //! forms, scripts, attached files, the structure tree) stays in the original: an annotation becomes what it looks
-//! like, a link to an address stays a link. Text that was recognised is laid over the page where it has none.
+//! like, a link to an address or to a page stays a link ([`super::guide`]). Text that was recognised is laid over the page where it has none.
 //!
 //! The danger is in what a page can drag along. References to pages are not followed, so the copy ends; data are
 //! copied as they are coded, so it grows by what the source holds; and each object is copied once for all pages.
@@ -19,6 +19,7 @@ use hayro_syntax::xref::XRef;
 use pdf_writer::{Filter, Null, Obj, Pdf, Rect, Ref, Str};
 
 use super::audit::Audit;
+use super::guide::{self, Guide, Place, Standing};
 use super::metadata::deflate;
 
 /// Entries of typed dictionaries and of streams that say nothing about how a page looks. PDF/A forbids some of them, and
@@ -64,6 +65,23 @@ pub(super) struct Body {
     pub(super) forms: Vec<(Vec<u8>, Ref)>,
     /// Links to addresses.
     pub(super) links: Vec<Ref>,
+    /// Links to pages of the same file.
+    pub(super) jumps: Vec<Jump>,
+}
+
+/// A link to a page, which is written once it is known whether that page stands in the PDF.
+pub(super) struct Jump {
+    pub(super) to: Place,
+    area: [f32; 4],
+    border: Option<f32>,
+}
+
+impl Jump {
+    /// Writes it as an annotation that leads to where its page stands.
+    pub(super) fn write(&self, pdf: &mut Pdf, target: Ref, standing: Standing) {
+        let mut link = begin_link(pdf, target, self.area, self.border);
+        guide::write_place(link.insert(pdf_writer::Name(b"Dest")), standing, &self.to);
+    }
 }
 
 /// References that were met and not yet copied.
@@ -89,7 +107,7 @@ impl Pending<'_> {
 
 impl Copier<'_> {
     /// The page's instructions, its annotations as what they look like, and its links.
-    pub(super) fn body(&mut self, page: &Page<'_>) -> Body {
+    pub(super) fn body(&mut self, page: &Page<'_>, guide: &Guide) -> Body {
         let own = page.page_stream().unwrap_or_default();
         self.audit.instructions(page.typed_operations());
         let (before, after) = balance(page.typed_operations());
@@ -98,17 +116,19 @@ impl Copier<'_> {
         content.push(b'\n');
         content.extend(b"Q\n".repeat(after));
 
-        let mut body = Body { content, forms: Vec::new(), links: Vec::new() };
+        let mut body = Body { content, forms: Vec::new(), links: Vec::new(), jumps: Vec::new() };
         let annotations = page.raw().get::<Array<'_>>("Annots");
         let mut queue = VecDeque::new();
         for annotation in annotations.iter().flat_map(Array::iter::<Dict<'_>>).take(ANNOTATIONS_MAX) {
             if annotation.get::<u32>("F").unwrap_or(0) & NOT_SHOWN != 0 {
                 continue;
             }
-            if let Some(address) = address(&annotation)
-                && let Some(area) = annotation.get::<[f32; 4]>("Rect")
-            {
-                body.links.push(self.link(&address, area, &annotation));
+            if let Some(area) = annotation.get::<[f32; 4]>("Rect") {
+                if let Some(address) = address(&annotation) {
+                    body.links.push(self.link(&address, area, border(&annotation)));
+                } else if let Some(to) = guide.of_link(&annotation) {
+                    body.jumps.push(Jump { to, area, border: border(&annotation) });
+                }
             }
             if let Some((matrix, form)) = appearance(&annotation) {
                 let name = free_name(page, &format!("PlatenNote{}", body.forms.len()));
@@ -187,18 +207,9 @@ impl Copier<'_> {
         Some(target)
     }
 
-    fn link(&mut self, address: &[u8], [x0, y0, x1, y1]: [f32; 4], source: &Dict<'_>) -> Ref {
+    fn link(&mut self, address: &[u8], area: [f32; 4], border: Option<f32>) -> Ref {
         let target = self.next.bump();
-        let mut link = self.pdf.annotation(target);
-        link.subtype(pdf_writer::types::AnnotationType::Link);
-        link.rect(Rect::new(x0.min(x1), y0.min(y1), x0.max(x1), y0.max(y1)));
-        link.flags(pdf_writer::types::AnnotationFlags::PRINT);
-        // Without a word about it a link has a frame of one point (ISO 32000-1, table 164).
-        let border = source.get::<Array<'_>>("Border").and_then(|border| border.iter::<f32>().nth(2));
-        let style = source.get::<Dict<'_>>("BS").and_then(|style| style.get::<f32>("W"));
-        if let Some(width) = style.or(border) {
-            link.border(0.0, 0.0, width, None);
-        }
+        let mut link = begin_link(self.pdf, target, area, border);
         link.action().action_type(pdf_writer::types::ActionType::Uri).uri(Str(address));
         target
     }
@@ -225,6 +236,28 @@ impl Copier<'_> {
             }
         }
     }
+}
+
+fn begin_link(
+    pdf: &mut Pdf,
+    target: Ref,
+    [x0, y0, x1, y1]: [f32; 4],
+    border: Option<f32>,
+) -> pdf_writer::writers::Annotation<'_> {
+    let mut link = pdf.annotation(target);
+    link.subtype(pdf_writer::types::AnnotationType::Link);
+    link.rect(Rect::new(x0.min(x1), y0.min(y1), x0.max(x1), y0.max(y1)));
+    link.flags(pdf_writer::types::AnnotationFlags::PRINT);
+    if let Some(width) = border {
+        link.border(0.0, 0.0, width, None);
+    }
+    link
+}
+
+/// The width of a link's frame. Without a word about it a link has one of a point (ISO 32000-1, table 164).
+fn border(annotation: &Dict<'_>) -> Option<f32> {
+    let border = annotation.get::<Array<'_>>("Border").and_then(|border| border.iter::<f32>().nth(2));
+    annotation.get::<Dict<'_>>("BS").and_then(|style| style.get::<f32>("W")).or(border)
 }
 
 /// A name that none of the page's own forms and images has.

@@ -9,6 +9,7 @@
 mod audit;
 mod binder;
 mod glyphless;
+mod guide;
 mod keep;
 mod lettering;
 mod metadata;

@@ -4,21 +4,23 @@
 //! of its box, and a real space fills the gap to the next, so that what a viewer selects covers what a person
 //! sees and what it copies has the spaces a person reads. The words are as recognised: nothing is corrected.
 //!
-//! What viewers do with the layer was tried, not guessed; `tests/tests/viewers.rs` holds it for poppler, and for pdf.js in
-//! Chromium with its own search:
+//! What viewers do with the layer was tried, not guessed; `tests/tests/viewers.rs` holds it for poppler, for PDFium, and for
+//! pdf.js in Chromium with its own search:
 //!
 //! - **Right-to-left lines** are written as they are seen, from their left end, in one stretch: viewers take such lines
 //!   from paper and turn them round themselves. pdf.js only puts together what is parted by narrow gaps, so words
 //!   are widened until no gap is wide.
-//! - **Chinese and Japanese** words that touch are one stretch without spaces. PDFium loses a character that stands alone in
-//!   its stretch, so a space keeps it company.
+//! - **Chinese and Japanese** words that touch are one stretch without spaces.
+//! - **A character that stands alone** ("A", "7", "約") is lost by PDFium where it is shown by itself:
+//!   a space keeps it company.
 //! - **A word divided by a line end** ends in the plain hyphen, whichever was recognised. poppler reads such words as one,
-//!   and pdf.js finds them so; after a soft hyphen, or one replaced by `/ActualText`, they do not.
+//!   pdf.js finds them so, and PDFium's text has them as one, with a mark (U+FFFE) in it; after a soft hyphen, or one
+//!   replaced by `/ActualText`, poppler and pdf.js do not.
 
 use pdf_writer::types::TextRenderingMode;
 use pdf_writer::{Content, Name, Str};
 use platen_model::Word;
-use platen_model::joining::{divided, is_blank_between, is_right_to_left, is_written_without_blanks};
+use platen_model::joining::{divided, is_blank_between, is_right_to_left};
 
 use super::glyphless::{ADVANCE, ASCENT, Codes, DESCENT};
 
@@ -165,21 +167,20 @@ fn write_line(content: &mut Content, line: &[Shown<'_>], scale: Scale, codes: &m
             }
             None => stretch.right.max(at + 1.0),
         };
-        let mut end = end;
-        match stretch.characters[..] {
-            [alone] if is_written_without_blanks(alone) => {
-                let width = end - at;
-                end = next.map_or(end + width, |next| next.min(end + width));
-                show(content, &[alone, ' '], end - at, fit.size, codes);
+        if let [alone] = stretch.characters[..] {
+            let width = end - at;
+            let end = next.map_or(end + width, |next| next.min(end + width));
+            show(content, &[alone, ' '], end - at, fit.size, codes);
+            if let Some(next) = next.filter(|next| *next > end) {
+                content.set_text_matrix([1.0, 0.0, 0.0, 1.0, next * scale.points, baseline]);
             }
-            _ => show(content, &stretch.characters, end - at, fit.size, codes),
-        }
-        if let Some(next) = next {
-            if end < next {
+        } else {
+            show(content, &stretch.characters, end - at, fit.size, codes);
+            if let Some(next) = next.filter(|next| *next > end) {
                 show(content, &[' '], next - end, fit.size, codes);
             }
-            at = next;
         }
+        at = next.unwrap_or(at);
     }
     content.end_text();
 }
@@ -284,7 +285,7 @@ mod tests {
     fn a_right_to_left_line_is_one_stretch_from_its_left_end() {
         let text =
             written(&[word("שלום", 300, 0, 60, 40), word("עולם", 200, 0, 60, 40), word("7", 100, 0, 20, 40)]);
-        assert_eq!((text.matches("Tm").count(), text.matches("Tj").count()), (1, 5), "{text}");
+        assert_eq!((text.matches("Tm").count(), text.matches("Tj").count()), (1, 4), "{text}");
     }
 
     #[test]

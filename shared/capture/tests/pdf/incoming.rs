@@ -18,7 +18,7 @@ use tempfile::NamedTempFile;
 use crate::common::{clean, run};
 
 /// A PDF of these objects from number 1 on, the first being the catalog; `trailer` stands in its trailer.
-fn pdf(objects: &[String], trailer: &str) -> NamedTempFile {
+pub(crate) fn pdf(objects: &[String], trailer: &str) -> NamedTempFile {
     let mut bytes = b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n".to_vec();
     let mut table = format!("xref\n0 {}\n0000000000 65535 f \n", objects.len() + 1);
     for (number, object) in (1..).zip(objects) {

@@ -2,6 +2,7 @@
 
 mod archival;
 mod common;
+mod guide;
 mod incoming;
 mod seal;
 mod searchable;

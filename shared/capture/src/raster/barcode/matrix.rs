@@ -24,6 +24,8 @@ const PIECES_MAX: usize = 12;
 const MODULE_PX: u32 = 4;
 /// The part of a solid side that has ink.
 const SOLID: f32 = 0.88;
+/// How much of the other side's length a code may rise from end to end: four degrees.
+const LEAN: f32 = 0.07;
 /// The side of the smallest Data Matrix code, in reduced pixels.
 const CORNER_MIN: u32 = 18;
 
@@ -194,9 +196,14 @@ impl Sides {
     }
 
     fn meet(&self) -> bool {
-        let is_solid =
-            |side: &Vec<bool>| side.iter().filter(|&&ink| ink).count() as f32 >= SOLID * side.len() as f32;
-        self.rows.iter().any(is_solid) && self.columns.iter().any(is_solid)
+        // The box around a code that leans is higher than its upright side, the more the longer the other one is.
+        let is_solid = |side: &[bool], other: &[bool]| {
+            let inked = side.iter().filter(|&&ink| ink).count() as f32;
+            inked >= SOLID * side.len() as f32 - LEAN * other.len() as f32
+        };
+        let [rows, columns] = [&self.rows, &self.columns];
+        rows.iter().any(|side| is_solid(side, &columns[0]))
+            && columns.iter().any(|side| is_solid(side, &rows[0]))
     }
 }
 

@@ -81,7 +81,6 @@ fn codes_are_read_however_the_sheet_lies() {
 }
 
 #[test]
-#[ignore = "rectangular symbols on slanted sheets are still to be held"]
 fn a_data_matrix_is_read_however_the_sheet_lies() {
     let mut sheet = sheet();
     print(&mut sheet, BarcodeFormat::DATA_MATRIX, "LOT 4711-0815", 10, (1300, 1300));
