@@ -9,6 +9,7 @@ pub mod browser;
 pub mod desk;
 pub mod ends;
 pub mod link;
+pub mod lossy_disk;
 pub mod person;
 pub mod programs;
 pub mod random;
@@ -22,6 +23,7 @@ pub mod writers;
 
 pub use browser::Browser;
 pub use link::{Link, Weather};
+pub use lossy_disk::LossyDisk;
 pub use person::Person;
 pub use programs::Programs;
 pub use signer::Signer;

@@ -1,9 +1,10 @@
 //! A stream of scans while agent and cloud are killed again and again, and the outbox's files are damaged between
 //! two lives of the agent: every scan arrives, once, byte for byte, and every queue is empty in the end.
 //!
-//! And a scan each for the named points at which either program can be made to die ([`crash`]).
+//! And a scan each for the named points at which either program can be made to die ([`crash`]); and a stream of
+//! scans over a disk that loses at each power cut what was not fsynced ([`LossyDisk`]).
 //!
-//! `PLATEN_KILLS` sets another number of kills, `PLATEN_KILL_SEED` repeats a run's decisions. (The moments stay
+//! `PLATEN_KILLS` and `PLATEN_CUTS` set another number of kills and cuts, `PLATEN_KILL_SEED` repeats a run's decisions. (The moments stay
 //! the machine's own: two runs with one seed kill at the same times, not at the same instructions.)
 
 use std::collections::BTreeMap;
@@ -11,19 +12,28 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use platen_model::{Digest, crash};
+use platen_model::{Digest, crash, durable};
 use platen_tests::ends::ROUTING;
 use platen_tests::random::Sequence;
 use platen_tests::site::Part;
-use platen_tests::{Person, Programs, Site, wait};
+use platen_tests::{LossyDisk, Person, Programs, Site, wait};
 
 const KILLS: u64 = 200;
+const CUTS: u64 = 40;
 /// The longest time between two kills, in milliseconds: about what one scan takes from glass to receipt.
 const LONGEST_LIFE_MS: u64 = 900;
 const DEADLINE: Duration = Duration::from_secs(120);
 
 fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok()?.parse().ok()
+}
+
+/// Random decisions, and their seed, which is printed.
+fn seeded() -> (u64, Sequence) {
+    let seed = number("PLATEN_KILL_SEED");
+    let seed = seed.unwrap_or_else(|| platen_model::DocumentId::new().as_uuid().as_u64_pair().1);
+    println!("PLATEN_KILL_SEED={seed}");
+    (seed, Sequence::new(seed))
 }
 
 /// A scan of its own kind: a small page with nothing on it but one speck, whose place is its number. Cheap to read.
@@ -57,7 +67,7 @@ fn damage(outbox: &Path, random: &mut Sequence) -> Option<String> {
             "flipped"
         }
         _ => {
-            platen_model::durable::remove_file(file).ok()?;
+            durable::remove_file(file).ok()?;
             return Some(format!("{} removed", file.display()));
         }
     };
@@ -113,7 +123,8 @@ impl Stream {
     fn scan(&mut self, number: u64) {
         let bytes = scan(number);
         self.scans.insert(Digest::of(&bytes), number);
-        std::fs::write(self.site.inbox().join(format!("scan-{number:05}.png")), bytes).expect("a scan");
+        // Durably: what its scanner did not bring to the disk is nobody's to keep.
+        durable::write(&self.site.inbox().join(format!("scan-{number:05}.png")), &bytes).expect("a scan");
     }
 
     /// Waits until all have arrived and checks it. `told` says what was done to them.
@@ -153,12 +164,8 @@ impl Stream {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn inv2_killed_at_two_hundred_random_moments_with_a_damaged_outbox_every_scan_arrives_once() {
-    let seed = number("PLATEN_KILL_SEED");
-    let seed = seed.unwrap_or_else(|| platen_model::DocumentId::new().as_uuid().as_u64_pair().1);
     let kills = number("PLATEN_KILLS").unwrap_or(KILLS);
-    println!("PLATEN_KILL_SEED={seed}");
-    let mut random = Sequence::new(seed);
-
+    let (seed, mut random) = seeded();
     let folder = tempfile::tempdir().expect("a folder");
     let mut stream = Stream::begin(&folder.path().join("site")).await;
     let outbox = stream.site.root().join("agent/outbox");
@@ -206,4 +213,36 @@ async fn killed_at_any_named_point_both_programs_carry_on_and_every_scan_arrives
         stream.site.start(part).expect("it starts again");
     }
     stream.check_arrives("each point once").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn power_goes_forty_times_and_what_was_acknowledged_is_there_every_scan_arrives_once() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut disk = match LossyDisk::mount(folder.path()) {
+        Ok(disk) => disk,
+        Err(error) => return println!("not run: no FUSE here ({error})"),
+    };
+    let (seed, mut random) = seeded();
+    let mut stream = Stream::begin(&folder.path().join("site")).await;
+    let mut lost = Vec::new();
+    for cut in 0..number("PLATEN_CUTS").unwrap_or(CUTS) {
+        stream.scan(cut);
+        stream.site.start(Part::Agent).expect("it starts");
+        // Not synchronisation: the random moment is what is tested.
+        tokio::time::sleep(Duration::from_millis(random.below(LONGEST_LIFE_MS * 2))).await;
+        for part in [Part::Agent, Part::Cloud] {
+            stream.site.kill(part);
+        }
+        lost.push(disk.cut(&mut random).expect("power comes back"));
+        stream.site.start(Part::Cloud).expect("it starts");
+    }
+    stream.site.start(Part::Agent).expect("it starts");
+    stream.site.wait_until_ready().await.unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+    // Her session may have been one of the things that were not yet on the disk.
+    stream.person = stream.site.person().await.expect("the clerk signs in again");
+    let files: usize = lost.iter().map(|lost| lost.files).sum();
+    let names: usize = lost.iter().map(|lost| lost.names).sum();
+    println!("{} cuts met {files} files not synced, and took {names} changes of names back", lost.len());
+    assert!(files > 0 && names > 0, "the disk lost nothing: the test tests nothing");
+    stream.check_arrives(&format!("seed {seed}, {} cuts", lost.len())).await;
 }
