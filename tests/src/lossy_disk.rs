@@ -361,8 +361,11 @@ struct View {
     disk: Arc<Mutex<Disk>>,
     generation: u64,
     /// What open folders held when they were opened: a listing is not disturbed by what is removed meanwhile.
-    listings: Mutex<BTreeMap<u64, Vec<(u64, FileType, OsString)>>>,
+    listings: Mutex<BTreeMap<u64, Listing>>,
 }
+
+/// The entries of a folder.
+type Listing = Vec<(u64, FileType, OsString)>;
 
 impl View {
     fn with<T>(&self, work: impl FnOnce(&mut Disk) -> Result<T, Errno>) -> Result<T, Errno> {
