@@ -1,3 +1,5 @@
+#![expect(clippy::disallowed_methods, reason = "what is not durable is what these tests are about")]
+
 use std::fs;
 use std::io::Write as _;
 
