@@ -8,24 +8,22 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use platen_model::event::Actor;
-use platen_model::{Digest, TenantId};
-use ring::rand::{SecureRandom as _, SystemRandom};
+use platen_model::keys::PublicKey;
+use platen_model::{ClientId, DeviceId, Digest, TenantId};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::app::{App, open_blobs, open_store, public_checkpoint_key};
-use crate::auth::Role;
 use crate::auth::users::hash_password;
+use crate::auth::{Role, Scopes, clients};
 use crate::blobs::{self, Blobs, Keep};
 use crate::config::Config;
 use crate::policy::Policy;
-use crate::store::{self, Address, now_ms, people};
+use crate::store::{self, Address, audit, clients as rows, now_ms, people};
 use crate::{checkpoints, chores, http, ingest, integrity, jobs};
 
-/// The letters of an enrolment code: none that is taken for another.
-const LETTERS: &[u8; 32] = b"ABCDEFGHJKLMNPQRSTUVWXYZ23456789";
-/// Letters in a code: 100 bits.
-const CODE_LETTERS: usize = 20;
+/// Who acts, in the audit, when it is somebody with a shell on the server.
+const HAND: &str = "command line";
 
 /// `serve`: until SIGTERM or SIGINT.
 pub async fn serve(config: Config) -> Result<(), String> {
@@ -179,10 +177,115 @@ pub async fn add_user(
     let store = open_store(config).await?;
     people::add_tenant(&store, tenant).await.map_err(text)?;
     if people::put_user(&store, tenant, name, role.as_str(), &hash).await.map_err(text)? {
+        note(&store, tenant, "user.add", name, role.as_str()).await?;
         Ok(format!("user {name} of {tenant} is {}", role.as_str()))
     } else {
         Err(format!("the name {name} belongs to another tenant; nothing was changed"))
     }
+}
+
+/// `user list`: name, role and time of each.
+pub async fn list_users(config: &Config, tenant: &TenantId) -> Result<String, String> {
+    let store = open_store(config).await?;
+    let users = people::users(&store, tenant).await.map_err(text)?;
+    let line = |(name, role, ms): &(String, String, i64)| format!("{name}  {role}  {}", store::from_ms(*ms));
+    Ok(users.iter().map(line).collect::<Vec<_>>().join("\n"))
+}
+
+/// `user remove`: ends the user's sessions too.
+pub async fn remove_user(config: &Config, tenant: &TenantId, name: &str) -> Result<String, String> {
+    let store = open_store(config).await?;
+    let mut write = store.begin().await.map_err(text)?;
+    if !people::remove_user(&mut write, tenant, name).await.map_err(text)? {
+        return Err(format!("{tenant} has no user {name}"));
+    }
+    audit::add(&mut write, tenant, HAND, "user.remove", name, "").await.map_err(text)?;
+    write.commit().await.map_err(text)?;
+    Ok(format!("user {name} of {tenant} is removed"))
+}
+
+/// `tenant list`.
+pub async fn list_tenants(config: &Config) -> Result<String, String> {
+    let store = open_store(config).await?;
+    let tenants = people::tenants(&store).await.map_err(text)?;
+    Ok(tenants.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
+}
+
+/// `client add`: prints the client's id and, unless it has a key, its secret.
+pub async fn add_client(
+    config: &Config,
+    tenant: &TenantId,
+    name: &str,
+    scopes: &str,
+    key: Option<String>,
+) -> Result<String, String> {
+    let scopes: Scopes = scopes.parse()?;
+    if scopes.is_empty() {
+        return Err(
+            "a client without a scope can do nothing: --scope \"documents:write documents:read\"".into()
+        );
+    }
+    let app = App::open(config.clone()).await?;
+    people::add_tenant(&app.store, tenant).await.map_err(text)?;
+    let made = clients::add_by_hand(&app, tenant, name, &scopes, key.map(PublicKey)).await;
+    let (id, secret) = made.map_err(|refusal| refusal.problem().detail.clone())?;
+    let secret = secret.map(|secret| format!("\nclient_secret {secret}")).unwrap_or_default();
+    Ok(format!("client_id {id}{secret}"))
+}
+
+/// `client list`: id, time, scopes and name of each.
+pub async fn list_clients(config: &Config, tenant: &TenantId) -> Result<String, String> {
+    let store = open_store(config).await?;
+    let mut lines = Vec::new();
+    let mut after = None;
+    loop {
+        let found = rows::list(&store, tenant, after, 100).await.map_err(text)?;
+        let Some(last) = found.last() else { return Ok(lines.join("\n")) };
+        after = Some(last.client_id);
+        lines.extend(found.iter().map(|client| {
+            let revoked = if client.revoked_ms == 0 { "" } else { "  (revoked)" };
+            let at = store::from_ms(client.created_ms);
+            format!("{}  {at}  [{}]  {}{revoked}", client.client_id, client.scopes, client.name)
+        }));
+    }
+}
+
+/// `client revoke`: its tokens end at once.
+pub async fn revoke_client(config: &Config, tenant: &TenantId, id: ClientId) -> Result<String, String> {
+    let store = open_store(config).await?;
+    let mut write = store.begin().await.map_err(text)?;
+    if !rows::revoke(&mut write, tenant, id).await.map_err(text)? {
+        return Err(format!("{tenant} has no client {id}"));
+    }
+    audit::add(&mut write, tenant, HAND, "client.revoke", &id.to_string(), "").await.map_err(text)?;
+    write.commit().await.map_err(text)?;
+    Ok(format!("client {id} is revoked"))
+}
+
+/// `device revoke`: its tokens end at once.
+pub async fn revoke_device(config: &Config, tenant: &TenantId, id: DeviceId) -> Result<String, String> {
+    let store = open_store(config).await?;
+    let device = people::device(&store, id).await.map_err(text)?;
+    if device.is_none_or(|device| device.tenant != *tenant) {
+        return Err(format!("{tenant} has no device {id}"));
+    }
+    let mut write = store.begin().await.map_err(text)?;
+    people::revoke_device(&mut write, tenant, id).await.map_err(text)?;
+    audit::add(&mut write, tenant, HAND, "device.revoke", &id.to_string(), "").await.map_err(text)?;
+    write.commit().await.map_err(text)?;
+    Ok(format!("device {id} is revoked"))
+}
+
+async fn note(
+    store: &store::Store,
+    tenant: &TenantId,
+    action: &str,
+    subject: &str,
+    detail: &str,
+) -> Result<(), String> {
+    let mut write = store.begin().await.map_err(text)?;
+    audit::add(&mut write, tenant, HAND, action, subject, detail).await.map_err(text)?;
+    write.commit().await.map_err(text)
 }
 
 fn password_from_input(name: &str) -> std::io::Result<String> {
@@ -199,14 +302,12 @@ fn password_from_input(name: &str) -> std::io::Result<String> {
 
 /// `device code`: prints a code that enrols one device.
 pub async fn device_code(config: &Config, tenant: &TenantId, ttl_minutes: u32) -> Result<String, String> {
-    let mut bytes = [0u8; CODE_LETTERS];
-    SystemRandom::new().fill(&mut bytes).map_err(|_| "the operating system gave no randomness")?;
-    let letters: Vec<char> = bytes.iter().map(|byte| char::from(LETTERS[usize::from(byte % 32)])).collect();
-    let code = letters.chunks(5).map(String::from_iter).collect::<Vec<_>>().join("-");
+    let code = crate::auth::devices::new_code()?;
     let store = open_store(config).await?;
     people::add_tenant(&store, tenant).await.map_err(text)?;
     let expires = now_ms() + i64::from(ttl_minutes) * 60_000;
     people::add_code(&store, tenant, Digest::of(code.as_bytes()), expires).await.map_err(text)?;
+    note(&store, tenant, "device.code", "", "").await?;
     Ok(code)
 }
 

@@ -12,6 +12,8 @@ use tokio::sync::Notify;
 
 use crate::blobs::{Blobs, Keep};
 use crate::config::Config;
+use crate::http::contract::Contract;
+use crate::http::metrics::Metrics;
 use crate::policy::Policy;
 use crate::signing::Signing;
 use crate::store::{Address, Store, StoreError};
@@ -46,6 +48,10 @@ pub struct Parts {
     pub node: String,
     /// Told whenever a job may be due.
     pub wake: Notify,
+    /// What requests are held against.
+    pub contract: Contract,
+    /// What is counted.
+    pub metrics: Metrics,
 }
 
 impl Deref for App {
@@ -88,6 +94,8 @@ impl App {
             signing,
             node,
             wake,
+            contract: Contract::default(),
+            metrics: Metrics::default(),
         })))
     }
 }

@@ -47,6 +47,8 @@ pub struct Config {
     pub behind_proxy: bool,
     /// Certificate and key, to terminate TLS ourselves.
     pub tls: Option<Tls>,
+    /// Origins whose pages may call the API from a browser, for example `https://app.example.com`. None by default.
+    pub allowed_origins: Vec<String>,
     /// Worker processes for documents.
     pub workers: usize,
     /// The limits.
@@ -111,6 +113,7 @@ impl Default for Config {
             routing: None,
             behind_proxy: false,
             tls: None,
+            allowed_origins: Vec::new(),
             workers: 2,
             limits: Limits::default(),
         }

@@ -5,38 +5,82 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, FromRequest, Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
+use axum::routing::get;
 use axum::serve::ListenerExt as _;
-use serde::de::DeserializeOwned;
 use tokio::sync::watch;
+use tower_http::cors::CorsLayer;
+use utoipa_axum::router::OpenApiRouter;
 
 use crate::app::App;
+use crate::config::Config;
 use crate::refusal::Refusal;
 use crate::{api, auth, ingest, signing, ui};
+use trace::Trace;
 
+pub mod contract;
+mod docs;
+pub mod metrics;
+pub mod read;
 pub mod tls;
+pub mod trace;
 
-/// All routes, framed. A module adds its routes here, once.
-pub fn router(app: App) -> Router {
-    let limit = DefaultBodyLimit::max(app.config.limits.manifest_bytes);
-    Router::new()
-        .merge(auth::devices::routes())
+/// The routes of the API, each with its part of the contract. A module adds its routes here, once.
+fn api_routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .merge(auth::routes())
         .merge(ingest::routes())
         .merge(api::routes())
         .merge(signing::routes())
+}
+
+/// The OpenAPI document of [`router`], as it is served and as it is checked in.
+pub fn openapi() -> serde_json::Value {
+    contract::finished(api_routes().into_openapi())
+}
+
+/// All routes, framed.
+pub fn router(app: App) -> Router {
+    let limit = DefaultBodyLimit::max(app.config.limits.manifest_bytes);
+    let (api, collected) = api_routes().split_for_parts();
+    let document = contract::finished(collected);
+    let page = docs::page(&document);
+    let text: Arc<str> = format!("{document:#}\n").into();
+    Router::new()
+        .merge(api)
         .merge(ui::routes())
+        .merge(signing::pages())
+        .route("/openapi.json", get(async move || contract::answer(&text)))
+        .route("/docs", get(async move || docs::answer(&page)))
+        .route("/metrics", get(metrics::answer))
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
         .layer(limit)
         .layer(middleware::from_fn_with_state(app.clone(), frame))
+        .layer(origins(&app.config))
         .with_state(app)
+}
+
+/// Pages of other origins may call the API only where the configuration names them; by default none may.
+fn origins(config: &Config) -> CorsLayer {
+    let named: Vec<HeaderValue> =
+        config.allowed_origins.iter().filter_map(|origin| HeaderValue::from_str(origin).ok()).collect();
+    if named.is_empty() {
+        return CorsLayer::new();
+    }
+    // Never with credentials: a foreign page may use a token it was given, not the session of whoever looks at it.
+    CorsLayer::new()
+        .allow_origin(named)
+        .allow_methods([Method::GET, Method::HEAD, Method::POST, Method::PATCH, Method::PUT, Method::DELETE])
+        .allow_headers(tower_http::cors::Any)
+        .expose_headers(tower_http::cors::Any)
 }
 
 /// Serves until `stop` says so, then lets requests under way finish.
@@ -77,74 +121,50 @@ async fn no_method(method: Method) -> Refusal {
     .help("the `Allow` header names what is")
 }
 
-/// What surrounds every request: a deadline, the security headers, a line in the log.
+/// What surrounds every request: its marks, a deadline, the security headers, a line in the log, the figures.
 async fn frame(State(app): State<App>, request: Request, next: Next) -> Response {
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-    let trace = request.headers().get("traceparent").and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let route = request.extensions().get::<MatchedPath>().map(|route| route.as_str().to_owned());
+    let trace = Trace::of(request.headers());
+    let _under_way = app.metrics.begin();
     let started = std::time::Instant::now();
-    let mut response = if is_upload(&method, &path) {
-        next.run(request).await
-    } else {
-        let limit = Duration::from_secs(app.config.limits.request_seconds);
-        match tokio::time::timeout(limit, next.run(request)).await {
-            Ok(response) => response,
-            Err(_) => Refusal::new(StatusCode::GATEWAY_TIMEOUT, "timed-out", "the request took too long")
-                .help("try again; it may be repeated (limits.request_seconds)")
-                .into_response(),
-        }
-    };
-    let status = response.status().as_u16();
-    let ms = started.elapsed().as_millis() as u64;
+    let answering = trace.clone().scope(answered_in_time(&app, &method, &path, request, next));
+    let mut response = answering.await;
+    let (status, took) = (response.status().as_u16(), started.elapsed());
     // The rest of a signing link is a secret: whoever has it can sign.
-    let path = if path.starts_with("/sign/") { "/sign/…" } else { path.as_str() };
-    tracing::info!(%method, path, status, ms, correlation_id = trace, "request");
+    let shown = if path.starts_with("/sign/") { "/sign/…" } else { path.as_str() };
+    let (request_id, correlation_id) = (&trace.request_id, &trace.traceparent);
+    let ms = took.as_millis() as u64;
+    tracing::info!(%method, path = shown, status, ms, request_id, %correlation_id, "request");
+    app.metrics.answered(&method, route.as_deref().unwrap_or("none"), status, took);
     let headers = response.headers_mut();
+    trace.mark(headers);
     for (name, value) in ui::frame::SECURITY_HEADERS {
         let name = HeaderName::from_static(name);
         if !headers.contains_key(&name) {
             headers.insert(name, HeaderValue::from_static(value));
         }
     }
+    if app.config.is_secure() {
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
+    }
     response
 }
 
+async fn answered_in_time(app: &App, method: &Method, path: &str, request: Request, next: Next) -> Response {
+    if is_upload(method, path) {
+        return next.run(request).await;
+    }
+    let limit = Duration::from_secs(app.config.limits.request_seconds);
+    match tokio::time::timeout(limit, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => Refusal::new(StatusCode::GATEWAY_TIMEOUT, "timed-out", "the request took too long")
+            .help("try again; it may be repeated (limits.request_seconds)")
+            .into_response(),
+    }
+}
+
 fn is_upload(method: &Method, path: &str) -> bool {
-    path.starts_with("/v1/uploads") && (*method == Method::PATCH || *method == Method::POST)
-}
-
-/// A body in one piece, within the limit of its route: `limits.manifest_bytes` where it has none of its own.
-#[derive(Clone, Debug)]
-pub struct Whole(pub Bytes);
-
-impl<S: Send + Sync> FromRequest<S> for Whole {
-    type Rejection = Refusal;
-    async fn from_request(request: Request, state: &S) -> Result<Self, Refusal> {
-        Bytes::from_request(request, state).await.map(Self).map_err(|error| {
-            let name =
-                if error.status() == StatusCode::PAYLOAD_TOO_LARGE { "too-large" } else { "bad-request" };
-            Refusal::new(error.status(), name, error.body_text())
-                .help("send a smaller body; manifests have the limit limits.manifest_bytes")
-        })
-    }
-}
-
-/// Reads a JSON body, or says which field is wrong.
-pub fn read_json<T: DeserializeOwned>(headers: &HeaderMap, body: &[u8]) -> Result<T, Refusal> {
-    must_be(headers, "application/json")?;
-    serde_json::from_slice(body).map_err(|error| Refusal::bad_request(format!("the body: {error}")))
-}
-
-/// Refuses bodies of another media type with 415.
-pub fn must_be(headers: &HeaderMap, mime: &str) -> Result<(), Refusal> {
-    let named = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let named = named.split(';').next().unwrap_or_default().trim();
-    if named.eq_ignore_ascii_case(mime) {
-        return Ok(());
-    }
-    Err(Refusal::new(
-        StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        "unsupported-media-type",
-        format!("the body is {named:?}, but this address takes {mime}"),
-    )
-    .help("set Content-Type"))
+    let takes_bytes = path.starts_with("/v1/uploads") || path == "/v1/documents";
+    takes_bytes && (*method == Method::PATCH || *method == Method::POST)
 }

@@ -9,9 +9,10 @@
 //! Read [`machine`] for what may happen to a document, [`store::events`] for how it is written down, and
 //! [`jobs::steps`] for what happens by itself. [`app::App`] holds what everything works with.
 //!
-//! - **To add routes**: give the module a `routes() -> axum::Router<App>` and merge it in [`http::router`].
-//!   A handler takes `State(app): State<App>` and one of the extractors of [`auth`] ([`auth::User`],
-//!   `Option<auth::User>`, [`auth::Device`], [`auth::Caller`]) and answers `Result<_, refusal::Refusal>`.
+//! - **To add routes**: give the module a `routes() -> OpenApiRouter<App>` whose handlers say with `#[utoipa::path]`
+//!   what they take and answer, and merge it in [`http`]; then renew `docs/openapi.json` (its test says how). A handler
+//!   takes `State(app): State<App>`, an [`auth::Caller`] which it asks for a scope first, the extractors of
+//!   [`http::read`], and answers `Result<_, refusal::Refusal>`.
 //! - **To add a kind of job**: name it (a string), handle it in [`jobs::steps::run`] or `signing::run`, and
 //!   enqueue it with [`store::jobs::enqueue`] in the transaction that wants it. Jobs that follow from a state
 //!   are named in [`machine::wanted`] and enqueued by [`store::events::append`] itself.
@@ -40,6 +41,8 @@ pub mod signing;
 pub mod store;
 pub mod ui;
 
+#[cfg(test)]
+mod contract_tests;
 #[cfg(test)]
 mod history_tests;
 #[cfg(test)]

@@ -41,7 +41,8 @@ pub fn apply(state: Option<State>, event: &EventBody) -> Result<State, Refused> 
     let status = match (now.status, event) {
         (S::Received, E::OcrComplete { .. }) => S::OcrComplete,
         (S::OcrComplete, E::Classified { .. }) => S::Classified,
-        (S::Classified, E::ReviewRequested { .. }) => S::InReview,
+        // After classification by a person who holds it: until an envelope is made nobody outside knows of it.
+        (S::Classified | S::Validated | S::Routed, E::ReviewRequested { .. }) => S::InReview,
         (S::Classified, E::Validated) => S::Validated,
         (S::InReview, E::Approved { .. }) => S::Validated,
         (S::InReview, E::Rejected { .. }) => S::Rejected,
@@ -57,15 +58,35 @@ pub fn apply(state: Option<State>, event: &EventBody) -> Result<State, Refused> 
         (S::Signed, E::Archived { .. }) => S::Archived,
         (S::Declined | S::Expired | S::Voided, E::Retried) => S::Validated,
         (S::Quarantined, E::Retried) => now.resume.ok_or(refused)?,
+        // What the rules have yet to say would undo it.
+        (S::Quarantined, E::Corrected { .. }) if !now.resume.is_some_and(is_classified) => {
+            return Err(refused);
+        }
+        (status, E::Corrected { .. }) if waits_for_a_person(status) => status,
         (status, E::Quarantined { .. }) if !is_end(status) => S::Quarantined,
         _ => return Err(refused),
     };
-    let resume = (status == S::Quarantined).then_some(now.status);
+    let resume = match (now.status, status) {
+        (S::Quarantined, S::Quarantined) => now.resume,
+        (before, S::Quarantined) => Some(before),
+        _ => None,
+    };
     let signs = match event {
         E::Routed { provider, .. } => provider.is_some(),
         _ => now.signs,
     };
     Ok(State { status, resume, signs })
+}
+
+/// Whether a person's word is wanted, and no step of ours is under way that it could cross.
+pub fn waits_for_a_person(status: Status) -> bool {
+    use Status as S;
+    matches!(status, S::InReview | S::Rejected | S::Quarantined | S::Declined | S::Expired | S::Voided)
+}
+
+/// Whether the rules have said what the document is, where it goes on from this state.
+fn is_classified(status: Status) -> bool {
+    !matches!(status, Status::Received | Status::OcrComplete)
 }
 
 /// Whether nothing happens any more unless a person acts.

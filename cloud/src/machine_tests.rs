@@ -51,6 +51,7 @@ fn events() -> Vec<EventBody> {
         EventBody::Archived { evidence_sha256: sha256 },
         EventBody::Quarantined { reason: text(), help: text() },
         EventBody::Retried,
+        EventBody::Corrected { document_type: None, fields: BTreeMap::new(), department: None },
     ]
 }
 
@@ -58,6 +59,13 @@ fn events() -> Vec<EventBody> {
 const FOLLOWS: &str = "
     received quarantined quarantined
     received ocr_complete ocr_complete
+    validated review_requested in_review
+    routed review_requested in_review
+    in_review corrected in_review
+    rejected corrected rejected
+    declined corrected declined
+    expired corrected expired
+    voided corrected voided
     ocr_complete classified classified
     ocr_complete quarantined quarantined
     classified review_requested in_review
@@ -157,4 +165,15 @@ fn inv14_every_state_is_an_end_or_waits_for_a_person_or_has_a_job() {
             assert_ne!(job, rests, "{status}");
         }
     }
+}
+
+#[test]
+fn a_correction_forgets_no_retry_and_comes_neither_before_the_rules_nor_after_it_is_sent() {
+    let corrected = events().pop().expect("the last kind");
+    let aside = State { status: Status::Quarantined, resume: Some(Status::Routed), signs: true };
+    assert_eq!(apply(Some(aside), &corrected), Ok(aside));
+    let unread = State { resume: Some(Status::Received), ..aside };
+    apply(Some(unread), &corrected).expect_err("the rules would undo it");
+    let sent = State { status: Status::Sent, resume: None, signs: true };
+    apply(Some(sent), &corrected).expect_err("its signers have it as it was");
 }

@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand};
 use platen_cloud::admin;
 use platen_cloud::auth::Role;
 use platen_cloud::config::Config;
-use platen_model::TenantId;
+use platen_model::{ClientId, DeviceId, TenantId};
 
 /// Receives documents, keeps the evidence, routes to review and signing.
 #[derive(Parser)]
@@ -56,12 +56,17 @@ enum Command {
     /// Users.
     #[command(subcommand)]
     User(User),
+    /// Clients of the API.
+    #[command(subcommand)]
+    Client(Client),
     /// Devices.
     #[command(subcommand)]
     Device(Device),
     /// The routing policy.
     #[command(subcommand)]
     Policy(Policy),
+    /// Print the API's OpenAPI document.
+    Openapi,
     /// Process documents for a supervisor. Started by the server itself.
     #[command(hide = true)]
     Worker {
@@ -74,6 +79,8 @@ enum Command {
 enum Tenant {
     /// Add a tenant.
     Add { name: TenantId },
+    /// List the tenants.
+    List,
 }
 
 #[derive(Subcommand)]
@@ -96,6 +103,29 @@ enum User {
         #[arg(long)]
         password_file: Option<PathBuf>,
     },
+    /// List the users.
+    List,
+    /// Remove a user and end their sessions.
+    Remove { name: String },
+}
+
+#[derive(Subcommand)]
+enum Client {
+    /// Add a client of the API; its secret is printed once.
+    Add {
+        name: String,
+        /// What it may do, separated by blanks: documents:write, documents:read, review, signatures, webhooks, admin,
+        /// metrics.
+        #[arg(long)]
+        scope: String,
+        /// An Ed25519 public key in base64, for private_key_jwt instead of a secret.
+        #[arg(long)]
+        public_key: Option<String>,
+    },
+    /// List the clients.
+    List,
+    /// Revoke a client; its tokens end at once.
+    Revoke { id: ClientId },
 }
 
 #[derive(Subcommand)]
@@ -108,6 +138,8 @@ enum Device {
     },
     /// List the devices.
     List,
+    /// Revoke a device; its tokens end at once.
+    Revoke { id: DeviceId },
 }
 
 #[derive(Subcommand)]
@@ -128,6 +160,9 @@ fn main() -> ExitCode {
     // Workers enter their sandbox before anything else is set up.
     if let Command::Worker { memory_mb } = arguments.command {
         return ended(platen_capture::worker::serve(memory_mb).map(|()| String::new()));
+    }
+    if matches!(arguments.command, Command::Openapi) {
+        return ended(Ok::<_, String>(format!("{:#}", platen_cloud::http::openapi())));
     }
     if let Command::Policy(command) = &arguments.command {
         return ended(match command {
@@ -172,8 +207,17 @@ async fn run(command: Command, config: Config, tenant: &TenantId) -> Result<Stri
             admin::add_user(&config, tenant, &name, role, password_file.as_deref()).await
         }
         Command::Device(Device::Code { ttl }) => admin::device_code(&config, tenant, ttl).await,
+        Command::User(User::List) => admin::list_users(&config, tenant).await,
+        Command::User(User::Remove { name }) => admin::remove_user(&config, tenant, &name).await,
+        Command::Tenant(Tenant::List) => admin::list_tenants(&config).await,
+        Command::Client(Client::Add { name, scope, public_key }) => {
+            admin::add_client(&config, tenant, &name, &scope, public_key).await
+        }
+        Command::Client(Client::List) => admin::list_clients(&config, tenant).await,
+        Command::Client(Client::Revoke { id }) => admin::revoke_client(&config, tenant, id).await,
+        Command::Device(Device::Revoke { id }) => admin::revoke_device(&config, tenant, id).await,
         Command::Device(Device::List) => admin::list_devices(&config, tenant).await,
-        Command::Policy(_) | Command::Verify { .. } | Command::Worker { .. } => {
+        Command::Policy(_) | Command::Verify { .. } | Command::Openapi | Command::Worker { .. } => {
             Err("handled before the configuration is read".into())
         }
     }

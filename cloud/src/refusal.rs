@@ -1,12 +1,14 @@
 //! How requests are refused: RFC 9457 problem documents that say what failed, what is safe and what to do.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use platen_model::Problem;
 
 use crate::blobs::BlobError;
+use crate::http::trace::Trace;
 use crate::store::StoreError;
 use crate::store::events::AppendError;
 
@@ -30,6 +32,7 @@ impl Refusal {
             detail: detail.into(),
             safe: NOTHING_CHANGED.into(),
             help: String::new(),
+            instance: Trace::current().map(|trace| format!("urn:platen:request:{}", trace.request_id)),
             errors: BTreeMap::new(),
         };
         Self { problem: Box::new(problem), headers: Vec::new() }
@@ -54,9 +57,14 @@ impl Refusal {
     }
 
     /// A header of the answer.
-    pub fn header(mut self, name: HeaderName, value: &'static str) -> Self {
-        self.headers.push((name, HeaderValue::from_static(value)));
+    pub fn header(mut self, name: HeaderName, value: &str) -> Self {
+        self.headers.extend(HeaderValue::from_str(value).ok().map(|value| (name, value)));
         self
+    }
+
+    /// When to come again (RFC 9110, 10.2.3).
+    pub fn retry_after(self, after: Duration) -> Self {
+        self.header(header::RETRY_AFTER, &after.as_secs().max(1).to_string())
     }
 
     /// The problem, for answers that are not JSON.
@@ -67,6 +75,11 @@ impl Refusal {
     /// 400.
     pub fn bad_request(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "bad-request", detail).help("correct the request")
+    }
+
+    /// 400, for what cannot be read.
+    pub fn bad_request_of(error: impl std::fmt::Display) -> Self {
+        Self::bad_request(error.to_string())
     }
 
     /// 401: who are you?

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use jiff::Timestamp;
+use platen_model::event::Actor;
 use platen_model::keys::SigningKey;
 use platen_model::{
     CaptureId, CorrelationId, Decision, DeviceId, Digest, DocumentManifest, DocumentType, Field, Part,
@@ -106,7 +107,7 @@ pub(crate) fn manifest(device_id: DeviceId, decision: Decision, parts: Vec<Part>
         document_id: capture_id.document(0),
         capture_id,
         correlation_id: CorrelationId::of_capture(capture_id),
-        device_id,
+        device_id: Some(device_id),
         source: "front-desk".into(),
         department: Some("office".into()),
         claimed_at: Timestamp::UNIX_EPOCH,
@@ -125,8 +126,10 @@ pub(crate) async fn receive(keep: &Keep, manifest: &DocumentManifest, key: &Sign
     let signature = key.sign(&bytes);
     let sha256 = keep.put(&tenant(), bytes, "application/json").await.expect("kept");
     let mut write = keep.store.begin().await.expect("a write");
-    let record = events::receive(&mut write, &tenant(), manifest, sha256).await.expect("received");
-    let signature = DeviceSignature { device_id: manifest.device_id, public_key: key.public(), signature };
+    let device_id = manifest.device_id.expect("a device's");
+    let actor = Actor::Device(device_id.to_string());
+    let record = events::receive(&mut write, &tenant(), manifest, sha256, actor).await.expect("received");
+    let signature = DeviceSignature { device_id, public_key: key.public(), signature };
     signature::keep(&mut *write, &tenant(), manifest.document_id, &signature).await.expect("kept");
     write.commit().await.expect("committed");
     record

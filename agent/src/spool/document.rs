@@ -310,7 +310,7 @@ impl Making<'_> {
             document_id: id,
             capture_id: record.capture_id,
             correlation_id: record.correlation_id.clone(),
-            device_id: device,
+            device_id: Some(device),
             source: record.source.clone(),
             department: document.department.clone().or_else(|| record.department.clone()),
             claimed_at: record.claimed_at,

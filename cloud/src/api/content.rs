@@ -1,40 +1,69 @@
 //! The bytes of a document, verified against their digest before the first of them is sent.
 
-use axum::Router;
 use axum::body::Body;
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query, State};
-use axum::http::{HeaderValue, header};
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use platen_capture::export::{self, Format};
-use platen_model::{Digest, PageText, PartRole, TenantId};
+use platen_capture::export;
+use platen_model::{Digest, DocumentId, PageText, PartRole, TenantId};
 use serde::Deserialize;
 use tokio_util::io::ReaderStream;
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::documents::find;
 use crate::app::App;
-use crate::auth::Caller;
+use crate::auth::{Caller, Scope};
+use crate::http::read::{Asked, Named, has_already};
 use crate::refusal::Refusal;
 use crate::store::record::Record;
 use crate::ui::frame::encode;
 
 /// The routes of this module.
-pub fn routes() -> Router<App> {
-    Router::new()
-        .route("/v1/documents/{id}/content/{what}", get(content))
-        .route("/v1/documents/{id}/ocr", get(ocr))
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(content)).routes(routes!(ocr))
 }
 
+/// The bytes of a document.
+///
+/// `original` as it came, `normalized` as a searchable PDF/A, `signed` as its signers left it, `evidence` as a ZIP
+/// file that anyone can check offline. They are verified against their digest before the first of them is sent.
+#[utoipa::path(get, path = "/v1/documents/{id}/content/{what}", tag = "content",
+    params(("id" = DocumentId, Path, description = "The document."),
+        ("what" = Which, Path, description = "Which of its contents."),
+        ("If-None-Match" = Option<String>, Header, description = "An `ETag` that the caller has already.")),
+    security(("oauth2" = ["documents:read"]), ("session" = [])),
+    responses(
+        (status = 200, description = "The bytes.", content_type = "*/*", body = Vec<u8>,
+            headers(("ETag" = String, description = "Their digest."))),
+        (status = 304, description = "They are as the caller has them.")))]
 async fn content(
     State(app): State<App>,
     caller: Caller,
-    Path((id, what)): Path<(String, String)>,
+    Named((id, what)): Named<(String, String)>,
+    headers: HeaderMap,
 ) -> Result<Response, Refusal> {
+    caller.must(Scope::DocumentsRead)?;
     let record = find(&app, caller.tenant(), &id).await?;
     let (sha256, name) =
         named(&record, &what).ok_or_else(|| Refusal::not_found(format!("{what} of this document")))?;
+    let etag = format!("\"{sha256}\"");
+    if has_already(&headers, &etag) {
+        return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, etag)]).into_response());
+    }
     stream(&app, caller.tenant(), sha256, &name).await
+}
+
+/// The contents a document may have.
+#[derive(Debug, ToSchema)]
+#[schema(rename_all = "snake_case")]
+#[expect(dead_code, reason = "it names the words of the path in the contract; `named` reads them")]
+enum Which {
+    Original,
+    Normalized,
+    Signed,
+    Evidence,
 }
 
 /// What a part of the content is called, and its digest.
@@ -75,30 +104,62 @@ pub async fn stream(app: &App, tenant: &TenantId, sha256: Digest, name: &str) ->
     Ok(response)
 }
 
-#[derive(Debug, Deserialize)]
+/// In which form.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
-struct Asked {
-    format: Option<String>,
+struct InForm {
+    /// `json` where it is absent.
+    #[param(inline)]
+    format: Option<Format>,
 }
 
-/// `GET /v1/documents/{id}/ocr?format=json|txt|hocr|alto`
+/// The forms of a page text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum Format {
+    /// Words with their places and confidences.
+    #[default]
+    Json,
+    /// The words in reading order; a form feed between pages.
+    Txt,
+    /// hOCR: HTML with places.
+    Hocr,
+    /// ALTO: XML with places.
+    Alto,
+}
+
+impl From<Format> for export::Format {
+    fn from(format: Format) -> Self {
+        match format {
+            Format::Json => Self::Json,
+            Format::Txt => Self::Txt,
+            Format::Hocr => Self::Hocr,
+            Format::Alto => Self::Alto,
+        }
+    }
+}
+
+/// What was read on a document's pages.
+#[utoipa::path(get, path = "/v1/documents/{id}/ocr", tag = "content",
+    params(("id" = DocumentId, Path, description = "The document."), InForm),
+    security(("oauth2" = ["documents:read"]), ("session" = [])),
+    responses((status = 200, description = "The page text.",
+        content((PageText = "application/json"), (String = "text/plain"), (String = "application/xhtml+xml"),
+            (String = "application/xml")))))]
 async fn ocr(
     State(app): State<App>,
     caller: Caller,
-    Path(id): Path<String>,
-    asked: Result<Query<Asked>, QueryRejection>,
+    Named(id): Named<String>,
+    Asked(asked): Asked<InForm>,
 ) -> Result<Response, Refusal> {
-    let Query(asked) = asked.map_err(|error| Refusal::bad_request(error.body_text()))?;
+    caller.must(Scope::DocumentsRead)?;
     let record = find(&app, caller.tenant(), &id).await?;
     let part =
         record.part(PartRole::PageText).ok_or_else(|| Refusal::not_found("page text of this document"))?;
     let bytes = app.keep.get(caller.tenant(), part.sha256).await?;
-    let asked = asked.format.as_deref().unwrap_or(Format::Json.name());
-    let format = Format::named(asked).ok_or_else(|| {
-        let names = Format::ALL.map(Format::name).join(", ");
-        Refusal::bad_request(format!("`format={asked}`: there are {names}"))
-    })?;
-    if format == Format::Json {
+    let format: export::Format = asked.format.unwrap_or_default().into();
+    if format == export::Format::Json {
         // As the device sent it, whose digest the manifest names.
         return Ok(([(header::CONTENT_TYPE, format.mime())], bytes).into_response());
     }
@@ -108,7 +169,7 @@ async fn ocr(
     // Markup made of what was sent to us is saved, never shown as a page of ours.
     let saved = HeaderValue::from_static("attachment");
     let mut response = ([(header::CONTENT_TYPE, format.mime())], written).into_response();
-    if matches!(format, Format::Hocr | Format::Alto) {
+    if matches!(format, export::Format::Hocr | export::Format::Alto) {
         response.headers_mut().insert(header::CONTENT_DISPOSITION, saved);
     }
     Ok(response)

@@ -2,98 +2,163 @@
 
 use std::str::FromStr as _;
 
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query, State};
-use axum::http::header;
+use axum::Json;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use axum::{Json, Router};
-use platen_model::api::{Document, Page};
+use platen_model::api::{Document, Page, ShownEvent};
 use platen_model::event::Status;
 use platen_model::{DocumentId, DocumentType, TenantId};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use utoipa::IntoParams;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::app::App;
-use crate::auth::Caller;
+use crate::auth::{Caller, Scope};
+use crate::http::read::{Asked, Named, has_already};
 use crate::refusal::Refusal;
 use crate::store::record::Record;
 use crate::store::{documents, events};
 
 /// Items of a list where the caller does not say.
 const LIMIT: u32 = 50;
-/// Most items of a list.
-const MOST: u32 = 500;
 
 /// The routes of this module.
-pub fn routes() -> Router<App> {
-    Router::new()
-        .route("/v1/documents", get(list))
-        .route("/v1/documents/{id}", get(one))
-        .route("/v1/documents/{id}/events", get(chain))
-        .route("/v1/events", get(feed))
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(list))
+        .routes(routes!(one))
+        .routes(routes!(chain))
+        .routes(routes!(feed))
 }
 
-#[derive(Debug, Deserialize)]
+/// Which documents.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
-struct Asked {
-    status: Option<String>,
+struct Choice {
+    /// Only documents in this state.
+    #[param(inline)]
+    status: Option<Status>,
+    /// Only documents of this type.
     #[serde(rename = "type")]
+    #[param(max_length = 255)]
     document_type: Option<String>,
+    /// The `next` of an earlier answer.
+    #[param(format = Uuid)]
     after: Option<String>,
+    /// At most so many items.
+    #[param(minimum = 1, maximum = 500)]
     limit: Option<u32>,
 }
 
-type AskedQuery = Result<Query<Asked>, QueryRejection>;
-
+/// Lists documents, newest first.
+#[utoipa::path(get, path = "/v1/documents", tag = "documents", params(Choice),
+    security(("oauth2" = ["documents:read"]), ("session" = [])),
+    responses((status = 200, description = "A page of the list.", body = Page<Document>)))]
 async fn list(
     State(app): State<App>,
     caller: Caller,
-    asked: AskedQuery,
+    Asked(asked): Asked<Choice>,
 ) -> Result<Json<Page<Document>>, Refusal> {
-    let Query(asked) = asked.map_err(|error| Refusal::bad_request(error.body_text()))?;
+    caller.must(Scope::DocumentsRead)?;
     let filter = documents::Filter {
-        status: asked.status.map(|text| Status::from_str(&text)).transpose().map_err(Refusal::bad_request)?,
+        status: asked.status,
         document_type: asked.document_type.map(DocumentType),
         after: asked
             .after
-            .map(|text| text.parse())
+            .map(|text| DocumentId::from_str(&text))
             .transpose()
-            .map_err(|_| Refusal::bad_request("`after` is the `next` of an earlier answer"))?,
-        limit: asked.limit.unwrap_or(LIMIT).clamp(1, MOST),
+            .map_err(Refusal::bad_request_of)?,
+        limit: asked.limit.unwrap_or(LIMIT),
     };
     Ok(Json(documents::list(&app.store, caller.tenant(), &filter).await?))
 }
 
-async fn one(State(app): State<App>, caller: Caller, Path(id): Path<String>) -> Result<Response, Refusal> {
+/// One document as it is now.
+#[utoipa::path(get, path = "/v1/documents/{id}", tag = "documents",
+    params(("id" = DocumentId, Path, description = "The document."),
+        ("If-None-Match" = Option<String>, Header, description = "An `ETag` that the caller has already.")),
+    security(("oauth2" = ["documents:read"]), ("session" = [])),
+    responses(
+        (status = 200, description = "The document.", body = Document,
+            headers(("ETag" = String, description = "The document's version, for `If-Match`."))),
+        (status = 304, description = "It is as the caller has it.")))]
+async fn one(
+    State(app): State<App>,
+    caller: Caller,
+    Named(id): Named<String>,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    caller.must(Scope::DocumentsRead)?;
     let record = find(&app, caller.tenant(), &id).await?;
-    let etag = format!("\"{}\"", record.document.version);
-    Ok(([(header::ETAG, etag)], Json(record.document)).into_response())
+    let etag = etag(&record.document);
+    if has_already(&headers, &etag) {
+        return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, etag)]).into_response());
+    }
+    Ok(shown(record.document))
 }
 
-/// The events of a document, each with its exact fields and its hash.
+/// A document as an answer, with its version as `ETag`.
+pub fn shown(document: Document) -> Response {
+    ([(header::ETAG, etag(&document))], Json(document)).into_response()
+}
+
+fn etag(document: &Document) -> String {
+    format!("\"{}\"", document.version)
+}
+
+/// The events of a document, oldest first, each with its exact fields and its hash.
+#[utoipa::path(get, path = "/v1/documents/{id}/events", tag = "events",
+    params(("id" = DocumentId, Path, description = "The document.")),
+    security(("oauth2" = ["documents:read"]), ("session" = [])),
+    responses((status = 200, description = "Its whole history.", body = Page<ShownEvent>)))]
 async fn chain(
     State(app): State<App>,
     caller: Caller,
-    Path(id): Path<String>,
+    Named(id): Named<String>,
 ) -> Result<Json<Value>, Refusal> {
+    caller.must(Scope::DocumentsRead)?;
     let record = find(&app, caller.tenant(), &id).await?;
     let chain = events::of_document(&app.store, caller.tenant(), record.document.document_id).await?;
-    shown(&chain, None)
+    shown_events(&chain, None)
 }
 
-async fn feed(State(app): State<App>, caller: Caller, asked: AskedQuery) -> Result<Json<Value>, Refusal> {
-    let Query(asked) = asked.map_err(|error| Refusal::bad_request(error.body_text()))?;
-    let after = asked.after.as_deref().unwrap_or("0").parse();
-    let after = after.map_err(|_| Refusal::bad_request("`after` is the `next` of an earlier answer"))?;
-    let limit = asked.limit.unwrap_or(LIMIT).clamp(1, MOST);
-    let found = events::feed(&app.store, caller.tenant(), after, limit).await?;
-    // A feed has no end: there is always a place to go on from.
+/// From where in the feed.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+struct From {
+    /// The `next` of an earlier answer; without it, from the beginning.
+    #[param(pattern = "^[0-9]{1,18}$")]
+    after: Option<String>,
+    /// At most so many items.
+    #[param(minimum = 1, maximum = 500)]
+    limit: Option<u32>,
+}
+
+/// The tenant's events, oldest first.
+///
+/// The feed has no end and keeps everything: `next` is always there, and asking with it again later answers what
+/// has happened since.
+#[utoipa::path(get, path = "/v1/events", tag = "events", params(From),
+    security(("oauth2" = ["documents:read"]), ("session" = [])),
+    responses((status = 200, description = "The events after a place in the feed.", body = Page<ShownEvent>)))]
+async fn feed(
+    State(app): State<App>,
+    caller: Caller,
+    Asked(asked): Asked<From>,
+) -> Result<Json<Value>, Refusal> {
+    caller.must(Scope::DocumentsRead)?;
+    let after = asked.after.as_deref().unwrap_or("0").parse().map_err(Refusal::bad_request_of)?;
+    let found = events::feed(&app.store, caller.tenant(), after, asked.limit.unwrap_or(LIMIT)).await?;
     let next = found.last().map_or(after, |event| event.position);
-    shown(&found, Some(next.to_string()))
+    shown_events(&found, Some(next.to_string()))
 }
 
-fn shown(events: &[events::Stored], next: Option<String>) -> Result<Json<Value>, Refusal> {
+fn shown_events(events: &[events::Stored], next: Option<String>) -> Result<Json<Value>, Refusal> {
     let items = events
         .iter()
         .map(|event| {
@@ -103,7 +168,11 @@ fn shown(events: &[events::Stored], next: Option<String>) -> Result<Json<Value>,
         })
         .collect::<Result<Vec<_>, serde_json::Error>>()
         .map_err(Refusal::internal)?;
-    Ok(Json(json!({ "items": items, "next": next })))
+    let mut page = json!({ "items": items });
+    if let Some(next) = next {
+        page["next"] = json!(next);
+    }
+    Ok(Json(page))
 }
 
 /// A document of the tenant, or 404.

@@ -1,15 +1,20 @@
 //! The API of documents: lists, content, events, and what people decide.
 
-use axum::Router;
+use utoipa_axum::router::OpenApiRouter;
 
 use crate::app::App;
 
 pub mod content;
+mod corrections;
 pub mod documents;
 pub mod health;
 pub mod review;
 
 /// The routes of this module.
-pub fn routes() -> Router<App> {
-    documents::routes().merge(content::routes()).merge(review::routes()).merge(health::routes())
+pub fn routes() -> OpenApiRouter<App> {
+    documents::routes()
+        .merge(content::routes())
+        .merge(review::routes())
+        .merge(corrections::routes())
+        .merge(health::routes())
 }

@@ -1,55 +1,68 @@
 //! What people decide: review and retry. The web pages propose the same events through [`decide`] and [`retry`].
 
-use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode, header};
-use axum::routing::post;
-use axum::{Json, Router};
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
 use platen_model::DocumentId;
 use platen_model::api::{Document, Review};
 use platen_model::event::EventBody;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
+use super::documents::shown;
 use crate::app::App;
-use crate::auth::{Role, User};
-use crate::http::{Whole, read_json};
+use crate::auth::{Caller, Scope};
+use crate::http::read::{Body, Named, expected_version};
 use crate::refusal::Refusal;
 use crate::store::{documents, events};
 
 /// Longest comment and longest corrected value, in characters.
-const TEXT_CHARACTERS: usize = 4_000;
+pub(super) const TEXT_CHARACTERS: usize = 4_000;
 
 /// The routes of this module.
-pub fn routes() -> Router<App> {
-    Router::new()
-        .route("/v1/documents/{id}/review", post(review_route))
-        .route("/v1/documents/{id}/retry", post(retry_route))
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(review_route)).routes(routes!(retry_route))
 }
 
+/// Approves, with or without corrections, or rejects a document that waits for review.
+#[utoipa::path(post, path = "/v1/documents/{id}/review", operation_id = "review", tag = "review",
+    params(("id" = DocumentId, Path, description = "The document."),
+        ("If-Match" = Option<String>, Header, description = "The `ETag` of the version the person saw.")),
+    security(("oauth2" = ["review"]), ("session" = [])), request_body = Review,
+    responses((status = 200, description = "The document as it is now.", body = Document,
+        headers(("ETag" = String, description = "Its new version.")))))]
 async fn review_route(
     State(app): State<App>,
-    user: User,
-    Path(id): Path<String>,
+    caller: Caller,
+    Named(id): Named<String>,
     headers: HeaderMap,
-    Whole(body): Whole,
-) -> Result<Json<Document>, Refusal> {
-    user.must_have_sent(headers.get("x-csrf-token").and_then(|value| value.to_str().ok()))?;
-    let review: Review = read_json(&headers, &body)?;
-    decide(&app, &user, parse(&id)?, review, expected_version(&headers)?).await.map(Json)
+    Body(review): Body<Review>,
+) -> Result<Response, Refusal> {
+    caller.must(Scope::Review)?;
+    decide(&app, &caller, parse(&id)?, review, expected_version(&headers)?).await.map(shown)
 }
 
+/// Sends a document on its way again after an end that allows it.
+#[utoipa::path(post, path = "/v1/documents/{id}/retry", operation_id = "retry", tag = "review",
+    params(("id" = DocumentId, Path, description = "The document."),
+        ("If-Match" = Option<String>, Header, description = "The `ETag` of the version the person saw.")),
+    security(("oauth2" = ["review"]), ("session" = [])),
+    responses((status = 200, description = "The document as it is now.", body = Document,
+        headers(("ETag" = String, description = "Its new version.")))))]
 async fn retry_route(
     State(app): State<App>,
-    user: User,
-    Path(id): Path<String>,
+    caller: Caller,
+    Named(id): Named<String>,
     headers: HeaderMap,
-) -> Result<Json<Document>, Refusal> {
-    user.must_have_sent(headers.get("x-csrf-token").and_then(|value| value.to_str().ok()))?;
-    retry(&app, &user, parse(&id)?, expected_version(&headers)?).await.map(Json)
+) -> Result<Response, Refusal> {
+    caller.must(Scope::Review)?;
+    retry(&app, &caller, parse(&id)?, expected_version(&headers)?).await.map(shown)
 }
 
 /// Approves or rejects a document that waits for review. `version` is the one the person saw, where known.
 pub async fn decide(
     app: &App,
-    user: &User,
+    caller: &Caller,
     document: DocumentId,
     review: Review,
     version: Option<u64>,
@@ -67,31 +80,32 @@ pub async fn decide(
         }
         Review::Reject { comment } => EventBody::Rejected { comment },
     };
-    act(app, user, document, body, version).await
+    act(app, caller, document, body, version).await
 }
 
 /// Sends a document on its way again after an end that allows it.
 pub async fn retry(
     app: &App,
-    user: &User,
+    caller: &Caller,
     document: DocumentId,
     version: Option<u64>,
 ) -> Result<Document, Refusal> {
-    act(app, user, document, EventBody::Retried, version).await
+    act(app, caller, document, EventBody::Retried, version).await
 }
 
-async fn act(
+/// Appends an event that a person, or a program for one, decided on.
+pub(super) async fn act(
     app: &App,
-    user: &User,
+    caller: &Caller,
     document: DocumentId,
     body: EventBody,
     version: Option<u64>,
 ) -> Result<Document, Refusal> {
-    user.must_be(Role::Reviewer)?;
+    caller.must(Scope::Review)?;
     let mut write = app.store.begin().await?;
     if let Some(seen) = version {
         write.hold(document).await?;
-        let now = documents::find(&mut *write, &user.tenant, document).await?;
+        let now = documents::find(&mut *write, caller.tenant(), document).await?;
         let now = now.ok_or_else(|| Refusal::not_found(format!("document {document}")))?.document.version;
         if now != seen {
             let detail = format!("the document is at version {now}; the decision was made on version {seen}");
@@ -99,20 +113,13 @@ async fn act(
                 .help("look at the document again, then decide"));
         }
     }
-    let record = events::append(&mut write, &user.tenant, document, user.actor(), body).await?;
+    let record = events::append(&mut write, caller.tenant(), document, caller.actor(), body).await?;
     write.commit().await?;
     app.wake.notify_one();
     Ok(record.document)
 }
 
-fn parse(id: &str) -> Result<DocumentId, Refusal> {
+/// The id in a path, or 404.
+pub(super) fn parse(id: &str) -> Result<DocumentId, Refusal> {
     id.parse().map_err(|_| Refusal::not_found(format!("document {id}")))
-}
-
-fn expected_version(headers: &HeaderMap) -> Result<Option<u64>, Refusal> {
-    let Some(value) = headers.get(header::IF_MATCH).and_then(|value| value.to_str().ok()) else {
-        return Ok(None);
-    };
-    let version = value.trim().trim_matches('"').parse();
-    version.map(Some).map_err(|_| Refusal::bad_request("If-Match is the ETag of the document"))
 }

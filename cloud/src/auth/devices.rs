@@ -1,48 +1,67 @@
-//! Devices: enrolment by a one-time code, tokens by `private_key_jwt` (RFC 7523).
+//! Devices: enrolment by a one-time code, the list, key rotation, revocation. Tokens are [`super::tokens`]'.
 //!
-//! The device makes its own key and never sends it. It proves who it is with a short assertion signed by that
-//! key; an assertion works once, for this server only.
+//! The device makes its own key and never sends it.
 
+use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use axum::routing::post;
-use axum::{Json, Router};
-use platen_model::Digest;
-use platen_model::api::{EnrollRequest, EnrollResponse, Token};
-use platen_model::keys::{CLOCK_LEEWAY_SECONDS, PublicKey};
-use serde_json::json;
+use jiff::Timestamp;
+use platen_model::api::{EnrollRequest, EnrollResponse, Page};
+use platen_model::keys::PublicKey;
+use platen_model::{DeviceId, Digest, TenantId};
+use ring::rand::{SecureRandom as _, SystemRandom};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
-use super::random_token;
+use super::{Caller, Scope, Who};
 use crate::app::App;
-use crate::http::{Whole, read_json};
+use crate::http::read::{Asked, Body, Named};
 use crate::refusal::Refusal;
-use crate::store::{now_ms, people};
+use crate::store::people::DeviceRow;
+use crate::store::{audit, from_ms, now_ms, people};
 
-/// How long an access token lasts.
-pub const TOKEN_SECONDS: u64 = 15 * 60;
-/// What a device's token allows.
-const SCOPE: &str = "documents:write documents:read";
 /// The longest name of a device, in characters.
 const NAME_CHARACTERS: usize = 200;
-/// The one kind of assertion we take.
-const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+/// Items of a list where the caller does not say.
+const LIMIT: u32 = 50;
+/// Minutes a code lasts where nobody says.
+const CODE_MINUTES: u32 = 60;
+/// The letters of an enrolment code: none that is taken for another.
+const LETTERS: &[u8; 32] = b"ABCDEFGHJKLMNPQRSTUVWXYZ23456789";
+/// Letters in a code: 100 bits.
+const CODE_LETTERS: usize = 20;
 
 /// The routes of this module.
-pub fn routes() -> Router<App> {
-    Router::new().route("/v1/devices/enroll", post(enroll)).route("/oauth/token", post(token))
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(enroll))
+        .routes(routes!(code))
+        .routes(routes!(list))
+        .routes(routes!(one, revoke))
+        .routes(routes!(rotate))
 }
 
-/// `POST /v1/devices/enroll`
-async fn enroll(State(app): State<App>, headers: HeaderMap, Whole(body): Whole) -> Result<Response, Refusal> {
-    let request: EnrollRequest = read_json(&headers, &body)?;
-    if !is_key(&request.public_key) {
-        return Err(Refusal::bad_request("`public_key` is not an Ed25519 key in base64"));
-    }
+/// Gives a device an identity for a one-time code.
+///
+/// The device makes its own key and never sends it. Repeating the request with the same code and key gives the same
+/// answer.
+#[utoipa::path(post, path = "/v1/devices/enroll", tag = "identity", request_body = EnrollRequest,
+    responses((status = 200, description = "The identity.", body = EnrollResponse),
+        (status = 403, description = "The code is unknown, used, or its time is over.", body = platen_model::Problem,
+            content_type = "application/problem+json")))]
+async fn enroll(State(app): State<App>, Body(request): Body<EnrollRequest>) -> Result<Response, Refusal> {
+    must_be_key(&request.public_key)?;
     let name: String = request.name.chars().filter(|c| !c.is_control()).take(NAME_CHARACTERS).collect();
     let code = Digest::of(request.code.trim().as_bytes());
     let mut write = app.store.begin().await?;
     let device = people::enrol(&mut write, code, &name, &request.public_key).await?;
+    if let Some(device) = &device {
+        let subject = device.device_id.to_string();
+        audit::add(&mut write, &device.tenant, "device", "device.enrol", &subject, &device.name).await?;
+    }
     write.commit().await?;
     let device = device.ok_or_else(|| {
         Refusal::new(StatusCode::FORBIDDEN, "bad-code", "the code is unknown, used, or its time is over")
@@ -57,71 +76,190 @@ async fn enroll(State(app): State<App>, headers: HeaderMap, Whole(body): Whole) 
     Ok(Json(identity).into_response())
 }
 
-fn is_key(key: &PublicKey) -> bool {
+/// A device as the API shows it.
+#[derive(Debug, Serialize, ToSchema)]
+struct ShownDevice {
+    /// Its id.
+    device_id: DeviceId,
+    /// Its name, for people.
+    name: String,
+    /// Its key: what an evidence package names.
+    public_key: PublicKey,
+    /// When it was enrolled.
+    created_at: Timestamp,
+    /// When it was revoked, if it was.
+    revoked_at: Option<Timestamp>,
+}
+
+/// Which page of a list.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+struct From {
+    /// The `next` of an earlier answer.
+    #[param(inline)]
+    after: Option<DeviceId>,
+    /// At most so many items.
+    #[param(minimum = 1, maximum = 500)]
+    limit: Option<u32>,
+}
+
+/// Lists the tenant's devices.
+#[utoipa::path(get, path = "/v1/devices", tag = "identity", operation_id = "list_devices", params(From),
+    security(("oauth2" = ["admin"]), ("session" = [])),
+    responses((status = 200, description = "A page of the list.", body = Page<ShownDevice>)))]
+async fn list(
+    State(app): State<App>,
+    caller: Caller,
+    Asked(asked): Asked<From>,
+) -> Result<Json<Page<ShownDevice>>, Refusal> {
+    caller.must(Scope::Admin)?;
+    let limit = asked.limit.unwrap_or(LIMIT) as usize;
+    let mut found = people::devices(&app.store, caller.tenant()).await?;
+    found.sort_by_key(|device| device.device_id);
+    found.retain(|device| asked.after.is_none_or(|after| device.device_id > after));
+    let more = found.len() > limit;
+    found.truncate(limit);
+    let next = found.last().filter(|_| more).map(|device| device.device_id.to_string());
+    Ok(Json(Page { items: found.into_iter().map(shown).collect(), next }))
+}
+
+/// One device.
+#[utoipa::path(get, path = "/v1/devices/{id}", tag = "identity", operation_id = "get_device",
+    params(("id" = DeviceId, Path, description = "The device.")),
+    security(("oauth2" = ["admin"]), ("session" = [])),
+    responses((status = 200, description = "The device.", body = ShownDevice)))]
+async fn one(
+    State(app): State<App>,
+    caller: Caller,
+    Named(id): Named<String>,
+) -> Result<Json<ShownDevice>, Refusal> {
+    caller.must(Scope::Admin)?;
+    Ok(Json(shown(find(&app, caller.tenant(), &id).await?)))
+}
+
+/// Revokes a device. Its tokens end at once; what it sent stays.
+#[utoipa::path(delete, path = "/v1/devices/{id}", tag = "identity", operation_id = "revoke_device",
+    params(("id" = DeviceId, Path, description = "The device.")),
+    security(("oauth2" = ["admin"]), ("session" = [])),
+    responses((status = 204, description = "It is revoked.")))]
+async fn revoke(
+    State(app): State<App>,
+    caller: Caller,
+    Named(id): Named<String>,
+) -> Result<StatusCode, Refusal> {
+    caller.must(Scope::Admin)?;
+    let device = find(&app, caller.tenant(), &id).await?;
+    let mut write = app.store.begin().await?;
+    people::revoke_device(&mut write, caller.tenant(), device.device_id).await?;
+    audit::add(&mut write, caller.tenant(), &caller.name(), "device.revoke", &id, &device.name).await?;
+    write.commit().await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// A device's new key.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct NewKey {
+    /// The new key.
+    public_key: PublicKey,
+}
+
+/// Replaces a device's key. Only the device itself can, with a token of its old key, and all its tokens end.
+#[utoipa::path(put, path = "/v1/devices/{id}/key", tag = "identity", operation_id = "rotate_device_key",
+    params(("id" = DeviceId, Path, description = "The device.")),
+    security(("oauth2" = ["documents:write"])), request_body = NewKey,
+    responses((status = 204, description = "The new key holds, the old one does not.")))]
+async fn rotate(
+    State(app): State<App>,
+    caller: Caller,
+    Named(id): Named<String>,
+    Body(new): Body<NewKey>,
+) -> Result<StatusCode, Refusal> {
+    caller.must(Scope::DocumentsWrite)?;
+    must_be_key(&new.public_key)?;
+    let device = find(&app, caller.tenant(), &id).await?;
+    if !matches!(caller.who(), Who::Device(own) if own.device_id == device.device_id) {
+        return Err(Refusal::forbidden("only the device itself can replace its key"));
+    }
+    let mut write = app.store.begin().await?;
+    people::replace_key(&mut write, caller.tenant(), device.device_id, &new.public_key).await?;
+    audit::add(&mut write, caller.tenant(), &caller.name(), "device.key", &id, &new.public_key.0).await?;
+    write.commit().await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// What code to make.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct CodeRequest {
+    /// Minutes until it ends; 60 by default.
+    #[schema(minimum = 1, maximum = 10080)]
+    minutes: Option<u32>,
+}
+
+/// A code that enrols one device.
+#[derive(Debug, Serialize, ToSchema)]
+struct Code {
+    /// The code. It is shown this once.
+    code: String,
+    /// When it ends.
+    expires_at: Timestamp,
+}
+
+/// Makes a code that enrols one device.
+#[utoipa::path(post, path = "/v1/devices/codes", tag = "identity", operation_id = "make_enrolment_code",
+    security(("oauth2" = ["admin"]), ("session" = [])), request_body = CodeRequest,
+    responses((status = 201, description = "The code.", body = Code)))]
+async fn code(
+    State(app): State<App>,
+    caller: Caller,
+    Body(asked): Body<CodeRequest>,
+) -> Result<Response, Refusal> {
+    caller.must(Scope::Admin)?;
+    let code = new_code().map_err(Refusal::internal)?;
+    let expires_ms = now_ms() + i64::from(asked.minutes.unwrap_or(CODE_MINUTES)) * 60_000;
+    people::add_code(&app.store, caller.tenant(), Digest::of(code.as_bytes()), expires_ms).await?;
+    let mut write = app.store.begin().await?;
+    audit::add(&mut write, caller.tenant(), &caller.name(), "device.code", "", "").await?;
+    write.commit().await?;
+    Ok((StatusCode::CREATED, Json(Code { code, expires_at: from_ms(expires_ms) })).into_response())
+}
+
+/// A code: letters in groups of five.
+pub fn new_code() -> Result<String, String> {
+    let mut bytes = [0u8; CODE_LETTERS];
+    SystemRandom::new().fill(&mut bytes).map_err(|_| "the operating system gave no randomness")?;
+    let letters: Vec<char> = bytes.iter().map(|byte| char::from(LETTERS[usize::from(byte % 32)])).collect();
+    Ok(letters.chunks(5).map(String::from_iter).collect::<Vec<_>>().join("-"))
+}
+
+pub(super) fn is_key(key: &PublicKey) -> bool {
     use base64::Engine as _;
     base64::engine::general_purpose::STANDARD.decode(&key.0).is_ok_and(|bytes| bytes.len() == 32)
 }
 
-/// `POST /oauth/token`; failures are OAuth's own (RFC 6749, 5.2), as clients expect.
-async fn token(State(app): State<App>, Whole(body): Whole) -> Result<Response, Refusal> {
-    let mut fields = std::collections::HashMap::new();
-    for (key, value) in form_fields(&body) {
-        fields.insert(key, value);
+fn must_be_key(key: &PublicKey) -> Result<(), Refusal> {
+    if is_key(key) {
+        return Ok(());
     }
-    let field = |name: &str| fields.get(name).map(String::as_str).unwrap_or_default();
-    if field("grant_type") != "client_credentials" {
-        return Ok(oauth_error("unsupported_grant_type", "only client_credentials is offered"));
-    }
-    if field("client_assertion_type") != ASSERTION_TYPE {
-        return Ok(oauth_error("invalid_request", "client_assertion_type must be jwt-bearer (RFC 7523)"));
-    }
-    let assertion = field("client_assertion");
-    let subject = PublicKey::unverified_subject(assertion).and_then(|subject| subject.parse().ok());
-    let device = match subject {
-        Some(id) => people::device(&app.store, id).await?,
-        None => None,
-    };
-    let Some(device) = device else {
-        return Ok(oauth_error("invalid_client", "no such client"));
-    };
-    let audience = format!("{}/oauth/token", app.config.public_url);
-    let Ok(claims) = device.public_key.verify_jwt(assertion, &audience, now_ms() / 1000) else {
-        return Ok(oauth_error(
-            "invalid_client",
-            "the assertion is malformed, expired or made for someone else",
-        ));
-    };
-    if claims.iss != claims.sub {
-        return Ok(oauth_error("invalid_client", "issuer and subject of the assertion differ"));
-    }
-    let token = random_token()?;
-    let expires = now_ms() + TOKEN_SECONDS as i64 * 1000;
-    // Remembered until the assertion could not be used any more in any case.
-    let remembered = (claims.exp + 2 * CLOCK_LEEWAY_SECONDS) * 1000;
-    let (jti, secret) = ((claims.jti.as_str(), remembered), (Digest::of(token.as_bytes()), expires));
-    if !people::issue_token(&app.store, &device, jti, secret).await? {
-        return Ok(oauth_error("invalid_client", "the assertion was used before"));
-    }
-    let answer = Token {
-        access_token: token,
-        token_type: "Bearer".into(),
-        expires_in: TOKEN_SECONDS,
-        scope: SCOPE.into(),
-    };
-    Ok(([(header::CACHE_CONTROL, "no-store")], Json(answer)).into_response())
+    let errors = [("public_key".to_owned(), "is not an Ed25519 key in base64".to_owned())];
+    Err(Refusal::invalid("the key cannot be used", errors.into()))
 }
 
-fn oauth_error(error: &str, description: &str) -> Response {
-    let status = if error == "invalid_client" { StatusCode::UNAUTHORIZED } else { StatusCode::BAD_REQUEST };
-    (status, Json(json!({ "error": error, "error_description": description }))).into_response()
+fn shown(device: DeviceRow) -> ShownDevice {
+    ShownDevice {
+        device_id: device.device_id,
+        name: device.name,
+        public_key: device.public_key,
+        created_at: from_ms(device.created_ms),
+        revoked_at: (device.revoked_ms != 0).then(|| from_ms(device.revoked_ms)),
+    }
 }
 
-/// The fields of an `application/x-www-form-urlencoded` body.
-fn form_fields(body: &[u8]) -> Vec<(String, String)> {
-    let text = String::from_utf8_lossy(body).into_owned();
-    let uri = axum::http::Uri::builder().path_and_query(format!("/?{}", text.trim())).build();
-    uri.ok()
-        .and_then(|uri| axum::extract::Query::<Vec<(String, String)>>::try_from_uri(&uri).ok())
-        .map(|fields| fields.0)
-        .unwrap_or_default()
+async fn find(app: &App, tenant: &TenantId, id: &str) -> Result<DeviceRow, Refusal> {
+    let missing = || Refusal::not_found(format!("device {id}"));
+    let key: DeviceId = id.parse().map_err(|_| missing())?;
+    let found = people::device(&app.store, key).await?;
+    found.filter(|device| device.tenant == *tenant).ok_or_else(missing)
 }

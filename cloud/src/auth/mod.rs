@@ -1,7 +1,8 @@
 //! Who is asking: devices by bearer token, people by session cookie. Every answer names the tenant (INV-12).
 //!
-//! Handlers take one of the extractors and so cannot forget to ask: [`Device`], [`User`], or [`Caller`] where
-//! both may read. Secrets (tokens, codes, session cookies) are 256 random bits and stored only as digests.
+//! Handlers of the API take a [`Caller`] and ask it for the scope they need; [`Device`] is for what only a device can
+//! do, [`User`] for the pages. A session's cookie is sent by browsers whoever asks, so a caller that changes something
+//! under a session must also carry the session's token. Secrets (tokens, codes, session cookies) are 256 random bits and stored only as digests.
 //! Access tokens are opaque rows rather than self-signed: one look-up in a local file costs nothing here, and
 //! a token that is a row can be taken away.
 
@@ -11,15 +12,27 @@ use axum::http::request::Parts;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use platen_model::event::Actor;
-use platen_model::{Digest, TenantId};
+use platen_model::{ClientId, DeviceId, Digest, TenantId};
 use ring::rand::{SecureRandom as _, SystemRandom};
 
 use crate::app::App;
 use crate::refusal::Refusal;
+use crate::store;
 use crate::store::people::{self, DeviceRow};
 
+pub mod clients;
 pub mod devices;
+mod record;
+mod scope;
+mod tokens;
 pub mod users;
+
+pub use scope::{Scope, Scopes};
+
+/// The routes of identity.
+pub fn routes() -> utoipa_axum::router::OpenApiRouter<App> {
+    tokens::routes().merge(devices::routes()).merge(clients::routes()).merge(record::routes())
+}
 
 /// The session cookie's name.
 pub const SESSION_COOKIE: &str = "platen_session";
@@ -103,32 +116,83 @@ impl User {
     }
 }
 
-/// Anyone who may read a tenant's data.
+/// Anyone who may use the API.
 #[derive(Clone, Debug)]
-pub enum Caller {
+pub struct Caller {
+    tenant: TenantId,
+    who: Who,
+    scopes: Scopes,
+}
+
+/// Who a caller is.
+#[derive(Clone, Debug)]
+pub enum Who {
     /// A device.
     Device(DeviceRow),
+    /// A program.
+    Client(ClientId),
     /// A person.
     User(User),
 }
 
 impl Caller {
-    /// The tenant whose data it may read.
+    /// The tenant whose data it may reach.
     pub fn tenant(&self) -> &TenantId {
-        match self {
-            Self::Device(device) => &device.tenant,
-            Self::User(user) => &user.tenant,
+        &self.tenant
+    }
+
+    /// Who it is.
+    pub fn who(&self) -> &Who {
+        &self.who
+    }
+
+    /// Refuses callers without a scope.
+    pub fn must(&self, scope: Scope) -> Result<(), Refusal> {
+        if self.scopes.has(scope) {
+            return Ok(());
         }
+        Err(Refusal::forbidden(format!("this needs the scope {}", scope.as_str()))
+            .help("ask an administrator for the role or the scope it needs"))
+    }
+
+    /// What it may do.
+    pub fn scopes(&self) -> &Scopes {
+        &self.scopes
+    }
+
+    /// Its name in the audit.
+    pub fn name(&self) -> String {
+        match &self.who {
+            Who::Device(device) => format!("device:{}", device.device_id),
+            Who::Client(client) => format!("client:{client}"),
+            Who::User(user) => format!("user:{}", user.name),
+        }
+    }
+
+    /// As the cause of an event.
+    pub fn actor(&self) -> Actor {
+        match &self.who {
+            Who::Device(device) => Actor::Device(device.device_id.to_string()),
+            Who::Client(client) => Actor::Client(client.to_string()),
+            Who::User(user) => user.actor(),
+        }
+    }
+}
+
+impl From<User> for Caller {
+    fn from(user: User) -> Self {
+        Self { tenant: user.tenant.clone(), scopes: Scopes::of_role(user.role), who: Who::User(user) }
     }
 }
 
 impl FromRequestParts<App> for Device {
     type Rejection = Refusal;
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Refusal> {
-        let token =
-            bearer(parts).ok_or_else(|| Refusal::unauthenticated("the request has no bearer token"))?;
-        let owner = people::token_owner(&app.store, Digest::of(token.as_bytes())).await?;
-        owner.map(Self).ok_or_else(|| Refusal::unauthenticated("the token is unknown or has ended"))
+        let caller = <Caller as FromRequestParts<App>>::from_request_parts(parts, app).await?;
+        match caller.who {
+            Who::Device(device) => Ok(Self(device)),
+            _ => Err(Refusal::forbidden("only a device can do this").help("enrol one, and use its token")),
+        }
     }
 }
 
@@ -150,25 +214,49 @@ impl OptionalFromRequestParts<App> for User {
 impl FromRequestParts<App> for Caller {
     type Rejection = Refusal;
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Refusal> {
-        if bearer(parts).is_some() {
-            let device = <Device as FromRequestParts<App>>::from_request_parts(parts, app).await?;
-            return Ok(Self::Device(device.0));
+        if parts.headers.contains_key(header::AUTHORIZATION) {
+            return by_token(parts, app).await;
         }
-        <User as FromRequestParts<App>>::from_request_parts(parts, app).await.map(Self::User)
+        let user = <User as FromRequestParts<App>>::from_request_parts(parts, app).await?;
+        if !parts.method.is_safe() {
+            user.must_have_sent(parts.headers.get("x-csrf-token").and_then(|value| value.to_str().ok()))?;
+        }
+        Ok(user.into())
     }
+}
+
+async fn by_token(parts: &Parts, app: &App) -> Result<Caller, Refusal> {
+    let token = bearer(parts).ok_or_else(|| Refusal::unauthenticated("the request has no bearer token"))?;
+    let ended = || Refusal::unauthenticated("the token is unknown or has ended");
+    let token = store::tokens::find(&app.store, Digest::of(token.as_bytes())).await?.ok_or_else(ended)?;
+    let scopes = token.scopes.parse().map_err(Refusal::internal)?;
+    let device = match token.holder.parse::<DeviceId>() {
+        Ok(id) => people::device(&app.store, id).await?,
+        Err(_) => None,
+    };
+    let who = match device {
+        Some(device) => Who::Device(device),
+        None => Who::Client(token.holder.parse().map_err(Refusal::internal)?),
+    };
+    Ok(Caller { tenant: token.tenant, who, scopes })
 }
 
 async fn session(parts: &Parts, app: &App) -> Result<Option<User>, Refusal> {
     let Some(token) = cookie(parts, SESSION_COOKIE) else { return Ok(None) };
     let Some(row) = people::session(&app.store, Digest::of(token.as_bytes())).await? else { return Ok(None) };
     let role = row.role.parse().map_err(Refusal::internal)?;
-    Ok(Some(User { tenant: row.tenant, name: row.user, role, csrf: row.csrf }))
+    Ok(Some(User { tenant: row.tenant, name: row.user, role, csrf: csrf_of(&token) }))
 }
 
 fn bearer(parts: &Parts) -> Option<String> {
     let value = parts.headers.get(header::AUTHORIZATION)?.to_str().ok()?;
     let (scheme, token) = value.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
+}
+
+/// The token of a session's forms: made of the session's own, so that there is nothing to keep.
+fn csrf_of(session: &str) -> String {
+    Digest::of(format!("platen form token of {session}").as_bytes()).to_string()
 }
 
 /// The value of a cookie.

@@ -12,7 +12,7 @@ use tokio::sync::Semaphore;
 use super::{SESSION_COOKIE, random_token};
 use crate::app::App;
 use crate::refusal::Refusal;
-use crate::store::{now_ms, people};
+use crate::store::{audit, now_ms, people};
 
 /// Shortest password.
 pub const PASSWORD_CHARACTERS: usize = 8;
@@ -48,31 +48,37 @@ pub fn hash_password(password: &str) -> Result<String, String> {
 }
 
 /// Tries a name and a password.
+///
+/// A name that nobody has is locked out like any other: neither the answer nor its time tells whether it exists.
 pub async fn login(app: &App, name: &str, password: &str) -> Result<Login, Refusal> {
     // Before the lock is looked at: tries that are made at once cannot all slip past it.
     let _turn = TRIES.acquire().await.map_err(Refusal::internal)?;
-    let user = people::user(&app.store, name).await?;
-    if let Some(user) = &user
-        && user.locked_until_ms > now_ms()
-    {
-        let left = (user.locked_until_ms - now_ms()).unsigned_abs();
-        return Ok(Login::Locked(Duration::from_millis(left)));
+    let tried = Digest::of(name.as_bytes());
+    let locked_until_ms = people::locked_until(&app.store, tried).await?;
+    if locked_until_ms > now_ms() {
+        return Ok(Login::Locked(Duration::from_millis((locked_until_ms - now_ms()).unsigned_abs())));
     }
+    let user = people::user(&app.store, name).await?;
     let hash = user.as_ref().map_or_else(|| NOBODY.to_owned(), |user| user.password_hash.clone());
     let offered = password.to_owned();
     let right =
         tokio::task::spawn_blocking(move || fits(&offered, &hash)).await.map_err(Refusal::internal)?;
-    let Some(user) = user else { return Ok(Login::Wrong) };
     let limits = &app.config.limits;
-    if !right {
+    let Some(user) = user.as_ref().filter(|_| right) else {
         let until = now_ms() + limits.lockout_seconds as i64 * 1000;
-        let failures = people::count_failure(&app.store, &user, limits.login_failures, until).await?;
-        tracing::warn!(user = user.name, failures, "a wrong password");
+        let failures = people::count_failure(&app.store, tried, limits.login_failures, until).await?;
+        tracing::warn!(failures, known = user.is_some(), "a wrong name or password");
+        if let Some(user) = &user {
+            let mut write = app.store.begin().await?;
+            let detail = format!("{failures} in a row");
+            audit::add(&mut write, &user.tenant, "somebody", "sign-in.wrong", &user.name, &detail).await?;
+            write.commit().await?;
+        }
         return Ok(Login::Wrong);
-    }
-    let (token, csrf) = (random_token()?, random_token()?);
+    };
+    let token = random_token()?;
     let expires = now_ms() + limits.session_seconds as i64 * 1000;
-    people::open_session(&app.store, &user, Digest::of(token.as_bytes()), &csrf, expires).await?;
+    people::open_session(&app.store, user, tried, Digest::of(token.as_bytes()), expires).await?;
     Ok(Login::Open(token))
 }
 

@@ -7,19 +7,23 @@
 
 use std::collections::BTreeMap;
 
+use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::post;
-use axum::{Json, Router};
+use platen_model::api::Document;
+use platen_model::event::Actor;
 use platen_model::manifest::{MANIFEST_VERSION, SIGNATURE_HEADER, SignedReceipt};
 use platen_model::{Digest, DocumentManifest, PartRole, Receipt, crash};
-use serde_json::json;
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::app::App;
 use crate::auth::Device;
 use crate::evidence::{DeviceSignature, signature};
-use crate::http::{Whole, must_be};
+use crate::http::read::{Whole, must_be};
 use crate::refusal::Refusal;
 use crate::store::record::Record;
 use crate::store::{blobs as visibility, documents, events, people::DeviceRow};
@@ -36,10 +40,35 @@ const PAGE_TEXT_BYTES: u64 = 256 << 20;
 const NAME_CHARACTERS: usize = 255;
 
 /// The routes of this module.
-pub fn routes() -> Router<App> {
-    Router::new().route("/v1/documents", post(commit))
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(commit))
 }
 
+/// A document that was taken in.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Taken {
+    /// The document.
+    pub document: Document,
+    /// The cloud's receipt, for the device.
+    pub receipt: SignedReceipt,
+}
+
+/// Commits a document.
+///
+/// From agents: the manifest that names its uploaded parts, signed by the device (`Platen-Signature`). Repeating it
+/// gives the same receipt.
+#[utoipa::path(post, path = "/v1/documents", tag = "documents", operation_id = "commit",
+    params(("Platen-Signature" = Option<String>, Header,
+        description = "The device's id and its signature of the manifest's exact bytes, in base64.")),
+    request_body(content_type = "application/vnd.platen.manifest+json", content = DocumentManifest),
+    security(("oauth2" = ["documents:write"])),
+    responses(
+        (status = 202, description = "It is durable and on its way.", body = Taken,
+            headers(("Location" = String, description = "Its address."))),
+        (status = 200, description = "It was here already.", body = Taken,
+            headers(("Location" = String, description = "Its address."))),
+        (status = 409, description = "The id is taken, by another manifest or another tenant.",
+            body = platen_model::Problem, content_type = "application/problem+json")))]
 async fn commit(
     State(app): State<App>,
     device: Device,
@@ -69,7 +98,10 @@ async fn commit(
             if documents::is_taken(&mut write, manifest.document_id).await? {
                 return Err(Refusal::conflict("this document id is taken").help("use a new id"));
             }
-            let record = events::receive(&mut write, &device.tenant, &manifest, manifest_sha256).await?;
+            let record = {
+                let actor = Actor::Device(device.device_id.to_string());
+                events::receive(&mut write, &device.tenant, &manifest, manifest_sha256, actor).await?
+            };
             signature::keep(&mut *write, &device.tenant, manifest.document_id, &signature).await?;
             write.commit().await?;
             crash::point("the document is committed");
@@ -79,7 +111,7 @@ async fn commit(
     };
     let receipt = receipt(&app, &record);
     let location = format!("/v1/documents/{}", record.document.document_id);
-    let body = Json(json!({ "document": record.document, "receipt": receipt }));
+    let body = Json(Taken { document: record.document, receipt });
     Ok((status, [(header::LOCATION, location)], body).into_response())
 }
 
@@ -132,7 +164,11 @@ fn must_be_sound(device: &DeviceRow, manifest: &DocumentManifest) -> Result<(), 
     let unit = |number: f32| (0.0..=1.0).contains(&number);
     let name = |text: &str| text.chars().count() <= NAME_CHARACTERS && !text.chars().any(char::is_control);
     complain(manifest.version != MANIFEST_VERSION, "version".into(), "this server reads version 1");
-    complain(manifest.device_id != device.device_id, "device_id".into(), "is not the device that sent it");
+    complain(
+        manifest.device_id != Some(device.device_id),
+        "device_id".into(),
+        "is not the device that sent it",
+    );
     complain(manifest.source.is_empty() || !name(&manifest.source), "source".into(), "is not a name");
     complain(manifest.department.as_deref().is_some_and(|d| !name(d)), "department".into(), "is not a name");
     complain(manifest.page_count == 0, "page_count".into(), "a document has pages");

@@ -3,7 +3,7 @@
 //! Everything here may be repeated for ever. An answer of success is given only after an fsync or a commit
 //! (INV-4); what is not acknowledged may be gone.
 
-use axum::Router;
+use utoipa_axum::router::OpenApiRouter;
 
 use crate::app::App;
 
@@ -11,6 +11,6 @@ pub mod commit;
 pub mod tus;
 
 /// The routes of this module.
-pub fn routes() -> Router<App> {
+pub fn routes() -> OpenApiRouter<App> {
     tus::routes().merge(commit::routes())
 }

@@ -22,12 +22,10 @@ use std::str::FromStr as _;
 use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::Body;
-use axum::extract::{DefaultBodyLimit, Path, State};
+use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{head, post};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use futures_util::StreamExt as _;
@@ -36,11 +34,13 @@ use platen_model::{Digest, TenantId, UploadId, crash, durable};
 use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncSeekExt as _, AsyncWriteExt as _};
 use tokio_util::sync::CancellationToken;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::app::App;
-use crate::auth::{Caller, Device};
+use crate::auth::{Caller, Scope};
 use crate::blobs::{BlobError, off_the_reactor};
-use crate::http::must_be;
+use crate::http::read::{Named, must_be};
 use crate::refusal::Refusal;
 use crate::store::blobs::{self as visibility, Visible};
 use crate::store::uploads::{self, Upload};
@@ -52,6 +52,14 @@ const CHECKSUM_MISMATCH: u16 = 460;
 /// Longest media type of a part.
 const MIME_CHARACTERS: usize = 100;
 
+/// The versions of tus that are spoken here.
+#[derive(utoipa::ToSchema)]
+#[expect(dead_code, reason = "it is the word of a header in the contract; `speaks_tus` reads it")]
+enum TusVersion {
+    #[schema(rename = "1.0.0")]
+    One,
+}
+
 /// How long a request waits for the one before it to let go of an upload.
 const TURN_TIME: Duration = Duration::from_secs(20);
 
@@ -62,16 +70,18 @@ const LAST_BYTES_TIME: Duration = Duration::from_millis(100);
 static AT_WORK: LazyLock<Mutex<BTreeMap<UploadId, Holder>>> = LazyLock::new(Mutex::default);
 
 /// The routes of this module.
-pub fn routes() -> Router<App> {
-    Router::new()
-        .route("/v1/uploads", post(create).options(options))
-        .route("/v1/uploads/{id}", head(offset).patch(append).delete(terminate).options(options))
-        .route("/v1/blobs/{sha256}", head(has_blob))
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(create, options))
+        .routes(routes!(offset, append, terminate, options_of_one))
+        .routes(routes!(has_blob))
         // Parts have a limit of their own, which `create` holds.
         .layer(DefaultBodyLimit::disable())
 }
 
-/// `OPTIONS /v1/uploads`
+/// What this server speaks of tus.
+#[utoipa::path(options, path = "/v1/uploads", tag = "uploads", operation_id = "tus_options",
+    responses((status = 204, description = "Version, extensions and limits, as headers.")))]
 async fn options(State(app): State<App>) -> Response {
     let largest = app.config.limits.part_bytes;
     tus(StatusCode::NO_CONTENT)
@@ -82,20 +92,45 @@ async fn options(State(app): State<App>) -> Response {
         .response()
 }
 
-/// `HEAD /v1/blobs/{sha256}`: is this part already here, for this tenant?
+/// What this server speaks of tus.
+#[utoipa::path(options, path = "/v1/uploads/{id}", tag = "uploads", operation_id = "tus_options_of_upload",
+    params(("id" = String, Path, description = "The upload.")),
+    responses((status = 204, description = "Version, extensions and limits, as headers.")))]
+async fn options_of_one(state: State<App>) -> Response {
+    options(state).await
+}
+
+/// Whether bytes of a digest are already here, for this tenant.
+#[utoipa::path(head, path = "/v1/blobs/{sha256}", tag = "uploads",
+    params(("sha256" = Digest, Path, description = "The digest.")),
+    security(("oauth2" = ["documents:write"]), ("session" = [])),
+    responses((status = 200, description = "They are.")))]
 async fn has_blob(
     State(app): State<App>,
     caller: Caller,
-    Path(sha256): Path<String>,
+    Named(sha256): Named<String>,
 ) -> Result<StatusCode, Refusal> {
+    caller.must(Scope::DocumentsWrite)?;
     let sha256 = Digest::from_str(&sha256).map_err(|_| Refusal::not_found("such blob"))?;
     let found = visibility::visible(app.store.reading(), caller.tenant(), sha256).await?;
-    Ok(if found.is_some() { StatusCode::OK } else { StatusCode::NOT_FOUND })
+    found.map(|_| StatusCode::OK).ok_or_else(|| Refusal::not_found("such blob"))
 }
 
-/// `POST /v1/uploads`: metadata `sha256` (the digest in hex) and `mime` promise what will come.
-async fn create(State(app): State<App>, device: Device, headers: HeaderMap) -> Result<Response, Refusal> {
-    let tenant = device.0.tenant;
+/// Begins an upload (tus 1.0, creation).
+#[utoipa::path(post, path = "/v1/uploads", tag = "uploads", operation_id = "create_upload",
+    params(
+        ("Tus-Resumable" = inline(TusVersion), Header, description = "The protocol's version."),
+        ("Upload-Length" = u64, Header, description = "Bytes that will come.", maximum = 9007199254740991i64),
+        ("Upload-Metadata" = String, Header, pattern = "^sha256 [A-Za-z0-9+/]{86}==(,mime [A-Za-z0-9+/]*={0,2})?$",
+            description = "Pairs of a key and base64: `sha256`, the digest of the bytes in hex, and `mime`, their \
+                media type.")),
+    security(("oauth2" = ["documents:write"]), ("session" = [])),
+    responses((status = 201, description = "It is begun.",
+        headers(("Location" = String, description = "Its address."),
+            ("Upload-Expires" = String, description = "When it ends unless more comes.")))))]
+async fn create(State(app): State<App>, caller: Caller, headers: HeaderMap) -> Result<Response, Refusal> {
+    caller.must(Scope::DocumentsWrite)?;
+    let tenant = caller.tenant().clone();
     speaks_tus(&headers)?;
     let bytes: u64 = number(&headers, "upload-length")?;
     let largest = app.config.limits.part_bytes;
@@ -132,13 +167,24 @@ async fn create(State(app): State<App>, device: Device, headers: HeaderMap) -> R
         .response())
 }
 
-/// `HEAD /v1/uploads/{id}`
-async fn offset(State(app): State<App>, device: Device, Path(id): Path<String>) -> Result<Response, Refusal> {
-    let mut upload = find(&app, &device.0.tenant, &id).await?;
+/// How far an upload is.
+#[utoipa::path(head, path = "/v1/uploads/{id}", tag = "uploads", operation_id = "upload_offset",
+    params(("id" = UploadId, Path, description = "The upload.")),
+    security(("oauth2" = ["documents:write"]), ("session" = [])),
+    responses((status = 200, description = "Where it stands.",
+        headers(("Upload-Offset" = u64, description = "Bytes that are durable here."),
+            ("Upload-Length" = u64, description = "Bytes there will be.")))))]
+async fn offset(
+    State(app): State<App>,
+    caller: Caller,
+    Named(id): Named<String>,
+) -> Result<Response, Refusal> {
+    caller.must(Scope::DocumentsWrite)?;
+    let mut upload = find(&app, caller.tenant(), &id).await?;
     let _turn = Turn::take(upload.upload_id).await?;
     // Once more: the request before us may have moved the offset.
-    upload = find(&app, &device.0.tenant, &id).await?;
-    settle(&app, &device.0.tenant, &mut upload).await?;
+    upload = find(&app, caller.tenant(), &id).await?;
+    settle(&app, caller.tenant(), &mut upload).await?;
     Ok(tus(StatusCode::OK)
         .with("upload-offset", upload.received)
         .with("upload-length", upload.bytes)
@@ -147,33 +193,57 @@ async fn offset(State(app): State<App>, device: Device, Path(id): Path<String>) 
         .response())
 }
 
-/// `DELETE /v1/uploads/{id}`
+/// Forgets an upload (tus 1.0, termination).
+#[utoipa::path(delete, path = "/v1/uploads/{id}", tag = "uploads", operation_id = "terminate_upload",
+    params(("id" = UploadId, Path, description = "The upload.")),
+    security(("oauth2" = ["documents:write"]), ("session" = [])),
+    responses((status = 204, description = "It is gone.")))]
 async fn terminate(
     State(app): State<App>,
-    device: Device,
-    Path(id): Path<String>,
+    caller: Caller,
+    Named(id): Named<String>,
 ) -> Result<Response, Refusal> {
-    let tenant = device.0.tenant;
+    caller.must(Scope::DocumentsWrite)?;
+    let tenant = caller.tenant().clone();
     let upload = find(&app, &tenant, &id).await?;
     let _turn = Turn::take(upload.upload_id).await?;
     forget(&app, &tenant, upload.upload_id).await?;
     Ok(tus(StatusCode::NO_CONTENT).response())
 }
 
-/// `PATCH /v1/uploads/{id}`
+/// Sends bytes of an upload.
+#[utoipa::path(patch, path = "/v1/uploads/{id}", tag = "uploads", operation_id = "append_upload",
+    params(("id" = UploadId, Path, description = "The upload."),
+        ("Tus-Resumable" = inline(TusVersion), Header, description = "The protocol's version."),
+        ("Upload-Offset" = u64, Header, description = "Where these bytes begin.", maximum = 9007199254740991i64),
+        ("Upload-Checksum" = Option<String>, Header, pattern = "^sha256 [A-Za-z0-9+/]{43}=$",
+            description = "The digest of these bytes, in base64.")),
+    request_body(content_type = "application/offset+octet-stream", content = Vec<u8>),
+    security(("oauth2" = ["documents:write"]), ("session" = [])),
+    responses((status = 204, description = "They are durable.",
+        headers(("Upload-Offset" = u64, description = "Bytes that are durable here."))),
+        (status = 409, description = "The upload stands elsewhere.", body = platen_model::Problem,
+            content_type = "application/problem+json"),
+        (status = 412, description = "Another version of tus.", body = platen_model::Problem,
+            content_type = "application/problem+json"),
+        (status = 423, description = "Another request is writing to it.", body = platen_model::Problem,
+            content_type = "application/problem+json"),
+        (status = 460, description = "The bytes do not have the checksum they came with.",
+            body = platen_model::Problem, content_type = "application/problem+json")))]
 async fn append(
     State(app): State<App>,
-    device: Device,
-    Path(id): Path<String>,
+    caller: Caller,
+    Named(id): Named<String>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Refusal> {
+    caller.must(Scope::DocumentsWrite)?;
     must_be(&headers, OFFSET_STREAM)?;
     speaks_tus(&headers)?;
     let at: u64 = number(&headers, "upload-offset")?;
     let checksum = checksum(&headers)?;
     // On a task of its own: when the client goes away this request is dropped, but what came must be kept.
-    let work = async move { append_whole(&app, device.0.tenant, &id, at, checksum, body).await };
+    let work = async move { append_whole(&app, caller.tenant().clone(), &id, at, checksum, body).await };
     tokio::spawn(work).await.map_err(Refusal::internal)?
 }
 

@@ -67,7 +67,7 @@ async fn classify(app: &App, job: &Job) -> Result<Outcome, StepError> {
     let Some(record) = document_at(app, job, Status::OcrComplete).await? else { return Ok(Outcome::Done) };
     let bytes = app.keep.get(&job.tenant, record.manifest_sha256).await?;
     let manifest: DocumentManifest = serde_json::from_slice(&bytes).map_err(StepError::later)?;
-    let actor = Actor::Device(manifest.device_id.to_string());
+    let actor = manifest.device_id.map_or(Actor::System, |device| Actor::Device(device.to_string()));
     propose(app, job, actor, EventBody::Classified { decision: manifest.decision }).await
 }
 

@@ -1,38 +1,50 @@
 //! Signing over HTTP: providers' callbacks and the envelopes of the API.
 
-use axum::extract::{DefaultBodyLimit, Path, State};
+use axum::Json;
+use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderMap, StatusCode};
-use axum::routing::{get, post};
-use axum::{Json, Router};
 use jiff::Timestamp;
 use platen_model::api::Envelope;
 use platen_model::{DocumentId, EnvelopeId, TenantId};
 use serde::Deserialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::inbox::{self, BODY_BYTES_MAX, Received, Refused};
 use super::provider::{Callback, ProviderError, Reference};
 use crate::app::App;
-use crate::auth::{Caller, Role, User};
-use crate::http::{Whole, read_json};
+use crate::auth::{Caller, Scope};
+use crate::http::read::{Body, Named, Whole};
 use crate::jobs::kinds;
 use crate::refusal::Refusal;
 use crate::store::{StoreError, envelopes, jobs};
 
-/// The routes of signing, the desk's public pages among them.
-pub fn routes() -> Router<App> {
-    Router::new()
-        .route("/v1/webhooks/signature-events/{provider}/{account}", post(callback))
-        .route("/v1/signatures/envelopes/{id}", get(envelope))
-        .route("/v1/signatures/envelopes/{id}/void", post(void))
-        .route("/v1/signatures/envelopes/{id}/remind", post(remind))
+/// The routes of signing in the API.
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(callback))
+        .routes(routes!(envelope))
+        .routes(routes!(void))
+        .routes(routes!(remind))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
-        .merge(super::desk::http::routes())
 }
 
-/// Takes a callback: checked, kept, answered. The provider is asked by a job.
+/// Takes a provider's callback.
+///
+/// It is checked as the provider prescribes, kept as it came, and answered at once; it is only a hint, and the
+/// provider is asked for the truth.
+#[utoipa::path(post, path = "/v1/webhooks/signature-events/{provider}/{account}", tag = "signatures",
+    operation_id = "signature_event",
+    params(("provider" = String, Path, description = "The provider."),
+        ("account" = String, Path, description = "The account at the provider.")),
+    request_body(content_type = "application/json", content = Object, description = "What the provider sends."),
+    responses((status = 200, description = "It is kept."),
+        (status = 401, description = "It is not believed.", body = platen_model::Problem,
+            content_type = "application/problem+json")))]
 async fn callback(
     State(app): State<App>,
-    Path((provider, account)): Path<(String, String)>,
+    Named((provider, account)): Named<(String, String)>,
     headers: HeaderMap,
     Whole(body): Whole,
 ) -> Result<StatusCode, Refusal> {
@@ -71,58 +83,64 @@ pub async fn follow(app: &App, tenant: &TenantId, document: DocumentId) -> Resul
     Ok(())
 }
 
-/// `GET /v1/signatures/envelopes/{id}`.
+/// One envelope as it is now.
+#[utoipa::path(get, path = "/v1/signatures/envelopes/{id}", tag = "signatures",
+    params(("id" = EnvelopeId, Path, description = "The envelope.")),
+    security(("oauth2" = ["documents:read"]), ("session" = [])),
+    responses((status = 200, description = "The envelope.", body = Envelope)))]
 async fn envelope(
     State(app): State<App>,
     caller: Caller,
-    Path(id): Path<String>,
+    Named(id): Named<String>,
 ) -> Result<Json<Envelope>, Refusal> {
+    caller.must(Scope::DocumentsRead)?;
     find(&app, caller.tenant(), &id).await.map(Json)
 }
 
-/// The body of `POST .../void`.
-#[derive(Debug, Deserialize)]
+/// Why an envelope is withdrawn.
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Void {
-    /// Why.
+    /// The reason, for the signers.
+    #[schema(max_length = 1000, pattern = r"\S")]
     reason: String,
 }
 
-/// `POST /v1/signatures/envelopes/{id}/void`. Repeating it changes nothing.
+/// Withdraws an envelope. Repeating it changes nothing.
+#[utoipa::path(post, path = "/v1/signatures/envelopes/{id}/void", tag = "signatures",
+    params(("id" = EnvelopeId, Path, description = "The envelope.")),
+    security(("oauth2" = ["signatures"]), ("session" = [])), request_body = Void,
+    responses((status = 200, description = "The envelope as it is now.", body = Envelope)))]
 async fn void(
     State(app): State<App>,
-    user: User,
-    Path(id): Path<String>,
-    headers: HeaderMap,
-    Whole(body): Whole,
+    caller: Caller,
+    Named(id): Named<String>,
+    Body(void): Body<Void>,
 ) -> Result<Json<Envelope>, Refusal> {
-    may_act(&user, &headers)?;
-    let void: Void = read_json(&headers, &body)?;
-    let envelope = find(&app, &user.tenant, &id).await?;
-    withdraw(&app, &user.tenant, envelope.document_id, &void.reason).await?;
-    find(&app, &user.tenant, &id).await.map(Json)
+    caller.must(Scope::Signatures)?;
+    let envelope = find(&app, caller.tenant(), &id).await?;
+    withdraw(&app, caller.tenant(), envelope.document_id, &void.reason).await?;
+    find(&app, caller.tenant(), &id).await.map(Json)
 }
 
-/// `POST /v1/signatures/envelopes/{id}/remind`.
+/// Reminds those who have not signed yet.
+#[utoipa::path(post, path = "/v1/signatures/envelopes/{id}/remind", tag = "signatures",
+    params(("id" = EnvelopeId, Path, description = "The envelope.")),
+    security(("oauth2" = ["signatures"]), ("session" = [])),
+    responses((status = 204, description = "They were reminded.")))]
 async fn remind(
     State(app): State<App>,
-    user: User,
-    Path(id): Path<String>,
-    headers: HeaderMap,
+    caller: Caller,
+    Named(id): Named<String>,
 ) -> Result<StatusCode, Refusal> {
-    may_act(&user, &headers)?;
-    let envelope = find(&app, &user.tenant, &id).await?;
+    caller.must(Scope::Signatures)?;
+    let envelope = find(&app, caller.tenant(), &id).await?;
     let provider = app.signing.courier.providers.get(envelope.provider.as_str());
     let (Some(provider), Some(reference)) = (provider, envelope.provider_reference) else {
         return Err(Refusal::conflict("the provider does not know this envelope yet"));
     };
-    provider.remind(&user.tenant, &Reference(reference)).await.map_err(refusal)?;
+    provider.remind(caller.tenant(), &Reference(reference)).await.map_err(refusal)?;
     Ok(StatusCode::NO_CONTENT)
-}
-
-fn may_act(user: &User, headers: &HeaderMap) -> Result<(), Refusal> {
-    user.must_be(Role::Reviewer)?;
-    user.must_have_sent(headers.get("x-csrf-token").and_then(|value| value.to_str().ok()))
 }
 
 /// Withdraws a document's envelope at its provider.

@@ -40,6 +40,7 @@ pub mod provider;
 pub mod sandbox;
 pub mod workplace;
 
+pub use desk::http::routes as pages;
 pub use http::routes;
 
 /// The names of the providers of this installation, as policies use them.

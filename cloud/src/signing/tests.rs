@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use platen_capture::worker::Pool;
-use platen_model::event::Status;
+use platen_model::event::{Actor, Status};
 use platen_model::keys::SigningKey;
 use platen_model::{DeviceId, Digest, DocumentId, PageRecord, PageText, Part, PartRole, TenantId};
 use tokio::sync::watch;
@@ -105,7 +105,7 @@ impl Cloud {
         let sha256 =
             self.app.keep.put(&self.tenant, bytes, "application/json").await.expect("the manifest is kept");
         let mut write = self.app.store.begin().await.expect("a transaction");
-        events::receive(&mut write, &self.tenant, &manifest, sha256).await.expect("received");
+        events::receive(&mut write, &self.tenant, &manifest, sha256, Actor::System).await.expect("received");
         let signature = DeviceSignature { device_id, public_key: key.public(), signature };
         evidence::signature::keep(&mut *write, &self.tenant, manifest.document_id, &signature)
             .await

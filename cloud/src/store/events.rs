@@ -70,6 +70,7 @@ pub async fn receive(
     tenant: &TenantId,
     manifest: &DocumentManifest,
     manifest_sha256: Digest,
+    actor: Actor,
 ) -> Result<Record, AppendError> {
     // From here to the commit no part can become garbage.
     write.hold(blobs::lock_of(tenant)).await?;
@@ -80,7 +81,7 @@ pub async fn receive(
     }
     let mut record = Record::of_manifest(tenant, manifest, manifest_sha256);
     let body = EventBody::Received { manifest_sha256, parts: manifest.parts.clone() };
-    link(write, tenant, &mut record, Actor::Device(manifest.device_id.to_string()), body).await?;
+    link(write, tenant, &mut record, actor, body).await?;
     documents::insert(write, tenant, &record).await?;
     Ok(record)
 }

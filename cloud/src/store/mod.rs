@@ -14,14 +14,18 @@ use jiff::Timestamp;
 use sqlx::any::AnyPoolOptions;
 use sqlx::{Any, AnyConnection, AnyPool, Transaction};
 
+pub mod audit;
 pub mod blobs;
+pub mod clients;
 pub mod documents;
 pub mod engine;
 pub mod envelopes;
 pub mod events;
+pub mod figures;
 pub mod jobs;
 pub mod people;
 pub mod record;
+pub mod tokens;
 pub mod uploads;
 
 pub use engine::{Address, Engine};
@@ -172,6 +176,9 @@ impl DerefMut for Write {
         &mut self.transaction
     }
 }
+
+/// A row of an answer.
+pub(crate) type DbRow = sqlx::any::AnyRow;
 
 /// Now, in milliseconds since 1970.
 pub fn now_ms() -> i64 {

@@ -7,6 +7,9 @@ use sqlx::any::AnyRow;
 
 use super::{Store, StoreError, Write, now_ms, word};
 
+/// How long wrong passwords are remembered, in milliseconds.
+const FAILURES_MS: i64 = 24 * 3_600_000;
+
 /// A user as stored.
 #[derive(Clone, Debug)]
 pub struct UserRow {
@@ -18,10 +21,6 @@ pub struct UserRow {
     pub role: String,
     /// The argon2id hash of the password, in PHC form.
     pub password_hash: String,
-    /// Wrong passwords since the last right one.
-    pub failures: u32,
-    /// Until when no password is tried, in milliseconds since 1970.
-    pub locked_until_ms: i64,
 }
 
 /// A session as stored, with its user.
@@ -33,8 +32,6 @@ pub struct SessionRow {
     pub user: String,
     /// The user's role, by its word.
     pub role: String,
-    /// The token forms carry.
-    pub csrf: String,
 }
 
 /// An enrolled device.
@@ -50,6 +47,8 @@ pub struct DeviceRow {
     pub public_key: PublicKey,
     /// When it was enrolled, in milliseconds since 1970.
     pub created_ms: i64,
+    /// When it was revoked, in milliseconds since 1970; 0 while it is not.
+    pub revoked_ms: i64,
 }
 
 /// Adds a tenant; one that is there stays.
@@ -85,8 +84,8 @@ pub async fn put_user(
     let mut write = store.begin().await?;
     let done = sqlx::query(
         "INSERT INTO users (name, tenant_id, role, password_hash, created_ms) VALUES ($1, $2, $3, $4, $5)
-         ON CONFLICT (name) DO UPDATE SET role = excluded.role, password_hash = excluded.password_hash,
-           failures = 0, locked_until_ms = 0 WHERE users.tenant_id = excluded.tenant_id",
+         ON CONFLICT (name) DO UPDATE SET role = excluded.role, password_hash = excluded.password_hash
+         WHERE users.tenant_id = excluded.tenant_id",
     )
     .bind(name)
     .bind(tenant.as_str())
@@ -114,60 +113,103 @@ pub async fn user(store: &Store, name: &str) -> Result<Option<UserRow>, StoreErr
             tenant: word(row.get("tenant_id"))?,
             role: row.get("role"),
             password_hash: row.get("password_hash"),
-            failures: u32::try_from(row.get::<i64, _>("failures")).unwrap_or(u32::MAX),
-            locked_until_ms: row.get("locked_until_ms"),
         })
     })
     .transpose()
 }
 
-/// Records a wrong password and answers how many there are now; locks the user until `locked_until_ms` once
-/// there are `limit` of them.
+/// The users of a tenant: name, role, when they were added.
+pub async fn users(store: &Store, tenant: &TenantId) -> Result<Vec<(String, String, i64)>, StoreError> {
+    let rows = sqlx::query("SELECT name, role, created_ms FROM users WHERE tenant_id = $1 ORDER BY name")
+        .bind(tenant.as_str())
+        .fetch_all(store.reading())
+        .await?;
+    Ok(rows.iter().map(|row| (row.get("name"), row.get("role"), row.get("created_ms"))).collect())
+}
+
+/// Removes a user and ends their sessions; answers whether there was one.
+pub async fn remove_user(write: &mut Write, tenant: &TenantId, name: &str) -> Result<bool, StoreError> {
+    let mut removed = 0;
+    for sql in [
+        "DELETE FROM sessions WHERE tenant_id = $1 AND user_name = $2",
+        "DELETE FROM users WHERE tenant_id = $1 AND name = $2",
+    ] {
+        let done = sqlx::query(sql).bind(tenant.as_str()).bind(name).execute(&mut **write).await?;
+        removed = done.rows_affected();
+    }
+    Ok(removed == 1)
+}
+
+/// Until when no password is tried for the name of this digest, in milliseconds since 1970.
+pub async fn locked_until(store: &Store, name: Digest) -> Result<i64, StoreError> {
+    let row = sqlx::query("SELECT locked_until_ms FROM lockouts WHERE name_sha256 = $1")
+        .bind(name.to_string())
+        .fetch_optional(store.writing())
+        .await?;
+    Ok(row.map_or(0, |row| row.get("locked_until_ms")))
+}
+
+/// Records a wrong password for a name, whether anybody has it or not, and answers how many there are now; locks the
+/// name until `locked_until_ms` once there are `limit` of them. What was long ago is forgotten.
 pub async fn count_failure(
     store: &Store,
-    user: &UserRow,
+    name: Digest,
     limit: u32,
     locked_until_ms: i64,
 ) -> Result<u32, StoreError> {
+    let now = now_ms();
+    let mut write = store.begin().await?;
+    sqlx::query("DELETE FROM lockouts WHERE last_ms < $1 AND locked_until_ms < $2")
+        .bind(now - FAILURES_MS)
+        .bind(now)
+        .execute(&mut *write)
+        .await?;
     let row = sqlx::query(
-        "UPDATE users SET failures = failures + 1,
-           locked_until_ms = CASE WHEN failures + 1 >= $1 THEN $2 ELSE locked_until_ms END
-         WHERE tenant_id = $3 AND name = $4 RETURNING failures",
+        "INSERT INTO lockouts (name_sha256, failures, locked_until_ms, last_ms) VALUES ($1, 1, 0, $2)
+         ON CONFLICT (name_sha256) DO UPDATE SET failures = lockouts.failures + 1, last_ms = excluded.last_ms
+         RETURNING failures",
     )
-    .bind(i64::from(limit))
-    .bind(locked_until_ms)
-    .bind(user.tenant.as_str())
-    .bind(&user.name)
-    .fetch_one(store.writing())
+    .bind(name.to_string())
+    .bind(now)
+    .fetch_one(&mut *write)
     .await?;
-    Ok(u32::try_from(row.get::<i64, _>("failures")).unwrap_or(u32::MAX))
+    let failures = u32::try_from(row.get::<i64, _>("failures")).unwrap_or(u32::MAX);
+    if failures >= limit {
+        sqlx::query("UPDATE lockouts SET locked_until_ms = $1 WHERE name_sha256 = $2")
+            .bind(locked_until_ms)
+            .bind(name.to_string())
+            .execute(&mut *write)
+            .await?;
+    }
+    write.commit().await?;
+    Ok(failures)
 }
 
-/// Opens a session and forgets the user's wrong passwords.
+/// Opens a session, forgets the wrong passwords of the name it was opened with, and says so in the audit.
 pub async fn open_session(
     store: &Store,
     user: &UserRow,
+    name: Digest,
     token: Digest,
-    csrf: &str,
     expires_ms: i64,
 ) -> Result<(), StoreError> {
     let mut write = store.begin().await?;
     sqlx::query("DELETE FROM sessions WHERE expires_ms < $1").bind(now_ms()).execute(&mut *write).await?;
-    sqlx::query("UPDATE users SET failures = 0, locked_until_ms = 0 WHERE tenant_id = $1 AND name = $2")
-        .bind(user.tenant.as_str())
-        .bind(&user.name)
+    sqlx::query("DELETE FROM lockouts WHERE name_sha256 = $1")
+        .bind(name.to_string())
         .execute(&mut *write)
         .await?;
     sqlx::query(
-        "INSERT INTO sessions (token_sha256, tenant_id, user_name, csrf, expires_ms) VALUES ($1, $2, $3, $4, $5)",
+        "INSERT INTO sessions (token_sha256, tenant_id, user_name, expires_ms) VALUES ($1, $2, $3, $4)",
     )
     .bind(token.to_string())
     .bind(user.tenant.as_str())
     .bind(&user.name)
-    .bind(csrf)
     .bind(expires_ms)
     .execute(&mut *write)
     .await?;
+    super::audit::add(&mut write, &user.tenant, &format!("user:{}", user.name), "sign-in", &user.name, "")
+        .await?;
     write.commit().await?;
     Ok(())
 }
@@ -175,7 +217,7 @@ pub async fn open_session(
 /// The session of a token, while it lasts.
 pub async fn session(store: &Store, token: Digest) -> Result<Option<SessionRow>, StoreError> {
     let row = sqlx::query(
-        "SELECT s.tenant_id, s.user_name, s.csrf, u.role FROM sessions s JOIN users u ON u.name = s.user_name
+        "SELECT s.tenant_id, s.user_name, u.role FROM sessions s JOIN users u ON u.name = s.user_name
          WHERE s.token_sha256 = $1 AND s.expires_ms > $2",
     )
     .bind(token.to_string())
@@ -187,7 +229,6 @@ pub async fn session(store: &Store, token: Digest) -> Result<Option<SessionRow>,
             tenant: word(row.get("tenant_id"))?,
             user: row.get("user_name"),
             role: row.get("role"),
-            csrf: row.get("csrf"),
         })
     })
     .transpose()
@@ -252,6 +293,7 @@ pub async fn enrol(
         name: name.into(),
         public_key: public_key.clone(),
         created_ms: now_ms(),
+        revoked_ms: 0,
     };
     sqlx::query(
         "INSERT INTO devices (device_id, tenant_id, name, public_key, created_ms) VALUES ($1, $2, $3, $4, $5)",
@@ -289,55 +331,34 @@ pub async fn devices(store: &Store, tenant: &TenantId) -> Result<Vec<DeviceRow>,
     rows.iter().map(read_device).collect()
 }
 
-/// Gives a device an access token for its assertion; `false` where the assertion was used before.
-pub async fn issue_token(
-    store: &Store,
-    device: &DeviceRow,
-    (jti, jti_expires_ms): (&str, i64),
-    (token, expires_ms): (Digest, i64),
-) -> Result<bool, StoreError> {
-    let mut write = store.begin().await?;
-    for cleaning in [
-        "DELETE FROM used_assertions WHERE expires_ms < $1",
-        "DELETE FROM access_tokens WHERE expires_ms < $1",
-    ] {
-        sqlx::query(cleaning).bind(now_ms()).execute(&mut *write).await?;
-    }
-    let fresh = sqlx::query(
-        "INSERT INTO used_assertions (device_id, jti, expires_ms) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
-    )
-    .bind(device.device_id.to_string())
-    .bind(jti)
-    .bind(jti_expires_ms)
-    .execute(&mut *write)
-    .await?;
-    if fresh.rows_affected() == 0 {
-        return Ok(false);
-    }
+/// Revokes a device: its tokens end at once.
+pub async fn revoke_device(write: &mut Write, tenant: &TenantId, device: DeviceId) -> Result<(), StoreError> {
     sqlx::query(
-        "INSERT INTO access_tokens (token_sha256, tenant_id, device_id, expires_ms) VALUES ($1, $2, $3, $4)",
+        "UPDATE devices SET revoked_ms = CASE revoked_ms WHEN 0 THEN $1 ELSE revoked_ms END
+         WHERE tenant_id = $2 AND device_id = $3",
     )
-    .bind(token.to_string())
-    .bind(device.tenant.as_str())
-    .bind(device.device_id.to_string())
-    .bind(expires_ms)
-    .execute(&mut *write)
+    .bind(now_ms())
+    .bind(tenant.as_str())
+    .bind(device.to_string())
+    .execute(&mut **write)
     .await?;
-    write.commit().await?;
-    Ok(true)
+    super::tokens::end_all(write, tenant, &device.to_string()).await
 }
 
-/// The device an access token belongs to, while it lasts.
-pub async fn token_owner(store: &Store, token: Digest) -> Result<Option<DeviceRow>, StoreError> {
-    let row = sqlx::query(
-        "SELECT d.* FROM access_tokens t JOIN devices d ON d.device_id = t.device_id
-         WHERE t.token_sha256 = $1 AND t.expires_ms > $2",
-    )
-    .bind(token.to_string())
-    .bind(now_ms())
-    .fetch_optional(store.reading())
-    .await?;
-    row.map(|row| read_device(&row)).transpose()
+/// Gives a device another key: its tokens end at once.
+pub async fn replace_key(
+    write: &mut Write,
+    tenant: &TenantId,
+    device: DeviceId,
+    key: &PublicKey,
+) -> Result<(), StoreError> {
+    sqlx::query("UPDATE devices SET public_key = $1 WHERE tenant_id = $2 AND device_id = $3")
+        .bind(&key.0)
+        .bind(tenant.as_str())
+        .bind(device.to_string())
+        .execute(&mut **write)
+        .await?;
+    super::tokens::end_all(write, tenant, &device.to_string()).await
 }
 
 fn read_device(row: &AnyRow) -> Result<DeviceRow, StoreError> {
@@ -347,5 +368,6 @@ fn read_device(row: &AnyRow) -> Result<DeviceRow, StoreError> {
         name: row.get("name"),
         public_key: PublicKey(row.get("public_key")),
         created_ms: row.get("created_ms"),
+        revoked_ms: row.get("revoked_ms"),
     })
 }

@@ -53,7 +53,7 @@ impl Record {
             document_id: manifest.document_id,
             tenant_id: tenant.clone(),
             source: manifest.source.clone(),
-            device_id: Some(manifest.device_id),
+            device_id: manifest.device_id,
             file_name: manifest.file_name().to_owned(),
             mime_type: original.map(|part| part.mime.clone()).unwrap_or_default(),
             checksum,
@@ -144,6 +144,12 @@ impl Record {
             EventBody::Archived { evidence_sha256 } => self.evidence_sha256 = Some(*evidence_sha256),
             EventBody::Quarantined { reason, help } => self.trouble = Some((reason.clone(), help.clone())),
             EventBody::Retried => self.trouble = None,
+            EventBody::Corrected { document_type, fields, department } => {
+                correct(document, document_type.as_ref(), fields);
+                if department.is_some() {
+                    document.department.clone_from(department);
+                }
+            }
             EventBody::Validated
             | EventBody::Sent { .. }
             | EventBody::Viewed { .. }

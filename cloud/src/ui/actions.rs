@@ -47,7 +47,7 @@ pub(super) async fn review(
         }
         _ => return Err(Refusal::bad_request("the form names no action").into()),
     };
-    decisions::decide(&app, &user, record.document.document_id, review, Some(version)).await?;
+    decisions::decide(&app, &user.into(), record.document.document_id, review, Some(version)).await?;
     let next = if form.contains_key("queue") { "/review".to_owned() } else { format!("/documents/{id}") };
     Ok(Redirect::to(&next).into_response())
 }
@@ -77,7 +77,7 @@ pub(super) async fn retry(
 ) -> PageResult {
     allow(&user, Some(&form.csrf))?;
     let record = find(&app, &user, &id).await?;
-    decisions::retry(&app, &user, record.document.document_id, None).await?;
+    decisions::retry(&app, &user.into(), record.document.document_id, None).await?;
     Ok(Redirect::to(&format!("/documents/{id}")).into_response())
 }
 

@@ -69,7 +69,7 @@ pub fn encode(text: &str) -> String {
 }
 
 /// Headers every page carries: no script at all, nothing from elsewhere, no framing, no guessing of types.
-pub const SECURITY_HEADERS: [(&str, &str); 5] = [
+pub const SECURITY_HEADERS: [(&str, &str); 8] = [
     (
         "content-security-policy",
         "default-src 'none'; img-src 'self'; style-src 'self'; form-action 'self'; base-uri 'none'; \
@@ -79,4 +79,8 @@ pub const SECURITY_HEADERS: [(&str, &str); 5] = [
     ("referrer-policy", "no-referrer"),
     ("cache-control", "no-store"),
     ("cross-origin-opener-policy", "same-origin"),
+    ("cross-origin-resource-policy", "same-origin"),
+    ("permissions-policy", "camera=(), geolocation=(), microphone=()"),
+    // For readers that do not know `frame-ancestors`.
+    ("x-frame-options", "DENY"),
 ];

@@ -52,6 +52,7 @@ pub fn percent(confidence: f32) -> u32 {
 pub fn actor(actor: &Actor) -> String {
     match actor {
         Actor::Device(_) => "by the scanning device".into(),
+        Actor::Client(_) => "by a program".into(),
         Actor::User(name) => format!("by {name}"),
         Actor::Signer(address) => format!("by {address}"),
         Actor::Provider(name) => format!("told by {name}"),
@@ -100,6 +101,7 @@ pub fn sentence(event: &Event) -> String {
         EventBody::Archived { .. } => "Archived with its evidence.".into(),
         EventBody::Quarantined { reason, .. } => format!("Set aside: {reason}."),
         EventBody::Retried => "Sent on its way again.".into(),
+        EventBody::Corrected { .. } => "Corrected.".into(),
     }
 }
 

@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::event::Status;
+use crate::event::{Event, Status};
 use crate::keys::PublicKey;
-use crate::{CorrelationId, DeviceId, DocumentId, DocumentType, EnvelopeId, Field, TenantId};
+use crate::{CorrelationId, DeviceId, Digest, DocumentId, DocumentType, EnvelopeId, Field, TenantId};
 
 /// A document as the API shows it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Document {
     /// Its id.
     pub document_id: DocumentId,
@@ -64,6 +65,7 @@ pub struct Document {
 
 /// A page of a list; `next` is the cursor of the page after it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Page<T> {
     /// The items.
     pub items: Vec<T>,
@@ -72,8 +74,20 @@ pub struct Page<T> {
     pub next: Option<String>,
 }
 
+/// An event as the API shows it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ShownEvent {
+    /// The event.
+    #[serde(flatten)]
+    pub event: Event,
+    /// The digest of the event's bytes without this field: the `previous` of the event after it.
+    pub hash: Digest,
+}
+
 /// `POST /v1/documents/{id}/review`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "action", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Review {
     /// Let it go on, perhaps corrected.
@@ -97,6 +111,7 @@ pub enum Review {
 
 /// An envelope as the API shows it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Envelope {
     /// Our key.
     pub envelope_id: EnvelopeId,
@@ -118,6 +133,7 @@ pub struct Envelope {
 
 /// `POST /v1/devices/enroll`: a one-time code for an identity.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct EnrollRequest {
     /// The code an administrator made.
@@ -130,6 +146,7 @@ pub struct EnrollRequest {
 
 /// The identity a device is given. Repeating the request with the same code and key gives the same answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct EnrollResponse {
     /// Its id: the `client_id` for tokens.
     pub device_id: DeviceId,
@@ -141,6 +158,7 @@ pub struct EnrollResponse {
 
 /// The answer of `POST /oauth/token` (RFC 6749, 5.1).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Token {
     /// The bearer token.
     pub access_token: String,

@@ -9,6 +9,8 @@ use sha2::{Digest as _, Sha256};
 
 /// A SHA-256 digest (FIPS 180-4). Written and read as 64 lower-case hex characters.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(value_type = String, pattern = "^[0-9a-f]{64}$"))]
 pub struct Digest([u8; 32]);
 
 impl Digest {

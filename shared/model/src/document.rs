@@ -9,6 +9,7 @@ use crate::{Digest, Rect};
 
 /// A document type by its name in the classification rules (`nda`, `invoice`, ...). `unknown` is a normal answer.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(transparent)]
 pub struct DocumentType(pub String);
 
@@ -32,6 +33,7 @@ impl fmt::Display for DocumentType {
 
 /// What should happen to a document, judged by its confidence and its type's thresholds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// Sure enough to go on without a person.
@@ -42,6 +44,7 @@ pub enum Verdict {
 
 /// One piece of evidence for or against a type.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Reason {
     /// The rule that spoke, by its name in the rule file, for example `nda/title`.
     pub rule: String,
@@ -83,6 +86,7 @@ impl Reason {
 
 /// A value read from the document.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Field {
     /// The value in its normal form: dates as `2026-03-31`, money as `1234.56 EUR`, numbers without blanks.
     pub value: String,
@@ -99,6 +103,7 @@ pub struct Field {
 
 /// A policy file, named so exactly that the decision can be repeated.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PolicyRef {
     /// The policy's name, for example `classification`.
     pub name: String,
@@ -110,6 +115,7 @@ pub struct PolicyRef {
 
 /// The outcome of classification.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Decision {
     /// The type, or `unknown`.
     pub document_type: DocumentType,

@@ -12,6 +12,7 @@ use crate::{Decision, Digest, DocumentId, DocumentType, EnvelopeId, Part, Policy
 
 /// Where a document is. Every document is in exactly one of these (INV-14).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
     /// Its bytes and manifest are durable in the cloud.
@@ -114,10 +115,13 @@ impl std::str::FromStr for Status {
 
 /// Who caused an event.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "kind", content = "id", rename_all = "snake_case")]
 pub enum Actor {
     /// An enrolled device.
     Device(String),
+    /// A client of the API, by id.
+    Client(String),
     /// A person, by user name.
     User(String),
     /// A signer, by address.
@@ -130,6 +134,7 @@ pub enum Actor {
 
 /// What happened.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum EventBody {
     /// The manifest was committed and all its parts are durable.
@@ -252,6 +257,18 @@ pub enum EventBody {
     },
     /// A person sent it on its way again after an end that allows it.
     Retried,
+    /// What is known of it was corrected while it waits for a person.
+    Corrected {
+        /// The right type, where it was wrong.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        document_type: Option<DocumentType>,
+        /// Right values by field name.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        fields: BTreeMap<String, String>,
+        /// The right department.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        department: Option<String>,
+    },
 }
 
 impl EventBody {
@@ -276,12 +293,14 @@ impl EventBody {
             Self::Archived { .. } => "archived",
             Self::Quarantined { .. } => "quarantined",
             Self::Retried => "retried",
+            Self::Corrected { .. } => "corrected",
         }
     }
 }
 
 /// One event as kept: the link of a hash chain.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Event {
     /// The document.
     pub document_id: DocumentId,

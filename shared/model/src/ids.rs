@@ -12,6 +12,8 @@ macro_rules! uuid_id {
         $(#[$doc])*
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(transparent)]
+        #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+        #[cfg_attr(feature = "openapi", schema(value_type = String, format = Uuid))]
         pub struct $name(Uuid);
 
         impl $name {
@@ -82,6 +84,11 @@ impl DocumentId {
     }
 }
 
+uuid_id!(
+    /// One client of the API: a program of the tenant's.
+    ClientId
+);
+
 impl CaptureId {
     /// The id of the `index`-th document (from 0) of this capture. Always the same for the same capture,
     /// so that a capture repeated after a crash names the same documents (INV-5).
@@ -103,6 +110,8 @@ impl CaptureId {
 
 /// A tenant: a short name of lower-case letters, digits and hyphens.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(value_type = String, pattern = "^[a-z0-9-]{1,63}$"))]
 #[serde(transparent)]
 pub struct TenantId(String);
 
@@ -144,6 +153,8 @@ impl fmt::Display for TenantId {
 
 /// The trace that runs from the hot folder to the archive: a W3C Trace Context `traceparent`.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(value_type = String, pattern = "^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$"))]
 #[serde(transparent)]
 pub struct CorrelationId(String);
 

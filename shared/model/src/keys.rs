@@ -76,6 +76,8 @@ impl std::fmt::Debug for SigningKey {
 
 /// A public Ed25519 key, as base64 of its 32 bytes.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(value_type = String, pattern = "^[A-Za-z0-9+/]{43}=$"))]
 #[serde(transparent)]
 pub struct PublicKey(pub String);
 

@@ -26,7 +26,7 @@ pub mod problem;
 pub use digest::Digest;
 pub use document::{Decision, DocumentType, Field, PolicyRef, Reason, Verdict};
 pub use failure::{Failure, FailureClass, Stage};
-pub use ids::{CaptureId, CorrelationId, DeviceId, DocumentId, EnvelopeId, TenantId, UploadId};
+pub use ids::{CaptureId, ClientId, CorrelationId, DeviceId, DocumentId, EnvelopeId, TenantId, UploadId};
 pub use manifest::{BatchPlace, DocumentManifest, Part, PartRole, Receipt, SourceFile};
 pub use page::{
     Aside, Barcode, Incoming, Lack, PageRecord, PageText, Rect, SetAside, SourcePage, TextSource, Word,

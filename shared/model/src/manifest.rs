@@ -26,6 +26,7 @@ pub const DEFERRED_HEADER: &str = "platen-deferred";
 
 /// What a part is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum PartRole {
     /// A file as the scanner wrote it, byte for byte. A batch has several, in page order.
@@ -38,6 +39,7 @@ pub enum PartRole {
 
 /// One uploaded byte string.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Part {
     /// What it is.
@@ -71,6 +73,7 @@ pub fn part_to_sign(parts: &[Part]) -> Option<&Part> {
 
 /// A source file as it was claimed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SourceFile {
     /// The file's name in its folder; bytes that are not UTF-8 are replaced, the spool keeps the raw name.
@@ -83,6 +86,7 @@ pub struct SourceFile {
 
 /// The manifest: everything the cloud needs to take a document over.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct DocumentManifest {
     /// [`MANIFEST_VERSION`] of the writer.
@@ -93,8 +97,9 @@ pub struct DocumentManifest {
     pub capture_id: CaptureId,
     /// The trace.
     pub correlation_id: CorrelationId,
-    /// The device that made it.
-    pub device_id: DeviceId,
+    /// The device that made it; absent where a program sent a raw file over the API.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device_id: Option<DeviceId>,
     /// The configured source (hot folder) by name.
     pub source: String,
     /// The department set by the source's configuration, if any.
@@ -155,6 +160,7 @@ impl DocumentManifest {
 
 /// What the cloud answers once a document is durable (INV-4). Signed: see [`SignedReceipt`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Receipt {
     /// The document.
     pub document_id: DocumentId,
@@ -171,6 +177,7 @@ pub struct Receipt {
 
 /// A receipt with the cloud's signature over its exact JSON text.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SignedReceipt {
     /// The receipt as JSON text; the signature covers these bytes.
     pub receipt: String,

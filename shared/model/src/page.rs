@@ -11,6 +11,7 @@ pub const PAGE_TEXT_VERSION: u32 = 1;
 
 /// A box in pixels of the output page, origin top left.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Rect {
     /// Left edge.
     pub x: u32,
@@ -24,6 +25,7 @@ pub struct Rect {
 
 /// One recognised word.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Word {
     /// The word's characters in logical order.
     pub text: String,
@@ -40,6 +42,7 @@ pub struct Word {
 
 /// A bar code found on a page.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Barcode {
     /// The symbology by its usual name: `code-39`, `code-128`, `qr`, `data-matrix`, or `patch` for a patch code.
     pub symbology: String,
@@ -52,6 +55,7 @@ pub struct Barcode {
 
 /// Where a page's words come from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum TextSource {
     /// They were recognised on the page's image.
@@ -64,6 +68,7 @@ pub enum TextSource {
 /// What a page of a document lacks because it could not be processed as others are. Its notes say why, and a person
 /// has to look at its document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Lack {
     /// Its words: the image is there, but nothing on it was read.
@@ -76,6 +81,7 @@ pub enum Lack {
 
 /// What became of a page of an incoming PDF, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Incoming {
     /// It stands in the PDF as it came: its own content, with text added where it has none. Otherwise it is shown as
     /// a picture, made upright and straight.
@@ -86,6 +92,7 @@ pub struct Incoming {
 
 /// One finished page: its measures and its words.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PageRecord {
     /// Position in its document, from 0.
     pub index: u32,
@@ -157,6 +164,7 @@ impl PageRecord {
 
 /// The text of a whole document: the `page_text` part, as versioned JSON.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PageText {
     /// [`PAGE_TEXT_VERSION`] of the writer.
     pub version: u32,
@@ -204,6 +212,7 @@ impl Aside {
 
 /// A page as it came in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SourcePage {
     /// The file among the capture's sources, from 0.
     pub source: u32,

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// A problem document (`application/problem+json`).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Problem {
     /// A stable name, `urn:platen:problem:<name>`.
     #[serde(rename = "type")]
@@ -20,6 +21,9 @@ pub struct Problem {
     pub safe: String,
     /// What to do.
     pub help: String,
+    /// This refusal: `urn:platen:request:<id>`, the request's id in the server's log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance: Option<String>,
     /// For validation: each field's complaint.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub errors: BTreeMap<String, String>,

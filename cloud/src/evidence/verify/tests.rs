@@ -60,7 +60,7 @@ fn story() -> Story {
         document_id,
         capture_id,
         correlation_id: CorrelationId::of_capture(capture_id),
-        device_id,
+        device_id: Some(device_id),
         source: "desk".into(),
         department: None,
         claimed_at: Timestamp::UNIX_EPOCH,

@@ -1,0 +1,114 @@
+//! What is corrected or held while a document waits for a person: PATCH and hold.
+//!
+//! Both append an event; nothing is overwritten. A correction must name the version it was made on (`If-Match`), so that
+//! two people never undo each other without knowing.
+
+use std::collections::BTreeMap;
+
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use platen_model::api::Document;
+use platen_model::event::EventBody;
+use platen_model::{DocumentId, DocumentType};
+use serde::Deserialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::documents::shown;
+use super::review::{TEXT_CHARACTERS, act, parse};
+use crate::app::App;
+use crate::auth::{Caller, Scope};
+use crate::http::read::{Body, Named, expected_version};
+use crate::refusal::Refusal;
+
+/// Longest name of a field, in characters.
+const NAME_CHARACTERS: usize = 255;
+
+/// The routes of this module.
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(correct)).routes(routes!(hold))
+}
+
+/// What to correct; what is absent stays as it is.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Correction {
+    /// The right type.
+    #[schema(nullable = false)]
+    document_type: Option<DocumentType>,
+    /// Right values by field name.
+    #[serde(default)]
+    fields: BTreeMap<String, String>,
+    /// The right department.
+    #[schema(nullable = false, min_length = 1, max_length = 255)]
+    department: Option<String>,
+}
+
+/// Corrects what is known of a document that waits for a person.
+#[utoipa::path(patch, path = "/v1/documents/{id}", tag = "review", operation_id = "correct",
+    params(("id" = DocumentId, Path, description = "The document."),
+        ("If-Match" = String, Header, description = "The `ETag` of the version that was looked at.")),
+    security(("oauth2" = ["review"]), ("session" = [])), request_body = Correction,
+    responses((status = 200, description = "The document as it is now.", body = Document,
+        headers(("ETag" = String, description = "Its new version.")))))]
+async fn correct(
+    State(app): State<App>,
+    caller: Caller,
+    Named(id): Named<String>,
+    headers: HeaderMap,
+    Body(correction): Body<Correction>,
+) -> Result<Response, Refusal> {
+    caller.must(Scope::Review)?;
+    let document = parse(&id)?;
+    let Some(version) = expected_version(&headers)? else {
+        super::documents::find(&app, caller.tenant(), &id).await?;
+        let detail = "a correction names the version it was made on";
+        return Err(Refusal::new(StatusCode::PRECONDITION_REQUIRED, "if-match-required", detail)
+            .help("send the document's ETag as If-Match"));
+    };
+    let Correction { document_type, fields, department } = correction;
+    let mut errors = BTreeMap::new();
+    if document_type.is_none() && fields.is_empty() && department.is_none() {
+        errors.insert("(all of it)".to_owned(), "corrects nothing".to_owned());
+    }
+    for (name, value) in &fields {
+        if name.chars().count() > NAME_CHARACTERS || value.chars().count() > TEXT_CHARACTERS {
+            errors.insert(format!("fields.{name}"), "is too long".to_owned());
+        }
+    }
+    if !errors.is_empty() {
+        return Err(Refusal::invalid("the correction is not sound", errors));
+    }
+    let body = EventBody::Corrected { document_type, fields, department };
+    act(&app, &caller, document, body, Some(version)).await.map(shown)
+}
+
+/// Why a document is held.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Hold {
+    /// The reason; who reviews it reads it.
+    #[schema(max_length = 1000, pattern = r"\S")]
+    reason: String,
+}
+
+/// Holds a document before anybody is asked to sign it. It goes on when a person approves it.
+#[utoipa::path(post, path = "/v1/documents/{id}/hold", tag = "review", operation_id = "hold",
+    params(("id" = DocumentId, Path, description = "The document."),
+        ("If-Match" = Option<String>, Header, description = "The `ETag` of the version that was looked at.")),
+    security(("oauth2" = ["review"]), ("session" = [])), request_body = Hold,
+    responses((status = 200, description = "The document as it is now.", body = Document,
+        headers(("ETag" = String, description = "Its new version.")))))]
+async fn hold(
+    State(app): State<App>,
+    caller: Caller,
+    Named(id): Named<String>,
+    headers: HeaderMap,
+    Body(hold): Body<Hold>,
+) -> Result<Response, Refusal> {
+    caller.must(Scope::Review)?;
+    let body = EventBody::ReviewRequested { reasons: vec![format!("held: {}", hold.reason.trim())] };
+    act(&app, &caller, parse(&id)?, body, expected_version(&headers)?).await.map(shown)
+}

@@ -1,0 +1,282 @@
+//! The contract: what is checked in is what the code makes, and it says of each operation what a client must know.
+
+use platen_model::keys::SigningKey;
+use platen_model::{ClientId, Digest, DocumentId, Problem};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::auth::{Scope, Scopes, clients};
+use crate::http;
+use crate::journey_tests::Server;
+use crate::store::now_ms;
+use crate::store::tokens::{self, TokenRow};
+use crate::testing::tenant;
+
+/// All operations: path, verb, and what the contract says of them.
+fn operations(document: &Value) -> impl Iterator<Item = (&str, &str, &Value)> {
+    let paths = document["paths"].as_object().into_iter().flatten();
+    paths.flat_map(|(path, item)| {
+        item.as_object()
+            .into_iter()
+            .flatten()
+            .map(move |(verb, operation)| (path.as_str(), verb.as_str(), operation))
+    })
+}
+
+#[test]
+fn the_contract_that_is_checked_in_is_the_one_the_code_makes() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/openapi.json");
+    let made = format!("{:#}\n", http::openapi());
+    if std::env::var_os("PLATEN_RENEW").is_some() {
+        std::fs::write(path, &made).expect("written");
+    }
+    let kept = std::fs::read_to_string(path).unwrap_or_default();
+    assert!(
+        kept == made,
+        "docs/openapi.json is not what the code makes; look whether clients can live with the difference, then renew \
+         it: PLATEN_RENEW=1 cargo nextest run --workspace -E 'test(the_contract_that)'"
+    );
+}
+
+#[test]
+fn every_operation_says_what_it_is_for_who_may_call_it_and_how_it_may_be_refused() {
+    let document = http::openapi();
+    let mut ids = std::collections::BTreeSet::new();
+    for (path, verb, operation) in operations(&document) {
+        let name = format!("{verb} {path}");
+        assert!(operation["summary"].as_str().is_some_and(|text| !text.is_empty()), "{name} has no summary");
+        assert!(ids.insert(operation["operationId"].to_string()), "{name} shares its id with another");
+        assert!(operation["responses"]["5XX"].is_object(), "{name}");
+        let open = ["/healthz", "/readyz", "/oauth/token", "/v1/devices/enroll"].contains(&path)
+            || path.starts_with("/v1/webhooks/")
+            || verb == "options";
+        assert_eq!(open, operation["security"].is_null(), "{name}: who may call it?");
+    }
+}
+
+/// The body an operation takes, where it takes JSON.
+fn sample(operation: &str) -> Option<Value> {
+    Some(match operation {
+        "review" => json!({ "action": "reject", "comment": "no" }),
+        "void" | "hold" => json!({ "reason": "not now" }),
+        "add_client" => json!({ "name": "x", "scopes": ["documents:read"] }),
+        "correct" => json!({ "department": "legal" }),
+        "add_credential" | "make_enrolment_code" => json!({}),
+        "rotate_device_key" => json!({ "public_key": SigningKey::generate().expect("randomness").public() }),
+        _ => return None,
+    })
+}
+
+/// A token of a client of this tenant with these scopes.
+async fn token(server: &Server, tenant: &str, scopes: Scopes) -> String {
+    let (token, tenant) = (ClientId::new().to_string(), tenant.parse().expect("a name"));
+    let row = TokenRow { tenant, holder: token.clone(), scopes: scopes.to_string() };
+    let digest = Digest::of(token.as_bytes());
+    tokens::issue(&server.app.store, &row, digest, now_ms() + 600_000, None).await.expect("a token");
+    token
+}
+
+#[tokio::test]
+async fn inv12_every_route_asks_who_it_is_for_its_scope_and_shows_nothing_of_another_tenant() {
+    let server = Server::start().await;
+    let (agent, _) = (server.enrol("default").await, server.enrol("other").await);
+    let manifest = server.prepare(&agent, "nda").await;
+    let bytes = serde_json::to_vec(&manifest).expect("plain data");
+    server.commit(&agent, &bytes, &agent.key.sign(&bytes)).await;
+    let upload = server.begin_upload(&agent, b"begun", "text/plain").await;
+    let client = clients::add_by_hand(&server.app, &tenant(), "ours", &Scopes::of_device(), None).await;
+    let client = client.expect("a client").0.to_string();
+    let all: Scopes = Scope::ALL.into_iter().collect();
+    let powerless = token(&server, "default", [Scope::Metrics].into_iter().collect()).await;
+    let (stranger, own) = (token(&server, "other", all.clone()).await, token(&server, "default", all).await);
+
+    let document = http::openapi();
+    for (path, verb, operation) in
+        operations(&document).filter(|(.., operation)| !operation["security"].is_null())
+    {
+        let id = match path {
+            _ if path.starts_with("/v1/documents/") => manifest.document_id.to_string(),
+            _ if path.starts_with("/v1/devices/") => agent.id.to_string(),
+            _ if path.starts_with("/v1/clients/") => client.clone(),
+            _ if path.starts_with("/v1/uploads/") => upload.rsplit('/').next().unwrap_or_default().to_owned(),
+            // Nobody has such an envelope: the same answer must come.
+            _ => DocumentId::new().to_string(),
+        };
+        let filled = path
+            .replace("{id}", &id)
+            .replace("{what}", "original")
+            .replace("{credential}", &ClientId::new().to_string())
+            .replace("{sha256}", &Digest::of(b"the scan").to_string());
+        let name = operation["operationId"].as_str().unwrap_or_default();
+        let ask = async |token: Option<&str>| {
+            let method = verb.to_uppercase().parse().expect("a method");
+            let mut request = server.client.request(method, format!("{}{filled}", server.url));
+            request = request
+                .header("tus-resumable", "1.0.0")
+                .header("upload-offset", "0")
+                .header("if-match", "\"1\"");
+            request = match sample(name) {
+                Some(body) => request.json(&body),
+                None => request.header("content-type", "application/offset+octet-stream"),
+            };
+            let request = token.into_iter().fold(request, |request, token| request.bearer_auth(token));
+            request.send().await.expect("an answer").status().as_u16()
+        };
+        assert_eq!(ask(None).await, 401, "{name}: nobody");
+        assert_eq!(ask(Some("not-a-token")).await, 401, "{name}: a token nobody gave");
+        assert_eq!(ask(Some(&powerless)).await, 403, "{name}: without its scope");
+        if path.contains('{') {
+            assert_eq!(ask(Some(&stranger)).await, 404, "{name}: another tenant");
+        }
+    }
+    // The ids were good: their own tenant finds them.
+    for path in [format!("/v1/documents/{}", manifest.document_id), format!("/v1/clients/{client}")] {
+        let answer = server.client.get(format!("{}{path}", server.url)).bearer_auth(&own).send().await;
+        assert_eq!(answer.expect("an answer").status(), 200, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_client_is_let_in_by_its_secret_within_its_scopes_until_it_is_revoked() {
+    let server = Server::start().await;
+    let admin = token(&server, "default", Scope::ALL.into_iter().collect()).await;
+    let ask = |method: Method, path: &str| {
+        server.client.request(method, format!("{}{path}", server.url)).bearer_auth(&admin)
+    };
+    let new = json!({ "name": "erp", "scopes": ["documents:read"] });
+    let made: Value = ask(Method::POST, "/v1/clients")
+        .json(&new)
+        .send()
+        .await
+        .expect("an answer")
+        .json()
+        .await
+        .expect("JSON");
+    let (id, secret) = (made["client"]["client_id"].as_str(), made["client_secret"].as_str());
+    let (id, secret) = (id.expect("an id"), secret.expect("a secret"));
+    let enter = async |secret: &str, scope: &str| {
+        let form = [("grant_type", "client_credentials"), ("scope", scope)];
+        let request = server.client.post(format!("{}/oauth/token", server.url)).basic_auth(id, Some(secret));
+        let answer = request.form(&form).send().await.expect("an answer");
+        (answer.status().as_u16(), answer.json::<Value>().await.expect("JSON"))
+    };
+    let (status, token) = enter(secret, "").await;
+    assert_eq!((status, &token["scope"]), (200, &json!("documents:read")));
+    assert_eq!(enter("platen_wrong", "").await.1["error"], "invalid_client");
+    assert_eq!(enter(secret, "admin").await.1["error"], "invalid_scope");
+    let token = token["access_token"].as_str().expect("a token").to_owned();
+    let list = async || {
+        let request = server.client.get(format!("{}/v1/documents?limit=1", server.url));
+        request.bearer_auth(&token).send().await.expect("an answer").status().as_u16()
+    };
+    assert_eq!(list().await, 200);
+    // Rotation: both secrets hold until the first is retired.
+    let rotate = ask(Method::POST, &format!("/v1/clients/{id}/credentials"));
+    let rotated: Value = rotate.json(&json!({})).send().await.expect("an answer").json().await.expect("JSON");
+    let second = rotated["client_secret"].as_str().expect("a secret");
+    assert_eq!((enter(secret, "").await.0, enter(second, "").await.0), (200, 200));
+    let gone = ask(Method::DELETE, &format!("/v1/clients/{id}")).send().await.expect("an answer");
+    assert_eq!(gone.status(), 204);
+    assert_eq!((list().await, enter(second, "").await.0), (401, 401));
+    let audit: Value =
+        ask(Method::GET, "/v1/audit").send().await.expect("an answer").json().await.expect("JSON");
+    let actions = audit["items"].as_array().expect("a list").iter().map(|entry| entry["action"].clone());
+    assert_eq!(actions.collect::<Vec<_>>(), ["client.revoke", "client.credential.add", "client.add"]);
+}
+
+#[tokio::test]
+async fn a_refusal_names_every_wrong_field_and_the_request() {
+    let server = Server::start().await;
+    let admin = token(&server, "default", Scope::ALL.into_iter().collect()).await;
+    let query = server.client.get(format!("{}/v1/documents?limit=0&status=lost&color=red", server.url));
+    let answer = query.bearer_auth(&admin).header("x-request-id", "mine-1").send().await.expect("an answer");
+    assert_eq!(answer.headers()["x-request-id"], "mine-1");
+    assert!(answer.headers().contains_key("traceparent"));
+    let problem: Problem = answer.json().await.expect("a problem");
+    assert_eq!((problem.status, problem.instance.as_deref()), (422, Some("urn:platen:request:mine-1")));
+    assert!(problem.errors.len() >= 3, "{problem:?}");
+    let body = json!({ "name": "", "scopes": ["root"], "more": 1 });
+    let answer =
+        server.client.post(format!("{}/v1/clients", server.url)).bearer_auth(&admin).json(&body).send().await;
+    let problem: Problem = answer.expect("an answer").json().await.expect("a problem");
+    assert!(problem.errors.contains_key("name") && problem.errors.contains_key("scopes.0"), "{problem:?}");
+}
+
+#[tokio::test]
+async fn the_contract_is_there_for_programs_and_for_people_and_foreign_pages_get_nothing() {
+    let server = Server::start().await;
+    let get = async |path: &str| {
+        let request =
+            server.client.get(format!("{}{path}", server.url)).header("origin", "https://evil.example");
+        request.send().await.expect("an answer")
+    };
+    let answer = get("/openapi.json").await;
+    assert!(!answer.headers().contains_key("access-control-allow-origin"));
+    assert_eq!(answer.json::<Value>().await.expect("JSON"), http::openapi());
+    let page = get("/docs").await.text().await.expect("text");
+    assert!(page.contains("/v1/documents/{id}/review") && !page.contains("<script"), "self-contained");
+    // Here nothing tells the address of the connection: so it counts as a stranger's.
+    assert_eq!(get("/metrics").await.status(), 401);
+    let figures = token(&server, "default", [Scope::Metrics].into_iter().collect()).await;
+    let answer = server.client.get(format!("{}/metrics", server.url)).bearer_auth(&figures).send().await;
+    let text = answer.expect("an answer").text().await.expect("text");
+    assert!(
+        text.contains("platen_http_requests_total{method=\"GET\",route=\"/docs\",status=\"200\"} 1"),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn a_correction_names_the_version_it_was_made_on_and_a_held_document_goes_on_when_it_is_approved() {
+    let server = Server::start().await;
+    let agent = server.enrol("default").await;
+    let mut manifest = server.prepare(&agent, "unknown").await;
+    manifest.decision.verdict = platen_model::Verdict::Review;
+    let bytes = serde_json::to_vec(&manifest).expect("plain data");
+    server.commit(&agent, &bytes, &agent.key.sign(&bytes)).await;
+    crate::jobs::run_until_idle(&server.app).await.expect("jobs");
+    let reviewer =
+        token(&server, "default", [Scope::Review, Scope::DocumentsRead].into_iter().collect()).await;
+    let path = format!("{}/v1/documents/{}", server.url, manifest.document_id);
+    let get = || server.client.get(&path).bearer_auth(&reviewer);
+    let answer = get().send().await.expect("an answer");
+    let etag = answer.headers()["etag"].clone();
+    let before: Value = answer.json().await.expect("JSON");
+    let again = get().header("if-none-match", etag.clone()).send().await.expect("an answer");
+    assert_eq!(again.status(), 304);
+
+    let correct = async |etag: Option<&reqwest::header::HeaderValue>, body: Value| {
+        let request = server.client.patch(&path).bearer_auth(&reviewer).json(&body);
+        let request = etag.into_iter().fold(request, |request, etag| request.header("if-match", etag));
+        let answer = request.send().await.expect("an answer");
+        (answer.status().as_u16(), answer.json::<Value>().await.expect("JSON"))
+    };
+    let right = json!({ "document_type": "nda", "fields": { "party": "ACME" }, "department": "legal" });
+    assert_eq!(correct(None, right.clone()).await.0, 428);
+    assert_eq!(correct(Some(&etag), json!({})).await.0, 422, "corrects nothing");
+    assert_eq!(before["status"], "in_review", "the rules were in doubt");
+    let (status, after) = correct(Some(&etag), right.clone()).await;
+    assert_eq!(
+        (status, &after["document_type"], &after["department"]),
+        (200, &json!("nda"), &json!("legal"))
+    );
+    assert_eq!(after["fields"]["party"]["value"], "ACME");
+    assert_eq!(after["status"], "in_review");
+    assert_eq!(correct(Some(&etag), right).await.0, 412, "somebody was quicker");
+    let approve = server.client.post(format!("{path}/review")).bearer_auth(&reviewer);
+    let approved = approve.json(&json!({ "action": "approve" })).send().await.expect("an answer");
+    assert_eq!(approved.json::<Value>().await.expect("JSON")["status"], "validated");
+    // Before the route is taken somebody has second thoughts.
+    let hold = || server.client.post(format!("{path}/hold")).bearer_auth(&reviewer);
+    let held = hold().json(&json!({ "reason": "wait for Ada" })).send().await.expect("an answer");
+    assert_eq!(held.json::<Value>().await.expect("JSON")["status"], "in_review");
+    let again = hold().json(&json!({ "reason": "and Bob" })).send().await.expect("an answer");
+    assert_eq!(again.status(), 409, "it is held already");
+}
+
+crate::testing::also_on_postgres!(
+    inv12_every_route_asks_who_it_is_for_its_scope_and_shows_nothing_of_another_tenant,
+    a_client_is_let_in_by_its_secret_within_its_scopes_until_it_is_revoked,
+    a_refusal_names_every_wrong_field_and_the_request,
+    a_correction_names_the_version_it_was_made_on_and_a_held_document_goes_on_when_it_is_approved,
+);

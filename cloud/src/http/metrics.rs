@@ -1,0 +1,148 @@
+//! `GET /metrics`: figures of this process and its database, as OpenMetrics text for Prometheus and its kin.
+//!
+//! They speak of the whole site and of no tenant, so they are shown to this machine, and to clients with the scope
+//! `metrics`, which only the server's administrator can give (`platen-cloud client add --scope metrics`).
+
+use std::net::SocketAddr;
+use std::sync::atomic::AtomicI64;
+use std::time::Duration;
+
+use axum::extract::{ConnectInfo, FromRequestParts, Request, State};
+use axum::http::{Method, header};
+use axum::response::{IntoResponse, Response};
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+
+use crate::app::App;
+use crate::auth::{Caller, Scope};
+use crate::refusal::Refusal;
+use crate::store;
+
+/// The media type of OpenMetrics text.
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+/// Bounds of the durations, in seconds.
+const SECONDS: [f64; 9] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0];
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Answered {
+    method: String,
+    route: String,
+    status: u32,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfRoute {
+    method: String,
+    route: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct InState {
+    state: String,
+}
+
+/// What is counted and measured.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    requests: Family<Answered, Counter>,
+    seconds: Family<OfRoute, Histogram>,
+    under_way: Gauge<i64, AtomicI64>,
+    documents: Family<InState, Gauge>,
+    jobs: Family<InState, Gauge>,
+    uploads: Gauge,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut registry = Registry::with_prefix("platen");
+        let requests = Family::default();
+        registry.register("http_requests", "Requests answered", requests.clone());
+        let seconds: Family<OfRoute, Histogram> = Family::new_with_constructor(|| Histogram::new(SECONDS));
+        registry.register_with_unit(
+            "http_request_duration",
+            "Time to an answer's head",
+            Unit::Seconds,
+            seconds.clone(),
+        );
+        let under_way = Gauge::default();
+        registry.register("http_requests_under_way", "Requests being answered", under_way.clone());
+        let documents = Family::default();
+        registry.register("documents", "Documents by status", documents.clone());
+        let jobs = Family::default();
+        registry.register("jobs", "Jobs by state; dead ones wait for a person", jobs.clone());
+        let uploads = Gauge::default();
+        registry.register("uploads", "Resumable uploads under way", uploads.clone());
+        Self { registry, requests, seconds, under_way, documents, jobs, uploads }
+    }
+}
+
+impl Metrics {
+    /// A request begins; it counts as under way until the answer is dropped.
+    pub fn begin(&self) -> UnderWay {
+        self.under_way.inc();
+        UnderWay(self.under_way.clone())
+    }
+
+    /// A request was answered. `route` is the pattern, never the path: paths have no end.
+    pub fn answered(&self, method: &Method, route: &str, status: u16, took: Duration) {
+        // Anybody can invent methods.
+        let known = [
+            Method::GET,
+            Method::HEAD,
+            Method::POST,
+            Method::PUT,
+            Method::PATCH,
+            Method::DELETE,
+            Method::OPTIONS,
+        ];
+        let method = if known.contains(method) { method.to_string() } else { "other".to_owned() };
+        let of_route = OfRoute { method: method.clone(), route: route.to_owned() };
+        self.seconds.get_or_create(&of_route).observe(took.as_secs_f64());
+        let answered = Answered { method, route: route.to_owned(), status: u32::from(status) };
+        self.requests.get_or_create(&answered).inc();
+    }
+}
+
+/// A request under way.
+#[derive(Debug)]
+pub struct UnderWay(Gauge<i64, AtomicI64>);
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+/// `GET /metrics`.
+pub(super) async fn answer(State(app): State<App>, request: Request) -> Result<Response, Refusal> {
+    let (mut parts, _) = request.into_parts();
+    if !is_of_this_machine(&parts.extensions, &parts.headers) {
+        Caller::from_request_parts(&mut parts, &app).await?.must(Scope::Metrics)?;
+    }
+    let metrics = &app.metrics;
+    metrics.documents.clear();
+    for (state, count) in store::figures::documents(&app.store).await? {
+        metrics.documents.get_or_create(&InState { state }).set(count);
+    }
+    metrics.jobs.clear();
+    for (state, count) in store::figures::jobs(&app.store).await? {
+        metrics.jobs.get_or_create(&InState { state }).set(count);
+    }
+    metrics.uploads.set(store::figures::uploads(&app.store).await?);
+    let mut text = String::new();
+    encode(&mut text, &metrics.registry).map_err(Refusal::internal)?;
+    Ok(([(header::CONTENT_TYPE, OPEN_METRICS)], text).into_response())
+}
+
+/// Whether a request comes from this machine itself and not through a proxy on it.
+fn is_of_this_machine(extensions: &axum::http::Extensions, headers: &axum::http::HeaderMap) -> bool {
+    let forwarded = headers.contains_key("x-forwarded-for") || headers.contains_key("forwarded");
+    let peer = extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
+    !forwarded && peer.is_some_and(|peer| peer.is_loopback())
+}

@@ -1,0 +1,138 @@
+//! How handlers read requests: each part is held against the schema that is published for it, and what is wrong is
+//! listed field by field (RFC 9457, `errors`).
+
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode, header};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use utoipa::{IntoParams, ToSchema};
+
+use crate::app::App;
+use crate::refusal::Refusal;
+
+/// A JSON body.
+#[derive(Clone, Debug)]
+pub struct Body<T>(pub T);
+
+impl<T: DeserializeOwned + ToSchema + 'static> FromRequest<App> for Body<T> {
+    type Rejection = Refusal;
+    async fn from_request(request: Request, app: &App) -> Result<Self, Refusal> {
+        let headers = request.headers().clone();
+        let Whole(bytes) = Whole::from_request(request, app).await?;
+        read_json(app, &headers, &bytes).map(Self)
+    }
+}
+
+/// Reads a JSON body, or says which fields are wrong.
+pub fn read_json<T: DeserializeOwned + ToSchema + 'static>(
+    app: &App,
+    headers: &HeaderMap,
+    bytes: &[u8],
+) -> Result<T, Refusal> {
+    must_be(headers, "application/json")?;
+    let value: Value = serde_json::from_slice(bytes)
+        .map_err(|error| Refusal::bad_request(format!("the body is no JSON: {error}")))?;
+    let errors = app.contract.body::<T>(&value);
+    if !errors.is_empty() {
+        return Err(Refusal::invalid("the body is not what this address takes", errors));
+    }
+    // From the bytes once more: a value has forgotten about keys that were there twice.
+    serde_json::from_slice(bytes).map_err(|error| {
+        let errors = [("(all of it)".to_owned(), error.to_string())].into();
+        Refusal::invalid("the body is not what this address takes", errors)
+    })
+}
+
+/// The parameters of a query.
+#[derive(Clone, Debug)]
+pub struct Asked<T>(pub T);
+
+impl<T: DeserializeOwned + IntoParams + 'static> FromRequestParts<App> for Asked<T> {
+    type Rejection = Refusal;
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Refusal> {
+        let pairs = axum::extract::Query::<Vec<(String, String)>>::try_from_uri(&parts.uri)
+            .map_err(|error| Refusal::bad_request(error.body_text()))?;
+        let mut query = serde_json::Map::new();
+        for (name, text) in pairs.0 {
+            if query.insert(name.clone(), Value::String(text)).is_some() {
+                let errors = [(name, "is there twice".to_owned())].into();
+                return Err(Refusal::invalid("the query is not what this address takes", errors));
+            }
+        }
+        let mut query = Value::Object(query);
+        let errors = app.contract.query::<T>(&mut query);
+        if !errors.is_empty() {
+            return Err(Refusal::invalid("the query is not what this address takes", errors));
+        }
+        serde_json::from_value(query).map(Self).map_err(|error| Refusal::bad_request(error.to_string()))
+    }
+}
+
+/// What a path names. What cannot be read names nothing: 404.
+#[derive(Clone, Debug)]
+pub struct Named<T>(pub T);
+
+impl<T: DeserializeOwned + Send> FromRequestParts<App> for Named<T> {
+    type Rejection = Refusal;
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Refusal> {
+        let path = axum::extract::Path::<T>::from_request_parts(parts, app).await;
+        path.map(|path| Self(path.0)).map_err(|_| Refusal::not_found("such address"))
+    }
+}
+
+/// A body in one piece, within the limit of its route: `limits.manifest_bytes` where it has none of its own.
+#[derive(Clone, Debug)]
+pub struct Whole(pub Bytes);
+
+impl<S: Send + Sync> FromRequest<S> for Whole {
+    type Rejection = Refusal;
+    async fn from_request(request: Request, state: &S) -> Result<Self, Refusal> {
+        Bytes::from_request(request, state).await.map(Self).map_err(|error: BytesRejection| {
+            if error.status() == StatusCode::PAYLOAD_TOO_LARGE {
+                return Refusal::new(error.status(), "too-large", error.body_text())
+                    .help("send a smaller body; JSON has the limit limits.manifest_bytes");
+            }
+            Refusal::new(StatusCode::REQUEST_TIMEOUT, "cut-off", error.body_text()).help("send it again")
+        })
+    }
+}
+
+/// Refuses bodies of another media type with 415.
+pub fn must_be(headers: &HeaderMap, mime: &str) -> Result<(), Refusal> {
+    let named = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let named = named.split(';').next().unwrap_or_default().trim();
+    if named.eq_ignore_ascii_case(mime) {
+        return Ok(());
+    }
+    Err(Refusal::new(
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        "unsupported-media-type",
+        format!("the body is {named:?}, but this address takes {mime}"),
+    )
+    .help("set Content-Type"))
+}
+
+/// The version that `If-Match` names (RFC 9110, 13.1.1): `None` where there is no such header, or it is `*`.
+pub fn expected_version(headers: &HeaderMap) -> Result<Option<u64>, Refusal> {
+    let Some(value) = headers.get(header::IF_MATCH) else { return Ok(None) };
+    let value = value.to_str().unwrap_or_default().trim();
+    if value == "*" {
+        return Ok(None);
+    }
+    let version = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).map(str::parse);
+    match version {
+        Some(Ok(version)) => Ok(Some(version)),
+        _ => Err(Refusal::bad_request("If-Match is the ETag of the document, for example \"4\"")),
+    }
+}
+
+/// Whether `If-None-Match` names this tag, so that the caller has it already (RFC 9110, 13.1.2).
+pub fn has_already(headers: &HeaderMap, etag: &str) -> bool {
+    let tags = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+    tags.flat_map(|value| value.split(','))
+        .map(|tag| tag.trim().trim_start_matches("W/"))
+        .any(|tag| tag == "*" || tag == etag)
+}

@@ -1,0 +1,26 @@
+//! Figures of the whole site for its operator: counts over all tenants, and nothing that tells one from another.
+
+use sqlx::Row as _;
+
+use super::{Store, StoreError};
+
+/// How many documents are in each state.
+pub async fn documents(store: &Store) -> Result<Vec<(String, i64)>, StoreError> {
+    by_state(store, "SELECT status AS state, COUNT(*) AS count FROM documents GROUP BY status").await
+}
+
+/// How many jobs are in each state.
+pub async fn jobs(store: &Store) -> Result<Vec<(String, i64)>, StoreError> {
+    by_state(store, "SELECT state, COUNT(*) AS count FROM jobs GROUP BY state").await
+}
+
+/// How many uploads are under way.
+pub async fn uploads(store: &Store) -> Result<i64, StoreError> {
+    let row = sqlx::query("SELECT COUNT(*) AS count FROM uploads").fetch_one(store.reading()).await?;
+    Ok(row.get("count"))
+}
+
+async fn by_state(store: &Store, sql: &'static str) -> Result<Vec<(String, i64)>, StoreError> {
+    let rows = sqlx::query(sql).fetch_all(store.reading()).await?;
+    Ok(rows.iter().map(|row| (row.get("state"), row.get("count"))).collect())
+}
