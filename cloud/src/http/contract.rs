@@ -55,8 +55,8 @@ pub fn finished(collected: OpenApi) -> Value {
         "summary": "Takes paper to signature.",
         "description": "Documents come in as scans and go out as signed evidence. Times are RFC 3339 UTC, ids are \
             UUIDv7, digests are lower-case hex SHA-256. Refusals are RFC 9457 problem documents with a stable `type`. \
-            Lists are read by cursor: pass `next` as `after`. `Idempotency-Key`, `If-Match` and `traceparent` mean \
-            what their standards say.",
+            Lists are read by cursor: pass `next` as `after`. `If-Match` and `traceparent` mean what their \
+            standards say.",
         "license": { "name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0" },
     });
     document["servers"] = json!([{ "url": "/" }]);

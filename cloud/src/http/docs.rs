@@ -31,7 +31,13 @@ struct Operation {
     scopes: String,
     parameters: Vec<Parameter>,
     bodies: Vec<(String, Shape)>,
-    answers: Vec<(String, String, Vec<(String, Shape)>)>,
+    answers: Vec<Answer>,
+}
+
+struct Answer {
+    status: String,
+    about: String,
+    shapes: Vec<(String, Shape)>,
 }
 
 struct Parameter {
@@ -116,8 +122,10 @@ fn operation_of(id: &str, verb: &str, path: &str, operation: &Value) -> Operatio
         parameters: parameters.collect(),
         bodies: shapes(&operation["requestBody"]["content"]),
         answers: answers
-            .map(|(status, answer)| {
-                (status.clone(), text(&answer["description"]), shapes(&answer["content"]))
+            .map(|(status, answer)| Answer {
+                status: status.clone(),
+                about: text(&answer["description"]),
+                shapes: shapes(&answer["content"]),
             })
             .collect(),
     }
