@@ -17,6 +17,7 @@ use crate::http::metrics::Metrics;
 use crate::policy::Policy;
 use crate::signing::Signing;
 use crate::store::{Address, Store, StoreError};
+use crate::webhooks::Webhooks;
 
 /// The name of the key checkpoints are signed with, in the folder of keys.
 pub const CHECKPOINT_KEY: &str = "checkpoint";
@@ -50,6 +51,8 @@ pub struct Parts {
     pub wake: Notify,
     /// What requests are held against.
     pub contract: Contract,
+    /// What outgoing webhooks are sent with.
+    pub webhooks: Webhooks,
     /// What is counted.
     pub metrics: Metrics,
 }
@@ -81,6 +84,8 @@ impl App {
         };
         let keep = Keep { blobs, store: store.clone() };
         let pool = Arc::new(pool);
+        let webhook_key = site_key(&config.keys, "webhooks")?;
+        let webhooks = Webhooks::open(webhook_key.to_pkcs8(), &config.webhook_networks())?;
         let signing = Signing::open(&config, &keep, &pool)?;
         let (node, wake) = (node_name(), Notify::new());
         Ok(Self(Arc::new(Parts {
@@ -96,6 +101,7 @@ impl App {
             wake,
             contract: Contract::default(),
             metrics: Metrics::default(),
+            webhooks,
         })))
     }
 }

@@ -6,7 +6,7 @@ use tokio::time::{Instant, Interval, MissedTickBehavior};
 
 use crate::app::App;
 use crate::store::people;
-use crate::{blobs, checkpoints, ingest};
+use crate::{blobs, checkpoints, ingest, webhooks};
 
 /// How often uploads whose time is over are forgotten.
 const SWEEP: Duration = Duration::from_secs(600);
@@ -22,7 +22,10 @@ pub async fn run(app: App) {
     loop {
         tokio::select! {
             _ = sweeps.tick() => sweep(&app).await,
-            _ = collections.tick() => collect(&app).await,
+            _ = collections.tick() => {
+                collect(&app).await;
+                forget_deliveries(&app).await;
+            }
             _ = checkpoints.tick() => checkpoint(&app).await,
         }
     }
@@ -46,6 +49,12 @@ async fn collect(app: &App) {
     match blobs::garbage::collect(&app.keep, delay).await {
         Ok(done) => tracing::info!(forgotten = done.forgotten, removed = done.removed, "garbage"),
         Err(error) => tracing::warn!(%error, "cannot remove garbage"),
+    }
+}
+
+async fn forget_deliveries(app: &App) {
+    if let Err(error) = webhooks::forget(app).await {
+        tracing::warn!(%error, "cannot forget old deliveries");
     }
 }
 

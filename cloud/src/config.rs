@@ -7,6 +7,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
@@ -49,6 +50,8 @@ pub struct Config {
     pub tls: Option<Tls>,
     /// Origins whose pages may call the API from a browser, for example `https://app.example.com`. None by default.
     pub allowed_origins: Vec<String>,
+    /// Private networks that outgoing webhooks may be sent to, for example `10.0.0.0/8`. None by default.
+    pub webhook_networks: Vec<String>,
     /// Worker processes for documents.
     pub workers: usize,
     /// The limits.
@@ -114,6 +117,7 @@ impl Default for Config {
             behind_proxy: false,
             tls: None,
             allowed_origins: Vec::new(),
+            webhook_networks: Vec::new(),
             workers: 2,
             limits: Limits::default(),
         }
@@ -188,7 +192,15 @@ impl Config {
         if self.public_url.ends_with('/') || !self.public_url.starts_with("http") {
             return Err("`public_url` is an http or https address without a slash at the end".into());
         }
+        for network in &self.webhook_networks {
+            network.parse::<IpNet>().map_err(|error| format!("`webhook_networks`: {network:?}: {error}"))?;
+        }
         Ok(())
+    }
+
+    /// The networks of `webhook_networks`.
+    pub fn webhook_networks(&self) -> Vec<IpNet> {
+        self.webhook_networks.iter().filter_map(|network| network.parse().ok()).collect()
     }
 
     /// Whether cookies may insist on TLS.

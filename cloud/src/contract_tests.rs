@@ -4,12 +4,14 @@ use platen_model::keys::SigningKey;
 use platen_model::{ClientId, Digest, DocumentId, Problem};
 use reqwest::Method;
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use crate::auth::{Scope, Scopes, clients};
 use crate::http;
 use crate::journey_tests::Server;
 use crate::store::now_ms;
 use crate::store::tokens::{self, TokenRow};
+use crate::store::webhooks;
 use crate::testing::tenant;
 
 /// All operations: path, verb, and what the contract says of them.
@@ -59,6 +61,8 @@ fn sample(operation: &str) -> Option<Value> {
     Some(match operation {
         "review" => json!({ "action": "reject", "comment": "no" }),
         "void" | "hold" => json!({ "reason": "not now" }),
+        "add_endpoint" => json!({ "url": "https://example.com/", "events": [] }),
+        "change_endpoint" => json!({ "events": [] }),
         "add_client" => json!({ "name": "x", "scopes": ["documents:read"] }),
         "correct" => json!({ "department": "legal" }),
         "add_credential" | "make_enrolment_code" => json!({}),
@@ -68,7 +72,7 @@ fn sample(operation: &str) -> Option<Value> {
 }
 
 /// A token of a client of this tenant with these scopes.
-async fn token(server: &Server, tenant: &str, scopes: Scopes) -> String {
+pub(crate) async fn token(server: &Server, tenant: &str, scopes: Scopes) -> String {
     let (token, tenant) = (ClientId::new().to_string(), tenant.parse().expect("a name"));
     let row = TokenRow { tenant, holder: token.clone(), scopes: scopes.to_string() };
     let digest = Digest::of(token.as_bytes());
@@ -80,9 +84,26 @@ async fn token(server: &Server, tenant: &str, scopes: Scopes) -> String {
 async fn inv12_every_route_asks_who_it_is_for_its_scope_and_shows_nothing_of_another_tenant() {
     let server = Server::start().await;
     let (agent, _) = (server.enrol("default").await, server.enrol("other").await);
+    let endpoint = webhooks::Endpoint {
+        endpoint_id: Uuid::now_v7(),
+        tenant: tenant(),
+        url: "https://example.com/".into(),
+        events: Vec::new(),
+        secret_number: 1,
+        former_until_ms: 0,
+        disabled: String::new(),
+        failing_ms: 0,
+        created_ms: 0,
+    };
+    let mut write = server.app.store.begin().await.expect("a write");
+    webhooks::add(&mut write, &endpoint).await.expect("added");
+    write.commit().await.expect("committed");
     let manifest = server.prepare(&agent, "nda").await;
     let bytes = serde_json::to_vec(&manifest).expect("plain data");
     server.commit(&agent, &bytes, &agent.key.sign(&bytes)).await;
+    let filter = webhooks::Filter { limit: 1, ..webhooks::Filter::default() };
+    let deliveries = webhooks::deliveries(&server.app.store, &tenant(), &filter).await.expect("a list");
+    let delivery = deliveries[0].delivery_id.to_string();
     let upload = server.begin_upload(&agent, b"begun", "text/plain").await;
     let client = clients::add_by_hand(&server.app, &tenant(), "ours", &Scopes::of_device(), None).await;
     let client = client.expect("a client").0.to_string();
@@ -98,6 +119,8 @@ async fn inv12_every_route_asks_who_it_is_for_its_scope_and_shows_nothing_of_ano
             _ if path.starts_with("/v1/documents/") => manifest.document_id.to_string(),
             _ if path.starts_with("/v1/devices/") => agent.id.to_string(),
             _ if path.starts_with("/v1/clients/") => client.clone(),
+            _ if path.starts_with("/v1/webhook-endpoints/") => endpoint.endpoint_id.to_string(),
+            _ if path.starts_with("/v1/deliveries/") => delivery.clone(),
             _ if path.starts_with("/v1/uploads/") => upload.rsplit('/').next().unwrap_or_default().to_owned(),
             // Nobody has such an envelope: the same answer must come.
             _ => DocumentId::new().to_string(),
@@ -130,7 +153,12 @@ async fn inv12_every_route_asks_who_it_is_for_its_scope_and_shows_nothing_of_ano
         }
     }
     // The ids were good: their own tenant finds them.
-    for path in [format!("/v1/documents/{}", manifest.document_id), format!("/v1/clients/{client}")] {
+    for path in [
+        format!("/v1/documents/{}", manifest.document_id),
+        format!("/v1/clients/{client}"),
+        format!("/v1/webhook-endpoints/{}", endpoint.endpoint_id),
+        format!("/v1/deliveries/{delivery}"),
+    ] {
         let answer = server.client.get(format!("{}{path}", server.url)).bearer_auth(&own).send().await;
         assert_eq!(answer.expect("an answer").status(), 200, "{path}");
     }

@@ -22,7 +22,7 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::app::App;
 use crate::config::Config;
 use crate::refusal::Refusal;
-use crate::{api, auth, ingest, signing, ui};
+use crate::{api, auth, ingest, signing, ui, webhooks};
 use trace::Trace;
 
 pub mod contract;
@@ -39,6 +39,7 @@ fn api_routes() -> OpenApiRouter<App> {
         .merge(ingest::routes())
         .merge(api::routes())
         .merge(signing::routes())
+        .merge(webhooks::routes())
 }
 
 /// The OpenAPI document of [`router`], as it is served and as it is checked in.

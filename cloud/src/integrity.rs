@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 
 use platen_model::event::{Actor, Event, EventBody};
 use platen_model::keys::PublicKey;
-use platen_model::{Digest, DocumentId, DocumentManifest, TenantId};
+use platen_model::{Digest, DocumentId, DocumentManifest, PageText, TenantId};
 use sqlx::{AnyConnection, Row as _};
 
 use crate::blobs::Blobs;
@@ -19,7 +19,7 @@ use crate::checkpoints;
 use crate::evidence::signature;
 use crate::machine;
 use crate::store::record::Record;
-use crate::store::{Store, StoreError, blobs as visibility, documents, envelopes, people, word};
+use crate::store::{Store, StoreError, blobs as visibility, documents, envelopes, people, search, word};
 
 /// What a check saw.
 #[derive(Clone, Debug, Default)]
@@ -195,6 +195,7 @@ pub async fn rebuild(store: &Store, blobs: &Blobs) -> Result<Result<u64, String>
     }
     let mut write = store.begin().await?;
     write.hold("rebuild").await?;
+    search::clear(&mut write).await?;
     for clearing in ["DELETE FROM envelopes", "DELETE FROM documents", "DELETE FROM blob_references"] {
         sqlx::query(clearing).execute(&mut *write).await?;
     }
@@ -202,12 +203,26 @@ pub async fn rebuild(store: &Store, blobs: &Blobs) -> Result<Result<u64, String>
         documents::insert(&mut write, tenant, &replayed.record).await?;
         let document = replayed.record.document.document_id;
         visibility::refer(&mut write, tenant, document, &digests_of(replayed)).await?;
+        if let Some(words) = words_of(blobs, replayed).await {
+            search::update_text(&mut write, document, &words).await?;
+        }
         for (event, record) in &replayed.steps {
             envelopes::project(&mut write, tenant, record, event).await?;
         }
     }
     write.commit().await?;
     Ok(Ok(all.len() as u64))
+}
+
+/// The words of a document that was read. A text that is missing or damaged stands in nobody's way here: `check` names it.
+async fn words_of(blobs: &Blobs, replayed: &Replayed) -> Option<search::Words> {
+    let read = |event: &Event| match event.body {
+        EventBody::OcrComplete { page_text_sha256, .. } => Some(page_text_sha256),
+        _ => None,
+    };
+    let sha256 = replayed.steps.iter().rev().find_map(|(event, _)| read(event))?;
+    let text: PageText = serde_json::from_slice(&blobs.get(sha256).await.ok()?).ok()?;
+    Some(search::Words::of(&text.text()))
 }
 
 /// A chain read back: the record it leads to, the record after each event, and the manifest's bytes.

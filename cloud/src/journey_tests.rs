@@ -34,13 +34,18 @@ pub(crate) struct Agent {
 
 impl Server {
     pub(crate) async fn start() -> Self {
+        Self::start_with(|_| {}).await
+    }
+
+    /// Starts one whose configuration differs.
+    pub(crate) async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let folder = tempfile::tempdir().expect("a folder");
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("bound"));
         let at = |name: &str| folder.path().join(name);
         let base = database(folder.path());
-        let config = Config {
+        let mut config = Config {
             public_url: url.clone(),
             database: base.address.clone(),
             blobs: format!("file:{}", at("blobs").display()),
@@ -48,6 +53,7 @@ impl Server {
             mail: at("mail"),
             ..Config::default()
         };
+        change(&mut config);
         let app = App::open_with(config, Pool::in_process(1)).await.expect("a new site");
         people::add_tenant(&app.store, &tenant()).await.expect("a tenant");
         let router = http::router(app.clone());

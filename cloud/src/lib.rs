@@ -40,6 +40,7 @@ pub mod seal;
 pub mod signing;
 pub mod store;
 pub mod ui;
+pub mod webhooks;
 
 #[cfg(test)]
 mod contract_tests;

@@ -177,3 +177,12 @@ fn a_correction_forgets_no_retry_and_comes_neither_before_the_rules_nor_after_it
     let sent = State { status: Status::Sent, resume: None, signs: true };
     apply(Some(sent), &corrected).expect_err("its signers have it as it was");
 }
+
+#[test]
+fn endpoints_can_ask_for_every_event_there_is() {
+    let mut named: Vec<&str> = events().iter().map(EventBody::name).collect();
+    let mut known = crate::webhooks::EVENTS.to_vec();
+    named.sort_unstable();
+    known.sort_unstable();
+    assert_eq!(named, known);
+}

@@ -20,6 +20,7 @@ use crate::auth::{Caller, Scope};
 use crate::http::read::{Asked, Named, has_already};
 use crate::refusal::Refusal;
 use crate::store::record::Record;
+use crate::store::search::Question;
 use crate::store::{documents, events};
 
 /// Items of a list where the caller does not say.
@@ -46,6 +47,10 @@ struct Choice {
     #[serde(rename = "type")]
     #[param(max_length = 255)]
     document_type: Option<String>,
+    /// Only documents in whose pages, names or fields all of this is: words, `"phrases in quotes"`, and `begin*` for words
+    /// that begin so. Case and accents do not matter.
+    #[param(min_length = 1, max_length = 500)]
+    q: Option<String>,
     /// The `next` of an earlier answer.
     #[param(format = Uuid)]
     after: Option<String>,
@@ -54,7 +59,7 @@ struct Choice {
     limit: Option<u32>,
 }
 
-/// Lists documents, newest first.
+/// Lists documents, newest first; what is searched for in the order in which it was received.
 #[utoipa::path(get, path = "/v1/documents", tag = "documents", params(Choice),
     security(("oauth2" = ["documents:read"]), ("session" = [])),
     responses((status = 200, description = "A page of the list.", body = Page<Document>)))]
@@ -67,6 +72,7 @@ async fn list(
     let filter = documents::Filter {
         status: asked.status,
         document_type: asked.document_type.map(DocumentType),
+        search: asked.q.as_deref().map(Question::of),
         after: asked
             .after
             .map(|text| DocumentId::from_str(&text))

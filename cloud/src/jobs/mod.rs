@@ -36,6 +36,8 @@ pub mod kinds {
     pub const DECIDE: &str = "decide";
     /// Asks the policy where it goes.
     pub const ROUTE: &str = "route";
+    /// Tells an endpoint of an event.
+    pub const DELIVER: &str = "deliver";
     /// Makes the envelope at the provider (signing).
     pub const CREATE_ENVELOPE: &str = "create_envelope";
     /// Follows the envelope until it ends (signing).

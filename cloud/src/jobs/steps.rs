@@ -9,10 +9,10 @@ use platen_model::{DocumentManifest, PageText, PartRole};
 
 use super::{Outcome, StepError, kinds};
 use crate::app::App;
-use crate::signing;
 use crate::store::jobs::Job;
 use crate::store::record::Record;
-use crate::store::{documents, events};
+use crate::store::{documents, events, search};
+use crate::{signing, webhooks};
 
 /// Runs the step of a job's kind.
 pub async fn run(app: &App, job: &Job) -> Result<Outcome, StepError> {
@@ -21,6 +21,7 @@ pub async fn run(app: &App, job: &Job) -> Result<Outcome, StepError> {
         kinds::CLASSIFY => classify(app, job).await,
         kinds::DECIDE => decide(app, job).await,
         kinds::ROUTE => route(app, job).await,
+        kinds::DELIVER => webhooks::deliver(app, job).await,
         _ => signing::run(app, job).await,
     }
 }
@@ -59,7 +60,17 @@ async fn read_text(app: &App, job: &Job) -> Result<Outcome, StepError> {
         ocr_confidence: text.mean_confidence(),
         page_count: u32::try_from(text.pages.len()).unwrap_or(u32::MAX),
     };
-    propose(app, job, Actor::System, body).await
+    let words = search::Words::of(&text.text());
+    let mut write = app.store.begin().await?;
+    match events::append(&mut write, &job.tenant, record.document.document_id, Actor::System, body).await {
+        Ok(_) => {
+            search::update_text(&mut write, record.document.document_id, &words).await?;
+            write.commit().await?;
+        }
+        Err(events::AppendError::Refused(refused)) => tracing::info!(%refused, "overtaken"),
+        Err(error) => return Err(error.into()),
+    }
+    Ok(Outcome::Done)
 }
 
 /// `OcrComplete` -> `Classified`: the agent's decision, which its manifest signed.

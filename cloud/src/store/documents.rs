@@ -7,6 +7,7 @@ use sqlx::Row as _;
 use sqlx::{Any, AnyConnection, Executor};
 
 use super::record::Record;
+use super::search::{self, Question};
 use super::{Store, StoreError, Write, json, to_json};
 
 /// What a list shows.
@@ -16,6 +17,8 @@ pub struct Filter {
     pub status: Option<Status>,
     /// Only documents of this type.
     pub document_type: Option<DocumentType>,
+    /// Only documents in which this is found; they come in the order in which they were received, newest first.
+    pub search: Option<Question>,
     /// Go on after this document (older ones follow).
     pub after: Option<DocumentId>,
     /// At most so many.
@@ -42,19 +45,25 @@ pub async fn find<'e>(
 /// The tenant's documents, newest first, by the time their capture was made.
 pub async fn list(store: &Store, tenant: &TenantId, filter: &Filter) -> Result<Page<Document>, StoreError> {
     let limit = filter.limit.max(1);
-    let rows = sqlx::query(
-        "SELECT record, (SELECT COALESCE(MAX(failures), 0) FROM jobs WHERE jobs.document_id = d.document_id) AS failures
+    let question = match &filter.search {
+        Some(question) if question.is_empty() => return Ok(Page { items: Vec::new(), next: None }),
+        Some(question) => Some(question.expression(store.engine(), tenant)),
+        None => None,
+    };
+    let all = "SELECT record, (SELECT COALESCE(MAX(failures), 0) FROM jobs WHERE jobs.document_id = d.document_id) AS failures
          FROM documents d WHERE tenant_id = $1 AND ($2 IS NULL OR status = $2)
          AND ($3 IS NULL OR document_type = $3) AND ($4 IS NULL OR document_id < $4)
-         ORDER BY document_id DESC LIMIT $5",
-    )
-    .bind(tenant.as_str())
-    .bind(filter.status.map(Status::as_str))
-    .bind(filter.document_type.as_ref().map(|kind| kind.0.as_str()))
-    .bind(filter.after.map(|id| id.to_string()))
-    .bind(i64::from(limit) + 1)
-    .fetch_all(store.reading())
-    .await?;
+         ORDER BY document_id DESC LIMIT $5";
+    let found = search::SELECTION;
+    let wording = if question.is_some() { store.engine().pick(found.0, found.1) } else { all };
+    let query = sqlx::query(wording)
+        .bind(tenant.as_str())
+        .bind(filter.status.map(Status::as_str))
+        .bind(filter.document_type.as_ref().map(|kind| kind.0.as_str()))
+        .bind(filter.after.map(|id| id.to_string()))
+        .bind(i64::from(limit) + 1);
+    let query = question.into_iter().fold(query, |query, question| query.bind(question));
+    let rows = query.fetch_all(store.reading()).await?;
     let more = rows.len() > limit as usize;
     let items = rows
         .iter()
@@ -93,7 +102,7 @@ pub(crate) async fn insert(write: &mut Write, tenant: &TenantId, record: &Record
     .bind(to_json(record))
     .execute(&mut **write)
     .await?;
-    Ok(())
+    search::insert(write, tenant, record).await
 }
 
 pub(super) async fn update(write: &mut Write, tenant: &TenantId, record: &Record) -> Result<(), StoreError> {

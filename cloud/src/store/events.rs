@@ -9,7 +9,7 @@ use platen_model::{Digest, DocumentId, DocumentManifest, TenantId};
 use sqlx::Row as _;
 
 use super::record::Record;
-use super::{Store, StoreError, Write, blobs, documents, envelopes, jobs};
+use super::{Store, StoreError, Write, blobs, documents, envelopes, jobs, search, webhooks};
 use crate::machine::{self, Refused};
 
 /// Why an event was not appended. Nothing was changed.
@@ -57,10 +57,12 @@ pub async fn append(
     body: EventBody,
 ) -> Result<Record, AppendError> {
     write.hold(document).await?;
-    let mut record =
+    let before =
         documents::find(&mut **write, tenant, document).await?.ok_or(AppendError::NoDocument(document))?;
+    let mut record = before.clone();
     link(write, tenant, &mut record, actor, body).await?;
     documents::update(write, tenant, &record).await?;
+    search::update_names(write, &before, &record).await?;
     Ok(record)
 }
 
@@ -121,6 +123,7 @@ async fn link(
     record.absorb(&event, state, hash);
     blobs::refer(write, tenant, event.document_id, &blobs::named_in(&event.body)).await?;
     envelopes::project(write, tenant, record, &event).await?;
+    webhooks::announce(write, tenant, position, event.body.name()).await?;
     if let Some(kind) = machine::wanted(state) {
         jobs::enqueue(write, tenant, jobs::New::of_document(kind, event.document_id)).await?;
     }
@@ -161,6 +164,11 @@ pub async fn of_document(
     .fetch_all(store.reading())
     .await?;
     Ok(rows.iter().map(stored).collect())
+}
+
+/// The event at a place of the tenant's feed.
+pub async fn at(store: &Store, tenant: &TenantId, position: i64) -> Result<Option<Stored>, StoreError> {
+    Ok(feed(store, tenant, position - 1, 1).await?.into_iter().find(|event| event.position == position))
 }
 
 /// The tenant's feed after a position, oldest first, at most `limit`.

@@ -25,8 +25,10 @@ pub mod figures;
 pub mod jobs;
 pub mod people;
 pub mod record;
+pub mod search;
 pub mod tokens;
 pub mod uploads;
+pub mod webhooks;
 
 pub use engine::{Address, Engine};
 

@@ -13,7 +13,7 @@ use super::words;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct Filter {
-    /// Part of the file name.
+    /// What to search for, as the API takes it; the last word may go on.
     pub q: String,
     /// A status by its name, or empty.
     pub status: String,

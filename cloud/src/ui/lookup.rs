@@ -2,15 +2,16 @@
 
 use platen_model::api::{Document, Page};
 use platen_model::event::Status;
-use platen_model::{DocumentId, TenantId};
+use platen_model::{DocumentType, TenantId};
 use sqlx::Row as _;
 
 use super::list_page::Filter;
 use crate::store::record::Record;
-use crate::store::{Store, StoreError, json, word};
+use crate::store::search::Question;
+use crate::store::{Store, StoreError, documents, json, word};
 
 /// Documents on one page of the list.
-const PAGE: usize = 50;
+const PAGE: u32 = 50;
 
 /// How many documents are in each state that has any, in the order of a document's life.
 pub(super) async fn counts(store: &Store, tenant: &TenantId) -> Result<Vec<(Status, u64)>, StoreError> {
@@ -59,32 +60,15 @@ pub(super) async fn list(
     tenant: &TenantId,
     filter: &Filter,
 ) -> Result<Page<Document>, StoreError> {
-    let given = |text: &str| (!text.is_empty()).then(|| text.to_owned());
-    let after = filter.after.parse::<DocumentId>().ok().map(|id| id.to_string());
-    let rows = sqlx::query(
-        "SELECT record FROM documents WHERE tenant_id = $1 AND ($2 IS NULL OR status = $2)
-         AND ($3 IS NULL OR document_type = $3) AND ($4 IS NULL OR document_id < $4)
-         AND ($5 IS NULL OR LOWER(file_name) LIKE '%' || LOWER($5) || '%' ESCAPE '\\')
-         ORDER BY document_id DESC LIMIT $6",
-    )
-    .bind(tenant.as_str())
-    .bind(filter.status().map(Status::as_str))
-    .bind(given(&filter.document_type))
-    .bind(after)
-    .bind(given(&literally(filter.q.trim())))
-    .bind(PAGE as i64 + 1)
-    .fetch_all(store.reading())
-    .await?;
-    let items = rows
-        .iter()
-        .take(PAGE)
-        .map(|row| Ok(json::<Record>(row.get("record"))?.document))
-        .collect::<Result<Vec<Document>, StoreError>>()?;
-    let next = items.last().filter(|_| rows.len() > PAGE).map(|document| document.document_id.to_string());
-    Ok(Page { items, next })
-}
-
-/// A text as `LIKE` finds it letter by letter.
-fn literally(text: &str) -> String {
-    text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_")
+    let typed = filter.q.trim_start();
+    let filter = documents::Filter {
+        status: filter.status(),
+        document_type: Some(&filter.document_type)
+            .filter(|name| !name.is_empty())
+            .map(|name| DocumentType(name.clone())),
+        search: (!typed.is_empty()).then(|| Question::of_typing(typed)),
+        after: filter.after.parse().ok(),
+        limit: PAGE,
+    };
+    documents::list(store, tenant, &filter).await
 }
