@@ -131,6 +131,7 @@ pub struct DocumentManifest {
 
 /// Where a document lay in the batch it was scanned in.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct BatchPlace {
     /// Which of the batch's documents it is, from 1.

@@ -177,6 +177,7 @@ pub struct PageText {
 
 /// A page that is in no document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SetAside {
     /// Which page it is.
     #[serde(flatten)]
@@ -188,6 +189,7 @@ pub struct SetAside {
 
 /// Why a page was left out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Aside {
     /// Nothing is on it.
