@@ -1,4 +1,4 @@
-//! Other people's viewers, asked what they make of a PDF: poppler, PDFium, and pdf.js in Chromium.
+//! Other people's viewers, asked what they make of a PDF: poppler, MuPDF, PDFium, and pdf.js in Chromium.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -9,6 +9,8 @@ use serde_json::Value;
 
 /// The page that shows `/document.pdf` with pdf.js.
 const PDFJS_PAGE: &str = include_str!("../viewers/pdfjs.html");
+/// The script that asks MuPDF.
+const MUPDF_SCRIPT: &str = include_str!("../viewers/mupdf.js");
 /// The script that asks PDFium.
 const PDFIUM_SCRIPT: &str = include_str!("../viewers/pdfium.py");
 
@@ -43,6 +45,14 @@ pub fn pdfium(pdf: &Path, phrases: &[&str]) -> Value {
     let python = installed().join("python/bin/python");
     let answer = said(Command::new(python).args(["-c", PDFIUM_SCRIPT]).arg(pdf).args(phrases));
     serde_json::from_str(&answer).expect("JSON")
+}
+
+/// The boxes where MuPDF finds phrases on the first page: `{phrase: [box, ...]}`.
+pub fn mupdf(pdf: &Path, phrases: &[&str]) -> Value {
+    let mut script = tempfile::NamedTempFile::new().expect("a file");
+    script.write_all(MUPDF_SCRIPT.as_bytes()).expect("write");
+    serde_json::from_str(&said(Command::new("mutool").arg("run").arg(script.path()).arg(pdf).args(phrases)))
+        .expect("JSON")
 }
 
 /// What the validator of hOCR has to say against a file; nothing if it is in order.

@@ -16,6 +16,8 @@
 //! - **A word divided by a line end** ends in the plain hyphen, whichever was recognised. poppler reads such words as one,
 //!   pdf.js finds them so, and PDFium's text has them as one, with a mark (U+FFFE) in it; after a soft hyphen, or one
 //!   replaced by `/ActualText`, poppler and pdf.js do not.
+//!
+//! MuPDF finds what stands on one line, but nothing in right-to-left script: it does not turn such lines round.
 
 use pdf_writer::types::TextRenderingMode;
 use pdf_writer::{Content, Name, Str};
