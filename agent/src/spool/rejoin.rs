@@ -4,8 +4,8 @@
 //! new capture links to the same bytes and says which capture it takes the place of; its document says so in its
 //! manifest and goes to a person, who rejects the parts. Nothing is removed: the parts may have been delivered.
 //!
-//! What a folder inside the source sets (type, languages, two sides of a stack) is not known any more: the files follow
-//! each other as they were scanned, and are read in the languages that hold for all.
+//! It is read in the same languages, and two sides of a stack are put together in the same way. The type that its
+//! folder sets is left to the person.
 
 use std::io;
 
@@ -16,6 +16,7 @@ use super::capture::{CAPTURE_VERSION, CaptureRecord, ClaimedFile, stored_name};
 use super::folders::Spool;
 use crate::config::After;
 use crate::watch::Identity;
+use crate::watch::tray::Stack;
 
 /// No file in a hot folder is this one, so none is taken away.
 const NO_FILE: Identity = Identity { device: 0, inode: 0, bytes: 0, changed_ns: 0 };
@@ -30,9 +31,9 @@ impl Spool {
     pub fn rejoin(&self, id: DocumentId) -> io::Result<CaptureId> {
         let document = self.open_document(id)?;
         let manifest = &document.manifest;
-        if manifest.batch.is_none() {
+        let Some(batch) = &manifest.batch else {
             return Err(io::Error::other("it is all of what was scanned: there is nothing to put together"));
-        }
+        };
         let whole = manifest.capture_id;
         if self.is_rejoined(whole)? {
             return Err(io::Error::other(format!("capture {whole} was put together before")));
@@ -64,9 +65,9 @@ impl Spool {
             source: manifest.source.clone(),
             department: manifest.department.clone(),
             document_type: None,
-            languages: None,
+            languages: Some(batch.languages.clone()),
             labels: manifest.labels.clone(),
-            stack: None,
+            stack: batch.backs_reversed.map(|backs_reversed| Stack::Both { backs_reversed }),
             folder: self.document(id),
             after: After::Remove,
             claimed_at: Timestamp::now(),

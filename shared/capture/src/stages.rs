@@ -154,6 +154,11 @@ pub fn capture(
             document: number,
             documents: count,
             pages: group.origins(&origins),
+            languages: workshop.options.languages.clone(),
+            backs_reversed: match workshop.collation {
+                Collation::Leaves { backs_reversed } => Some(backs_reversed),
+                Collation::AsGiven => None,
+            },
         });
         let pdf = folder.join(format!("document-{number}.pdf"));
         let bound = bind(&opened, &text, &images, &origins, &group, &pdf, workshop)?;

@@ -140,6 +140,12 @@ pub struct BatchPlace {
     pub documents: u32,
     /// Where each of its pages is in the originals.
     pub pages: Vec<SourcePage>,
+    /// The languages it was read in, as Tesseract names them.
+    pub languages: String,
+    /// The two originals are the fronts and the backs of a stack, put together leaf by leaf: whether the backs came
+    /// last page first. Absent where the originals follow each other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backs_reversed: Option<bool>,
 }
 
 impl DocumentManifest {

@@ -3,7 +3,7 @@
 use std::fs;
 
 use platen_capture::Kind;
-use platen_model::{Decision, DocumentType, PageRecord, PageText, PolicyRef, Verdict};
+use platen_model::{BatchPlace, Decision, DocumentType, PageRecord, PageText, PolicyRef, Verdict};
 
 use super::*;
 use crate::claim::{Ledger, recover};
@@ -11,6 +11,7 @@ use crate::config::After;
 use crate::spool::capture::CAPTURE_VERSION;
 use crate::spool::{ClaimedFile, Reason};
 use crate::watch::listing::Identity;
+use crate::watch::tray::Stack;
 
 /// A spool with one claimed and released capture whose reading gave two documents.
 struct Place {
@@ -106,6 +107,30 @@ fn decision() -> Decision {
         reasons: Vec::new(),
         policy: PolicyRef { name: "none".into(), version: "0".into(), sha256: Digest::of(b"") },
     }
+}
+
+#[test]
+fn a_stack_put_together_again_keeps_the_order_of_its_sides_and_its_languages() {
+    let place = place();
+    let mut documents = place.documents.clone();
+    for (number, document) in (1..).zip(&mut documents) {
+        document.batch = Some(BatchPlace {
+            document: number,
+            documents: 2,
+            pages: Vec::new(),
+            languages: "deu".into(),
+            backs_reversed: Some(true),
+        });
+    }
+    let ids = place.store(&documents).expect("stored");
+    let capture = place.spool.rejoin(ids[1]).expect("a capture");
+    let record = CaptureRecord::read(&place.spool.capture(capture)).expect("its record");
+    assert_eq!(record.rejoins, Some(place.record.capture_id));
+    assert_eq!(record.stack, Some(Stack::Both { backs_reversed: true }));
+    assert_eq!(record.languages.as_deref(), Some("deu"));
+    let original = fs::read(place.spool.capture(capture).join(stored_name(0))).expect("the original");
+    assert_eq!(original, b"scan");
+    place.spool.rejoin(ids[0]).expect_err("once is enough");
 }
 
 #[test]
