@@ -7,7 +7,7 @@ use platen_agent::sheet::Sheet;
 use platen_capture::export::Format;
 use platen_capture::pdf::Paper;
 use platen_capture::separate::{CodeRule, Fate, Patch};
-use platen_capture::{Options, PdfA, Profile, Separation};
+use platen_capture::{Clean, Options, PdfA, Profile, Separation};
 use platen_model::{CaptureId, DocumentId};
 
 /// Watches scanner hot folders and delivers every scan, once and unaltered.
@@ -174,6 +174,9 @@ pub(crate) struct Choices {
     /// How page images are stored.
     #[arg(long, value_enum)]
     profile: Option<ProfileChoice>,
+    /// What is cleaned of borders, punch holes, specks, shadows and what shines through from the back.
+    #[arg(long, value_enum)]
+    clean: Option<CleanChoice>,
     /// A file of passwords to try on locked PDFs, one a line.
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
@@ -197,6 +200,12 @@ impl Choices {
         match self.profile {
             Some(ProfileChoice::Exact) => options.profile = Profile::Exact,
             Some(ProfileChoice::Compact) => options.profile = Profile::Compact,
+            None => {}
+        }
+        match self.clean {
+            Some(CleanChoice::Off) => options.clean = Clean::Off,
+            Some(CleanChoice::Reading) => options.clean = Clean::Reading,
+            Some(CleanChoice::Shown) => options.clean = Clean::Shown,
             None => {}
         }
         if self.password_file.is_some() {
@@ -298,6 +307,16 @@ enum ProfileChoice {
     Exact,
     /// Sharp text over a coarse picture, for who pays by the megabyte.
     Compact,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum CleanChoice {
+    /// Nothing.
+    Off,
+    /// The copy that is read; the image stays as it was scanned.
+    Reading,
+    /// The image too.
+    Shown,
 }
 
 #[derive(Debug, Subcommand)]

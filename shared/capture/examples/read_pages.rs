@@ -1,15 +1,16 @@
 //! Reads files as a worker would, in this process, for measuring.
 //!
-//! `read_pages OUT [--lang LANGUAGES] FILE…` writes `OUT/STEM.txt` (a form feed between pages) and prints one line
+//! `read_pages OUT [--lang LANGUAGES] [--clean off|reading|shown] FILE…` writes `OUT/STEM.txt` (a form feed between pages) and prints one line
 //! for each page: file, page, size, dpi, turn, skew, blank, words, confidence, quality and notes, milliseconds of each stage.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::path::PathBuf;
 use std::time::Instant;
 
 use platen_capture::decode::Document;
 use platen_capture::ocr::Engines;
-use platen_capture::{Effort, Options, raster};
+use platen_capture::{Clean, Effort, Options, raster};
 use platen_model::{Failure, PageText};
 
 fn main() -> std::io::Result<()> {
@@ -22,12 +23,19 @@ fn main() -> std::io::Result<()> {
                 options.languages =
                     arguments.next().and_then(|name| name.into_string().ok()).unwrap_or_default();
             }
+            Some("--clean") => {
+                options.clean = match arguments.next().as_deref().and_then(OsStr::to_str) {
+                    Some("off") => Clean::Off,
+                    Some("shown") => Clean::Shown,
+                    _ => Clean::Reading,
+                };
+            }
             _ => paths.push(PathBuf::from(argument)),
         }
     }
     let mut paths = paths.into_iter();
     let Some(out) = paths.next() else {
-        eprintln!("usage: read_pages OUT [--lang LANGUAGES] FILE…");
+        eprintln!("usage: read_pages OUT [--lang LANGUAGES] [--clean off|reading|shown] FILE…");
         std::process::exit(2);
     };
     let mut engines = Engines::default();

@@ -31,7 +31,7 @@ pub mod worker;
 
 pub use collate::Collation;
 pub use inspection::{Inspection, Kind};
-pub use options::{Effort, Limits, Options, PdfA, Profile};
+pub use options::{Clean, Effort, Limits, Options, PdfA, Profile};
 pub use passwords::Passwords;
 pub use separate::Separation;
 pub use stages::{Captured, CapturedDocument, Input, Workshop, capture};

@@ -31,6 +31,20 @@ pub enum Profile {
     Compact,
 }
 
+/// What scanner and light added to a page, and what of it is taken off: borders, punch holes, specks, shadows and what
+/// shines through from the back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Clean {
+    /// Nothing.
+    Off,
+    /// It is taken off the copy that is read; the page's image stays as it was scanned.
+    #[default]
+    Reading,
+    /// It is taken off the page's image too.
+    Shown,
+}
+
 /// What may be chosen.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -41,6 +55,8 @@ pub struct Options {
     pub pdfa: PdfA,
     /// How page images are stored.
     pub profile: Profile,
+    /// What is cleaned of each page.
+    pub clean: Clean,
     /// A file of passwords to try on locked PDFs, one a line. It is read anew whenever a file is found locked, so that
     /// a password added later helps at the next attempt.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -57,6 +73,7 @@ impl Default for Options {
             languages: "eng".into(),
             pdfa: PdfA::default(),
             profile: Profile::default(),
+            clean: Clean::default(),
             passwords_file: None,
             keep_blank_pages: false,
             limits: Limits::default(),

@@ -6,6 +6,7 @@
 
 use image::GrayImage;
 
+use super::clean::holes;
 use super::clean::light::Paper;
 use super::ink::{Ink, Mark};
 
@@ -23,10 +24,6 @@ const LARGE: f32 = 0.024;
 const FAINT: f32 = 0.74;
 /// ...unless they are longer than this part of the page's longer side, as pencilled strokes are: 9 mm on A4.
 const STROKE: f32 = 0.03;
-/// The diameter of a punch hole (ISO 838: 6 mm; others up to 9) as a part of the page's longer side.
-const HOLE: std::ops::RangeInclusive<f32> = 0.014..=0.036;
-/// Punch holes lie this close to an edge, as a part of the shorter side: ISO 838 has them 12 mm from it.
-const HOLE_MARGIN: f32 = 0.11;
 /// A page with more than this of its paper in the dark holds a picture.
 const DARK_SHARE_MAX: f32 = 0.25;
 
@@ -56,20 +53,7 @@ fn may_be_content(mark: &Mark, ink: &Ink) -> bool {
         && (mark.x1 as f32) < width * (1.0 - MARGIN)
         && mark.y0 as f32 > height * MARGIN
         && (mark.y1 as f32) < height * (1.0 - MARGIN);
-    is_inside && mark.width().max(mark.height()) >= SPECK_PX && !is_punch_hole(mark, ink)
-}
-
-/// Whether a mark is a disk, or the rim of one, of the right size at the right distance from an edge.
-fn is_punch_hole(mark: &Mark, ink: &Ink) -> bool {
-    let (across, down) = (mark.width() as f32, mark.height() as f32);
-    let diameter = across.max(down) / ink.width.max(ink.height) as f32;
-    let is_round = across.min(down) >= across.max(down) * 0.8;
-    let filled = mark.area as f32 / (across * down);
-    let (x, y) = ((mark.x0 + mark.x1) as f32 / 2.0, (mark.y0 + mark.y1) as f32 / 2.0);
-    let from_edge = x.min(ink.width as f32 - x).min(y.min(ink.height as f32 - y));
-    let near_edge = from_edge <= ink.width.min(ink.height) as f32 * HOLE_MARGIN;
-    // A disk fills pi/4 of its box.
-    is_round && near_edge && HOLE.contains(&diameter) && (0.6..0.9).contains(&filled)
+    is_inside && mark.width().max(mark.height()) >= SPECK_PX && !holes::may_be(mark, ink)
 }
 
 /// Whether a mark is too light for print and too short for a pencil.

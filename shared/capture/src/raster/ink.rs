@@ -54,7 +54,7 @@ impl Mark {
 }
 
 /// The marks of a page.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Ink {
     /// Width of the reduced copy.
     pub(super) width: u32,
@@ -130,7 +130,7 @@ impl Ink {
 }
 
 /// The page in smaller: each pixel the mean of a square.
-fn reduced(page: &GrayImage, by: u32) -> Cow<'_, GrayImage> {
+pub(super) fn reduced(page: &GrayImage, by: u32) -> Cow<'_, GrayImage> {
     let by = by as usize;
     Cow::Owned(match by {
         0 | 1 => return Cow::Borrowed(page),

@@ -35,7 +35,8 @@ impl Marks {
 
     /// The copy of an upright page that is read.
     pub fn cleaned<'a>(&self, page: &'a GrayImage) -> Cow<'a, GrayImage> {
-        clean::for_reading(page, &self.0, 0)
+        let lay = clean::Lay { rotation_deg: 0, skew_deg: 0.0, size: page.dimensions() };
+        clean::for_reading(page, &self.0, lay)
     }
 
     /// Takes a clockwise skew out of an upright page. Answers its samples and the gray copy.

@@ -28,6 +28,7 @@ mod underline;
 mod unread;
 mod upright;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Instant;
 
@@ -37,8 +38,9 @@ use platen_model::{Failure, PageRecord, TextSource, Word};
 use crate::decode::{Document, Makeup, Picture};
 use crate::inspection::PageImage;
 use crate::ocr::Engines;
-use crate::options::{Effort, Options};
+use crate::options::{Clean, Effort, Options};
 pub use as_scanned::as_scanned;
+use clean::Lay;
 pub(crate) use embedded::is_language;
 use ink::Ink;
 use quality::Reading;
@@ -117,8 +119,15 @@ pub fn finish_page(
     }
     clock.lap("orient");
 
-    let Straightened { picture, gray, lean_deg } = straighten(picture, gray, &ink, upright);
+    let Straightened { mut picture, picture_lay, gray, gray_lay, lean_deg } =
+        straighten(picture, gray, &ink, upright);
     clock.lap("deskew");
+
+    let is_kept = incoming.as_ref().is_some_and(|incoming| incoming.kept);
+    if options.clean == Clean::Shown && embedded.is_none() && !is_kept {
+        clean::shown(&mut picture, &ink, picture_lay);
+        clock.lap("clean");
+    }
 
     // Coded before it is read, so that a large colour page is not held while Tesseract works.
     let stated_dpi = picture.dpi;
@@ -127,7 +136,10 @@ pub fn finish_page(
     let (image, bytes) = encode::encode(picture, dpi, options.profile)?;
     clock.lap("encode");
 
-    let copy = (is_read && embedded.is_none()).then(|| clean::for_reading(&gray, &ink, upright.rotation_deg));
+    let copy = (is_read && embedded.is_none()).then(|| match options.clean {
+        Clean::Off => Cow::Borrowed(&gray),
+        Clean::Reading | Clean::Shown => clean::for_reading(&gray, &ink, gray_lay),
+    });
     clock.lap("clean");
 
     let text = TextSize::of(&ink, upright.rotation_deg % 180 == 90, stated_dpi);
@@ -170,8 +182,10 @@ pub fn finish_page(
 /// A page that was turned upright and straightened.
 struct Straightened {
     picture: Picture,
+    picture_lay: Lay,
     /// The gray copy to read.
     gray: GrayImage,
+    gray_lay: Lay,
     /// The clockwise skew that the gray copy still has.
     lean_deg: f32,
 }
@@ -184,19 +198,27 @@ fn straighten(mut picture: Picture, mut gray: GrayImage, ink: &Ink, upright: Upr
         picture.original = None;
         gray = turn::gray_by_quarters(gray, rotation_deg);
     }
+    let as_it_lies = Lay { rotation_deg, skew_deg: 0.0, size: gray.dimensions() };
+    let straight = Lay { skew_deg, ..as_it_lies };
     if skew_deg.abs() < STRAIGHT_DEG {
-        return Straightened { picture, gray, lean_deg: 0.0 };
+        return Straightened { picture, picture_lay: as_it_lies, gray, gray_lay: as_it_lies, lean_deg: 0.0 };
     }
     let size = turn::size_for(ink, gray.dimensions(), rotation_deg, skew_deg);
     picture.original = None;
     if skew_deg.abs() < READ_AS_IT_LIES_DEG {
         picture.samples = turn::straightened(picture.samples, skew_deg, size);
-        return Straightened { picture, gray, lean_deg: skew_deg };
+        return Straightened {
+            picture,
+            picture_lay: straight,
+            gray,
+            gray_lay: as_it_lies,
+            lean_deg: skew_deg,
+        };
     }
     drop(gray);
     let (samples, gray) = turn::straightened_to_read(picture.samples, skew_deg, size);
     picture.samples = samples;
-    Straightened { picture, gray, lean_deg: 0.0 }
+    Straightened { picture, picture_lay: straight, gray, gray_lay: straight, lean_deg: 0.0 }
 }
 
 /// The mean of the words' confidences, weighted by their length.
@@ -223,7 +245,7 @@ impl Clock {
 
     fn lap(&mut self, stage: &str) {
         let now = Instant::now();
-        self.laps.insert(stage.to_owned(), (now - self.last).as_secs_f64() * 1_000.0);
+        *self.laps.entry(stage.to_owned()).or_default() += (now - self.last).as_secs_f64() * 1_000.0;
         self.last = now;
     }
 }

@@ -25,6 +25,8 @@ pub(in crate::raster) struct Paper {
     cell: u32,
     columns: usize,
     levels: Vec<u8>,
+    /// The level of the lightest paper.
+    pub(in crate::raster) white: u8,
     /// The part of the paper that lies in a shadow, 0 to 1.
     pub(in crate::raster) shadow_share: f32,
 }
@@ -42,7 +44,7 @@ impl Paper {
         let levels = neighbours(&levels, columns, |near| near.iter().copied().min().unwrap_or(white));
         let shadow = f32::from(white) * SHADOW;
         let shadow_share = share(&levels, |level| f32::from(level) < shadow);
-        Self { cell, columns, levels, shadow_share }
+        Self { cell, columns, levels, white, shadow_share }
     }
 
     /// Whether the light falls evenly enough for one threshold to suit the whole page.
@@ -50,30 +52,38 @@ impl Paper {
         self.shadow_share <= SHADOW_SHARE_MAX
     }
 
-    /// The page under even light, its paper white.
-    pub(in crate::raster) fn evened(&self, page: &GrayImage) -> GrayImage {
+    /// Makes the light even, and the paper white.
+    pub(in crate::raster) fn even<const N: usize>(&self, samples: &mut [u8], size: (usize, usize)) {
+        self.change::<N>(samples, size, |pixel, gain| {
+            pixel.iter_mut().for_each(|sample| *sample = (f32::from(*sample) * gain) as u8);
+        });
+    }
+
+    /// Changes each pixel of the page, or of a picture that lies like it, by what would make its paper white.
+    pub(super) fn change<const N: usize>(
+        &self,
+        samples: &mut [u8],
+        (width, _): (usize, usize),
+        change: impl Fn(&mut [u8; N], f32),
+    ) {
         let mean = |near: &[u8]| (near.iter().map(|&l| u32::from(l)).sum::<u32>() / near.len() as u32) as u8;
         let levels = neighbours(&self.levels, self.columns, mean);
         let gains: Vec<f32> = levels.iter().map(|&level| 255.0 / f32::from(level.max(1))).collect();
         let rows = gains.len() / self.columns;
-        let mut out = page.clone();
-        let width = page.width() as usize;
         let mut along = vec![0.0f32; self.columns];
         // For each column of the page the cell whose centre is at its left, and how far it is to the next.
         let places: Vec<(usize, usize, f32)> =
-            (0..page.width()).map(|x| between(x, self.cell, self.columns)).collect();
-        for (y, samples) in (0u32..).zip(out.chunks_exact_mut(width)) {
+            (0..width as u32).map(|x| between(x, self.cell, self.columns)).collect();
+        for (y, pixels) in (0u32..).zip(samples.as_chunks_mut::<N>().0.chunks_exact_mut(width)) {
             let (above, below, part) = between(y, self.cell, rows);
             for (column, gain) in along.iter_mut().enumerate() {
                 let (a, b) = (gains[above * self.columns + column], gains[below * self.columns + column]);
                 *gain = a + (b - a) * part;
             }
-            for (sample, &(left, right, part)) in samples.iter_mut().zip(&places) {
-                let gain = along[left] + (along[right] - along[left]) * part;
-                *sample = (f32::from(*sample) * gain) as u8;
+            for (pixel, &(left, right, part)) in pixels.iter_mut().zip(&places) {
+                change(pixel, along[left] + (along[right] - along[left]) * part);
             }
         }
-        out
     }
 }
 

@@ -30,7 +30,7 @@ pub(super) fn is_on(page: &GrayImage) -> bool {
     specks as f32 > paper as f32 * SPECKS_MAX
 }
 
-/// Takes the specks out.
+/// The page without its specks.
 pub(super) fn removed(page: &GrayImage) -> GrayImage {
     let width = page.width() as usize;
     let mut copy = page.clone();
