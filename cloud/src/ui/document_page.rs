@@ -3,7 +3,7 @@
 use askama::Template;
 use platen_model::api::{Document, Envelope};
 use platen_model::event::{Event, EventBody, Status};
-use platen_model::{Decision, Digest, PageText, Rect};
+use platen_model::{Decision, Digest, PageText, Rect, SourcePage};
 
 use super::frame::{Choice, Frame};
 use super::words;
@@ -40,6 +40,8 @@ pub struct DocumentPage {
     reasons: Vec<ReasonView>,
     envelope: Option<EnvelopeView>,
     files: Vec<FileView>,
+    /// The blank pages that were left out, by where they are in what was scanned.
+    blank_pages: Vec<String>,
     events: Vec<EventView>,
     head: Digest,
 }
@@ -168,6 +170,7 @@ impl DocumentPage {
             reasons: decision.map(reasons).unwrap_or_default(),
             envelope: material.envelope.map(envelope_view),
             files: files(document, events),
+            blank_pages: material.text.map(blank_pages).unwrap_or_default(),
             events: events.iter().map(event_view).collect(),
             head: events
                 .last()
@@ -310,6 +313,20 @@ fn files(document: &Document, events: &[Event]) -> Vec<FileView> {
         files.push(file("evidence", "Evidence package", "check it with platen-cloud verify"));
     }
     files
+}
+
+/// Where the pages that were set aside are, in the words of whoever opens the scan.
+fn blank_pages(text: &PageText) -> Vec<String> {
+    let is_one_file = text.set_aside.iter().all(|page| page.source == 0);
+    let place = |page: &SourcePage| {
+        let number = u64::from(page.page) + 1;
+        if is_one_file {
+            format!("Page {number} of the scan")
+        } else {
+            format!("Page {number} of file {}", u64::from(page.source) + 1)
+        }
+    };
+    text.set_aside.iter().map(place).collect()
 }
 
 fn event_view(event: &Event) -> EventView {

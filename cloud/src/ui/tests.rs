@@ -8,7 +8,7 @@ use platen_model::api::{Document, Envelope};
 use platen_model::event::{Actor, Event, EventBody, Status};
 use platen_model::{
     CaptureId, CorrelationId, Decision, Digest, DocumentType, EnvelopeId, Field, PageRecord, PageText,
-    PolicyRef, Reason, Rect, Verdict, Word,
+    PolicyRef, Reason, Rect, SourcePage, Verdict, Word,
 };
 
 use super::frame::Frame;
@@ -93,6 +93,11 @@ fn events(document: &Document, seen: &str) -> Vec<Event> {
 }
 
 fn document_page(status: Status, name: &str) -> String {
+    document_page_without(status, name, &[])
+}
+
+/// The page of a document from which these pages, of these files, were set aside as blank.
+fn document_page_without(status: Status, name: &str, blank: &[(u32, u32)]) -> String {
     let document = document(status, name);
     let events = events(&document, name);
     let word = |text: &str, line, rect| Word { text: text.into(), confidence: 0.9, rect, line, block: line };
@@ -101,7 +106,8 @@ fn document_page(status: Status, name: &str) -> String {
         word("Total", 1, Rect { x: 180, y: 900, w: 100, h: 30 }),
     ];
     let page = PageRecord { width_px: 1654, height_px: 2339, dpi: 200, words, ..PageRecord::default() };
-    let text = PageText::new(vec![page]);
+    let mut text = PageText::new(vec![page]);
+    text.set_aside = blank.iter().map(|&(source, page)| SourcePage { source, page }).collect();
     let envelope = Envelope {
         envelope_id: EnvelopeId::new(),
         document_id: document.document_id,
@@ -152,6 +158,24 @@ fn only_a_document_that_waits_for_review_offers_one() {
             matches!(status, Status::Declined | Status::Expired | Status::Voided | Status::Quarantined);
         assert_eq!(page.contains("/retry\""), waits, "{status}");
     }
+}
+
+#[test]
+fn blank_pages_that_were_set_aside_are_named_with_the_original_that_keeps_them() {
+    let check = |blank: &[(u32, u32)], named: &[&str]| {
+        let page = document_page_without(Status::Validated, "scan.tif", blank);
+        let panel = page.split_once("id=\"blank-pages\"").map(|(_, rest)| rest.split("</section>").next());
+        let Some(panel) = panel.flatten() else {
+            return assert!(named.is_empty(), "{blank:?} are not shown");
+        };
+        let listed: Vec<&str> =
+            panel.split("<li>").skip(1).filter_map(|item| item.split("</li>").next()).collect();
+        assert_eq!(listed, named);
+        assert!(panel.contains("/content/original"), "the original can be opened");
+    };
+    check(&[], &[]);
+    check(&[(0, 2), (0, 5)], &["Page 3 of the scan", "Page 6 of the scan"]);
+    check(&[(0, 2), (1, 0)], &["Page 3 of file 1", "Page 1 of file 2"]);
 }
 
 #[test]
