@@ -3,7 +3,7 @@
 use askama::Template;
 use platen_model::api::{Document, Envelope};
 use platen_model::event::{Event, EventBody, Status};
-use platen_model::{Decision, Digest, PageText, Rect, SourcePage};
+use platen_model::{Decision, Digest, PageText, Rect, SetAside};
 
 use super::frame::{Choice, Frame};
 use super::words;
@@ -40,8 +40,8 @@ pub struct DocumentPage {
     reasons: Vec<ReasonView>,
     envelope: Option<EnvelopeView>,
     files: Vec<FileView>,
-    /// The blank pages that were left out, by where they are in what was scanned.
-    blank_pages: Vec<String>,
+    /// The pages that were left out, by where they are in what was scanned, and why.
+    set_aside: Vec<String>,
     events: Vec<EventView>,
     head: Digest,
 }
@@ -170,7 +170,7 @@ impl DocumentPage {
             reasons: decision.map(reasons).unwrap_or_default(),
             envelope: material.envelope.map(envelope_view),
             files: files(document, events),
-            blank_pages: material.text.map(blank_pages).unwrap_or_default(),
+            set_aside: material.text.map(set_aside).unwrap_or_default(),
             events: events.iter().map(event_view).collect(),
             head: events
                 .last()
@@ -315,18 +315,18 @@ fn files(document: &Document, events: &[Event]) -> Vec<FileView> {
     files
 }
 
-/// Where the pages that were set aside are, in the words of whoever opens the scan.
-fn blank_pages(text: &PageText) -> Vec<String> {
-    let is_one_file = text.set_aside.iter().all(|page| page.source == 0);
-    let place = |page: &SourcePage| {
-        let number = u64::from(page.page) + 1;
+/// Where the pages that were set aside are, in the words of whoever opens the scan, and why they were.
+fn set_aside(text: &PageText) -> Vec<String> {
+    let is_one_file = text.set_aside.iter().all(|aside| aside.page.source == 0);
+    let line = |SetAside { page, why }: &SetAside| {
+        let (number, why) = (u64::from(page.page) + 1, why.as_words());
         if is_one_file {
-            format!("Page {number} of the scan")
+            format!("Page {number} of the scan: {why}")
         } else {
-            format!("Page {number} of file {}", u64::from(page.source) + 1)
+            format!("Page {number} of file {}: {why}", u64::from(page.source) + 1)
         }
     };
-    text.set_aside.iter().map(place).collect()
+    text.set_aside.iter().map(line).collect()
 }
 
 fn event_view(event: &Event) -> EventView {

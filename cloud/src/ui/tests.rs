@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use platen_model::api::{Document, Envelope};
 use platen_model::event::{Actor, Event, EventBody, Status};
 use platen_model::{
-    CaptureId, CorrelationId, Decision, Digest, DocumentType, EnvelopeId, Field, PageRecord, PageText,
-    PolicyRef, Reason, Rect, SourcePage, Verdict, Word,
+    Aside, CaptureId, CorrelationId, Decision, Digest, DocumentType, EnvelopeId, Field, PageRecord, PageText,
+    PolicyRef, Reason, Rect, SetAside, SourcePage, Verdict, Word,
 };
 
 use super::frame::Frame;
@@ -96,8 +96,9 @@ fn document_page(status: Status, name: &str) -> String {
     document_page_without(status, name, &[])
 }
 
-/// The page of a document from which these pages, of these files, were set aside as blank.
-fn document_page_without(status: Status, name: &str, blank: &[(u32, u32)]) -> String {
+/// The page of a document from which these pages, of these files, were set aside: the first as a separator, others as
+/// blank.
+fn document_page_without(status: Status, name: &str, aside: &[(u32, u32)]) -> String {
     let document = document(status, name);
     let events = events(&document, name);
     let word = |text: &str, line, rect| Word { text: text.into(), confidence: 0.9, rect, line, block: line };
@@ -107,7 +108,11 @@ fn document_page_without(status: Status, name: &str, blank: &[(u32, u32)]) -> St
     ];
     let page = PageRecord { width_px: 1654, height_px: 2339, dpi: 200, words, ..PageRecord::default() };
     let mut text = PageText::new(vec![page]);
-    text.set_aside = blank.iter().map(|&(source, page)| SourcePage { source, page }).collect();
+    let set_aside = |&(source, page): &(u32, u32)| SetAside {
+        page: SourcePage { source, page },
+        why: if page == 0 { Aside::Sheet } else { Aside::Blank },
+    };
+    text.set_aside = aside.iter().map(set_aside).collect();
     let envelope = Envelope {
         envelope_id: EnvelopeId::new(),
         document_id: document.document_id,
@@ -161,12 +166,12 @@ fn only_a_document_that_waits_for_review_offers_one() {
 }
 
 #[test]
-fn blank_pages_that_were_set_aside_are_named_with_the_original_that_keeps_them() {
-    let check = |blank: &[(u32, u32)], named: &[&str]| {
-        let page = document_page_without(Status::Validated, "scan.tif", blank);
-        let panel = page.split_once("id=\"blank-pages\"").map(|(_, rest)| rest.split("</section>").next());
+fn pages_that_were_set_aside_are_named_with_the_original_that_keeps_them() {
+    let check = |aside: &[(u32, u32)], named: &[&str]| {
+        let page = document_page_without(Status::Validated, "scan.tif", aside);
+        let panel = page.split_once("id=\"set-aside\"").map(|(_, rest)| rest.split("</section>").next());
         let Some(panel) = panel.flatten() else {
-            return assert!(named.is_empty(), "{blank:?} are not shown");
+            return assert!(named.is_empty(), "{aside:?} are not shown");
         };
         let listed: Vec<&str> =
             panel.split("<li>").skip(1).filter_map(|item| item.split("</li>").next()).collect();
@@ -174,8 +179,11 @@ fn blank_pages_that_were_set_aside_are_named_with_the_original_that_keeps_them()
         assert!(panel.contains("/content/original"), "the original can be opened");
     };
     check(&[], &[]);
-    check(&[(0, 2), (0, 5)], &["Page 3 of the scan", "Page 6 of the scan"]);
-    check(&[(0, 2), (1, 0)], &["Page 3 of file 1", "Page 1 of file 2"]);
+    check(&[(0, 2), (0, 5)], &["Page 3 of the scan: blank", "Page 6 of the scan: blank"]);
+    check(
+        &[(0, 2), (1, 0)],
+        &["Page 3 of file 1: blank", &format!("Page 1 of file 2: {}", Aside::Sheet.as_words())],
+    );
 }
 
 #[test]
