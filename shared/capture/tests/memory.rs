@@ -7,15 +7,21 @@ use std::error::Error;
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::os::fd::AsFd;
+use std::process::Command;
 use std::time::Instant;
 
+use image::RgbImage;
 use jpeg_encoder::{Encoder, ImageBuffer, JpegColorType, PixelDensity};
+use platen_capture::decode::Samples;
+use platen_capture::raster::measures::turned_by_quarters;
 use platen_capture::worker::protocol::{BindInfo, Reply, Request};
 use platen_capture::worker::{Pool, Program, serve};
 use platen_capture::{Effort, Limits, Options, Passwords, PdfA};
 
 const WORKER_MB_MAX: u64 = 400;
 const SUPERVISOR_MB_MAX: u64 = 80;
+/// What turning a page takes beside the page: one band of it, and some room.
+const TURNING_MB_MAX: u64 = 60;
 
 #[test]
 #[ignore = "is run by other tests as a worker"]
@@ -197,6 +203,34 @@ fn check(what: &str, input: &File, pages: u32) {
 fn an_a3_colour_scan_at_600_dpi_stays_within_the_memory_of_a_worker() -> io::Result<()> {
     check("a straight page", &a3_in_colour(0.0), 1);
     check("a skewed page", &a3_in_colour(0.02), 1);
+    Ok(())
+}
+
+#[test]
+#[ignore = "is run by another test, as a process of its own"]
+fn child_that_turns_an_a3_page() {
+    let (width, height) = (7_016, 9_921);
+    let page = RgbImage::from_raw(width, height, vec![200; (width * height * 3) as usize]).expect("its size");
+    let held = peak_mb("self");
+    let Samples::Rgb(page) = turned_by_quarters(Samples::Rgb(page), 90) else { panic!("it stays in colour") };
+    assert_eq!(page.dimensions(), (height, width));
+    let more = peak_mb("self") - held;
+    println!("the page: {held} MB, to turn it: {more} MB more");
+    assert!(more <= TURNING_MB_MAX, "turning it took {more} MB beside the page's {held} MB");
+}
+
+#[test]
+fn an_a3_page_on_its_side_is_turned_without_being_held_twice() -> io::Result<()> {
+    let arguments =
+        ["--ignored", "--exact", "--nocapture", "--test-threads=1", "child_that_turns_an_a3_page"];
+    let output = Command::new(std::env::current_exe()?).args(arguments).output()?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    println!("{said}");
+    assert!(
+        output.status.success() && said.contains("1 passed"),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     Ok(())
 }
 

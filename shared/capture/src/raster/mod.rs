@@ -152,7 +152,7 @@ pub fn finish_page(
     clock.lap("recognise");
 
     let confidence = mean_confidence(&words);
-    let read = Reading { words: words.len(), confidence, languages: &options.languages };
+    let read = Reading { words: &words, confidence, languages: &options.languages };
     let quality = is_read.then(|| quality::judge(&gray, &ink, upright.rotation_deg, read));
     let (quality, mut notes) = quality.map_or((0.0, Vec::new()), |quality| (quality.score, quality.notes));
     notes.extend(photo_note.map(String::from));

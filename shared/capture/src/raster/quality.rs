@@ -4,10 +4,14 @@
 //! scan, so they name one or two causes that can be measured, and say nothing of a page that was read well. The
 //! recogniser's confidence decides whether there is a problem; the image says what it may be.
 
+mod lean;
+
 use image::GrayImage;
+use platen_model::Word;
 
 use super::clean::light::Paper;
 use super::ink::Ink;
+use lean::Lean;
 
 /// Pages read with at least this confidence have no notes.
 const CONFIDENT: f32 = 0.80;
@@ -25,6 +29,10 @@ const PALE: f32 = 0.30;
 const SMALL_PX: f32 = 14.0;
 /// More of the paper in shadow than this is uneven light.
 const SHADOWED: f32 = 0.35;
+/// Lines that lean by more than this still, in degrees, are read worse than straight ones.
+const LEANING_DEG: f32 = 1.5;
+/// Lines that differ in their skew by more than this, in degrees, are those of a bent sheet.
+const BENT_DEG: f32 = 1.2;
 /// Pages of fewer words say little by their confidence.
 const WORDS_MIN: usize = 8;
 /// Of the rows of the page one in so many is looked at.
@@ -48,8 +56,8 @@ pub(super) struct Quality {
 /// What was read of a page.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Reading<'a> {
-    /// The number of words.
-    pub(super) words: usize,
+    /// The words, where they stand on the page.
+    pub(super) words: &'a [Word],
     /// Their mean confidence, 0 to 1.
     pub(super) confidence: f32,
     /// The languages it was read in.
@@ -92,10 +100,10 @@ fn score(image: &Image, reading: Reading<'_>) -> f32 {
 }
 
 fn notes(image: &Image, reading: Reading<'_>, ink: &Ink) -> Vec<String> {
-    if reading.words == 0 {
+    if reading.words.is_empty() {
         return vec!["No text was found on this page.".into()];
     }
-    if reading.confidence >= CONFIDENT || reading.words < WORDS_MIN {
+    if reading.confidence >= CONFIDENT || reading.words.len() < WORDS_MIN {
         return Vec::new();
     }
     let mut notes = Vec::new();
@@ -112,6 +120,17 @@ fn notes(image: &Image, reading: Reading<'_>, ink: &Ink) -> Vec<String> {
     }
     if image.shadow_share > SHADOWED {
         notes.push("The light on the page is uneven.".into());
+    }
+    match Lean::of(reading.words) {
+        Some(lean) if lean.spread_deg > BENT_DEG => {
+            notes.push("The lines of text are bent or lie at different angles. Lay the sheet flat.".into());
+        }
+        Some(lean) if lean.skew_deg.abs() > LEANING_DEG => {
+            let side = if lean.skew_deg > 0.0 { "clockwise" } else { "counter-clockwise" };
+            let by = lean.skew_deg.abs();
+            notes.push(format!("The text is still turned {side} by {by:.1}°. Lay the sheet straight."));
+        }
+        _ => {}
     }
     if notes.is_empty() {
         notes.push(if is_handwritten(ink) {

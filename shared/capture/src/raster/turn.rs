@@ -16,6 +16,12 @@ use crate::decode::Samples;
 
 /// Pixels of a side of the squares in which a page is turned by a quarter: two of them fit the nearest cache.
 const TILE_PX: usize = 32;
+/// A picture of more bytes than this is turned in bands, so that it is not held twice.
+const LARGE: usize = 64 << 20;
+/// The bytes of a band. The allocator gives blocks of more than 32 MiB back to the system as they shrink.
+const BAND: usize = 33 << 20;
+/// After so many rows, the memory of what was turned is given back.
+const ROWS_GIVEN_BACK: usize = 64;
 /// What stands on a page keeps this distance from the edges of a page that grows for it.
 const ROOM_PX: f64 = 12.0;
 
@@ -44,19 +50,71 @@ fn quarters<P: Pixel<Subpixel = u8>, const N: usize>(mut image: Image<P>, clockw
             image
         }
         turn @ (90 | 270) => {
-            let mut turned = vec![0; image.as_raw().len()];
-            let (from, to) = (image.as_chunks::<N>().0, turned.as_chunks_mut::<N>().0);
-            let (width, height) = (width as usize, height as usize);
-            for left in (0..width).step_by(TILE_PX) {
-                for top in (0..height).step_by(TILE_PX) {
-                    let tile = (left..width.min(left + TILE_PX), top..height.min(top + TILE_PX));
-                    quarter_of_tile(from, to, (width, height), tile, turn == 90);
-                }
-            }
-            picture(turned, (height as u32, width as u32))
+            let (samples, clockwise) = (image.into_raw(), turn == 90);
+            let from = size((width, height));
+            let turned = if samples.len() > LARGE {
+                quarter_in_bands::<N>(samples, from, clockwise, BAND)
+            } else {
+                quarter::<N>(&samples, from, clockwise)
+            };
+            picture(turned, (height, width))
         }
         _ => image,
     }
+}
+
+/// Turns a picture by a quarter.
+fn quarter<const N: usize>(samples: &[u8], (width, height): (usize, usize), clockwise: bool) -> Vec<u8> {
+    let mut turned = vec![0; samples.len()];
+    let (from, to) = (samples.as_chunks::<N>().0, turned.as_chunks_mut::<N>().0);
+    for left in (0..width).step_by(TILE_PX) {
+        for top in (0..height).step_by(TILE_PX) {
+            let tile = (left..width.min(left + TILE_PX), top..height.min(top + TILE_PX));
+            quarter_of_tile(from, to, (width, height), tile, clockwise);
+        }
+    }
+    turned
+}
+
+/// Turns a picture by a quarter, in its own memory and that of one band of about so many bytes: the bands, from the last
+/// one up, are turned each for itself, and then joined row by row, from the last row up. What was taken from is given
+/// back, and the memory that is written to comes from the system only as it is written.
+fn quarter_in_bands<const N: usize>(
+    mut samples: Vec<u8>,
+    (width, height): (usize, usize),
+    clockwise: bool,
+    band_bytes: usize,
+) -> Vec<u8> {
+    let length = samples.len();
+    let rows = (band_bytes / (width * N)).max(1);
+    let mut bands = Vec::new();
+    let mut end = height;
+    while end > 0 {
+        let start = end.saturating_sub(rows);
+        let band = &samples[start * width * N..];
+        bands.push(quarter::<N>(band, (width, end - start), clockwise));
+        samples.truncate(start * width * N);
+        samples.shrink_to_fit();
+        end = start;
+    }
+    drop(samples);
+    if !clockwise {
+        bands.reverse();
+    }
+    let mut turned = vec![0; length];
+    for row in (0..width).rev() {
+        let mut at = row * height * N;
+        for band in &mut bands {
+            let part = band.len() / (row + 1);
+            turned[at..at + part].copy_from_slice(&band[row * part..]);
+            band.truncate(row * part);
+            at += part;
+        }
+        if row % ROWS_GIVEN_BACK == 0 {
+            bands.iter_mut().for_each(Vec::shrink_to_fit);
+        }
+    }
+    turned
 }
 
 /// Turns a tile of a picture, columns by rows, by a quarter.
@@ -187,4 +245,28 @@ fn size((width, height): (u32, u32)) -> (usize, usize) {
 
 fn picture<P: Pixel<Subpixel = u8>>(samples: Vec<u8>, (width, height): (u32, u32)) -> Image<P> {
     ImageBuffer::from_raw(width, height, samples).expect("one pixel was made for each place")
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_picture_turned_in_bands_is_the_picture_turned(
+            width in 1usize..90,
+            height in 1usize..90,
+            band_rows in 1usize..100,
+            clockwise: bool,
+            seed: u8,
+        ) {
+            let samples: Vec<u8> =
+                (0..width * height * 3).map(|at| (at as u8).wrapping_mul(31).wrapping_add(seed)).collect();
+            let whole = quarter::<3>(&samples, (width, height), clockwise);
+            let banded = quarter_in_bands::<3>(samples, (width, height), clockwise, band_rows * width * 3);
+            prop_assert_eq!(banded, whole);
+        }
+    }
 }

@@ -29,6 +29,8 @@ const SHARP: f32 = 0.85;
 const PROBE: usize = 97;
 /// Side of the squares in which sharp pale print is looked for, in reduced pixels: 4 mm on A4.
 const SQUARE: usize = 24;
+/// Such squares come together, as words do: with so many others among the 24 around them.
+const COMPANY_MIN: usize = 2;
 /// Fewer pale pixels in a square say nothing.
 const PALE_MIN: u32 = 40;
 /// Show-through is at most this many times as dark as most of it.
@@ -45,9 +47,9 @@ pub(super) struct Veil {
 
 impl Veil {
     /// What shines through on this page with such paper, judged on a copy that is reduced by this; `None` where
-    /// nothing does.
+    /// nothing does. In uneven light there is no telling it from shadows.
     pub(super) fn of(page: &GrayImage, paper: &Paper, reduction: u32) -> Option<Self> {
-        if paper.is_even() && !has_pale(page, paper.white) {
+        if !paper.is_even() || !has_pale(page, paper.white) {
             return None;
         }
         let contrast = Contrast::of(page, reduction);
@@ -162,25 +164,36 @@ impl Contrast {
     /// The squares whose pale pixels have steps of more than this part of their depth: columns and rows.
     fn sharp_squares(&self, part: f32) -> Vec<(Range<usize>, Range<usize>)> {
         let (width, height) = (self.depths.width() as usize, self.depths.height() as usize);
-        let depths = self.depths.as_raw();
-        let mut squares = Vec::new();
-        for top in (0..height).step_by(SQUARE) {
-            for left in (0..width).step_by(SQUARE) {
-                let (columns, rows) = (left..(left + SQUARE).min(width), top..(top + SQUARE).min(height));
-                let inner = columns.start.max(1)..columns.end.min(width - 1);
-                let places = rows.clone().flat_map(|y| inner.clone().map(move |x| y * width + x));
-                // Beside the edge of print there are steps that are not those of what is pale.
-                let pale: Vec<usize> = places
-                    .filter(|&at| self.is_pale(at) && !self.near_print[at - 1] && !self.near_print[at + 1])
-                    .collect();
-                let depth = Counts::of(pale.iter().map(|&at| depths[at]));
-                let steps = Counts::of(pale.iter().map(|&at| self.step(at)));
-                if depth.count() >= PALE_MIN && steps.at(0.9) > depth.at(0.9) * part {
-                    squares.push((columns, rows));
-                }
-            }
-        }
-        squares
+        let (across, down) = (width.div_ceil(SQUARE), height.div_ceil(SQUARE));
+        let square = |column: usize, row: usize| {
+            let (left, top) = (column * SQUARE, row * SQUARE);
+            (left..(left + SQUARE).min(width), top..(top + SQUARE).min(height))
+        };
+        let is_sharp: Vec<bool> =
+            (0..across * down).map(|at| self.is_sharp(square(at % across, at / across), part)).collect();
+        let company = |column: usize, row: usize| {
+            let columns = column.saturating_sub(2)..(column + 3).min(across);
+            let rows = row.saturating_sub(2)..(row + 3).min(down);
+            rows.map(|row| is_sharp[row * across..][columns.clone()].iter().filter(|&&is| is).count())
+                .sum::<usize>()
+        };
+        let places = (0..is_sharp.len()).filter(|&at| is_sharp[at]).map(|at| (at % across, at / across));
+        places
+            .filter(|&(column, row)| company(column, row) > COMPANY_MIN)
+            .map(|(column, row)| square(column, row))
+            .collect()
+    }
+
+    fn is_sharp(&self, (columns, rows): (Range<usize>, Range<usize>), part: f32) -> bool {
+        let width = self.depths.width() as usize;
+        let columns = columns.start.max(1)..columns.end.min(width - 1);
+        let places = rows.flat_map(|y| columns.clone().map(move |x| y * width + x));
+        // Beside the edge of print there are steps that are not those of what is pale.
+        let is_clear = |at: &usize| self.is_pale(*at) && !self.near_print[at - 1] && !self.near_print[at + 1];
+        let pale: Vec<usize> = places.filter(is_clear).collect();
+        let depth = Counts::of(pale.iter().map(|&at| self.depths.as_raw()[at]));
+        let steps = Counts::of(pale.iter().map(|&at| self.step(at)));
+        depth.count() >= PALE_MIN && steps.at(0.9) > depth.at(0.9) * part
     }
 }
 

@@ -3,6 +3,8 @@ use imageproc::drawing::draw_filled_rect_mut;
 use imageproc::filter::gaussian_blur_f32;
 use imageproc::rect::Rect as Area;
 
+use platen_model::Rect;
+
 use super::*;
 
 /// Rows of boxes as large as letters, as dark as `ink`.
@@ -17,9 +19,23 @@ fn page(ink: u8) -> GrayImage {
     page
 }
 
+/// Ten lines of ten words, each turned clockwise by what `skew_deg` says of it.
+fn words(skew_deg: impl Fn(u32) -> f32) -> Vec<Word> {
+    let word = |line: u32, place: u32| {
+        let x = 100 + place * 80;
+        let y = 200.0 + line as f32 * 48.0 + x as f32 * skew_deg(line).to_radians().tan();
+        let rect = Rect { x, y: y.round() as u32, w: 60, h: 24 };
+        Word { text: "word".into(), confidence: 0.6, rect, line, block: 0 }
+    };
+    (0..10)
+        .flat_map(|line| (0..10).map(move |place| (line, place)))
+        .map(|(line, place)| word(line, place))
+        .collect()
+}
+
 fn judged(page: &GrayImage, confidence: f32) -> Quality {
-    let reading = Reading { words: 150, confidence, languages: "eng" };
-    judge(page, &Ink::of(page), 0, reading)
+    let words = words(|_| 0.0);
+    judge(page, &Ink::of(page), 0, Reading { words: &words, confidence, languages: "eng" })
 }
 
 /// Checks that a page read with little confidence has one note, and that it says this.
@@ -54,8 +70,26 @@ fn a_shadow_over_half_of_the_page_is_named() {
 }
 
 #[test]
+fn skew_that_is_left_and_lines_that_are_bent_are_named() {
+    let check = |words: &[Word], confidence, expected: &[&str]| {
+        let page = page(20);
+        let reading = Reading { words, confidence, languages: "eng" };
+        assert_eq!(judge(&page, &Ink::of(&page), 0, reading).notes, expected);
+    };
+    check(&words(|_| 3.0), 0.6, &["The text is still turned clockwise by 3.0°. Lay the sheet straight."]);
+    check(
+        &words(|_| -4.0),
+        0.6,
+        &["The text is still turned counter-clockwise by 4.0°. Lay the sheet straight."],
+    );
+    let bent = "The lines of text are bent or lie at different angles. Lay the sheet flat.";
+    check(&words(|line| line as f32 - 4.5), 0.6, &[bent]);
+    check(&words(|_| 3.0), 0.9, &[]);
+}
+
+#[test]
 fn a_page_without_a_word_says_so() {
-    let reading = Reading { words: 0, confidence: 0.0, languages: "eng" };
+    let reading = Reading { words: &[], confidence: 0.0, languages: "eng" };
     let quality = judge(&page(20), &Ink::of(&page(20)), 0, reading);
     assert_eq!(quality.notes, ["No text was found on this page."]);
 }
