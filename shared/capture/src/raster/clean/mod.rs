@@ -69,7 +69,9 @@ impl Dirt {
     /// What is to be cleaned of a page; `None` where it is clean. `ink` are the marks found on it before it came to lie
     /// as it does.
     fn on(page: &GrayImage, paper: Paper, ink: &Ink, lay: Lay, use_of_page: Use) -> Option<Self> {
-        let rim = Rim::of(page, paper.white, lay).filter(|rim| rim.is_whole || use_of_page == Use::Shown);
+        // In uneven light, what is dark along the rim is the table that a photo shows, of which something is always left.
+        let is_dirt = |rim: &Rim| use_of_page == Use::Shown || (rim.is_whole && paper.is_even());
+        let rim = Rim::of(page, paper.white, lay).filter(is_dirt);
         let is_gray = page.iter().step_by(97).any(|&sample| !matches!(sample, 0 | 255));
         let veil = is_gray.then(|| Veil::of(page, &paper, ink.reduction)).flatten();
         let marks = holes::are_likely(ink).then(|| match lay.is_as_found(page) {
