@@ -76,6 +76,14 @@ if [ "${1:-}" = --test ]; then
     [ -x "$tools/bin/moto_server" ] || "$tools/bin/pip" install --quiet --disable-pip-version-check 'moto[server]>=5.1,<6'
 fi
 
+# What holds the API against its contract, in a place of its own: it and the S3 server share libraries, not their versions.
+if [ "${1:-}" = --test ]; then
+    contract="${CARGO_TARGET_DIR:-target}/schemathesis"
+    [ -x "$contract/bin/pip" ] || /usr/bin/python3 -m venv "$contract"
+    [ -x "$contract/bin/schemathesis" ] ||
+        "$contract/bin/pip" install --quiet --disable-pip-version-check 'schemathesis==4.32.5'
+fi
+
 # Viewers that are no packages of Debian: PDFium, and pdf.js for Chromium; and a validator of hOCR.
 if [ "${1:-}" = --test ]; then
     viewers="${CARGO_TARGET_DIR:-target}/test"

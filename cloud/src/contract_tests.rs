@@ -302,6 +302,55 @@ async fn a_correction_names_the_version_it_was_made_on_and_a_held_document_goes_
     assert_eq!(again.status(), 409, "it is held already");
 }
 
+/// All references in a part of the document.
+fn references(part: &Value) -> Vec<&str> {
+    match part {
+        Value::Object(fields) => {
+            let own = fields.get("$ref").and_then(Value::as_str);
+            own.into_iter().chain(fields.values().flat_map(references)).collect()
+        }
+        Value::Array(items) => items.iter().flat_map(references).collect(),
+        _ => Vec::new(),
+    }
+}
+
+#[test]
+fn every_reference_of_the_contract_leads_somewhere() {
+    let document = http::openapi();
+    for reference in references(&document) {
+        let found = reference.strip_prefix('#').and_then(|pointer| document.pointer(pointer));
+        assert!(found.is_some(), "{reference}");
+    }
+}
+
+/// `schemathesis/bin/schemathesis` in the folder of the build that this test is part of.
+fn schemathesis() -> std::path::PathBuf {
+    let test = std::env::current_exe().expect("a test is a program");
+    let found =
+        test.ancestors().map(|folder| folder.join("schemathesis/bin/schemathesis")).find(|p| p.exists());
+    found.expect("Schemathesis is a need of the tests: packaging/build-deps.sh --test installs it")
+}
+
+/// Calls every operation with what the contract allows and with what it forbids, and holds each answer against it.
+#[tokio::test(flavor = "multi_thread")]
+async fn schemathesis_finds_nothing_with_all_its_checks() {
+    let server = Server::start().await;
+    let all = token(&server, "default", Scope::ALL.into_iter().collect()).await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = concat!(env!("CARGO_MANIFEST_DIR"), "/src/schemathesis.toml");
+    let mut command = tokio::process::Command::new(schemathesis());
+    command
+        .args(["--config-file", config, "run", &format!("{}/openapi.json", server.url), "--checks", "all"])
+        .args(["--header", &format!("Authorization: Bearer {all}"), "--phases", "examples,coverage,fuzzing"])
+        .args(["--max-examples", "8", "--seed", "1", "--workers", "2", "--continue-on-failure", "--no-color"])
+        .env("SCHEMATHESIS_HOOKS", concat!(env!("CARGO_MANIFEST_DIR"), "/src/schemathesis.py"))
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .current_dir(folder.path())
+        .kill_on_drop(true);
+    let output = command.output().await.expect("it starts");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+}
+
 crate::testing::also_on_postgres!(
     inv12_every_route_asks_who_it_is_for_its_scope_and_shows_nothing_of_another_tenant,
     a_client_is_let_in_by_its_secret_within_its_scopes_until_it_is_revoked,

@@ -31,7 +31,7 @@ pub fn routes() -> OpenApiRouter<App> {
 /// file that anyone can check offline. They are verified against their digest before the first of them is sent.
 #[utoipa::path(get, path = "/v1/documents/{id}/content/{what}", tag = "content",
     params(("id" = DocumentId, Path, description = "The document."),
-        ("what" = Which, Path, description = "Which of its contents."),
+        ("what" = inline(Which), Path, description = "Which of its contents."),
         ("If-None-Match" = Option<String>, Header, description = "An `ETag` that the caller has already.")),
     security(("oauth2" = ["documents:read"]), ("session" = [])),
     responses(

@@ -49,7 +49,8 @@ struct Correction {
 /// Corrects what is known of a document that waits for a person.
 #[utoipa::path(patch, path = "/v1/documents/{id}", tag = "review", operation_id = "correct",
     params(("id" = DocumentId, Path, description = "The document."),
-        ("If-Match" = String, Header, description = "The `ETag` of the version that was looked at.")),
+        ("If-Match" = String, Header, min_length = 1, pattern = r#"^(\*|"[0-9]{1,18}")$"#,
+            description = "The `ETag` of the version that was looked at.")),
     security(("oauth2" = ["review"]), ("session" = [])), request_body = Correction,
     responses((status = 200, description = "The document as it is now.", body = Document,
         headers(("ETag" = String, description = "Its new version.")))))]
@@ -97,7 +98,8 @@ struct Hold {
 /// Holds a document before anybody is asked to sign it. It goes on when a person approves it.
 #[utoipa::path(post, path = "/v1/documents/{id}/hold", tag = "review", operation_id = "hold",
     params(("id" = DocumentId, Path, description = "The document."),
-        ("If-Match" = Option<String>, Header, description = "The `ETag` of the version that was looked at.")),
+        ("If-Match" = Option<String>, Header, min_length = 1, pattern = r#"^(\*|"[0-9]{1,18}")$"#,
+            description = "The `ETag` of the version that was looked at.")),
     security(("oauth2" = ["review"]), ("session" = [])), request_body = Hold,
     responses((status = 200, description = "The document as it is now.", body = Document,
         headers(("ETag" = String, description = "Its new version.")))))]

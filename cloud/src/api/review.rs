@@ -27,7 +27,8 @@ pub fn routes() -> OpenApiRouter<App> {
 /// Approves, with or without corrections, or rejects a document that waits for review.
 #[utoipa::path(post, path = "/v1/documents/{id}/review", operation_id = "review", tag = "review",
     params(("id" = DocumentId, Path, description = "The document."),
-        ("If-Match" = Option<String>, Header, description = "The `ETag` of the version the person saw.")),
+        ("If-Match" = Option<String>, Header, min_length = 1, pattern = r#"^(\*|"[0-9]{1,18}")$"#,
+            description = "The `ETag` of the version the person saw.")),
     security(("oauth2" = ["review"]), ("session" = [])), request_body = Review,
     responses((status = 200, description = "The document as it is now.", body = Document,
         headers(("ETag" = String, description = "Its new version.")))))]
@@ -45,7 +46,8 @@ async fn review_route(
 /// Sends a document on its way again after an end that allows it.
 #[utoipa::path(post, path = "/v1/documents/{id}/retry", operation_id = "retry", tag = "review",
     params(("id" = DocumentId, Path, description = "The document."),
-        ("If-Match" = Option<String>, Header, description = "The `ETag` of the version the person saw.")),
+        ("If-Match" = Option<String>, Header, min_length = 1, pattern = r#"^(\*|"[0-9]{1,18}")$"#,
+            description = "The `ETag` of the version the person saw.")),
     security(("oauth2" = ["review"]), ("session" = [])),
     responses((status = 200, description = "The document as it is now.", body = Document,
         headers(("ETag" = String, description = "Its new version.")))))]

@@ -59,6 +59,10 @@ pub fn finished(collected: OpenApi) -> Value {
             standards say.",
         "license": { "name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0" },
     });
+    // `Review` refuses what it does not know, as every body does; its variants do not say so by themselves.
+    for variant in document["components"]["schemas"]["Review"]["oneOf"].as_array_mut().into_iter().flatten() {
+        variant["additionalProperties"] = json!(false);
+    }
     document["servers"] = json!([{ "url": "/" }]);
     document["components"]["securitySchemes"] = security_schemes();
     let schema = json!({ "$ref": "#/components/schemas/Problem" });
@@ -76,12 +80,25 @@ pub fn finished(collected: OpenApi) -> Value {
         for (path, item) in paths {
             for verb in VERBS {
                 if let Some(operation) = item.get_mut(verb) {
+                    never_null(operation);
                     refusals(path, verb, operation);
                 }
             }
         }
     }
     document
+}
+
+/// A parameter is there or it is not: none of them is `null`.
+fn never_null(operation: &mut Value) {
+    let parameters = operation.get_mut("parameters").and_then(Value::as_array_mut);
+    for parameter in parameters.into_iter().flatten() {
+        let Some(kind) = parameter.pointer_mut("/schema/type") else { continue };
+        let words = kind.as_array().into_iter().flatten().filter(|word| *word != "null");
+        if let [only] = words.collect::<Vec<_>>()[..] {
+            *kind = only.clone();
+        }
+    }
 }
 
 /// Adds the refusals that follow from what an operation takes.

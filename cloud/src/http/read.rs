@@ -33,17 +33,37 @@ pub fn read_json<T: DeserializeOwned + ToSchema + 'static>(
     bytes: &[u8],
 ) -> Result<T, Refusal> {
     must_be(headers, "application/json")?;
-    let value: Value = serde_json::from_slice(bytes)
+    let mut value: Value = serde_json::from_slice(bytes)
         .map_err(|error| Refusal::bad_request(format!("the body is no JSON: {error}")))?;
     let errors = app.contract.body::<T>(&value);
     if !errors.is_empty() {
         return Err(Refusal::invalid("the body is not what this address takes", errors));
     }
     // From the bytes once more: a value has forgotten about keys that were there twice.
-    serde_json::from_slice(bytes).map_err(|error| {
+    let read = serde_json::from_slice(bytes);
+    // To JSON Schema 2.0 is an integer.
+    let read = if read.is_err() && make_whole(&mut value) { serde_json::from_value(value) } else { read };
+    read.map_err(|error| {
         let errors = [("(all of it)".to_owned(), error.to_string())].into();
         Refusal::invalid("the body is not what this address takes", errors)
     })
+}
+
+/// Writes numbers that have no fraction as integers; answers whether there were any that were not.
+fn make_whole(value: &mut Value) -> bool {
+    /// From here on a `f64` skips integers.
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    match value {
+        Value::Number(number) if number.is_f64() => {
+            let whole = number.as_f64().filter(|number| number.fract() == 0.0 && number.abs() < EXACT);
+            let Some(whole) = whole else { return false };
+            *number = (whole as i64).into();
+            true
+        }
+        Value::Array(items) => items.iter_mut().fold(false, |any, item| make_whole(item) | any),
+        Value::Object(fields) => fields.values_mut().fold(false, |any, field| make_whole(field) | any),
+        _ => false,
+    }
 }
 
 /// The parameters of a query.

@@ -127,7 +127,13 @@ async fn has_blob(
     security(("oauth2" = ["documents:write"]), ("session" = [])),
     responses((status = 201, description = "It is begun.",
         headers(("Location" = String, description = "Its address."),
-            ("Upload-Expires" = String, description = "When it ends unless more comes.")))))]
+            ("Upload-Expires" = String, description = "When it ends unless more comes."))),
+        (status = 412, description = "Another version of tus.", body = platen_model::Problem,
+            content_type = "application/problem+json"),
+        (status = 413, description = "The part is over the limit.", body = platen_model::Problem,
+            content_type = "application/problem+json"),
+        (status = 422, description = "It is empty, but its digest is not that of no bytes.",
+            body = platen_model::Problem, content_type = "application/problem+json")))]
 async fn create(State(app): State<App>, caller: Caller, headers: HeaderMap) -> Result<Response, Refusal> {
     caller.must(Scope::DocumentsWrite)?;
     let tenant = caller.tenant().clone();
@@ -169,7 +175,7 @@ async fn create(State(app): State<App>, caller: Caller, headers: HeaderMap) -> R
 
 /// How far an upload is.
 #[utoipa::path(head, path = "/v1/uploads/{id}", tag = "uploads", operation_id = "upload_offset",
-    params(("id" = UploadId, Path, description = "The upload.")),
+    params(("id" = inline(UploadId), Path, description = "The upload.")),
     security(("oauth2" = ["documents:write"]), ("session" = [])),
     responses((status = 200, description = "Where it stands.",
         headers(("Upload-Offset" = u64, description = "Bytes that are durable here."),
@@ -195,7 +201,7 @@ async fn offset(
 
 /// Forgets an upload (tus 1.0, termination).
 #[utoipa::path(delete, path = "/v1/uploads/{id}", tag = "uploads", operation_id = "terminate_upload",
-    params(("id" = UploadId, Path, description = "The upload.")),
+    params(("id" = inline(UploadId), Path, description = "The upload.")),
     security(("oauth2" = ["documents:write"]), ("session" = [])),
     responses((status = 204, description = "It is gone.")))]
 async fn terminate(
@@ -213,7 +219,7 @@ async fn terminate(
 
 /// Sends bytes of an upload.
 #[utoipa::path(patch, path = "/v1/uploads/{id}", tag = "uploads", operation_id = "append_upload",
-    params(("id" = UploadId, Path, description = "The upload."),
+    params(("id" = inline(UploadId), Path, description = "The upload."),
         ("Tus-Resumable" = inline(TusVersion), Header, description = "The protocol's version."),
         ("Upload-Offset" = u64, Header, description = "Where these bytes begin.", maximum = 9007199254740991i64),
         ("Upload-Checksum" = Option<String>, Header, pattern = "^sha256 [A-Za-z0-9+/]{43}=$",
@@ -536,8 +542,11 @@ impl Drop for Turn {
 fn speaks_tus(headers: &HeaderMap) -> Result<(), Refusal> {
     match text(headers, "tus-resumable") {
         Some("1.0.0") => Ok(()),
-        _ => Err(Refusal::new(StatusCode::PRECONDITION_FAILED, "tus-version", "Tus-Resumable must be 1.0.0")
-            .help("speak tus 1.0.0")),
+        None => Err(Refusal::bad_request("the header Tus-Resumable is missing").help("speak tus 1.0.0")),
+        Some(_) => {
+            Err(Refusal::new(StatusCode::PRECONDITION_FAILED, "tus-version", "Tus-Resumable must be 1.0.0")
+                .help("speak tus 1.0.0"))
+        }
     }
 }
 
