@@ -118,7 +118,8 @@ pub struct Outbox {
     pub keep_delivered_s: u64,
     /// Size of one upload request, in bytes.
     pub chunk_bytes: u64,
-    /// Longest time of one request to the cloud, in seconds.
+    /// Longest time that the cloud takes to answer a request, in seconds. What a request sends may take longer: a second
+    /// for each 1,000 bytes.
     pub request_s: u64,
     /// Documents on their way at once.
     pub at_once: usize,

@@ -26,6 +26,8 @@ const TUS: (&str, &str) = ("tus-resumable", "1.0.0");
 const CHECKSUM_MISMATCH: u16 = 460;
 /// How often one part may be cut off or refused without a single byte of progress in between, in one attempt.
 const STANDSTILLS_MAX: u32 = 2;
+/// How often one part is sent anew in one attempt because its bytes arrived as others.
+const BEGUN_ANEW_MAX: u32 = 1;
 
 /// One part on its way.
 #[derive(Debug)]
@@ -33,6 +35,7 @@ pub(super) struct PartJourney {
     index: usize,
     state: State,
     standstills: u32,
+    begun_anew: u32,
     furthest: u64,
     asked_at: Timestamp,
 }
@@ -49,7 +52,14 @@ enum State {
 
 impl PartJourney {
     pub(super) fn new(index: usize) -> Self {
-        Self { index, state: State::Ask, standstills: 0, furthest: 0, asked_at: Timestamp::UNIX_EPOCH }
+        Self {
+            index,
+            state: State::Ask,
+            standstills: 0,
+            begun_anew: 0,
+            furthest: 0,
+            asked_at: Timestamp::UNIX_EPOCH,
+        }
     }
 
     /// The next request; `None` once the cloud has the part.
@@ -162,12 +172,18 @@ impl PartJourney {
                 self.state = State::Chunk { url, offset: 0, length: 0, checked: true };
                 Ok(())
             }
-            State::Chunk { url, offset, length, checked } => {
+            State::Chunk { url, offset, length, .. } => {
                 let took = now.duration_since(self.asked_at).as_millis();
-                if !checked && answer.as_ref().is_ok_and(|answer| answer.status == 422) {
-                    // All bytes came, but not as they were sent: once more, and each chunk is checked.
+                let is_another = answer.as_ref().is_ok_and(|answer| answer.status == 422);
+                if is_another && self.begun_anew < BEGUN_ANEW_MAX {
+                    // All bytes came, but not as they were sent. A chunk went without its checksum, or was cut on its
+                    // way: then the cloud keeps what came of it, unchecked. Once more, after a look at our own copy.
                     tools.chunk_was_corrupted();
-                    self.state = State::Create;
+                    self.begun_anew += 1;
+                    self.state = match document.damage_of(self.index) {
+                        Some(damage) => return Err(damaged(&damage)),
+                        None => State::Create,
+                    };
                     return Ok(());
                 }
                 match of_chunk(answer, offset, length, part) {

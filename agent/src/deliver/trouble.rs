@@ -2,6 +2,9 @@
 
 use super::wire::{Answer, Cut};
 
+/// What is said of a proxy that answers 407.
+const PROXY_LOGIN: &str = "the proxy wants a name and a password (cloud.proxy)";
+
 /// A delivery that did not come to its end. The document stays in the spool in any case.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Trouble {
@@ -53,7 +56,7 @@ impl Trouble {
         match status {
             // Refused for what was sent: the same bytes will be refused again.
             400 | 403 | 409 | 413 | 415 | 422 => Self::Person(message),
-            407 => Self::Link(format!("the proxy wants a name and a password (cloud.proxy): {message}")),
+            407 => Self::Link(format!("{PROXY_LOGIN}: {message}")),
             429 => Self::Busy { message, asked_ms },
             503 if asked_ms.is_some() => Self::Busy { message, asked_ms },
             500.. => Self::Server(message),
@@ -105,6 +108,10 @@ pub(super) fn cause_of(error: &reqwest::Error) -> String {
     if error.is_timeout() {
         return "no answer came in time".to_owned();
     }
+    // hyper-util has no other sign for it than these words.
+    if innermost.contains("proxy authorization required") {
+        return PROXY_LOGIN.to_owned();
+    }
     if innermost.contains("lookup") || innermost.contains("resolve") {
         return format!("the cloud's name cannot be resolved ({innermost})");
     }
@@ -115,10 +122,12 @@ pub(super) fn cause_of(error: &reqwest::Error) -> String {
     }
 }
 
-/// The error of TLS in a cause; an I/O error does not count what it wraps among its sources.
+/// The error of TLS in a cause. I/O errors may be wrapped in I/O errors, none of which counts what it wraps among its
+/// sources.
 fn tls_error<'e>(cause: &'e (dyn std::error::Error + 'static)) -> Option<&'e rustls::Error> {
-    let wrapped = cause.downcast_ref::<std::io::Error>().and_then(|error| error.get_ref());
-    cause.downcast_ref().or_else(|| wrapped.and_then(|inner| inner.downcast_ref()))
+    let wrapped =
+        || Some(cause.downcast_ref::<std::io::Error>()?.get_ref()? as &(dyn std::error::Error + 'static));
+    cause.downcast_ref().or_else(|| tls_error(wrapped()?))
 }
 
 fn certificate(error: &rustls::Error) -> String {

@@ -12,6 +12,9 @@ use crate::config::Cloud;
 
 /// How long a connection may take to come about.
 const CONNECT_SECONDS: u64 = 10;
+/// A request may take so much longer than its set time: a second for each so many bytes it sends. At 56 kbit/s with a
+/// third of the packets lost more than this gets through.
+const SLOWEST_BYTES_PER_S: u64 = 1_000;
 /// Most bytes of an answer that are read: receipts and problems are small.
 const ANSWER_BYTES_MAX: usize = 1 << 20;
 
@@ -90,10 +93,12 @@ impl Answer {
 #[derive(Clone, Debug)]
 pub struct Wire {
     client: reqwest::Client,
+    timeout: Duration,
 }
 
 impl Wire {
-    /// A client for the cloud of this configuration at this address; no request takes longer than `timeout`.
+    /// A client for the cloud of this configuration at this address. A request ends after `timeout`, and the time its
+    /// body takes on a slow line, without its whole answer; a line on which nothing gets through, after `timeout`.
     ///
     /// # Errors
     ///
@@ -103,6 +108,7 @@ impl Wire {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut builder = reqwest::Client::builder()
             .timeout(timeout)
+            .tcp_user_timeout(timeout)
             .connect_timeout(Duration::from_secs(CONNECT_SECONDS).min(timeout))
             // A signed manifest goes where it is meant to go.
             .redirect(reqwest::redirect::Policy::none())
@@ -127,7 +133,7 @@ impl Wire {
                 reqwest::Certificate::from_pem_bundle(&pem).map_err(|error| wrong(error.to_string()))?;
             builder = builder.tls_certs_merge(certificates);
         }
-        builder.build().map(|client| Self { client }).map_err(|error| cause_of(&error))
+        builder.build().map(|client| Self { client, timeout }).map_err(|error| cause_of(&error))
     }
 
     /// Sends a request and waits for its whole answer.
@@ -143,7 +149,8 @@ impl Wire {
             sent = sent.header(HeaderName::from_static(name), value);
         }
         if request.method != Method::Head {
-            sent = sent.body(request.body);
+            let body_s = request.body.len() as u64 / SLOWEST_BYTES_PER_S;
+            sent = sent.timeout(self.timeout + Duration::from_secs(body_s)).body(request.body);
         }
         Self::answer(sent.send().await).await
     }

@@ -20,6 +20,8 @@ use platen_model::{DeviceId, Digest, DocumentManifest, Receipt};
 pub(crate) enum Fault {
     /// Takes half of a chunk, then answers 500.
     HalfAChunk,
+    /// Takes half of a chunk, one bit of it another, then answers 500.
+    FlippedHalf,
     /// Does what it should, then answers 500: the answer is lost.
     LostAnswer,
     /// Answers 503 with `Retry-After: 7`.
@@ -36,6 +38,8 @@ pub(crate) enum Fault {
 
 pub(crate) struct Cloud {
     pub(crate) url: String,
+    /// The address it is known by, where something stands before it.
+    pub(crate) public_url: Mutex<String>,
     pub(crate) device: DeviceId,
     device_key: PublicKey,
     key: SigningKey,
@@ -64,7 +68,8 @@ pub(crate) async fn start(device: DeviceId, device_key: PublicKey) -> Arc<Cloud>
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let url = format!("http://{}", listener.local_addr().expect("an address"));
     let key = SigningKey::generate().expect("randomness");
-    let cloud = Arc::new(Cloud { url, device, device_key, key, inner: Mutex::default() });
+    let public_url = Mutex::new(url.clone());
+    let cloud = Arc::new(Cloud { url, public_url, device, device_key, key, inner: Mutex::default() });
     let router = Router::new()
         .route("/oauth/token", post(token))
         .route("/v1/blobs/{sha256}", head(blob))
@@ -128,7 +133,8 @@ async fn token(State(cloud): Shared, body: String) -> Response {
             .get("client_assertion_type")
             .is_some_and(|it| it == "urn:ietf:params:oauth:client-assertion-type:jwt-bearer");
     let assertion = fields.get("client_assertion").cloned().unwrap_or_default();
-    let audience = format!("{}/oauth/token", cloud.url);
+    let public_url = cloud.public_url.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let audience = format!("{public_url}/oauth/token");
     let now = jiff::Timestamp::now().as_second();
     let Ok(claims) = cloud.device_key.verify_jwt(&assertion, &audience, now) else {
         return StatusCode::UNAUTHORIZED.into_response();
@@ -193,7 +199,7 @@ async fn patch(State(cloud): Shared, Path(id): Path<usize>, headers: HeaderMap, 
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let checksum = format!("sha256 {}", STANDARD.encode(Digest::of(&body).as_bytes()));
     let inner = &mut *cloud.lock();
-    let fault = inner.fault(&[Fault::HalfAChunk, Fault::LostAnswer, Fault::Amnesia]);
+    let fault = inner.fault(&[Fault::HalfAChunk, Fault::FlippedHalf, Fault::LostAnswer, Fault::Amnesia]);
     if fault == Some(Fault::Amnesia) {
         inner.uploads.iter_mut().for_each(|upload| *upload = None);
     }
@@ -209,8 +215,12 @@ async fn patch(State(cloud): Shared, Path(id): Path<usize>, headers: HeaderMap, 
     if text("upload-checksum") != checksum {
         return StatusCode::from_u16(460).expect("a status").into_response();
     }
-    let taken = if fault == Some(Fault::HalfAChunk) { body.len() / 2 } else { body.len() };
+    let is_cut = matches!(fault, Some(Fault::HalfAChunk | Fault::FlippedHalf));
+    let taken = if is_cut { body.len() / 2 } else { body.len() };
     upload.bytes.extend_from_slice(&body[..taken]);
+    if fault == Some(Fault::FlippedHalf) {
+        *upload.bytes.last_mut().expect("half a chunk") ^= 1;
+    }
     inner.bytes_taken += taken as u64;
     let reached = upload.bytes.len() as u64;
     if reached > upload.length {
@@ -218,6 +228,7 @@ async fn patch(State(cloud): Shared, Path(id): Path<usize>, headers: HeaderMap, 
     }
     if reached == upload.length {
         if Digest::of(&upload.bytes) != upload.sha256 {
+            inner.uploads[id] = None;
             return StatusCode::UNPROCESSABLE_ENTITY.into_response();
         }
         inner.blobs.insert(upload.sha256, upload.bytes.clone());
