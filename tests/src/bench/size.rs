@@ -233,9 +233,12 @@ fn lost_points(
 ) -> Result<Option<f64>, String> {
     let before = accuracy::of_texts(scanned, corpus, tools)?;
     let after = accuracy::of_texts(rendered, corpus, tools)?;
+    // The scorer takes a page without a text for one on which nothing was read.
+    let is_rendered = |page: &&Page| rendered.join(format!("{}.txt", page.name)).is_file();
     let lost: Vec<f64> = pages
         .pages
         .iter()
+        .filter(is_rendered)
         .filter_map(|page| Some(after.get(&page.name)?.characters - before.get(&page.name)?.characters))
         .collect();
     Ok(mean(&lost).map(|lost| lost * 100.0))
