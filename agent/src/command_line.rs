@@ -340,6 +340,8 @@ pub(crate) enum OutboxCommand {
         #[command(flatten)]
         which: Which<DocumentId>,
     },
+    /// Send the originals that wait for a cheap link now, whatever their bytes cost.
+    Originals,
     /// Copy a document with its originals into a folder.
     Export {
         /// The document.

@@ -12,6 +12,7 @@ use platen_capture::{Options, Separation};
 use serde::{Deserialize, Serialize};
 
 use crate::Complaint;
+use crate::deliver::metered::Meter;
 use crate::deliver::windows::Windows;
 use crate::outbox::ledger::Priorities;
 
@@ -128,10 +129,16 @@ pub struct Outbox {
     pub bandwidth_kb_s: Option<u64>,
     /// When documents are sent, in local time: `22:00-06:00`, `Mon-Fri 19:00-07:00`. Always where empty.
     pub windows: Vec<String>,
-    /// Network interfaces whose bytes are dear, such as `wwan*`. While the default route goes over one of them,
-    /// originals are held back and the searchable PDF goes alone.
+    /// Who says whether bytes are dear. While they are, originals are held back and the searchable PDF goes alone:
+    /// `off` (nobody), `on` (they always are), `auto` (NetworkManager is asked for its property `Metered`).
+    pub metered: Meter,
+    /// A program and its arguments that is asked in NetworkManager's place: it ends with 0 where bytes are dear, with 1
+    /// where they are cheap.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub metered_command: Vec<String>,
+    /// Network interfaces whose bytes are dear, such as `wwan*`, while the default route goes over one of them.
     pub metered_interfaces: Vec<String>,
-    /// When originals are sent all the same; without `metered_interfaces`, the only time they are sent.
+    /// When originals are sent all the same; where none of the three above is set, the only time they are sent.
     pub originals_windows: Vec<String>,
 }
 
@@ -144,6 +151,8 @@ impl Default for Outbox {
             at_once: 4,
             bandwidth_kb_s: None,
             windows: Vec::new(),
+            metered: Meter::Off,
+            metered_command: Vec::new(),
             metered_interfaces: Vec::new(),
             originals_windows: Vec::new(),
         }
@@ -216,14 +225,6 @@ impl Config {
             }
         }
         let outbox = &self.outbox;
-        if !outbox.metered_interfaces.is_empty() || !outbox.originals_windows.is_empty() {
-            // The agent can; the cloud refuses a manifest whose originals are still to come.
-            return wrong(
-                "outbox.metered_interfaces and outbox.originals_windows: this release's cloud does not take originals \
-                 later; leave both empty"
-                    .into(),
-            );
-        }
         for (key, least) in [
             ("chunk_bytes", outbox.chunk_bytes),
             ("request_s", outbox.request_s),

@@ -69,6 +69,8 @@ pub enum Ask {
         /// Which; all for `None`.
         id: Option<DocumentId>,
     },
+    /// Send the originals that are owed now, whatever their bytes cost.
+    OutboxOriginals,
     /// Throw a capture in quarantine away.
     QuarantineDiscard {
         /// Which.

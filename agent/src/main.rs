@@ -149,6 +149,10 @@ fn run_outbox(config: Option<PathBuf>, command: OutboxCommand) -> Result<(), End
             let count = outbox::retry(&state, which.id).map_err(Ended::Failed)?;
             print(&format!("{count} will be tried now\n"))
         }
+        OutboxCommand::Originals => {
+            let count = outbox::originals(&state).map_err(Ended::Failed)?;
+            print(&format!("the originals of {count} documents are sent now\n"))
+        }
         OutboxCommand::Export { id, dir } => {
             let folder = outbox::export(&state, id, &dir).map_err(Ended::Failed)?;
             print(&format!("{}\n", folder.display()))
@@ -172,6 +176,7 @@ fn entry_line(entry: &Entry) -> String {
     let state = match (&entry.delivered, entry.needs_person) {
         (Some(delivered), _) => format!("delivered at {}", delivered.at),
         (None, true) => "needs a person".to_owned(),
+        (None, false) if entry.originals_owed => "in the cloud but for its originals".to_owned(),
         (None, false) => format!("waiting, next try {}", entry.next_try),
     };
     let error = entry.last_error.as_ref().map(|error| format!("\n  {error}")).unwrap_or_default();

@@ -74,6 +74,8 @@ struct Floor {
     outbox_is_behind: AtomicBool,
     /// A person asked for a try at once, whatever the link was like.
     retry_asked: AtomicBool,
+    /// A person asked for the originals, whatever their bytes cost: until none is owed any more.
+    originals_asked: AtomicBool,
     stop: CancellationToken,
     started: Instant,
 }
@@ -143,6 +145,7 @@ pub fn run(config: Config, rules: RuleSet) -> Result<(), Complaint> {
         to_deliver: Notify::new(),
         outbox_is_behind: AtomicBool::new(false),
         retry_asked: AtomicBool::new(false),
+        originals_asked: AtomicBool::new(false),
         stop: CancellationToken::new(),
         started: Instant::now(),
     });
@@ -167,8 +170,12 @@ fn desk(config: &config::Outbox, spool: &Spool, outbox: &Outbox, badge: Badge, w
         keep: SignedDuration::from_secs(config.keep_delivered_s.cast_signed()),
         windows: windows(&config.windows),
     };
-    let metered =
-        Metered { interfaces: config.metered_interfaces.clone(), cheap: windows(&config.originals_windows) };
+    let metered = Metered::new(
+        config.metered,
+        config.metered_command.clone(),
+        config.metered_interfaces.clone(),
+        windows(&config.originals_windows),
+    );
     let bandwidth = Bandwidth::new(config.bandwidth_kb_s.map(|kib| kib.saturating_mul(1 << 10)));
     let tools = Tools::new(spool.clone(), outbox.clone(), badge, config.chunk_bytes, bandwidth);
     Desk { tools: Arc::new(tools), wire, dispatcher: Dispatcher::new(policy), metered }

@@ -169,9 +169,9 @@ pub struct LinkStatus {
     /// When the next upload window opens; absent while one is open.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub opens_at: Option<Timestamp>,
-    /// Whether originals are held back because bytes are dear.
-    #[serde(default)]
-    pub metered: bool,
+    /// Why originals are held back: bytes are dear. Absent where they may be sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metered: Option<String>,
 }
 
 impl SourceStatus {
@@ -317,8 +317,10 @@ impl Status {
             line(format!("  {} delivered and kept", self.outbox.delivered));
         }
         if self.outbox.originals_owed > 0 {
+            let why = self.link.metered.as_ref().map(|why| format!(" ({why})")).unwrap_or_default();
             line(format!(
-                "  {} lack only their originals, which wait for a cheap link",
+                "  {} lack only their originals, which wait for a cheap link{why}; \
+                 to send them now: platen-agent outbox originals",
                 self.outbox.originals_owed
             ));
         }

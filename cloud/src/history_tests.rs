@@ -55,6 +55,7 @@ fn bodies() -> Vec<EventBody> {
         EventBody::Archived { evidence_sha256: pdf },
         EventBody::Quarantined { reason: "broken".into(), help: "mend it".into() },
         EventBody::Retried,
+        EventBody::OriginalsArrived { originals: vec![pdf] },
         EventBody::Corrected {
             document_type: None,
             fields: BTreeMap::from([("party".to_owned(), "ACME Inc".to_owned())]),

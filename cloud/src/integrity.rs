@@ -121,7 +121,8 @@ async fn check_document(
     }
     // Only what stands for the document itself: an event also names policies and pages that are no blobs.
     let record = &replayed.record;
-    let parts = record.parts.iter().map(|part| part.sha256);
+    let parts =
+        record.parts.iter().map(|part| part.sha256).filter(|sha256| !record.awaiting.contains(sha256));
     let made = [Some(record.manifest_sha256), record.signed_sha256, record.evidence_sha256];
     for sha256 in parts.chain(made.into_iter().flatten()) {
         if visibility::visible(store.reading(), tenant, sha256).await?.is_none() {

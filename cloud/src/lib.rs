@@ -45,6 +45,8 @@ pub mod webhooks;
 #[cfg(test)]
 mod contract_tests;
 #[cfg(test)]
+mod deferred_tests;
+#[cfg(test)]
 mod history_tests;
 #[cfg(test)]
 mod journey_tests;

@@ -15,6 +15,9 @@ pub struct State {
     pub resume: Option<Status>,
     /// Whether its route asks for signatures.
     pub signs: bool,
+    /// Whether originals are still to come. Everything goes on without them but the archive: evidence is whole or is
+    /// none.
+    pub awaits_originals: bool,
 }
 
 /// An event that may not happen now.
@@ -34,7 +37,12 @@ pub fn apply(state: Option<State>, event: &EventBody) -> Result<State, Refused> 
     let refused = Refused { status: state.map(|state| state.status), event: event.name() };
     let Some(now) = state else {
         return match event {
-            E::Received { .. } => Ok(State { status: S::Received, resume: None, signs: false }),
+            E::Received { awaiting, .. } => Ok(State {
+                status: S::Received,
+                resume: None,
+                signs: false,
+                awaits_originals: !awaiting.is_empty(),
+            }),
             _ => Err(refused),
         };
     };
@@ -48,20 +56,22 @@ pub fn apply(state: Option<State>, event: &EventBody) -> Result<State, Refused> 
         (S::InReview, E::Rejected { .. }) => S::Rejected,
         (S::Validated, E::Routed { .. }) => S::Routed,
         (S::Routed, E::EnvelopeCreated { .. }) if now.signs => S::EnvelopeCreated,
-        (S::Routed, E::Archived { .. }) if !now.signs => S::Archived,
+        (S::Routed, E::Archived { .. }) if !now.signs && !now.awaits_originals => S::Archived,
         (S::EnvelopeCreated, E::Sent { .. }) => S::Sent,
         (S::Sent | S::Viewed, E::Viewed { .. }) => S::Viewed,
         (S::Sent | S::Viewed, E::Signed { .. }) => S::Signed,
         (S::Sent | S::Viewed, E::Declined { .. }) => S::Declined,
         (S::Sent | S::Viewed, E::Expired) => S::Expired,
         (S::EnvelopeCreated | S::Sent | S::Viewed, E::Voided { .. }) => S::Voided,
-        (S::Signed, E::Archived { .. }) => S::Archived,
+        (S::Signed, E::Archived { .. }) if !now.awaits_originals => S::Archived,
         (S::Declined | S::Expired | S::Voided, E::Retried) => S::Validated,
         (S::Quarantined, E::Retried) => now.resume.ok_or(refused)?,
         // What the rules have yet to say would undo it.
         (S::Quarantined, E::Corrected { .. }) if !now.resume.is_some_and(is_classified) => {
             return Err(refused);
         }
+        // At any time, also after an end: the device keeps its copy until they are here.
+        (status, E::OriginalsArrived { .. }) if now.awaits_originals => status,
         (status, E::Corrected { .. }) if waits_for_a_person(status) => status,
         (status, E::Quarantined { .. }) if !is_end(status) => S::Quarantined,
         _ => return Err(refused),
@@ -75,7 +85,8 @@ pub fn apply(state: Option<State>, event: &EventBody) -> Result<State, Refused> 
         E::Routed { provider, .. } => provider.is_some(),
         _ => now.signs,
     };
-    Ok(State { status, resume, signs })
+    let awaits_originals = now.awaits_originals && !matches!(event, E::OriginalsArrived { .. });
+    Ok(State { status, resume, signs, awaits_originals })
 }
 
 /// Whether a person's word is wanted, and no step of ours is under way that it could cross.
@@ -98,7 +109,8 @@ pub fn is_end(status: Status) -> bool {
     )
 }
 
-/// The job that carries a document on from a state; `None` at an end, and where a person is asked (INV-14).
+/// The job that carries a document on from a state; `None` at an end, where a person is asked, and where only the
+/// originals are missing, which are their device's to send (INV-14).
 pub fn wanted(state: State) -> Option<&'static str> {
     use crate::jobs::kinds;
     match state.status {
@@ -107,6 +119,8 @@ pub fn wanted(state: State) -> Option<&'static str> {
         Status::Classified => Some(kinds::DECIDE),
         Status::Validated => Some(kinds::ROUTE),
         Status::Routed if state.signs => Some(kinds::CREATE_ENVELOPE),
+        // Their device owes them and the document's page says so; their arrival asks for the archive.
+        Status::Routed | Status::Signed if state.awaits_originals => None,
         Status::Routed => Some(kinds::ARCHIVE),
         Status::EnvelopeCreated => Some(kinds::CREATE_ENVELOPE),
         Status::Sent | Status::Viewed => Some(kinds::FOLLOW_ENVELOPE),

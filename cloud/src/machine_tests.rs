@@ -21,7 +21,7 @@ fn events() -> Vec<EventBody> {
         policy: policy(),
     };
     vec![
-        EventBody::Received { manifest_sha256: sha256, parts: Vec::new() },
+        EventBody::Received { manifest_sha256: sha256, parts: Vec::new(), awaiting: Vec::new() },
         EventBody::OcrComplete { page_text_sha256: sha256, ocr_confidence: 1.0, page_count: 1 },
         EventBody::Classified { decision },
         EventBody::ReviewRequested { reasons: Vec::new() },
@@ -51,6 +51,7 @@ fn events() -> Vec<EventBody> {
         EventBody::Archived { evidence_sha256: sha256 },
         EventBody::Quarantined { reason: text(), help: text() },
         EventBody::Retried,
+        EventBody::OriginalsArrived { originals: vec![sha256] },
         EventBody::Corrected { document_type: None, fields: BTreeMap::new(), department: None },
     ]
 }
@@ -112,7 +113,8 @@ fn every_pair_of_state_and_event_is_in_the_table_or_refused() {
         .collect();
     for status in Status::ALL {
         for event in events() {
-            let state = State { status, resume: Some(Status::Received), signs: true };
+            let state =
+                State { status, resume: Some(Status::Received), signs: true, awaits_originals: false };
             let expected = table.get(&(status.as_str().to_owned(), event.name().to_owned()));
             let found = apply(Some(state), &event).map(|state| state.status.as_str().to_owned());
             let refused = Refused { status: Some(status), event: event.name() };
@@ -132,14 +134,14 @@ fn a_document_begins_with_its_receipt_and_nothing_else() {
 fn inv9_a_document_is_routed_only_when_it_is_validated() {
     let routed = &events()[7];
     for status in Status::ALL {
-        let state = State { status, resume: None, signs: false };
+        let state = State { status, resume: None, signs: false, awaits_originals: false };
         assert_eq!(apply(Some(state), routed).is_ok(), status == Status::Validated, "{status}");
     }
 }
 
 #[test]
 fn a_route_without_a_provider_archives_and_cannot_make_an_envelope() {
-    let state = State { status: Status::Routed, resume: None, signs: false };
+    let state = State { status: Status::Routed, resume: None, signs: false, awaits_originals: false };
     let (envelope, archived) = (&events()[8], &events()[15]);
     apply(Some(state), envelope).expect_err("nobody is asked to sign");
     assert_eq!(apply(Some(state), archived).map(|state| state.status), Ok(Status::Archived));
@@ -147,10 +149,37 @@ fn a_route_without_a_provider_archives_and_cannot_make_an_envelope() {
 }
 
 #[test]
+fn originals_may_arrive_at_any_time_and_only_the_archive_waits_for_them() {
+    let arrived = EventBody::OriginalsArrived { originals: vec![Digest::of(b"original")] };
+    for status in Status::ALL {
+        for signs in [false, true] {
+            let resume = (status == Status::Quarantined).then_some(Status::Routed);
+            let before = State { status, resume, signs, awaits_originals: true };
+            let after = apply(Some(before), &arrived);
+            assert_eq!(after, Ok(State { awaits_originals: false, ..before }), "{status}");
+            let waits = status == Status::Signed || (status == Status::Routed && !signs);
+            let asks_for = |state| wanted(state);
+            assert_eq!(
+                asks_for(before).is_none(),
+                waits || asks_for(State { awaits_originals: false, ..before }).is_none()
+            );
+            let archived = EventBody::Archived { evidence_sha256: Digest::of(b"evidence") };
+            apply(Some(before), &archived).expect_err("evidence without the originals");
+        }
+    }
+    let received = EventBody::Received {
+        manifest_sha256: Digest::of(b"manifest"),
+        parts: Vec::new(),
+        awaiting: vec![Digest::of(b"original")],
+    };
+    assert!(apply(None, &received).expect("a first event").awaits_originals);
+}
+
+#[test]
 fn a_retry_goes_back_to_where_the_document_was_quarantined() {
     let (quarantined, retried) = (&events()[16], &events()[17]);
     for status in Status::ALL.into_iter().filter(|status| !is_end(*status)) {
-        let before = State { status, resume: None, signs: true };
+        let before = State { status, resume: None, signs: true, awaits_originals: false };
         let aside = apply(Some(before), quarantined).expect("still on its way");
         assert_eq!(apply(Some(aside), retried), Ok(before), "{status}");
     }
@@ -160,7 +189,7 @@ fn a_retry_goes_back_to_where_the_document_was_quarantined() {
 fn inv14_every_state_is_an_end_or_waits_for_a_person_or_has_a_job() {
     for status in Status::ALL {
         for signs in [false, true] {
-            let job = wanted(State { status, resume: None, signs }).is_some();
+            let job = wanted(State { status, resume: None, signs, awaits_originals: false }).is_some();
             let rests = is_end(status) || status == Status::InReview;
             assert_ne!(job, rests, "{status}");
         }
@@ -170,11 +199,16 @@ fn inv14_every_state_is_an_end_or_waits_for_a_person_or_has_a_job() {
 #[test]
 fn a_correction_forgets_no_retry_and_comes_neither_before_the_rules_nor_after_it_is_sent() {
     let corrected = events().pop().expect("the last kind");
-    let aside = State { status: Status::Quarantined, resume: Some(Status::Routed), signs: true };
+    let aside = State {
+        status: Status::Quarantined,
+        resume: Some(Status::Routed),
+        signs: true,
+        awaits_originals: false,
+    };
     assert_eq!(apply(Some(aside), &corrected), Ok(aside));
     let unread = State { resume: Some(Status::Received), ..aside };
     apply(Some(unread), &corrected).expect_err("the rules would undo it");
-    let sent = State { status: Status::Sent, resume: None, signs: true };
+    let sent = State { status: Status::Sent, resume: None, signs: true, awaits_originals: false };
     apply(Some(sent), &corrected).expect_err("its signers have it as it was");
 }
 

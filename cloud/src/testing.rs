@@ -128,7 +128,8 @@ pub(crate) async fn receive(keep: &Keep, manifest: &DocumentManifest, key: &Sign
     let mut write = keep.store.begin().await.expect("a write");
     let device_id = manifest.device_id.expect("a device's");
     let actor = Actor::Device(device_id.to_string());
-    let record = events::receive(&mut write, &tenant(), manifest, sha256, actor).await.expect("received");
+    let record =
+        events::receive(&mut write, &tenant(), manifest, sha256, Vec::new(), actor).await.expect("received");
     let signature = DeviceSignature { device_id, public_key: key.public(), signature };
     signature::keep(&mut *write, &tenant(), manifest.document_id, &signature).await.expect("kept");
     write.commit().await.expect("committed");

@@ -100,13 +100,15 @@ impl Dispatcher {
             Ok(Delivery::OriginalsOwed) => {
                 self.breaker.answered(now);
                 tracing::info!(document = %id, "delivered but for its originals, which wait for a cheap link");
-                return outbox.change(id, now, |entry| {
+                outbox.change(id, now, |entry| {
                     entry.originals_owed = true;
                     entry.attempt_count = 0;
                     entry.next_try = now;
                     entry.last_error = None;
                     entry.needs_person = false;
-                });
+                })?;
+                crash::point("the originals are owed");
+                return Ok(());
             }
             Err(trouble) => trouble,
         };

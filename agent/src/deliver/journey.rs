@@ -208,6 +208,9 @@ impl Journey {
         let document = document.map_err(|error| Trouble::Person(format!("the spool is damaged: {error}")))?;
         // A receipt that was kept before the record could say so.
         let receipt = document.receipted(&tools.badge.receipt_key);
+        if !document.manifest.may_defer_originals() {
+            self.load = Load::Everything;
+        }
         self.document = Some(document);
         self.state = match receipt {
             Some(receipt) => State::Ended(Some(Delivery::Whole(receipt))),

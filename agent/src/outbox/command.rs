@@ -36,6 +36,12 @@ pub fn retry(state: &Path, id: Option<DocumentId>) -> Result<u64, Complaint> {
     ask_or_do(state, &Ask::OutboxRetry { id }, by_hand)
 }
 
+/// Asks the daemon for the originals that wait for a cheap link. Answers of how many documents they are.
+pub fn originals(state: &Path) -> Result<u64, Complaint> {
+    let not_running = || Err(io::Error::other("the agent is not running; start it first"));
+    ask_or_do(state, &Ask::OutboxOriginals, not_running)
+}
+
 /// Captures the whole batch of a document again as one document. Answers the capture.
 pub fn rejoin(state: &Path, id: DocumentId) -> Result<CaptureId, Complaint> {
     let done = match instance::ask(state, &Ask::Rejoin { id }) {

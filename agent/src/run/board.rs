@@ -72,11 +72,11 @@ impl Board {
         (inner.waiting.len(), inner.waiting.values().next().cloned())
     }
 
-    pub(super) fn link(&self, breaker: &Breaker, opens_at: Option<Timestamp>, cheap: bool) {
+    pub(super) fn link(&self, breaker: &Breaker, opens_at: Option<Timestamp>, dear: Option<String>) {
         let down = breaker.down();
         self.lock().link = LinkStatus {
             opens_at,
-            metered: !cheap,
+            metered: dear,
             down_since: down.map(|(since, _)| since),
             reason: down.map(|(_, reason)| reason.to_owned()),
             last_answer: breaker.last_answer(),

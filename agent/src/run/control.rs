@@ -72,6 +72,11 @@ fn act(floor: &Floor, ask: &Ask) -> io::Result<serde_json::Value> {
             floor.to_deliver.notify_one();
             Ok(count.into())
         }
+        Ask::OutboxOriginals => {
+            floor.originals_asked.store(true, std::sync::atomic::Ordering::Release);
+            floor.to_deliver.notify_one();
+            Ok(floor.outbox.counts().originals_owed.into())
+        }
         Ask::QuarantineDiscard { id } => {
             floor.ledger.forget(*id)?;
             floor.spool.quarantine_discard(*id)?;

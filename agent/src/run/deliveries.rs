@@ -37,8 +37,10 @@ type Attempts = JoinSet<(Lease, Result<Delivery, Trouble>)>;
 pub(super) async fn deliver_all(floor: Arc<Floor>, mut desk: Desk) -> io::Result<()> {
     let mut attempts = Attempts::new();
     loop {
+        desk.metered.ask().await;
         let now = Timestamp::now();
-        let cheap = desk.metered.is_cheap(now);
+        let dear = desk.metered.dear(now).filter(|_| !originals_asked(&floor));
+        let cheap = dear.is_none();
         let idle = match look(&floor, &mut desk, &mut attempts, cheap, now) {
             Ok(()) => desk.dispatcher.idle_ms(&floor.outbox, cheap, now).map(Duration::from_millis),
             Err(error) => {
@@ -47,7 +49,7 @@ pub(super) async fn deliver_all(floor: Arc<Floor>, mut desk: Desk) -> io::Result
             }
         };
         let opens_at = desk.dispatcher.opens_at(now);
-        floor.board.link(desk.dispatcher.breaker(), opens_at, cheap);
+        floor.board.link(desk.dispatcher.breaker(), opens_at, dear);
         let idle = idle.unwrap_or(LONGEST_IDLE).clamp(SHORTEST_IDLE, LONGEST_IDLE);
         tokio::select! {
             () = floor.stop.cancelled() => return Ok(()),
@@ -66,6 +68,16 @@ pub(super) async fn deliver_all(floor: Arc<Floor>, mut desk: Desk) -> io::Result
             }
         }
     }
+}
+
+/// Whether a person asked for the originals, and some are still owed.
+fn originals_asked(floor: &Floor) -> bool {
+    let asked = floor.originals_asked.load(Ordering::Acquire);
+    let owed = asked && floor.outbox.counts().originals_owed > 0;
+    if asked && !owed {
+        floor.originals_asked.store(false, Ordering::Release);
+    }
+    owed
 }
 
 fn look(

@@ -210,12 +210,12 @@ impl SpooledDocument {
     /// [`BadReceipt`] as the inner error where the receipt proves nothing; else writing failed.
     pub fn accept(&self, receipt: &SignedReceipt, key: &PublicKey) -> io::Result<Acceptance> {
         let acceptance = self.check(receipt, key).map_err(io::Error::other)?;
-        let file = match acceptance {
-            Acceptance::Whole(_) => RECEIPT_FILE,
-            Acceptance::OriginalsOwed => FIRST_RECEIPT_FILE,
+        let (file, point) = match acceptance {
+            Acceptance::Whole(_) => (RECEIPT_FILE, "the receipt is kept"),
+            Acceptance::OriginalsOwed => (FIRST_RECEIPT_FILE, "the first receipt is kept"),
         };
         self.spool.write_json(&self.folder.join(file), receipt)?;
-        crash::point("the receipt is kept");
+        crash::point(point);
         Ok(acceptance)
     }
 

@@ -24,6 +24,8 @@ pub(crate) struct Cloud {
     /// Tokens with the second they end at.
     tokens: Vec<(String, i64)>,
     assertions: BTreeSet<String>,
+    /// Receipts that awaited originals.
+    pub(crate) deferred: u64,
     /// What must never happen, and did.
     pub(crate) violations: Vec<String>,
 }
@@ -53,6 +55,7 @@ impl Cloud {
             uploads: Vec::new(),
             tokens: Vec::new(),
             assertions: BTreeSet::new(),
+            deferred: 0,
             violations: Vec::new(),
         }
     }
@@ -190,7 +193,8 @@ impl Cloud {
         if !missing.iter().all(|part| deferred && part.role == PartRole::Original) {
             return status(422);
         }
-        let awaiting = missing.iter().map(|part| part.sha256).collect();
+        let awaiting: Vec<Digest> = missing.iter().map(|part| part.sha256).collect();
+        self.deferred += u64::from(!awaiting.is_empty());
         let id = manifest.document_id;
         let parts: Vec<Digest> = manifest.parts.iter().map(|part| part.sha256).collect();
         let fresh = Committed { manifest: request.body.clone(), parts: parts.clone(), at: now };

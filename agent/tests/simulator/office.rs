@@ -67,6 +67,8 @@ pub(crate) struct Office {
     passed_ms: i64,
     clock_off_ms: i64,
     keep: SignedDuration,
+    /// Whether bytes are cheap now, so that originals are sent with the rest.
+    cheap: bool,
 }
 
 /// A scan, and what the cloud must hold in the end.
@@ -113,7 +115,7 @@ impl Office {
             if storm {
                 office.mischief();
             }
-            office.turn();
+            office.turn(storm);
             if office.disk.is_dead() {
                 office.power_cut(storm)?;
             }
@@ -122,6 +124,9 @@ impl Office {
             }
         }
         office.check_cloud()?;
+        if !trial.storm && office.cloud.deferred == 0 {
+            return Err("no originals were left for later".into());
+        }
         Ok(office.disk.operations())
     }
 
@@ -152,6 +157,8 @@ impl Office {
             passed_ms: 0,
             clock_off_ms: 0,
             keep,
+            // In a calm life everything goes without its originals first.
+            cheap: trial.storm,
             random,
         }
     }
@@ -185,6 +192,7 @@ impl Office {
         self.weather(false);
         self.disk.set_full(false);
         self.disk.die_after(None);
+        self.cheap = true;
         *self.faults.lock().expect("no panic") = None;
     }
 
@@ -202,6 +210,9 @@ impl Office {
             let off =
                 i64::try_from(self.random.below(2 * two_years)).expect("small") - two_years.cast_signed();
             self.clock_off_ms = if self.random.chance(300) { 0 } else { off };
+        }
+        if self.random.chance(30) {
+            self.cheap = self.random.chance(400);
         }
         if self.random.chance(20) {
             self.cloud.restart();
@@ -231,7 +242,7 @@ impl Office {
         Ok(())
     }
 
-    fn turn(&mut self) {
+    fn turn(&mut self, storm: bool) {
         let now = self.now();
         if self.agent.is_none() {
             match self.boot(now) {
@@ -246,9 +257,12 @@ impl Office {
         if self.random.chance(300) {
             self.hand_in(&mut agent, now);
         }
-        let looked = agent.look(now);
+        if !self.cheap && !storm && self.all_received() {
+            self.cheap = true;
+        }
+        let looked = agent.look(self.cheap, now);
         if agent.under_way.is_empty() {
-            let idle = agent.dispatcher.idle_ms(&agent.outbox, true, now).unwrap_or(30_000);
+            let idle = agent.dispatcher.idle_ms(&agent.outbox, self.cheap, now).unwrap_or(30_000);
             let idle = if looked.is_err() { 5_000 } else { idle.clamp(50, 30_000) };
             self.passed_ms += i64::try_from(idle).expect("small");
         } else {
@@ -333,13 +347,17 @@ impl Office {
     fn is_done(&self) -> bool {
         let Some(agent) = &self.agent else { return false };
         let counts = agent.outbox.counts();
-        self.scans
-            .iter()
-            .all(|scan| scan.claimed && scan.ids().all(|id| self.cloud.documents.contains_key(&id)))
+        self.all_received()
             && agent.under_way.is_empty()
             && (counts.waiting, counts.delivered) == (0, 0)
             && agent.spool.document_ids().is_ok_and(|ids| ids.is_empty())
             && agent.spool.capture_ids().is_ok_and(|ids| ids.is_empty())
+    }
+
+    /// Whether the cloud knows every document, though perhaps not its originals.
+    fn all_received(&self) -> bool {
+        let received = |id| self.cloud.documents.contains_key(&id);
+        self.scans.iter().all(|scan| scan.claimed && scan.ids().all(received))
     }
 
     fn state(&mut self) -> String {
@@ -380,7 +398,7 @@ impl Office {
 
 impl Agent {
     /// What the delivery loop does at each look.
-    fn look(&mut self, now: Timestamp) -> io::Result<()> {
+    fn look(&mut self, cheap: bool, now: Timestamp) -> io::Result<()> {
         let receipt_key = self.tools.badge.receipt_key.clone();
         let broken = self.outbox.trouble().is_some();
         if broken {
@@ -394,7 +412,7 @@ impl Agent {
             }
         }
         self.dispatcher.remove_expired(&self.spool, &self.outbox, &receipt_key, now)?;
-        for (lease, load) in self.dispatcher.begin(&self.outbox, true, now)? {
+        for (lease, load) in self.dispatcher.begin(&self.outbox, cheap, now)? {
             self.under_way.push(UnderWay { journey: Journey::begin(lease, load), answer: None });
         }
         Ok(())

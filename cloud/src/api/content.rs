@@ -19,6 +19,7 @@ use crate::http::read::{Asked, Named, has_already};
 use crate::refusal::Refusal;
 use crate::store::record::Record;
 use crate::ui::frame::encode;
+use crate::ui::words::originals;
 
 /// The routes of this module.
 pub fn routes() -> OpenApiRouter<App> {
@@ -46,13 +47,23 @@ async fn content(
 ) -> Result<Response, Refusal> {
     caller.must(Scope::DocumentsRead)?;
     let record = find(&app, caller.tenant(), &id).await?;
-    let (sha256, name) =
-        named(&record, &what).ok_or_else(|| Refusal::not_found(format!("{what} of this document")))?;
+    let found = named(&record, &what).filter(|(sha256, _)| !record.awaiting.contains(sha256));
+    let (sha256, name) = found.ok_or_else(|| nothing(&record, &what))?;
     let etag = format!("\"{sha256}\"");
     if has_already(&headers, &etag) {
         return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, etag)]).into_response());
     }
     stream(&app, caller.tenant(), sha256, &name).await
+}
+
+/// Why this content is not there.
+fn nothing(record: &Record, what: &str) -> Refusal {
+    let refusal = Refusal::not_found(format!("{what} of this document"));
+    if record.awaiting.is_empty() || !matches!(what, "original" | "evidence") {
+        return refusal;
+    }
+    let outstanding = originals(record.awaiting.len());
+    refusal.help(format!("{outstanding} will follow from the device, when its link is cheap: ask again then"))
 }
 
 /// The contents a document may have.

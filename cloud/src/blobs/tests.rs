@@ -142,7 +142,9 @@ async fn garbage_is_what_no_event_names_and_leaves_only_after_its_delay() {
     let manifest = manifest(DeviceId::new(), decision("nda", &[]), parts);
     let sha256 = trial.put(&serde_json::to_vec(&manifest).expect("plain data")).await;
     let mut write = trial.keep.store.begin().await.expect("a write");
-    events::receive(&mut write, &tenant(), &manifest, sha256, Actor::System).await.expect("received");
+    events::receive(&mut write, &tenant(), &manifest, sha256, Vec::new(), Actor::System)
+        .await
+        .expect("received");
     write.commit().await.expect("committed");
 
     let (hour, minute) = (Duration::from_secs(3600), 60_000);
@@ -173,7 +175,7 @@ async fn inv4_a_document_whose_part_was_collected_is_not_received() {
     collect(&trial.keep, Duration::ZERO).await.expect("done");
     let sha256 = trial.put(&serde_json::to_vec(&manifest).expect("plain data")).await;
     let mut write = trial.keep.store.begin().await.expect("a write");
-    let refused = events::receive(&mut write, &tenant(), &manifest, sha256, Actor::System).await;
+    let refused = events::receive(&mut write, &tenant(), &manifest, sha256, Vec::new(), Actor::System).await;
     assert!(matches!(refused, Err(events::AppendError::NoBlob(_))), "{refused:?}");
 }
 

@@ -193,13 +193,20 @@ fn check_chain(unpacked: &Unpacked, index: Option<&Index>, report: &mut Report) 
 /// The manifest, its parts, the device's signature and the cloud's receipt.
 fn check_capture(unpacked: &Unpacked, events: &[Event], report: &mut Report) {
     let received = events.iter().find_map(|event| match &event.body {
-        EventBody::Received { manifest_sha256, parts } => Some((*manifest_sha256, parts)),
+        EventBody::Received { manifest_sha256, parts, awaiting } => Some((*manifest_sha256, parts, awaiting)),
         _ => None,
     });
-    let Some((manifest_sha256, parts)) = received else {
+    let Some((manifest_sha256, parts, awaiting)) = received else {
         report.check("the events begin with `received`", Err("there is no such event".into()));
         return;
     };
+    if !awaiting.is_empty() {
+        let followed = events.iter().find_map(|event| match &event.body {
+            EventBody::OriginalsArrived { originals } => Some(originals),
+            _ => None,
+        });
+        report.check_equal("the originals that were to follow have arrived", &followed, &Some(awaiting));
+    }
     let mut originals = 0;
     for part in parts {
         let name = match part.role {
@@ -269,10 +276,12 @@ fn check_receipt(unpacked: &Unpacked, manifest: Digest, parts: Vec<Digest>, repo
             .verify(signed.receipt.as_bytes(), &signed.signature)
             .map_err(|error| error.to_string())?;
         let receipt: Receipt = serde_json::from_str(&signed.receipt).map_err(|error| error.to_string())?;
-        if receipt.manifest_sha256 == manifest && receipt.parts == parts {
-            Ok(keyed)
-        } else {
+        if receipt.manifest_sha256 != manifest || receipt.parts != parts {
             Err("it names other bytes".to_owned())
+        } else if !receipt.awaiting.is_empty() {
+            Err("it still awaits originals".to_owned())
+        } else {
+            Ok(keyed)
         }
     });
     match checked {

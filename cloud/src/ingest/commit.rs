@@ -2,8 +2,12 @@
 //!
 //! The device's signature covers the manifest's exact bytes, which are kept as they came. The document, its
 //! first event and its first job are one commit; the receipt is given only after it (INV-4). A repetition gets
-//! the same receipt (INV-5): it is made of what the first event says, and Ed25519 signs the same bytes with
-//! the same signature.
+//! the same receipt (INV-5): it is made of what the events say, and Ed25519 signs the same bytes with the same
+//! signature.
+//!
+//! A device whose bytes are dear may leave the originals for later (`Platen-Deferred`). The document goes on without
+//! them, up to its archive; the receipt names what is awaited. The same manifest once more, when they are here, gives
+//! the event of their arrival and a receipt that awaits nothing: only with that one the device lets its copy go.
 
 use std::collections::BTreeMap;
 
@@ -12,8 +16,8 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use platen_model::api::Document;
-use platen_model::event::Actor;
-use platen_model::manifest::{MANIFEST_VERSION, SIGNATURE_HEADER, SignedReceipt};
+use platen_model::event::{Actor, EventBody};
+use platen_model::manifest::{DEFERRED_HEADER, MANIFEST_VERSION, SIGNATURE_HEADER, SignedReceipt};
 use platen_model::{Digest, DocumentManifest, PartRole, Receipt, crash};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -36,6 +40,8 @@ const PARTS: usize = 1_000;
 const PAGES: u32 = 10_000;
 /// Longest page text, in bytes: it is read into memory as a whole.
 const PAGE_TEXT_BYTES: u64 = 256 << 20;
+/// The one word of [`DEFERRED_HEADER`].
+const DEFERRED: &str = "originals";
 /// Longest name of a source, department or file, in characters.
 const NAME_CHARACTERS: usize = 255;
 
@@ -56,10 +62,13 @@ pub struct Taken {
 /// Commits a document.
 ///
 /// From agents: the manifest that names its uploaded parts, signed by the device (`Platen-Signature`). Repeating it
-/// gives the same receipt.
+/// gives the same receipt. With `Platen-Deferred: originals` the originals may still be missing; the receipt names them
+/// under `awaiting`. Repeating the manifest once they are uploaded completes the document.
 #[utoipa::path(post, path = "/v1/documents", tag = "documents", operation_id = "commit",
     params(("Platen-Signature" = Option<String>, Header,
-        description = "The device's id and its signature of the manifest's exact bytes, in base64.")),
+        description = "The device's id and its signature of the manifest's exact bytes, in base64."),
+        ("Platen-Deferred" = Option<String>, Header, pattern = "^originals$",
+            description = "The originals follow later.")),
     request_body(content_type = "application/vnd.platen.manifest+json", content = DocumentManifest),
     security(("oauth2" = ["documents:write"])),
     responses(
@@ -81,7 +90,8 @@ async fn commit(
     let manifest: DocumentManifest = serde_json::from_slice(&body)
         .map_err(|error| Refusal::bad_request(format!("the manifest: {error}")))?;
     must_be_sound(&device, &manifest)?;
-    must_have_parts(&app, &device, &manifest).await?;
+    let deferred = is_deferred(&headers, &manifest)?;
+    let missing = must_have_parts(&app, &device, &manifest, deferred).await?;
 
     let manifest_sha256 = app.keep.put(&device.tenant, body.to_vec(), MANIFEST_MIME).await?;
     crash::point("the manifest is kept");
@@ -89,18 +99,29 @@ async fn commit(
     write.hold(manifest.document_id).await?;
     let known = documents::find(&mut *write, &device.tenant, manifest.document_id).await?;
     let (status, record) = match known {
-        Some(record) if record.manifest_sha256 == manifest_sha256 => (StatusCode::OK, record),
-        Some(_) => {
+        Some(record) if record.manifest_sha256 != manifest_sha256 => {
             return Err(Refusal::conflict("this document was committed before, with another manifest")
                 .help("a changed document needs a new id"));
         }
+        Some(record) if missing.is_empty() && !record.awaiting.is_empty() => {
+            let actor = Actor::Device(device.device_id.to_string());
+            let body = EventBody::OriginalsArrived { originals: record.awaiting };
+            let record =
+                events::append(&mut write, &device.tenant, manifest.document_id, actor, body).await?;
+            write.commit().await?;
+            crash::point("the originals are committed");
+            app.wake.notify_one();
+            (StatusCode::OK, record)
+        }
+        Some(record) => (StatusCode::OK, record),
         None => {
             if documents::is_taken(&mut write, manifest.document_id).await? {
                 return Err(Refusal::conflict("this document id is taken").help("use a new id"));
             }
             let record = {
                 let actor = Actor::Device(device.device_id.to_string());
-                events::receive(&mut write, &device.tenant, &manifest, manifest_sha256, actor).await?
+                events::receive(&mut write, &device.tenant, &manifest, manifest_sha256, missing, actor)
+                    .await?
             };
             signature::keep(&mut *write, &device.tenant, manifest.document_id, &signature).await?;
             write.commit().await?;
@@ -115,14 +136,14 @@ async fn commit(
     Ok((status, [(header::LOCATION, location)], body).into_response())
 }
 
-/// The receipt of a committed document: the same each time.
+/// The receipt of a committed document: the same each time, as long as it awaits the same originals.
 pub(crate) fn receipt(app: &App, record: &Record) -> SignedReceipt {
     let receipt = Receipt {
         document_id: record.document.document_id,
         manifest_sha256: record.manifest_sha256,
         parts: record.parts.iter().map(|part| part.sha256).collect(),
-        awaiting: Vec::new(),
-        committed_at: record.document.created_at,
+        awaiting: record.awaiting.clone(),
+        committed_at: record.whole_since.unwrap_or(record.document.created_at),
     };
     let receipt = serde_json::to_string(&receipt).expect("a receipt is plain data");
     let signature = app.receipt_key.sign(receipt.as_bytes());
@@ -204,12 +225,36 @@ fn must_be_sound(device: &DeviceRow, manifest: &DocumentManifest) -> Result<(), 
     if errors.is_empty() { Ok(()) } else { Err(Refusal::invalid("the manifest is not sound", errors)) }
 }
 
-/// All parts must be here, visible to the tenant, with the length the manifest says.
-async fn must_have_parts(app: &App, device: &DeviceRow, manifest: &DocumentManifest) -> Result<(), Refusal> {
+/// Whether the device leaves the originals for later.
+fn is_deferred(headers: &HeaderMap, manifest: &DocumentManifest) -> Result<bool, Refusal> {
+    match headers.get(DEFERRED_HEADER).map(|word| word.as_bytes()) {
+        None => Ok(false),
+        Some(word) if word != DEFERRED.as_bytes() => {
+            Err(Refusal::bad_request("Platen-Deferred knows one word: originals"))
+        }
+        Some(_) if !manifest.may_defer_originals() => {
+            let detail = "an original of this document is what is signed: it cannot follow later";
+            Err(Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, "not-deferrable", detail)
+                .help("upload the originals, then repeat without Platen-Deferred"))
+        }
+        Some(_) => Ok(true),
+    }
+}
+
+/// All parts must be here, visible to the tenant, with the length the manifest says. Answers the originals that are
+/// not, which may be so only where they are `deferred`.
+async fn must_have_parts(
+    app: &App,
+    device: &DeviceRow,
+    manifest: &DocumentManifest,
+    deferred: bool,
+) -> Result<Vec<Digest>, Refusal> {
     let mut errors = BTreeMap::new();
+    let mut follow = Vec::new();
     for (index, part) in manifest.parts.iter().enumerate() {
         let field = format!("parts[{index}]");
         match visibility::visible(app.store.reading(), &device.tenant, part.sha256).await? {
+            None if deferred && part.role == PartRole::Original => follow.push(part.sha256),
             None => drop(errors.insert(field, missing(part.sha256))),
             Some(blob) if blob.bytes != part.bytes => {
                 drop(errors.insert(field, format!("has {} bytes here, not {}", blob.bytes, part.bytes)));
@@ -218,7 +263,7 @@ async fn must_have_parts(app: &App, device: &DeviceRow, manifest: &DocumentManif
         }
     }
     if errors.is_empty() {
-        return Ok(());
+        return Ok(follow);
     }
     Err(Refusal::invalid("not all parts are here", errors)
         .help("upload the parts named in `errors`, then repeat"))

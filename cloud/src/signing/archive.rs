@@ -27,7 +27,8 @@ pub(super) async fn archive(app: &App, tenant: &TenantId, document: DocumentId) 
         Status::Routed => record.provider.is_none(),
         _ => false,
     };
-    if !is_ready {
+    // Asked for again by their arrival.
+    if !is_ready || !record.awaiting.is_empty() {
         return Ok(());
     }
     let contents = contents(app, tenant, &record).await?;

@@ -105,7 +105,9 @@ impl Cloud {
         let sha256 =
             self.app.keep.put(&self.tenant, bytes, "application/json").await.expect("the manifest is kept");
         let mut write = self.app.store.begin().await.expect("a transaction");
-        events::receive(&mut write, &self.tenant, &manifest, sha256, Actor::System).await.expect("received");
+        events::receive(&mut write, &self.tenant, &manifest, sha256, Vec::new(), Actor::System)
+            .await
+            .expect("received");
         let signature = DeviceSignature { device_id, public_key: key.public(), signature };
         evidence::signature::keep(&mut *write, &self.tenant, manifest.document_id, &signature)
             .await

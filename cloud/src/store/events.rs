@@ -66,23 +66,26 @@ pub async fn append(
     Ok(record)
 }
 
-/// Appends the first event of a document: its row, its chain and its first job.
+/// Appends the first event of a document: its row, its chain and its first job. The originals in `awaiting` may be
+/// missing; no other part.
 pub async fn receive(
     write: &mut Write,
     tenant: &TenantId,
     manifest: &DocumentManifest,
     manifest_sha256: Digest,
+    awaiting: Vec<Digest>,
     actor: Actor,
 ) -> Result<Record, AppendError> {
     // From here to the commit no part can become garbage.
     write.hold(blobs::lock_of(tenant)).await?;
-    for sha256 in manifest.parts.iter().map(|part| part.sha256).chain([manifest_sha256]) {
+    let here = manifest.parts.iter().map(|part| part.sha256).filter(|sha256| !awaiting.contains(sha256));
+    for sha256 in here.chain([manifest_sha256]) {
         if blobs::visible(&mut **write, tenant, sha256).await?.is_none() {
             return Err(AppendError::NoBlob(sha256));
         }
     }
     let mut record = Record::of_manifest(tenant, manifest, manifest_sha256);
-    let body = EventBody::Received { manifest_sha256, parts: manifest.parts.clone() };
+    let body = EventBody::Received { manifest_sha256, parts: manifest.parts.clone(), awaiting };
     link(write, tenant, &mut record, actor, body).await?;
     documents::insert(write, tenant, &record).await?;
     Ok(record)

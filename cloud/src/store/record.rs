@@ -22,6 +22,12 @@ pub struct Record {
     pub manifest_sha256: Digest,
     /// The parts.
     pub parts: Vec<Part>,
+    /// The originals that are still to come.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub awaiting: Vec<Digest>,
+    /// When the last of those that followed later came.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub whole_since: Option<Timestamp>,
     /// The decision of the rules, before any correction by a person.
     pub decision: Option<Decision>,
     /// The provider its route names.
@@ -72,6 +78,7 @@ impl Record {
             version: 0,
             correlation_id: manifest.correlation_id.clone(),
             retry_count: 0,
+            originals_outstanding: 0,
             created_at: Timestamp::UNIX_EPOCH,
             updated_at: Timestamp::UNIX_EPOCH,
         };
@@ -79,6 +86,8 @@ impl Record {
             document,
             manifest_sha256,
             parts: manifest.parts.clone(),
+            awaiting: Vec::new(),
+            whole_since: None,
             decision: None,
             provider: None,
             signers: Vec::new(),
@@ -98,6 +107,7 @@ impl Record {
             status: self.document.status,
             resume: self.resume,
             signs: self.provider.is_some(),
+            awaits_originals: !self.awaiting.is_empty(),
         })
     }
 
@@ -110,7 +120,16 @@ impl Record {
     pub fn absorb(&mut self, event: &Event, state: State, hash: Digest) {
         let document = &mut self.document;
         match &event.body {
-            EventBody::Received { .. } => document.created_at = event.at,
+            EventBody::Received { awaiting, .. } => {
+                document.created_at = event.at;
+                document.originals_outstanding = u32::try_from(awaiting.len()).unwrap_or(u32::MAX);
+                self.awaiting.clone_from(awaiting);
+            }
+            EventBody::OriginalsArrived { .. } => {
+                document.originals_outstanding = 0;
+                self.awaiting.clear();
+                self.whole_since = Some(event.at);
+            }
             EventBody::OcrComplete { ocr_confidence, page_count, .. } => {
                 document.ocr_confidence = *ocr_confidence;
                 document.page_count = *page_count;

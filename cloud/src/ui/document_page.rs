@@ -29,6 +29,8 @@ pub struct DocumentPage {
     /// What was just done, said once.
     message: Option<String>,
     trouble: Option<Trouble>,
+    /// The originals that are still to come, in words.
+    outstanding: Option<String>,
     pages: Vec<PageView>,
     reviewable: bool,
     retryable: bool,
@@ -157,6 +159,7 @@ impl DocumentPage {
             department: document.department.clone(),
             message: material.message.clone(),
             trouble: trouble(document.status, events),
+            outstanding: outstanding(document),
             pages: pages(document, decision, material.text),
             reviewable: document.status == Status::InReview,
             retryable: matches!(
@@ -209,6 +212,11 @@ fn trouble(status: Status, events: &[Event]) -> Option<Trouble> {
         }
         _ => None,
     }
+}
+
+fn outstanding(document: &Document) -> Option<String> {
+    let count = document.originals_outstanding as usize;
+    (count > 0).then(|| words::originals(count))
 }
 
 fn pages(document: &Document, decision: Option<&Decision>, text: Option<&PageText>) -> Vec<PageView> {
@@ -302,7 +310,10 @@ fn files(document: &Document, events: &[Event]) -> Vec<FileView> {
         note: note.into(),
     };
     let has = |wanted: fn(&EventBody) -> bool| events.iter().any(|event| wanted(&event.body));
-    let mut files = vec![file("original", "Original", "as the scanner wrote it")];
+    let mut files = Vec::new();
+    if document.originals_outstanding == 0 {
+        files.push(file("original", "Original", "as the scanner wrote it"));
+    }
     if document.page_count > 0 {
         files.push(file("normalized", "Searchable PDF", "PDF/A with invisible text"));
     }

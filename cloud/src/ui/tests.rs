@@ -53,6 +53,7 @@ fn document(status: Status, name: &str) -> Document {
         version: 4,
         correlation_id: CorrelationId::of_capture(capture),
         retry_count: 0,
+        originals_outstanding: 0,
         created_at: Timestamp::UNIX_EPOCH,
         updated_at: Timestamp::UNIX_EPOCH,
     }
@@ -76,7 +77,7 @@ fn events(document: &Document, seen: &str) -> Vec<Event> {
         policy: PolicyRef { name: "classification".into(), version: "1".into(), sha256: Digest::of(b"") },
     };
     let bodies = vec![
-        EventBody::Received { manifest_sha256: Digest::of(b""), parts: vec![] },
+        EventBody::Received { manifest_sha256: Digest::of(b""), parts: vec![], awaiting: vec![] },
         EventBody::OcrComplete { page_text_sha256: Digest::of(b""), ocr_confidence: 0.9, page_count: 1 },
         EventBody::Classified { decision },
         EventBody::ReviewRequested { reasons: vec![format!("Only 58 % sure of {seen}.")] },

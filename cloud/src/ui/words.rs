@@ -63,7 +63,12 @@ pub fn actor(actor: &Actor) -> String {
 /// An event as a sentence.
 pub fn sentence(event: &Event) -> String {
     match &event.body {
+        EventBody::Received { parts, awaiting, .. } if !awaiting.is_empty() => {
+            let here = parts.iter().filter(|part| !awaiting.contains(&part.sha256)).count();
+            format!("Received with {here} files; {} will follow.", originals(awaiting.len()))
+        }
         EventBody::Received { parts, .. } => format!("Received with {} files.", parts.len()),
+        EventBody::OriginalsArrived { originals: came } => format!("{} followed.", originals(came.len())),
         EventBody::OcrComplete { page_count, ocr_confidence, .. } => {
             let pages = if *page_count == 1 { "1 page".into() } else { format!("{page_count} pages") };
             format!("Text of {pages} in place, read with {} % confidence.", percent(*ocr_confidence))
@@ -103,6 +108,11 @@ pub fn sentence(event: &Event) -> String {
         EventBody::Retried => "Sent on its way again.".into(),
         EventBody::Corrected { .. } => "Corrected.".into(),
     }
+}
+
+/// So many originals.
+pub fn originals(count: usize) -> String {
+    if count == 1 { "1 original".into() } else { format!("{count} originals") }
 }
 
 /// The colour of an event in the history.

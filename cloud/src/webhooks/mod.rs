@@ -27,8 +27,9 @@ mod sign;
 pub use send::deliver;
 
 /// The names of all events, in the order of a document's life.
-pub const EVENTS: [&str; 19] = [
+pub const EVENTS: [&str; 20] = [
     "received",
+    "originals_arrived",
     "ocr_complete",
     "classified",
     "review_requested",

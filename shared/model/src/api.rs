@@ -57,6 +57,10 @@ pub struct Document {
     pub correlation_id: CorrelationId,
     /// How often its current step was tried again.
     pub retry_count: u32,
+    /// How many of its originals are still to come: its device sends them when its link is cheap. Until then there is
+    /// no evidence package.
+    #[serde(default)]
+    pub originals_outstanding: u32,
     /// When the cloud took it.
     pub created_at: Timestamp,
     /// When it last changed.

@@ -137,12 +137,20 @@ pub enum Actor {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum EventBody {
-    /// The manifest was committed and all its parts are durable.
+    /// The manifest was committed; all its parts are durable, but for originals that follow later.
     Received {
         /// Digest of the manifest's bytes.
         manifest_sha256: Digest,
         /// The parts.
         parts: Vec<Part>,
+        /// The originals that are still to come: their device sends them when its link is cheap.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        awaiting: Vec<Digest>,
+    },
+    /// The originals that were still to come are durable: nothing of the document is missing any more.
+    OriginalsArrived {
+        /// Their digests.
+        originals: Vec<Digest>,
     },
     /// The page text is in place.
     OcrComplete {
@@ -276,6 +284,7 @@ impl EventBody {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Received { .. } => "received",
+            Self::OriginalsArrived { .. } => "originals_arrived",
             Self::OcrComplete { .. } => "ocr_complete",
             Self::Classified { .. } => "classified",
             Self::ReviewRequested { .. } => "review_requested",

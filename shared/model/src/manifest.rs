@@ -21,7 +21,8 @@ pub const SIGNATURE_HEADER: &str = "platen-signature";
 ///
 /// The manifest is the same, and names the originals' digests; the receipt names those that are not there yet, and the
 /// device keeps the document. Once they are uploaded it posts the same manifest without this header, and the receipt
-/// of that names all.
+/// of that names all. Only originals may follow later, and only where none of them is what is signed
+/// ([`DocumentManifest::may_defer_originals`]).
 pub const DEFERRED_HEADER: &str = "platen-deferred";
 
 /// What a part is.
@@ -154,6 +155,11 @@ impl DocumentManifest {
         self.parts.iter().find(|part| part.role == role)
     }
 
+    /// Whether its originals may follow later: not where one of them is what is signed.
+    pub fn may_defer_originals(&self) -> bool {
+        part_to_sign(&self.parts).is_some_and(|part| part.role == PartRole::Normalized)
+    }
+
     /// Length of all parts in bytes.
     pub fn bytes(&self) -> u64 {
         self.parts.iter().fold(0, |sum, part| sum.saturating_add(part.bytes))
@@ -178,7 +184,7 @@ pub struct Receipt {
     /// Of these, the originals that are still to come. Only with none the document may leave the device.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub awaiting: Vec<Digest>,
-    /// When the cloud committed it.
+    /// When the cloud committed it, or the last of its originals.
     pub committed_at: Timestamp,
 }
 

@@ -88,7 +88,7 @@ fn story() -> Story {
     let receipt = KeyedReceipt { receipt_key: cloud.public(), signed: SignedReceipt { receipt, signature } };
 
     let bodies = vec![
-        EventBody::Received { manifest_sha256: Digest::of(&manifest), parts },
+        EventBody::Received { manifest_sha256: Digest::of(&manifest), parts, awaiting: Vec::new() },
         EventBody::EnvelopeCreated {
             envelope_id: EnvelopeId::new(),
             provider: "desk".into(),
