@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use platen_model::event::Actor;
 use platen_model::keys::PublicKey;
-use platen_model::{ClientId, DeviceId, Digest, TenantId};
+use platen_model::{ClientId, DeviceId, Digest, Recipient, TenantId};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
@@ -19,6 +19,7 @@ use crate::auth::{Role, Scopes, clients};
 use crate::blobs::{self, Blobs, Keep};
 use crate::config::Config;
 use crate::policy::Policy;
+use crate::signing::offers;
 use crate::store::{self, Address, audit, clients as rows, now_ms, people};
 use crate::{checkpoints, chores, http, ingest, integrity, jobs};
 
@@ -332,20 +333,26 @@ pub fn verify(package: &Path) -> Result<bool, String> {
 }
 
 /// `policy check`.
-pub fn check_policy(path: &Path) -> Result<String, String> {
-    let policy = Policy::load(path).map_err(text)?;
+pub fn check_policy(config: &Config, path: &Path) -> Result<String, String> {
+    let policy = Policy::load(path, &offers(config)).map_err(text)?;
     let reference = policy.reference();
     Ok(format!("{}: version {}, sha256 {}: sound", path.display(), reference.version, reference.sha256))
 }
 
 /// `policy test`: where a document, as the API shows it, would go.
-pub fn test_policy(path: &Path, document: &Path) -> Result<String, String> {
-    let policy = Policy::load(path).map_err(text)?;
+pub fn test_policy(config: &Config, path: &Path, document: &Path) -> Result<String, String> {
+    let policy = Policy::load(path, &offers(config)).map_err(text)?;
     let bytes = std::fs::read(document).map_err(|error| format!("{}: {error}", document.display()))?;
     let shown = serde_json::from_slice(&bytes).map_err(|error| format!("{}: {error}", document.display()))?;
     let chosen = policy.route(&shown).map_err(text)?;
     let provider = chosen.route.provider.as_deref().unwrap_or("none: archived without a signature");
-    Ok(format!("route: {}\nprovider: {provider}\nsigners: {}", chosen.route.name, chosen.signers.join(", ")))
+    let line = |recipient: &Recipient| {
+        let role = serde_json::to_value(recipient.role).unwrap_or_default();
+        let role = role.as_str().unwrap_or_default().to_owned();
+        format!("\n{}. {role} {}", recipient.order, recipient.address)
+    };
+    let recipients: String = chosen.recipients.iter().map(line).collect();
+    Ok(format!("route: {}\nprovider: {provider}\nrecipients:{recipients}", chosen.route.name))
 }
 
 async fn storage(config: &Config) -> Result<(store::Store, Blobs), String> {

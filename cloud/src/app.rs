@@ -15,7 +15,7 @@ use crate::config::Config;
 use crate::http::contract::Contract;
 use crate::http::metrics::Metrics;
 use crate::policy::Policy;
-use crate::signing::Signing;
+use crate::signing::{Signing, offers};
 use crate::store::{Address, Store, StoreError};
 use crate::webhooks::Webhooks;
 
@@ -79,7 +79,7 @@ impl App {
         let receipt_key = site_key(&config.keys, "receipt")?;
         let checkpoint_key = site_key(&config.keys, CHECKPOINT_KEY)?;
         let policy = match &config.routing {
-            Some(path) => Policy::load(path).map_err(|error| error.to_string())?,
+            Some(path) => Policy::load(path, &offers(&config)).map_err(|error| error.to_string())?,
             None => Policy::built_in(),
         };
         let keep = Keep { blobs, store: store.clone() };

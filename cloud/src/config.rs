@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
+
+use crate::signing::connectors::AccountConfig;
 use toml::{Table, Value};
 
 /// The start of the names of environment variables that override keys.
@@ -52,6 +54,8 @@ pub struct Config {
     pub allowed_origins: Vec<String>,
     /// Private networks that outgoing webhooks may be sent to, for example `10.0.0.0/8`. None by default.
     pub webhook_networks: Vec<String>,
+    /// Accounts at signing providers.
+    pub signing: Vec<AccountConfig>,
     /// Worker processes for documents.
     pub workers: usize,
     /// The limits.
@@ -118,6 +122,7 @@ impl Default for Config {
             tls: None,
             allowed_origins: Vec::new(),
             webhook_networks: Vec::new(),
+            signing: Vec::new(),
             workers: 2,
             limits: Limits::default(),
         }
@@ -194,6 +199,12 @@ impl Config {
         }
         for network in &self.webhook_networks {
             network.parse::<IpNet>().map_err(|error| format!("`webhook_networks`: {network:?}: {error}"))?;
+        }
+        for (at, account) in self.signing.iter().enumerate() {
+            account.check()?;
+            if self.signing[..at].iter().any(|other| other.name() == account.name()) {
+                return Err(format!("[[signing]] {} is there twice", account.name()));
+            }
         }
         Ok(())
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use platen_capture::worker::Pool;
 use platen_model::event::{Actor, EventBody};
 use platen_model::keys::SigningKey;
-use platen_model::{DeviceId, EnvelopeId, PartRole, PolicyRef};
+use platen_model::{DeviceId, EnvelopeId, PartRole, PolicyRef, Recipient};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use sqlx::AssertSqlSafe;
@@ -146,7 +146,8 @@ fn life(pdf: &[u8]) -> Vec<EventBody> {
             route: "all".into(),
             policy: PolicyRef { name, version, sha256: Digest::of(b"policy") },
             provider: Some("sandbox".into()),
-            signers: vec!["ada@example.com".into()],
+            recipients: vec![Recipient::signer("ada@example.com", 1)],
+            blanks: Vec::new(),
             expires_at: None,
             tags: Vec::new(),
             retention_class: None,

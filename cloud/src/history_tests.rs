@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use platen_capture::worker::Pool;
 use platen_model::event::{Actor, EventBody};
 use platen_model::keys::SigningKey;
-use platen_model::{DeviceId, Digest, EnvelopeId, PolicyRef};
+use platen_model::{DeviceId, Digest, EnvelopeId, PolicyRef, Recipient};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
@@ -22,7 +22,8 @@ fn bodies() -> Vec<EventBody> {
         route: "all".into(),
         policy: PolicyRef { name: "routing".into(), version: "1".into(), sha256: Digest::of(b"policy") },
         provider: provider.map(str::to_owned),
-        signers: provider.map(|_| "ada@example.com".to_owned()).into_iter().collect(),
+        recipients: provider.map(|_| Recipient::signer("ada@example.com", 1)).into_iter().collect(),
+        blanks: Vec::new(),
         expires_at: None,
         tags: vec!["tag".into()],
         retention_class: None,

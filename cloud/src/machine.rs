@@ -58,7 +58,7 @@ pub fn apply(state: Option<State>, event: &EventBody) -> Result<State, Refused> 
         (S::Routed, E::EnvelopeCreated { .. }) if now.signs => S::EnvelopeCreated,
         (S::Routed, E::Archived { .. }) if !now.signs && !now.awaits_originals => S::Archived,
         (S::EnvelopeCreated, E::Sent { .. }) => S::Sent,
-        (S::Sent | S::Viewed, E::Viewed { .. }) => S::Viewed,
+        (S::Sent | S::Viewed, E::Viewed { .. } | E::RecipientSigned { .. }) => S::Viewed,
         (S::Sent | S::Viewed, E::Signed { .. }) => S::Signed,
         (S::Sent | S::Viewed, E::Declined { .. }) => S::Declined,
         (S::Sent | S::Viewed, E::Expired) => S::Expired,
@@ -125,6 +125,7 @@ pub fn wanted(state: State) -> Option<&'static str> {
         Status::EnvelopeCreated => Some(kinds::CREATE_ENVELOPE),
         Status::Sent | Status::Viewed => Some(kinds::FOLLOW_ENVELOPE),
         Status::Signed => Some(kinds::ARCHIVE),
+        Status::Declined | Status::Expired => Some(kinds::GO_ON),
         _ => None,
     }
 }

@@ -164,12 +164,6 @@ fn main() -> ExitCode {
     if matches!(arguments.command, Command::Openapi) {
         return ended(Ok::<_, String>(format!("{:#}", platen_cloud::http::openapi())));
     }
-    if let Command::Policy(command) = &arguments.command {
-        return ended(match command {
-            Policy::Check { file } => admin::check_policy(file),
-            Policy::Test { file, on } => admin::test_policy(file, on),
-        });
-    }
     if let Command::Verify { package } = &arguments.command {
         return match admin::verify(package) {
             Ok(true) => ExitCode::SUCCESS,
@@ -177,13 +171,25 @@ fn main() -> ExitCode {
             Err(error) => ended(Err(error)),
         };
     }
-    let config = match Config::load(&arguments.config, std::env::vars()) {
+    // A policy can be checked where nothing is installed: with the accounts that need no configuration.
+    let needs_none = matches!(arguments.command, Command::Policy(_)) && !arguments.config.exists();
+    let loaded = match needs_none {
+        true => Ok(Config::default()),
+        false => Config::load(&arguments.config, std::env::vars()),
+    };
+    let config = match loaded {
         Ok(config) => config,
         Err(error) => {
             eprintln!("platen-cloud: {error}");
             return ExitCode::from(2);
         }
     };
+    if let Command::Policy(command) = &arguments.command {
+        return ended(match command {
+            Policy::Check { file } => admin::check_policy(&config, file),
+            Policy::Test { file, on } => admin::test_policy(&config, file, on),
+        });
+    }
     start_log();
     match tokio::runtime::Runtime::new() {
         Ok(runtime) => ended(runtime.block_on(run(arguments.command, config, &arguments.tenant))),

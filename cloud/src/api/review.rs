@@ -104,6 +104,9 @@ pub(super) async fn act(
     version: Option<u64>,
 ) -> Result<Document, Refusal> {
     caller.must(Scope::Review)?;
+    if matches!(body, EventBody::Approved { .. }) {
+        must_be_another(app, caller, document).await?;
+    }
     let mut write = app.store.begin().await?;
     if let Some(seen) = version {
         write.hold(document).await?;
@@ -119,6 +122,22 @@ pub(super) async fn act(
     write.commit().await?;
     app.wake.notify_one();
     Ok(record.document)
+}
+
+/// Refuses a second approval by the person who gave the first, where a route asks for several people's. What is changed
+/// by it starts the count anew, so a correction is never refused.
+async fn must_be_another(app: &App, caller: &Caller, document: DocumentId) -> Result<(), Refusal> {
+    let record = documents::find(app.store.reading(), caller.tenant(), document).await?;
+    let Some(record) = record.filter(|record| record.document.status == platen_model::event::Status::InReview) else {
+        return Ok(());
+    };
+    let needed = app.policy.route(&record.document).map_or(0, |chosen| chosen.route.approvals);
+    let there = u32::try_from(record.approved_by.len()).unwrap_or(u32::MAX);
+    if (1..needed).contains(&there) && record.approved_by.contains(&caller.actor().to_string()) {
+        let detail = format!("you approved it already; the route asks for {needed} people's approval");
+        return Err(Refusal::conflict(detail).help("ask somebody else to approve it, or reject it"));
+    }
+    Ok(())
 }
 
 /// The id in a path, or 404.

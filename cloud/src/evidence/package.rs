@@ -44,7 +44,12 @@ pub mod entry {
 
     /// What a signing provider recorded.
     pub fn provider(name: &str) -> String {
-        format!("provider/{name}.json")
+        format!("provider/{}.json", name.replace('/', "-"))
+    }
+
+    /// The certificate or audit trail a signing provider made.
+    pub fn provider_certificate(name: &str) -> String {
+        format!("provider/{}-certificate.pdf", name.replace('/', "-"))
     }
 }
 

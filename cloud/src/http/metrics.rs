@@ -21,6 +21,7 @@ use prometheus_client::registry::{Registry, Unit};
 use crate::app::App;
 use crate::auth::{Caller, Scope};
 use crate::refusal::Refusal;
+use crate::signing::gate::Passage;
 use crate::store;
 
 /// The media type of OpenMetrics text.
@@ -46,6 +47,17 @@ struct InState {
     state: String,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfAccount {
+    account: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Called {
+    account: String,
+    outcome: &'static str,
+}
+
 /// What is counted and measured.
 #[derive(Debug)]
 pub struct Metrics {
@@ -56,6 +68,9 @@ pub struct Metrics {
     documents: Family<InState, Gauge>,
     jobs: Family<InState, Gauge>,
     uploads: Gauge,
+    provider_calls: Family<Called, Gauge>,
+    gates: Family<OfAccount, Gauge>,
+    overdue: Gauge,
 }
 
 impl Default for Metrics {
@@ -78,7 +93,28 @@ impl Default for Metrics {
         registry.register("jobs", "Jobs by state; dead ones wait for a person", jobs.clone());
         let uploads = Gauge::default();
         registry.register("uploads", "Resumable uploads under way", uploads.clone());
-        Self { registry, requests, seconds, under_way, documents, jobs, uploads }
+        let provider_calls = Family::default();
+        registry.register(
+            "signing_calls",
+            "Calls to signing accounts since the start, by outcome; over_budget and held_back were put off",
+            provider_calls.clone(),
+        );
+        let gates = Family::default();
+        registry.register("signing_gate_closed", "1 while an account is left alone", gates.clone());
+        let overdue = Gauge::default();
+        registry.register("envelopes_overdue", "Open envelopes whose time is over by a day", overdue.clone());
+        Self {
+            registry,
+            requests,
+            seconds,
+            under_way,
+            documents,
+            jobs,
+            uploads,
+            provider_calls,
+            gates,
+            overdue,
+        }
     }
 }
 
@@ -135,6 +171,21 @@ pub(super) async fn answer(State(app): State<App>, request: Request) -> Result<R
         metrics.jobs.get_or_create(&InState { state }).set(count);
     }
     metrics.uploads.set(store::figures::uploads(&app.store).await?);
+    for (name, account) in app.signing.courier.accounts() {
+        let counts = account.gate.counts();
+        for (outcome, count) in [
+            ("answered", counts.answered),
+            ("failed", counts.failed),
+            ("over_budget", counts.over_budget),
+            ("held_back", counts.held_back),
+        ] {
+            let called = Called { account: name.clone(), outcome };
+            metrics.provider_calls.get_or_create(&called).set(i64::try_from(count).unwrap_or(i64::MAX));
+        }
+        let closed = matches!(account.gate.passage(), Passage::Closed(_));
+        metrics.gates.get_or_create(&OfAccount { account: name.clone() }).set(i64::from(closed));
+    }
+    metrics.overdue.set(store::figures::overdue_envelopes(&app.store).await?);
     let mut text = String::new();
     encode(&mut text, &metrics.registry).map_err(Refusal::internal)?;
     Ok(([(header::CONTENT_TYPE, OPEN_METRICS)], text).into_response())

@@ -36,6 +36,8 @@ pub mod kinds {
     pub const DECIDE: &str = "decide";
     /// Asks the policy where it goes.
     pub const ROUTE: &str = "route";
+    /// After a refusal or an expiry: asks the policy whether others are asked instead.
+    pub const GO_ON: &str = "go_on";
     /// Tells an endpoint of an event.
     pub const DELIVER: &str = "deliver";
     /// Makes the envelope at the provider (signing).

@@ -9,6 +9,8 @@ use platen_model::{DocumentManifest, PageText, PartRole};
 
 use super::{Outcome, StepError, kinds};
 use crate::app::App;
+use crate::policy::Route;
+use crate::signing::placement;
 use crate::store::jobs::Job;
 use crate::store::record::Record;
 use crate::store::{documents, events, search};
@@ -21,6 +23,7 @@ pub async fn run(app: &App, job: &Job) -> Result<Outcome, StepError> {
         kinds::CLASSIFY => classify(app, job).await,
         kinds::DECIDE => decide(app, job).await,
         kinds::ROUTE => route(app, job).await,
+        kinds::GO_ON => go_on(app, job).await,
         kinds::DELIVER => webhooks::deliver(app, job).await,
         _ => signing::run(app, job).await,
     }
@@ -93,21 +96,63 @@ async fn decide(app: &App, job: &Job) -> Result<Outcome, StepError> {
 /// `Validated` -> `Routed`: where the policy says.
 async fn route(app: &App, job: &Job) -> Result<Outcome, StepError> {
     let Some(record) = document_at(app, job, Status::Validated).await? else { return Ok(Outcome::Done) };
-    let chosen = app.policy.route(&record.document).map_err(|error| {
-        set_aside(&error.to_string(), "correct the routing policy or the document's fields, then retry")
-    })?;
+    let help = "correct the routing policy or the document's fields, then retry";
+    let chosen = app.policy.route(&record.document).map_err(|error| set_aside(&error.to_string(), help))?;
     let route = chosen.route;
+    if let Some(reason) = unapproved(&record, route) {
+        return propose(app, job, Actor::System, EventBody::ReviewRequested { reasons: vec![reason] }).await;
+    }
+    let recipients = app.policy.instead(&chosen, &record.document, &record.ends.declined_by);
+    let recipients = recipients.map_err(|error| set_aside(&error, help))?;
+    let blanks = match &route.provider {
+        Some(_) => placement::place(&route.places, &recipients, &page_text(app, job, &record).await?),
+        None => Vec::new(),
+    };
     let expires_at = route.expires_after.and_then(|after| Timestamp::now().checked_add(after).ok());
     let body = EventBody::Routed {
         route: route.name.clone(),
         policy: app.policy.reference().clone(),
         provider: route.provider.clone(),
-        signers: chosen.signers,
+        recipients,
+        blanks,
         expires_at,
         tags: route.tags.clone(),
         retention_class: route.retention_class.clone(),
     };
     propose(app, job, Actor::System, body).await
+}
+
+/// `Declined` or `Expired` -> `Validated`, where the route has a fallback for it.
+async fn go_on(app: &App, job: &Job) -> Result<Outcome, StepError> {
+    let Some(document) = job.document else { return Ok(Outcome::Done) };
+    let Some(record) = documents::find(app.store.reading(), &job.tenant, document).await? else {
+        return Ok(Outcome::Done);
+    };
+    if !app.policy.goes_on(&record) {
+        return Ok(Outcome::Done);
+    }
+    propose(app, job, Actor::System, EventBody::Retried).await
+}
+
+/// Why a document may not be sent yet: too few people have approved it.
+fn unapproved(record: &Record, route: &Route) -> Option<String> {
+    let there = u32::try_from(record.approved_by.len()).unwrap_or(u32::MAX);
+    (there < route.approvals).then(|| match there {
+        0 => format!("The route \"{}\" sends nothing before a person has approved it.", route.name),
+        _ => format!(
+            "The route \"{}\" asks for {} people's approval; one more has to approve than {}.",
+            route.name,
+            route.approvals,
+            record.approved_by.join(", ")
+        ),
+    })
+}
+
+/// The page text of a document; empty where it has none.
+pub async fn page_text(app: &App, job: &Job, record: &Record) -> Result<PageText, StepError> {
+    let Some(part) = record.part(PartRole::PageText) else { return Ok(PageText::new(Vec::new())) };
+    let bytes = app.keep.get(&job.tenant, part.sha256).await?;
+    serde_json::from_slice(&bytes).map_err(StepError::later)
 }
 
 fn set_aside(reason: &str, help: &str) -> StepError {

@@ -97,28 +97,35 @@ async fn contents(
         chain.push(b'\n');
     }
     contents.push((entry::EVENTS.to_owned(), Content::Bytes(chain)));
-    if let Some(provider_record) = provider_record(app, tenant, record).await? {
-        contents.push(provider_record);
-    }
+    contents.extend(provider_records(app, tenant, record).await?);
     let keys = app.signing.keys.of(tenant).map_err(StepError::later)?;
     let certificate = keys.seal.certificate_pem().as_bytes().to_vec();
     contents.push((entry::CERTIFICATE.to_owned(), Content::Bytes(certificate)));
     Ok(contents)
 }
 
-async fn provider_record(
+/// What the provider says of the envelope, and its certificate.
+async fn provider_records(
     app: &App,
     tenant: &TenantId,
     record: &Record,
-) -> Result<Option<(String, Content)>, StepError> {
-    let Some(id) = record.document.envelope_id else { return Ok(None) };
-    let Some((envelope, _)) = envelopes::find(&app.store, tenant, id).await? else { return Ok(None) };
-    let provider = app.signing.courier.providers.get(envelope.provider.as_str());
-    let (Some(provider), Some(reference)) = (provider, envelope.provider_reference) else {
-        return Ok(None);
+) -> Result<Vec<(String, Content)>, StepError> {
+    let Some(id) = record.document.envelope_id else { return Ok(Vec::new()) };
+    let Some((envelope, _)) = envelopes::find(&app.store, tenant, id).await? else { return Ok(Vec::new()) };
+    let account = app.signing.courier.account(tenant, &envelope.provider);
+    let (Some(account), Some(reference)) = (account, envelope.provider_reference) else {
+        return Ok(Vec::new());
     };
-    let recorded = provider.record(tenant, &Reference(reference)).await.map_err(StepError::later)?;
-    Ok(Some((entry::provider(&envelope.provider), Content::Bytes(pretty(&recorded)?))))
+    let (provider, reference) = (&account.provider, Reference(reference));
+    let deadline = provider.capabilities().call_deadline;
+    let recorded = account.gate.call(deadline, provider.record(tenant, &reference));
+    let recorded = recorded.await.map_err(StepError::later)?;
+    let mut records = vec![(entry::provider(&envelope.provider), Content::Bytes(pretty(&recorded)?))];
+    let certificate = account.gate.call(deadline, provider.certificate(tenant, &reference));
+    if let Some(pdf) = certificate.await.map_err(StepError::later)? {
+        records.push((entry::provider_certificate(&envelope.provider), Content::Bytes(pdf)));
+    }
+    Ok(records)
 }
 
 fn pretty(value: &impl serde::Serialize) -> Result<Vec<u8>, StepError> {

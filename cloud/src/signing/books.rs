@@ -1,13 +1,16 @@
 //! The courier's books on the real store: cases from the projection, events through the one append there is.
 
+use std::time::Duration;
+
 use futures_util::future::BoxFuture;
 use jiff::{SignedDuration, Timestamp};
 use platen_model::event::{Actor, EventBody};
 use platen_model::manifest::part_to_sign;
-use platen_model::{DocumentId, EnvelopeId, TenantId};
+use platen_model::{DocumentId, EnvelopeId, PartRole, TenantId};
 
 use super::courier::{Case, CaseEnvelope, Ledger, LedgerError};
 use super::lifecycle::CallMark;
+use super::pauses;
 use super::provider::Reference;
 use crate::store::{Store, StoreError, documents, envelopes, events, from_ms};
 
@@ -38,6 +41,7 @@ impl Books {
         let envelope = envelope.map(|(envelope, _)| CaseEnvelope {
             envelope_id: envelope.envelope_id,
             reference: envelope.provider_reference.map(Reference),
+            created_at: envelope.created_at,
             expires_at: record.expires_at.unwrap_or(envelope.created_at + EXPIRES_AFTER),
         });
         Ok(Some(Case {
@@ -47,8 +51,12 @@ impl Books {
             status: record.document.status,
             title: record.document.file_name.clone(),
             provider: record.provider.clone(),
-            signers: record.signers.clone(),
+            route: record.document.route.clone().unwrap_or_default(),
+            recipients: record.recipients.clone(),
+            blanks: record.blanks.clone(),
+            signed_by: record.signed_by.clone(),
             pdf_sha256: pdf.sha256,
+            page_text_sha256: record.part(PartRole::PageText).map(|part| part.sha256),
             envelope,
         }))
     }
@@ -90,15 +98,16 @@ impl Ledger for Books {
 
     fn call_mark(&self, envelope: EnvelopeId) -> BoxFuture<'_, Result<Option<CallMark>, LedgerError>> {
         Box::pin(async move {
-            let row: Option<(i64, i64)> =
-                sqlx::query_as("SELECT attempt, at_ms FROM envelope_calls WHERE envelope_id = $1")
+            let row: Option<(i64, i64, Option<String>)> =
+                sqlx::query_as("SELECT attempt, at_ms, draft FROM envelope_calls WHERE envelope_id = $1")
                     .bind(envelope.to_string())
                     .fetch_optional(self.store.writing())
                     .await
                     .map_err(failed)?;
-            let mark = |(attempt, at_ms)| CallMark {
+            let mark = |(attempt, at_ms, draft): (_, _, Option<String>)| CallMark {
                 attempt: u32::try_from(attempt).unwrap_or(u32::MAX),
                 at: from_ms(at_ms),
+                draft: draft.map(Reference),
             };
             Ok(row.map(mark))
         })
@@ -140,6 +149,66 @@ impl Ledger for Books {
                 .await
                 .map_err(failed)?;
             Ok(())
+        })
+    }
+
+    fn keep_draft(
+        &self,
+        envelope: EnvelopeId,
+        draft: Reference,
+    ) -> BoxFuture<'_, Result<Reference, LedgerError>> {
+        Box::pin(async move {
+            let (kept,): (String,) = sqlx::query_as(
+                "UPDATE envelope_calls SET draft = COALESCE(draft, $1) WHERE envelope_id = $2 RETURNING draft",
+            )
+            .bind(&draft.0)
+            .bind(envelope.to_string())
+            .fetch_one(self.store.writing())
+            .await
+            .map_err(failed)?;
+            Ok(Reference(kept))
+        })
+    }
+
+    fn note_poll(
+        &self,
+        envelope: EnvelopeId,
+        now: Timestamp,
+        rest: Duration,
+    ) -> BoxFuture<'_, Result<Option<Timestamp>, LedgerError>> {
+        Box::pin(async move {
+            if rest.is_zero() {
+                return Ok(None);
+            }
+            let rest_ms = i64::try_from(rest.as_millis()).unwrap_or(i64::MAX);
+            let noted = sqlx::query(
+                "UPDATE envelope_calls SET polled_ms = $1
+                 WHERE envelope_id = $2 AND (polled_ms IS NULL OR polled_ms <= $3)",
+            )
+            .bind(now.as_millisecond())
+            .bind(envelope.to_string())
+            .bind(now.as_millisecond().saturating_sub(rest_ms))
+            .execute(self.store.writing())
+            .await
+            .map_err(failed)?;
+            if noted.rows_affected() == 1 {
+                return Ok(None);
+            }
+            let row: Option<(Option<i64>,)> =
+                sqlx::query_as("SELECT polled_ms FROM envelope_calls WHERE envelope_id = $1")
+                    .bind(envelope.to_string())
+                    .fetch_optional(self.store.writing())
+                    .await
+                    .map_err(failed)?;
+            let polled = row.and_then(|(polled,)| polled);
+            Ok(polled.map(|polled_ms| from_ms(polled_ms.saturating_add(rest_ms))))
+        })
+    }
+
+    fn paused<'a>(&'a self, case: &'a Case) -> BoxFuture<'a, Result<Option<String>, LedgerError>> {
+        Box::pin(async move {
+            let provider = case.provider.as_deref().unwrap_or_default();
+            pauses::why(&self.store, &case.tenant_id, &case.route, provider).await.map_err(failed)
         })
     }
 }

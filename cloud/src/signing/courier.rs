@@ -12,26 +12,31 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
 use jiff::{SignedDuration, Timestamp};
 use platen_model::event::{Actor, EventBody, Status};
-use platen_model::{Digest, DocumentId, EnvelopeId, TenantId};
+use platen_model::{Blank, Digest, DocumentId, EnvelopeId, PageText, Recipient, TenantId};
 
-use super::lifecycle::{AfterCall, CallMark, Following, Sending, after_call, following, sending};
-use super::provider::{Order, Provider, ProviderError, Reference};
+use super::gate::{Clock, Gate};
+use super::lifecycle::{AfterCall, CallMark, Following, Known, Sending, after_call, following, sending};
+use super::provider::{Order, PageSize, Provider, ProviderError, Reference, SIGNERS_MAX};
 use super::workplace::Shelf;
 
 /// How long a step waits before it tries again what did not work.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
+/// How long a step waits while its route or account is paused.
+const PAUSED_LOOK: Duration = Duration::from_secs(15);
+/// An envelope that is open so long after its time needs a person.
+const OVERDUE_AFTER: Duration = Duration::from_secs(24 * 3600);
 /// What helps where the provider will never answer for an envelope it took.
 const LOST: &str = "look for the envelope at the provider, then send the document on its way again (retry)";
 /// A step that finds the document moved this often under its hands gives way to the others.
 const LOOKS_MAX: u32 = 8;
 
 /// A document on its way to a signature.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Case {
     /// The tenant.
     pub tenant_id: TenantId,
@@ -43,12 +48,20 @@ pub struct Case {
     pub status: Status,
     /// The name the signer sees.
     pub title: String,
-    /// The provider its route names.
+    /// The route the policy chose.
+    pub route: String,
+    /// The account its route names.
     pub provider: Option<String>,
-    /// The signers' addresses in order.
-    pub signers: Vec<String>,
+    /// Who signs, approves and gets a copy.
+    pub recipients: Vec<Recipient>,
+    /// What they fill in, and where.
+    pub blanks: Vec<Blank>,
+    /// Who of them is known to have done their part.
+    pub signed_by: Vec<String>,
     /// The PDF to sign.
     pub pdf_sha256: Digest,
+    /// Its page text, where it has one: it says how large the pages are.
+    pub page_text_sha256: Option<Digest>,
     /// Its current envelope.
     pub envelope: Option<CaseEnvelope>,
 }
@@ -60,6 +73,8 @@ pub struct CaseEnvelope {
     pub envelope_id: EnvelopeId,
     /// The provider's id, once known.
     pub reference: Option<Reference>,
+    /// When our key was stored.
+    pub created_at: Timestamp,
     /// When it ends unsigned.
     pub expires_at: Timestamp,
 }
@@ -100,6 +115,25 @@ pub trait Ledger: Send + Sync {
 
     /// Removes the mark of an attempt that certainly had no effect.
     fn unmark_call(&self, envelope: EnvelopeId, attempt: u32) -> BoxFuture<'_, Result<(), LedgerError>>;
+
+    /// Keeps the draft that an attempt made. The first one kept counts; answers that one.
+    fn keep_draft(
+        &self,
+        envelope: EnvelopeId,
+        draft: Reference,
+    ) -> BoxFuture<'_, Result<Reference, LedgerError>>;
+
+    /// Notes that the provider is asked for the state now, unless it was within `rest`: then it answers when it may
+    /// be asked.
+    fn note_poll(
+        &self,
+        envelope: EnvelopeId,
+        now: Timestamp,
+        rest: Duration,
+    ) -> BoxFuture<'_, Result<Option<Timestamp>, LedgerError>>;
+
+    /// Why nothing is sent on this case's route or through its account now, if an operator paused it.
+    fn paused<'a>(&'a self, case: &'a Case) -> BoxFuture<'a, Result<Option<String>, LedgerError>>;
 }
 
 /// What a step answers to whoever runs it.
@@ -111,24 +145,69 @@ pub enum StepEnd {
     At(Timestamp),
 }
 
+/// An account at a provider, and the gate before it.
+#[derive(Clone, Debug)]
+pub struct Account {
+    /// The provider.
+    pub provider: Arc<dyn Provider>,
+    /// Every call to it passes here.
+    pub gate: Arc<Gate>,
+}
+
 /// Carries documents to their providers and back.
 #[derive(Clone)]
 pub struct Courier {
-    /// The books.
-    pub ledger: Arc<dyn Ledger>,
-    /// Where PDFs are.
-    pub shelf: Arc<dyn Shelf>,
-    /// The providers by name.
-    pub providers: BTreeMap<&'static str, Arc<dyn Provider>>,
+    ledger: Arc<dyn Ledger>,
+    shelf: Arc<dyn Shelf>,
+    accounts: BTreeMap<String, Account>,
 }
 
 impl std::fmt::Debug for Courier {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Courier").field("providers", &self.providers.keys()).finish_non_exhaustive()
+        f.debug_struct("Courier").field("accounts", &self.accounts.keys()).finish_non_exhaustive()
     }
 }
 
 impl Courier {
+    /// A courier between these books, PDFs and providers.
+    pub fn new(
+        ledger: Arc<dyn Ledger>,
+        shelf: Arc<dyn Shelf>,
+        providers: impl IntoIterator<Item = Arc<dyn Provider>>,
+    ) -> Self {
+        Self::with_clock(ledger, shelf, providers, &(Arc::new(Instant::now) as Clock))
+    }
+
+    /// The same, with gates that go by another clock.
+    pub fn with_clock(
+        ledger: Arc<dyn Ledger>,
+        shelf: Arc<dyn Shelf>,
+        providers: impl IntoIterator<Item = Arc<dyn Provider>>,
+        clock: &Clock,
+    ) -> Self {
+        let account = |provider: Arc<dyn Provider>| {
+            let gate = Arc::new(Gate::with_clock(&provider.capabilities(), Arc::clone(clock)));
+            (provider.name().to_owned(), Account { provider, gate })
+        };
+        Self { ledger, shelf, accounts: providers.into_iter().map(account).collect() }
+    }
+
+    /// The accounts that a tenant may use, by name.
+    pub fn accounts_of<'a>(&'a self, tenant: &'a TenantId) -> impl Iterator<Item = (&'a str, &'a Account)> {
+        let all = self.accounts.iter().map(|(name, account)| (name.as_str(), account));
+        all.filter(move |(_, account)| account.provider.serves(tenant))
+    }
+
+    /// An account by its name, if this tenant may use it.
+    pub fn account(&self, tenant: &TenantId, name: &str) -> Option<&Account> {
+        self.accounts.get(name).filter(|account| account.provider.serves(tenant))
+    }
+
+    /// All accounts, by name.
+    pub fn accounts(&self) -> &BTreeMap<String, Account> {
+        &self.accounts
+    }
+
     /// Stores our key, or lets a document without a provider go to the archive.
     pub async fn create_envelope(
         &self,
@@ -152,7 +231,7 @@ impl Courier {
         Ok(StepEnd::At(after(Timestamp::now(), RETRY_AFTER)))
     }
 
-    /// Makes the envelope known to the provider, once.
+    /// Makes the envelope known to the provider, once, and asks its first recipients.
     pub async fn send_envelope(
         &self,
         tenant: &TenantId,
@@ -164,14 +243,14 @@ impl Courier {
             return Ok(StepEnd::Done);
         };
         let again = StepEnd::At(after(now, RETRY_AFTER));
-        let Some(provider) = self.provider(&case) else {
-            let name = case.provider.clone().unwrap_or_default();
-            let reason = format!("this installation has no signing provider called {name}");
-            return self.set_aside(&case, reason, "configure the provider, then retry the document").await;
-        };
-        let can = provider.capabilities();
+        let Some(account) = self.account_of(&case) else { return self.no_account(&case).await };
+        if let Some(why) = self.ledger.paused(&case).await? {
+            tracing::info!(document = %case.document_id, why, "an envelope waits");
+            return Ok(StepEnd::At(after(now, PAUSED_LOOK)));
+        }
+        let can = account.provider.capabilities();
         let mark = self.ledger.call_mark(envelope.envelope_id).await?;
-        let attempt = match sending(mark, now, &can) {
+        let attempt = match sending(mark.as_ref(), now, &can) {
             Sending::WaitUntil(at) => return Ok(StepEnd::At(at)),
             Sending::AskPerson => {
                 let reason = "whether the provider took the envelope is not known, and it cannot be asked";
@@ -179,40 +258,38 @@ impl Courier {
                     "look for the envelope at the provider, withdraw it there if it exists, then retry";
                 return self.set_aside(&case, reason.into(), help).await;
             }
+            Sending::SendDraft(draft) => return self.send_draft(&case, account, draft, now).await,
             Sending::Call { attempt } => attempt,
             Sending::LookUpThenCall { attempt } => {
-                match timed(can.call_deadline, provider.find(tenant, envelope.envelope_id)).await {
-                    Ok(Some(reference)) => return self.note_sent(&case, reference, again).await,
+                let find = account.provider.find(tenant, envelope.envelope_id, envelope.created_at);
+                match account.gate.call(can.call_deadline, find).await {
+                    Ok(Some(reference)) => return self.taken(&case, account, reference, now).await,
                     Ok(None) => attempt,
-                    Err(error) => return Ok(later(&case, "find", &error, again)),
+                    Err(error) => return Ok(later(&case, "find", &error, now)),
                 }
             }
         };
-        let pdf = self.shelf.get(tenant, case.pdf_sha256).await.map_err(LedgerError)?;
-        let order = Order {
-            envelope_id: envelope.envelope_id,
-            tenant_id: case.tenant_id.clone(),
-            document_id: case.document_id,
-            title: case.title.clone(),
-            pdf_sha256: case.pdf_sha256,
-            pdf,
-            signers: case.signers.clone(),
-            expires_at: envelope.expires_at,
-        };
+        let order = self.order(&case, envelope).await?;
+        if let Some(reason) = unfit(&order) {
+            return self
+                .set_aside(&case, reason, "correct the route's recipients, then retry the document")
+                .await;
+        }
         if !self.ledger.mark_call(envelope.envelope_id, attempt, now).await? {
             return Ok(again);
         }
-        let answer = timed(can.call_deadline, provider.create(&order)).await;
-        if let Err(error) = &answer {
-            later(&case, "create", error, again);
-        }
+        let answer = account.gate.call(can.call_deadline, account.provider.create(&order)).await;
+        let next = match &answer {
+            Err(error) => later(&case, "create", error, now),
+            Ok(_) => again,
+        };
         match after_call(answer) {
-            AfterCall::Sent(reference) => self.note_sent(&case, reference, again).await,
-            AfterCall::Unmark => {
+            AfterCall::Taken(reference) => self.taken(&case, account, reference, now).await,
+            AfterCall::Unmark(_) => {
                 self.ledger.unmark_call(envelope.envelope_id, attempt).await?;
-                Ok(again)
+                Ok(next)
             }
-            AfterCall::KeepMark => Ok(again),
+            AfterCall::KeepMark => Ok(next),
             AfterCall::SetAside(reason) => {
                 self.set_aside(&case, reason, "correct the signers or the route, then retry the document")
                     .await
@@ -227,40 +304,74 @@ impl Courier {
         document: DocumentId,
         now: Timestamp,
     ) -> Result<StepEnd, LedgerError> {
+        let mut asked = None;
         for _ in 0..LOOKS_MAX {
             let Some(case) = self.ledger.case(tenant, document).await? else { return Ok(StepEnd::Done) };
             let open = matches!(case.status, Status::Sent | Status::Viewed);
-            let reference = case.envelope.as_ref().and_then(|envelope| envelope.reference.clone());
-            let (true, Some(reference), Some(provider)) = (open, reference, self.provider(&case)) else {
-                return Ok(StepEnd::Done);
-            };
-            let can = provider.capabilities();
+            let (true, Some(envelope)) = (open, &case.envelope) else { return Ok(StepEnd::Done) };
+            let Some(reference) = &envelope.reference else { return Ok(StepEnd::Done) };
+            let Some(account) = self.account_of(&case) else { return self.no_account(&case).await };
+            let can = account.provider.capabilities();
             let again = StepEnd::At(after(now, can.poll_every.max(Duration::from_millis(200))));
-            let state = match timed(can.call_deadline, provider.state(tenant, &reference)).await {
-                Ok(state) => state,
-                Err(ProviderError::Refused(reason)) => return self.set_aside(&case, reason, LOST).await,
-                Err(error) => return Ok(later(&case, "state", &error, again)),
+            // One answer is enough for all the events it leads to.
+            let state = match asked.take() {
+                Some(state) => state,
+                None => {
+                    let rest = can.rest_between_polls;
+                    if let Some(at) = self.ledger.note_poll(envelope.envelope_id, now, rest).await? {
+                        return Ok(StepEnd::At(at));
+                    }
+                    let state = account.provider.state(tenant, reference);
+                    match account.gate.call(can.call_deadline, state).await {
+                        Ok(state) => state,
+                        Err(ProviderError::Refused(reason)) => {
+                            return self.set_aside(&case, reason, LOST).await;
+                        }
+                        Err(error) => return Ok(later(&case, "state", &error, now)),
+                    }
+                }
             };
-            let body = match following(case.status, &state) {
+            let is_over = now >= envelope.expires_at;
+            if now >= after(envelope.expires_at, OVERDUE_AFTER) {
+                let name = account.provider.name();
+                tracing::error!(%document, account = name, %reference, "an envelope is open long after its time");
+            }
+            let known = Known { status: case.status, signed_by: &case.signed_by, is_over };
+            let body = match following(known, &state, &can) {
                 Following::Nothing => return Ok(again),
                 Following::Event(body) => body,
+                Following::Send => {
+                    let send = account.provider.send(tenant, reference);
+                    return match account.gate.call(can.call_deadline, send).await {
+                        Ok(()) => Ok(again),
+                        Err(error) => Ok(later(&case, "send", &error, now)),
+                    };
+                }
+                Following::Withdraw => {
+                    let void = account.provider.void(tenant, reference, "its time to be signed is over");
+                    if let Err(error) = account.gate.call(can.call_deadline, void).await {
+                        return Ok(later(&case, "void", &error, now));
+                    }
+                    EventBody::Expired
+                }
                 Following::FetchSigned { signers } => {
-                    let fetched = timed(can.call_deadline, provider.signed_pdf(tenant, &reference)).await;
+                    let fetch = account.provider.signed_pdf(tenant, reference);
                     // A provider may say "completed" before its file is ready.
-                    let pdf = match fetched {
+                    let pdf = match account.gate.call(can.call_deadline, fetch).await {
                         Ok(pdf) if pdf.starts_with(b"%PDF-") => pdf,
                         Ok(_) => return Ok(again),
                         Err(ProviderError::Refused(reason)) => {
                             return self.set_aside(&case, reason, LOST).await;
                         }
-                        Err(error) => return Ok(later(&case, "signed_pdf", &error, again)),
+                        Err(error) => return Ok(later(&case, "signed_pdf", &error, now)),
                     };
                     let signed = self.shelf.put(tenant, pdf).await.map_err(LedgerError)?;
                     super::lifecycle::signed(signers, signed)
                 }
             };
-            let actor = Actor::Provider(provider.name().to_owned());
+            let actor = Actor::Provider(account.provider.name().to_owned());
             self.ledger.append(&case, actor, body).await?;
+            asked = Some(state);
         }
         Ok(StepEnd::At(after(now, RETRY_AFTER)))
     }
@@ -279,27 +390,114 @@ impl Courier {
         let nothing = || ProviderError::Refused("the document has no open envelope".into());
         let case = open.ok_or_else(nothing)?;
         let reference = case.envelope.as_ref().and_then(|envelope| envelope.reference.clone());
-        let (Some(reference), Some(provider)) = (reference, self.provider(&case)) else {
+        let (Some(reference), Some(account)) = (reference, self.account_of(&case)) else {
             return Err(nothing());
         };
-        provider.void(tenant, &reference, reason).await?;
+        let can = account.provider.capabilities();
+        if !can.void {
+            let name = account.provider.name();
+            return Err(ProviderError::Refused(format!("{name} cannot withdraw an envelope")));
+        }
+        account.gate.call(can.call_deadline, account.provider.void(tenant, &reference, reason)).await?;
         self.poll_envelope(tenant, document, now).await.map_err(broken)?;
         Ok(())
     }
 
-    fn provider(&self, case: &Case) -> Option<&Arc<dyn Provider>> {
-        case.provider.as_ref().and_then(|name| self.providers.get(name.as_str()))
+    /// Reminds the recipients whose turn it is.
+    pub async fn remind(
+        &self,
+        tenant: &TenantId,
+        name: &str,
+        reference: &Reference,
+    ) -> Result<(), ProviderError> {
+        let nothing = || ProviderError::Refused(format!("there is no signing account {name}"));
+        let account = self.account(tenant, name).ok_or_else(nothing)?;
+        let can = account.provider.capabilities();
+        if !can.remind {
+            return Err(ProviderError::Refused(format!("{name} cannot remind its recipients")));
+        }
+        account.gate.call(can.call_deadline, account.provider.remind(tenant, reference)).await
+    }
+
+    fn account_of(&self, case: &Case) -> Option<&Account> {
+        case.provider.as_ref().and_then(|name| self.account(&case.tenant_id, name))
+    }
+
+    async fn no_account(&self, case: &Case) -> Result<StepEnd, LedgerError> {
+        let name = case.provider.clone().unwrap_or_default();
+        let reason = format!("there is no signing account called {name} for this tenant");
+        self.set_aside(case, reason, "configure the account, then retry the document").await
+    }
+
+    async fn order(&self, case: &Case, envelope: &CaseEnvelope) -> Result<Order, LedgerError> {
+        let pdf = self.shelf.get(&case.tenant_id, case.pdf_sha256).await.map_err(LedgerError)?;
+        let pages = match case.page_text_sha256 {
+            Some(sha256) => {
+                let bytes = self.shelf.get(&case.tenant_id, sha256).await.map_err(LedgerError)?;
+                let text: PageText =
+                    serde_json::from_slice(&bytes).map_err(|error| LedgerError(error.to_string()))?;
+                text.pages.iter().map(PageSize::of).collect()
+            }
+            None => Vec::new(),
+        };
+        Ok(Order {
+            envelope_id: envelope.envelope_id,
+            tenant_id: case.tenant_id.clone(),
+            document_id: case.document_id,
+            title: case.title.clone(),
+            pdf_sha256: case.pdf_sha256,
+            pdf,
+            recipients: case.recipients.clone(),
+            blanks: case.blanks.clone(),
+            pages,
+            expires_at: envelope.expires_at,
+        })
+    }
+
+    /// The provider has the envelope: where that is only a draft, its recipients are asked now.
+    async fn taken(
+        &self,
+        case: &Case,
+        account: &Account,
+        reference: Reference,
+        now: Timestamp,
+    ) -> Result<StepEnd, LedgerError> {
+        if !account.provider.capabilities().drafts {
+            return self.note_sent(case, reference, now).await;
+        }
+        let Some(envelope) = &case.envelope else { return Ok(StepEnd::Done) };
+        // Kept before it is sent: of two drafts only this one ever is.
+        let draft = self.ledger.keep_draft(envelope.envelope_id, reference).await?;
+        self.send_draft(case, account, draft, now).await
+    }
+
+    async fn send_draft(
+        &self,
+        case: &Case,
+        account: &Account,
+        draft: Reference,
+        now: Timestamp,
+    ) -> Result<StepEnd, LedgerError> {
+        let deadline = account.provider.capabilities().call_deadline;
+        match account.gate.call(deadline, account.provider.send(&case.tenant_id, &draft)).await {
+            Ok(()) => self.note_sent(case, draft, now).await,
+            Err(ProviderError::Refused(reason)) => {
+                let help = "correct the signers or the route, then retry the document";
+                self.set_aside(case, reason, help).await
+            }
+            Err(error) => Ok(later(case, "send", &error, now)),
+        }
     }
 
     async fn note_sent(
         &self,
         case: &Case,
         reference: Reference,
-        again: StepEnd,
+        now: Timestamp,
     ) -> Result<StepEnd, LedgerError> {
         let body = EventBody::Sent { provider_reference: reference.0 };
         let noted = self.ledger.append(case, Actor::System, body).await?;
-        Ok(if noted { StepEnd::Done } else { again })
+        Ok(if noted { StepEnd::Done } else { StepEnd::At(after(now, RETRY_AFTER)) })
     }
 
     async fn set_aside(&self, case: &Case, reason: String, help: &str) -> Result<StepEnd, LedgerError> {
@@ -309,22 +507,22 @@ impl Courier {
     }
 }
 
-/// Says in the log why a call is tried again: a provider that fails for long must be noticed by somebody.
-fn later(case: &Case, call: &str, error: &ProviderError, again: StepEnd) -> StepEnd {
-    let provider = case.provider.as_deref().unwrap_or_default();
-    tracing::warn!(document = %case.document_id, provider, call, %error, "a provider failed");
-    again
+/// Why an order cannot be given to any provider.
+fn unfit(order: &Order) -> Option<String> {
+    let count = order.acting().count();
+    (!(1..=SIGNERS_MAX).contains(&count))
+        .then(|| format!("an envelope has 1 to {SIGNERS_MAX} signers and approvers, this one has {count}"))
 }
 
-/// The answer of a call, or [`ProviderError::Unknown`] when it takes longer than its deadline.
-async fn timed<T>(
-    deadline: Duration,
-    call: impl Future<Output = Result<T, ProviderError>>,
-) -> Result<T, ProviderError> {
-    match tokio::time::timeout(deadline, call).await {
-        Ok(answer) => answer,
-        Err(_) => Err(ProviderError::Unknown(format!("no answer within {} s", deadline.as_secs()))),
-    }
+/// Says in the log why a call is tried again: a provider that fails for long must be noticed by somebody.
+fn later(case: &Case, call: &str, error: &ProviderError, now: Timestamp) -> StepEnd {
+    let provider = case.provider.as_deref().unwrap_or_default();
+    tracing::warn!(document = %case.document_id, provider, call, %error, "a provider failed");
+    let wait = match error {
+        ProviderError::Later { after, .. } => (*after).max(RETRY_AFTER),
+        _ => RETRY_AFTER,
+    };
+    StepEnd::At(after(now, wait))
 }
 
 fn after(now: Timestamp, wait: Duration) -> Timestamp {

@@ -1,22 +1,27 @@
 //! The promise of signing, over random histories: one envelope for one key, and the right end.
 //!
-//! An evil twin stands in for the provider. It loses answers, takes calls late, says "completed" before the
-//! file is ready, and yields to other workers in the middle of a call. The courier is the real one.
+//! An evil twin stands in for the provider. It loses answers, takes calls late, is over its limit, says "completed"
+//! before the file is ready, and yields to other workers in the middle of a call; its hints come twice, late or never.
+//! It may make drafts or not, and may be able to look a key up, at once or after a while, or not at all. The courier is
+//! the real one. What counts is who was asked to sign: drafts that nobody hears of may be lost.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
 use jiff::{SignedDuration, Timestamp};
 use platen_model::event::{Actor, EventBody, Status};
-use platen_model::{Digest, DocumentId, EnvelopeId, TenantId};
+use platen_model::{Digest, DocumentId, EnvelopeId, Recipient, TenantId};
 use proptest::prelude::*;
 
 use super::courier::{Case, CaseEnvelope, Courier, Ledger, LedgerError, StepEnd};
+use super::gate::Clock;
 use super::lifecycle::CallMark;
+use super::lifecycle::tests::CAN;
 use super::provider::{
-    Answer, Callback, Capabilities, EnvelopeState, Forged, Hint, Order, Provider, ProviderError, Reference,
+    Answer, Callback, Capabilities, EnvelopeState, Forged, Hint, Lookup, Order, Provider, ProviderError,
+    Reference,
 };
 use super::workplace::Shelf;
 
@@ -28,6 +33,8 @@ enum Mood {
     Fine,
     /// Not taken, and says so.
     Busy,
+    /// Not taken: its limit is reached.
+    OverLimit,
     /// Not taken, and the answer is lost.
     LostBefore,
     /// Taken, and the answer is lost.
@@ -47,16 +54,26 @@ enum Happening {
     Poll,
     /// The signer does the next thing.
     SignerActs,
+    /// An operator pauses the route, or lets it go on.
+    Pause,
 }
 
 #[derive(Debug)]
 struct Twin {
     moods: Mutex<Vec<Mood>>,
     now: Mutex<Timestamp>,
-    /// Envelopes with their key and the time they come into being.
-    made: Mutex<Vec<(EnvelopeId, Timestamp)>>,
+    can: Capabilities,
+    /// Envelopes with their key, the time they come into being, and the time their recipients are asked, if they are.
+    made: Mutex<Vec<Made>>,
     life: Vec<EnvelopeState>,
     lived: Mutex<usize>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Made {
+    key: EnvelopeId,
+    at: Timestamp,
+    asked_at: Option<Timestamp>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
@@ -72,8 +89,22 @@ impl Twin {
         *lock(&self.now)
     }
 
-    fn reference(key: EnvelopeId) -> Reference {
-        Reference(format!("twin-{key}"))
+    fn reference(index: usize) -> Reference {
+        Reference(format!("twin-{index}"))
+    }
+
+    /// Envelopes whose recipients were asked, or will be.
+    fn asked_count(&self) -> usize {
+        lock(&self.made).iter().filter(|made| made.asked_at.is_some()).count()
+    }
+
+    /// When the mood takes a call, if it does.
+    fn taken_at(&self, mood: Mood) -> Option<Timestamp> {
+        match mood {
+            Mood::Fine | Mood::LostAfter => Some(self.now()),
+            Mood::Late(seconds) => Some(self.now() + SignedDuration::from_secs(seconds)),
+            Mood::Busy | Mood::OverLimit | Mood::LostBefore => None,
+        }
     }
 
     /// What the mood makes of a question.
@@ -82,57 +113,85 @@ impl Twin {
         match self.mood() {
             Mood::Fine => Ok(answer),
             Mood::Busy => Err(ProviderError::NotTaken("busy".into())),
+            Mood::OverLimit => Err(over_limit()),
             _ => Err(ProviderError::Unknown("lost".into())),
         }
     }
 }
 
+fn over_limit() -> ProviderError {
+    ProviderError::Later { after: Duration::from_secs(20), reason: "slow down".into() }
+}
+
 impl Provider for Twin {
-    fn name(&self) -> &'static str {
+    fn name(&self) -> &str {
         "twin"
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities {
-            find_by_key: true,
-            webhooks: true,
-            void: false,
-            remind: false,
-            call_deadline: Duration::from_secs(5),
-            settles_within: Duration::from_secs(SETTLES_SECONDS.unsigned_abs()),
-            poll_every: Duration::from_secs(1),
-        }
+        self.can
     }
 
     fn create<'a>(&'a self, order: &'a Order) -> Answer<'a, Reference> {
         Box::pin(async move {
             let mood = self.mood();
-            let at = match mood {
-                Mood::Fine | Mood::LostAfter => Some(self.now()),
-                Mood::Late(seconds) => Some(self.now() + SignedDuration::from_secs(seconds)),
-                Mood::Busy | Mood::LostBefore => None,
-            };
+            let taken = self.taken_at(mood);
             // It does not know what a duplicate is: each call it takes is an envelope.
-            lock(&self.made).extend(at.map(|at| (order.envelope_id, at)));
+            let mut made = lock(&self.made);
+            made.extend(taken.map(|at| Made {
+                key: order.envelope_id,
+                at,
+                asked_at: (!self.can.drafts).then_some(at),
+            }));
             match mood {
-                Mood::Fine => Ok(Self::reference(order.envelope_id)),
+                Mood::Fine => Ok(Self::reference(made.len() - 1)),
                 Mood::Busy => Err(ProviderError::NotTaken("busy".into())),
+                Mood::OverLimit => Err(over_limit()),
                 _ => Err(ProviderError::Unknown("lost".into())),
             }
         })
     }
 
-    fn find<'a>(&'a self, _tenant: &'a TenantId, key: EnvelopeId) -> Answer<'a, Option<Reference>> {
+    fn send<'a>(&'a self, _tenant: &'a TenantId, reference: &'a Reference) -> Answer<'a, ()> {
         Box::pin(async move {
-            let there = lock(&self.made).iter().any(|(made, at)| *made == key && *at <= self.now());
-            self.asked(there.then(|| Self::reference(key))).await
+            assert!(self.can.drafts, "only drafts are sent");
+            let mood = self.mood();
+            let index: usize = reference.0.trim_start_matches("twin-").parse().expect("one of ours");
+            if let Some(at) = self.taken_at(mood) {
+                let made = &mut lock(&self.made)[index];
+                made.asked_at = Some(made.asked_at.map_or(at, |before| before.min(at)));
+            }
+            match mood {
+                Mood::Fine => Ok(()),
+                Mood::Busy => Err(ProviderError::NotTaken("busy".into())),
+                Mood::OverLimit => Err(over_limit()),
+                _ => Err(ProviderError::Unknown("lost".into())),
+            }
+        })
+    }
+
+    fn find<'a>(
+        &'a self,
+        _tenant: &'a TenantId,
+        key: EnvelopeId,
+        _: Timestamp,
+    ) -> Answer<'a, Option<Reference>> {
+        Box::pin(async move {
+            let lag = match self.can.lookup {
+                Lookup::Exact => SignedDuration::ZERO,
+                Lookup::After(lag) => SignedDuration::try_from(lag).expect("short"),
+                Lookup::Never => panic!("it cannot be asked"),
+            };
+            let there =
+                lock(&self.made).iter().position(|made| made.key == key && made.at + lag <= self.now());
+            self.asked(there.map(Self::reference)).await
         })
     }
 
     fn state<'a>(&'a self, _tenant: &'a TenantId, _reference: &'a Reference) -> Answer<'a, EnvelopeState> {
         Box::pin(async move {
             let lived = *lock(&self.lived);
-            let open = EnvelopeState::Open { viewed_by: vec![] };
+            let open = EnvelopeState::Open { viewed_by: vec![], signed_by: vec![] };
             let state = self.life[..lived].last().cloned().unwrap_or(open);
             self.asked(state).await
         })
@@ -165,6 +224,8 @@ struct Books {
     case: Mutex<Case>,
     events: Mutex<Vec<EventBody>>,
     mark: Mutex<Option<CallMark>>,
+    polled: Mutex<Option<Timestamp>>,
+    paused: Mutex<bool>,
 }
 
 impl Ledger for Books {
@@ -193,9 +254,12 @@ impl Ledger for Books {
             current.version += 1;
             current.status = match &body {
                 EventBody::EnvelopeCreated { envelope_id, .. } => {
-                    let expires_at = Timestamp::MAX;
-                    let envelope = CaseEnvelope { envelope_id: *envelope_id, reference: None, expires_at };
-                    current.envelope = Some(envelope);
+                    current.envelope = Some(CaseEnvelope {
+                        envelope_id: *envelope_id,
+                        reference: None,
+                        created_at: Timestamp::MIN,
+                        expires_at: Timestamp::MAX,
+                    });
                     Status::EnvelopeCreated
                 }
                 EventBody::Sent { provider_reference } => {
@@ -204,6 +268,11 @@ impl Ledger for Books {
                     Status::Sent
                 }
                 EventBody::Viewed { .. } => Status::Viewed,
+                EventBody::RecipientSigned { signer } => {
+                    current.signed_by.push(signer.clone());
+                    Status::Viewed
+                }
+                EventBody::Quarantined { .. } => Status::Quarantined,
                 EventBody::Signed { .. } => Status::Signed,
                 EventBody::Declined { .. } => Status::Declined,
                 EventBody::Expired => Status::Expired,
@@ -218,7 +287,7 @@ impl Ledger for Books {
     fn call_mark(&self, _: EnvelopeId) -> BoxFuture<'_, Result<Option<CallMark>, LedgerError>> {
         Box::pin(async {
             tokio::task::yield_now().await;
-            Ok(*lock(&self.mark))
+            Ok(lock(&self.mark).clone())
         })
     }
 
@@ -231,9 +300,9 @@ impl Ledger for Books {
         Box::pin(async move {
             tokio::task::yield_now().await;
             let mut mark = lock(&self.mark);
-            let free = mark.map_or(0, |mark| mark.attempt) + 1 == attempt;
+            let free = mark.as_ref().map_or(0, |mark| mark.attempt) + 1 == attempt;
             if free {
-                *mark = Some(CallMark { attempt, at });
+                *mark = Some(CallMark { attempt, at, draft: None });
             }
             Ok(free)
         })
@@ -242,11 +311,41 @@ impl Ledger for Books {
     fn unmark_call(&self, _: EnvelopeId, attempt: u32) -> BoxFuture<'_, Result<(), LedgerError>> {
         Box::pin(async move {
             let mut mark = lock(&self.mark);
-            if mark.is_some_and(|mark| mark.attempt == attempt) {
+            if mark.as_ref().is_some_and(|mark| mark.attempt == attempt) {
                 *mark = None;
             }
             Ok(())
         })
+    }
+
+    fn keep_draft(&self, _: EnvelopeId, draft: Reference) -> BoxFuture<'_, Result<Reference, LedgerError>> {
+        Box::pin(async move {
+            tokio::task::yield_now().await;
+            let mut mark = lock(&self.mark);
+            let mark = mark.as_mut().expect("a draft comes of a marked call");
+            Ok(mark.draft.get_or_insert(draft).clone())
+        })
+    }
+
+    fn note_poll(
+        &self,
+        _: EnvelopeId,
+        now: Timestamp,
+        rest: Duration,
+    ) -> BoxFuture<'_, Result<Option<Timestamp>, LedgerError>> {
+        Box::pin(async move {
+            let mut polled = lock(&self.polled);
+            let next = polled.map(|at| at + SignedDuration::try_from(rest).expect("short"));
+            if let Some(next) = next.filter(|next| *next > now) {
+                return Ok(Some(next));
+            }
+            *polled = Some(now);
+            Ok(None)
+        })
+    }
+
+    fn paused<'a>(&'a self, _: &'a Case) -> BoxFuture<'a, Result<Option<String>, LedgerError>> {
+        Box::pin(async move { Ok(lock(&self.paused).then(|| "an operator paused it".to_owned())) })
     }
 }
 
@@ -268,6 +367,7 @@ fn moods() -> impl Strategy<Value = Vec<Mood>> {
     let mood = prop_oneof![
         3 => Just(Mood::Fine),
         1 => Just(Mood::Busy),
+        1 => Just(Mood::OverLimit),
         2 => Just(Mood::LostBefore),
         2 => Just(Mood::LostAfter),
         2 => (0..=SETTLES_SECONDS).prop_map(Mood::Late),
@@ -281,27 +381,54 @@ fn happenings() -> impl Strategy<Value = Vec<Happening>> {
         4 => Just(Happening::SendTwice),
         3 => Just(Happening::Poll),
         1 => Just(Happening::SignerActs),
+        1 => Just(Happening::Pause),
     ];
     prop::collection::vec(happening, 0..40)
 }
 
+/// What the twin can do: every way to make an envelope, and every way to look one up.
+fn capabilities() -> impl Strategy<Value = Capabilities> {
+    let lookup = prop_oneof![
+        2 => Just(Lookup::Exact),
+        1 => Just(Lookup::After(Duration::from_secs(90))),
+        1 => Just(Lookup::Never),
+    ];
+    (any::<bool>(), lookup, prop_oneof![Just(0u64), Just(15)]).prop_map(|(drafts, lookup, rest)| {
+        Capabilities {
+            drafts,
+            lookup,
+            void: false,
+            remind: false,
+            calls_a_minute: 1_000_000,
+            call_deadline: Duration::from_secs(5),
+            settles_within: Duration::from_secs(SETTLES_SECONDS.unsigned_abs()),
+            poll_every: Duration::from_secs(1),
+            rest_between_polls: Duration::from_secs(rest),
+            ..CAN
+        }
+    })
+}
+
 /// The ways an envelope can live, and the state each must end in.
 fn lives() -> impl Strategy<Value = (Vec<EnvelopeState>, Status)> {
-    let signer = || "ada@example.com".to_owned();
-    let viewed = EnvelopeState::Open { viewed_by: vec![signer()] };
-    let completed = EnvelopeState::Completed { signers: vec![signer()] };
-    let declined = EnvelopeState::Declined { signer: signer(), reason: "no".into() };
+    let (ada, bob) = (|| "ada@example.com".to_owned(), || "bob@example.com".to_owned());
+    let viewed = EnvelopeState::Open { viewed_by: vec![ada()], signed_by: vec![] };
+    let half = EnvelopeState::Open { viewed_by: vec![ada()], signed_by: vec![ada()] };
+    let completed = EnvelopeState::Completed { signers: vec![ada(), bob()] };
+    let declined = EnvelopeState::Declined { signer: bob(), reason: "no".into() };
     let voided = EnvelopeState::Voided { reason: "withdrawn".into() };
     prop_oneof![
-        Just((vec![viewed.clone(), completed.clone()], Status::Signed)),
+        Just((vec![viewed.clone(), half.clone(), completed.clone()], Status::Signed)),
+        Just((vec![half.clone(), completed.clone()], Status::Signed)),
         Just((vec![completed], Status::Signed)),
-        Just((vec![viewed.clone(), declined], Status::Declined)),
+        Just((vec![viewed.clone(), half, declined], Status::Declined)),
         Just((vec![EnvelopeState::Expired], Status::Expired)),
         Just((vec![viewed, voided], Status::Voided)),
     ]
 }
 
 async fn live_through(
+    can: Capabilities,
     moods: Vec<Mood>,
     happenings: Vec<Happening>,
     (life, end): (Vec<EnvelopeState>, Status),
@@ -309,6 +436,7 @@ async fn live_through(
     let start = Timestamp::from_second(1_700_000_000).expect("in range");
     let life_length = life.len();
     let twin = Arc::new(Twin {
+        can,
         moods: Mutex::new(moods),
         now: Mutex::new(start),
         made: Mutex::default(),
@@ -321,17 +449,32 @@ async fn live_through(
         version: 6,
         status: Status::Routed,
         title: "nda.tif".into(),
+        route: "all".into(),
         provider: Some("twin".into()),
-        signers: vec!["ada@example.com".into()],
+        recipients: vec![Recipient::signer("ada@example.com", 1), Recipient::signer("bob@example.com", 2)],
+        blanks: Vec::new(),
+        signed_by: Vec::new(),
         pdf_sha256: Digest::of(b"%PDF-1.7"),
+        page_text_sha256: None,
         envelope: None,
     };
     let (tenant, document) = (case.tenant_id.clone(), case.document_id);
-    let books = Arc::new(Books { case: Mutex::new(case), events: Mutex::default(), mark: Mutex::default() });
-    let providers: BTreeMap<&'static str, Arc<dyn Provider>> =
-        BTreeMap::from([("twin", Arc::clone(&twin) as Arc<dyn Provider>)]);
-    let courier =
-        Courier { ledger: Arc::clone(&books) as Arc<dyn Ledger>, shelf: Arc::new(OneShelf), providers };
+    let books = Arc::new(Books {
+        case: Mutex::new(case),
+        events: Mutex::default(),
+        mark: Mutex::default(),
+        polled: Mutex::default(),
+        paused: Mutex::default(),
+    });
+    // The gate before the account goes by the same time.
+    let (began, twins) = (Instant::now(), Arc::clone(&twin));
+    let clock: Clock = Arc::new(move || began + twins.now().duration_since(start).unsigned_abs());
+    let courier = Courier::with_clock(
+        Arc::clone(&books) as Arc<dyn Ledger>,
+        Arc::new(OneShelf),
+        [Arc::clone(&twin) as Arc<dyn Provider>],
+        &clock,
+    );
 
     let both =
         tokio::join!(courier.create_envelope(&tenant, document), courier.create_envelope(&tenant, document));
@@ -346,7 +489,7 @@ async fn live_through(
         );
         one.and(two).expect("books in memory do not fail");
     };
-    let pass = |seconds| *lock(&twin.now) += SignedDuration::from_secs(seconds);
+    let pass = |seconds: i64| *lock(&twin.now) += SignedDuration::from_secs(seconds);
     let signer_acts = || {
         if was_sent() {
             let mut lived = lock(&twin.lived);
@@ -361,17 +504,33 @@ async fn live_through(
                 courier.poll_envelope(&tenant, document, twin.now()).await.expect("no failure of ours");
             }
             Happening::SignerActs => signer_acts(),
+            Happening::Pause => {
+                let mut paused = lock(&books.paused);
+                *paused = !*paused;
+            }
         }
+        assert!(twin.asked_count() <= 1, "nobody is asked for two envelopes");
     }
-    // In the end the provider calms down, time passes and the jobs run. Two rounds settle what is open.
+    // In the end the provider calms down, time passes and the jobs run. Some rounds settle what is open.
     lock(&twin.moods).clear();
-    for _ in 0..3 {
-        pass(2 * SETTLES_SECONDS);
+    *lock(&books.paused) = false;
+    for _ in 0..4 {
+        pass(4 * SETTLES_SECONDS);
         send_twice().await;
     }
-    assert_eq!(lock(&twin.made).len(), 1, "one envelope for one key");
+    if lock(&books.case).status == Status::Quarantined {
+        // The only honest end where a call was lost and the provider can neither make drafts nor be asked.
+        assert_eq!((can.lookup, can.drafts), (Lookup::Never, false));
+        assert!(twin.asked_count() <= 1, "one envelope at most");
+        return;
+    }
+    assert_eq!(twin.asked_count(), 1, "one envelope for one key");
+    let sent = lock(&books.case).envelope.as_ref().and_then(|envelope| envelope.reference.clone());
+    let asked = lock(&twin.made).iter().position(|made| made.asked_at.is_some()).map(Twin::reference);
+    assert_eq!(sent, asked, "our books name the envelope whose recipients were asked");
     for _ in 0..life_length {
         signer_acts();
+        pass(20);
         courier.poll_envelope(&tenant, document, twin.now()).await.expect("no failure of ours");
         // A hint that comes again changes nothing.
         courier.poll_envelope(&tenant, document, twin.now()).await.expect("no failure of ours");
@@ -383,15 +542,16 @@ async fn live_through(
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 5_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn inv10_no_history_makes_two_envelopes_and_every_one_ends_right(
+        can in capabilities(),
         moods in moods(),
         happenings in happenings(),
         life in lives(),
     ) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
-        runtime.block_on(live_through(moods, happenings, life));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+        runtime.expect("a runtime").block_on(live_through(can, moods, happenings, life));
     }
 }

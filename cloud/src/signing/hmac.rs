@@ -53,7 +53,8 @@ fn message(seconds: i64, body: &[u8]) -> Vec<u8> {
     message
 }
 
-fn unhex(text: &str) -> Option<Vec<u8>> {
+/// Bytes written in hexadecimal.
+pub(super) fn unhex(text: &str) -> Option<Vec<u8>> {
     if !text.len().is_multiple_of(2) || !text.is_ascii() {
         return None;
     }

@@ -1,7 +1,7 @@
 //! Signing over HTTP: providers' callbacks and the envelopes of the API.
 
 use axum::Json;
-use axum::extract::{DefaultBodyLimit, State};
+use axum::extract::{DefaultBodyLimit, RawQuery, State};
 use axum::http::{HeaderMap, StatusCode};
 use jiff::Timestamp;
 use platen_model::api::Envelope;
@@ -11,14 +11,15 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::accounts;
 use super::inbox::{self, BODY_BYTES_MAX, Received, Refused};
-use super::provider::{Callback, ProviderError, Reference};
+use super::provider::{Callback, Provider, ProviderError, Reference};
 use crate::app::App;
 use crate::auth::{Caller, Scope};
 use crate::http::read::{Body, Named, Whole};
 use crate::jobs::kinds;
 use crate::refusal::Refusal;
-use crate::store::{StoreError, envelopes, jobs};
+use crate::store::{StoreError, envelopes, jobs, people};
 
 /// The routes of signing in the API.
 pub fn routes() -> OpenApiRouter<App> {
@@ -27,6 +28,7 @@ pub fn routes() -> OpenApiRouter<App> {
         .routes(routes!(envelope))
         .routes(routes!(void))
         .routes(routes!(remind))
+        .merge(accounts::routes())
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
 }
 
@@ -45,22 +47,21 @@ pub fn routes() -> OpenApiRouter<App> {
 async fn callback(
     State(app): State<App>,
     Named((provider, account)): Named<(String, String)>,
+    RawQuery(query): RawQuery,
     headers: HeaderMap,
     Whole(body): Whole,
-) -> Result<StatusCode, Refusal> {
+) -> Result<&'static str, Refusal> {
     let unknown = || Refusal::not_found(format!("signing account {provider}/{account}"));
-    let tenant: TenantId = account.parse().map_err(|_| unknown())?;
-    let known = crate::store::people::tenants(&app.store).await?.contains(&tenant);
-    let adapter =
-        app.signing.courier.providers.get(provider.as_str()).filter(|_| known).ok_or_else(unknown)?;
+    let (adapter, tenant) = called(&app, &provider, &account).await?.ok_or_else(unknown)?;
     let headers: Vec<(String, String)> = headers
         .iter()
         .map(|(name, value)| {
             (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
         })
         .collect();
-    let callback = Callback { headers: &headers, body: &body, received_at: Timestamp::now() };
-    match inbox::receive(app.store.writing(), adapter.as_ref(), &tenant, &callback).await {
+    let query = query.unwrap_or_default();
+    let callback = Callback { headers: &headers, query: &query, body: &body, received_at: Timestamp::now() };
+    match inbox::receive(app.store.writing(), adapter, &tenant, &callback).await {
         Ok(Received::Hint(document)) => follow(&app, &tenant, document).await?,
         Ok(Received::Kept | Received::Repeated) => {}
         Err(Refused::Forged(forged)) => {
@@ -71,7 +72,26 @@ async fn callback(
         }
         Err(Refused::Books(error)) => return Err(Refusal::internal(error)),
     }
-    Ok(StatusCode::OK)
+    Ok(adapter.thanks())
+}
+
+/// Whose callbacks come to this address: an account of the configuration, or a built-in provider for a tenant.
+async fn called<'a>(
+    app: &'a App,
+    provider: &str,
+    account: &str,
+) -> Result<Option<(&'a dyn Provider, TenantId)>, StoreError> {
+    let courier = &app.signing.courier;
+    if let Some(found) = courier.accounts().get(&format!("{provider}/{account}")) {
+        let tenants = people::tenants(&app.store).await?;
+        let tenant = tenants.into_iter().find(|tenant| found.provider.serves(tenant));
+        return Ok(tenant.map(|tenant| (found.provider.as_ref(), tenant)));
+    }
+    let Ok(tenant) = account.parse::<TenantId>() else { return Ok(None) };
+    if !people::tenants(&app.store).await?.contains(&tenant) {
+        return Ok(None);
+    }
+    Ok(courier.account(&tenant, provider).map(|found| (found.provider.as_ref(), tenant)))
 }
 
 /// Asks for the provider to be asked, now.
@@ -135,11 +155,10 @@ async fn remind(
 ) -> Result<StatusCode, Refusal> {
     caller.must(Scope::Signatures)?;
     let envelope = find(&app, caller.tenant(), &id).await?;
-    let provider = app.signing.courier.providers.get(envelope.provider.as_str());
-    let (Some(provider), Some(reference)) = (provider, envelope.provider_reference) else {
-        return Err(Refusal::conflict("the provider does not know this envelope yet"));
-    };
-    provider.remind(caller.tenant(), &Reference(reference)).await.map_err(refusal)?;
+    let unknown = || Refusal::conflict("the provider does not know this envelope yet");
+    let reference = Reference(envelope.provider_reference.ok_or_else(unknown)?);
+    let courier = &app.signing.courier;
+    courier.remind(caller.tenant(), &envelope.provider, &reference).await.map_err(refusal)?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -165,7 +184,12 @@ async fn find(app: &App, tenant: &TenantId, id: &str) -> Result<Envelope, Refusa
 pub(super) fn refusal(error: ProviderError) -> Refusal {
     match error {
         ProviderError::Refused(detail) => Refusal::conflict(detail),
-        ProviderError::NotTaken(detail) | ProviderError::Unknown(detail) => {
+        ProviderError::Later { after, reason } => {
+            Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "provider-resting", reason)
+                .safe("the document and its envelope are as they were")
+                .help(format!("try again in {} seconds; the request may be repeated", after.as_secs().max(1)))
+        }
+        ProviderError::NotTaken(detail) | ProviderError::Down(detail) | ProviderError::Unknown(detail) => {
             Refusal::new(StatusCode::BAD_GATEWAY, "provider-failed", detail)
                 .safe("the document and its envelope are as they were, or as the provider says")
                 .help("try again; the request may be repeated")

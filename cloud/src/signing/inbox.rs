@@ -45,7 +45,7 @@ pub async fn receive(
     callback: &Callback<'_>,
 ) -> Result<Received, Refused> {
     let hint = provider.verify(tenant, callback)?;
-    let is_new = keep(database, provider.name(), tenant, callback, &hint).await.map_err(broken)?;
+    let is_new = keep(database, provider, tenant, callback, &hint).await.map_err(broken)?;
     if !is_new {
         return Ok(Received::Repeated);
     }
@@ -68,29 +68,32 @@ pub async fn receive(
 
 async fn keep(
     database: &AnyPool,
-    provider: &str,
+    provider: &dyn Provider,
     tenant: &TenantId,
     callback: &Callback<'_>,
     hint: &Hint,
 ) -> sqlx::Result<bool> {
-    let is_public = |(name, _): &&(String, String)| !SECRET_HEADERS.contains(&name.as_str());
+    let is_public = |(name, _): &&(String, String)| {
+        !SECRET_HEADERS.contains(&name.as_str()) && !provider.secret_headers().contains(&name.as_str())
+    };
     let headers: Vec<&(String, String)> = callback.headers.iter().filter(is_public).collect();
     let headers = serde_json::to_string(&headers).unwrap_or_default();
     let (repeats,): (i64,) = sqlx::query_as(
         "INSERT INTO callbacks
-         (tenant_id, provider, callback_id, kind, reference, received_ms, headers, body)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+         (tenant_id, provider, callback_id, kind, reference, received_ms, headers, query, body)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
          ON CONFLICT (tenant_id, provider, callback_id) DO UPDATE SET repeats = callbacks.repeats + 1
          RETURNING repeats",
     )
     .bind(tenant.as_str())
-    .bind(provider)
+    .bind(provider.name())
     .bind(&hint.id)
     .bind(&hint.kind)
     .bind(hint.reference.as_ref().map(|reference| reference.0.as_str()))
     .bind(callback.received_at.as_millisecond())
     .bind(headers)
-    .bind(callback.body)
+    .bind(callback.query)
+    .bind(provider.redact(callback.body).as_ref())
     .fetch_one(database)
     .await?;
     Ok(repeats == 0)

@@ -1,7 +1,9 @@
 //! Signing: an envelope at a provider, made once and only once, followed to its end.
 //!
-//! [`provider`] is the one trait all providers are spoken to in; [`lifecycle`] holds the decisions, pure and
-//! the same for all of them; [`courier`] carries them out, one repeatable step at a time. The danger is the
+//! [`provider`] is the one trait all providers are spoken to in: the built-in [`desk`] and [`sandbox`], and
+//! [`connectors`] for the accounts of the configuration. [`placement`] says where recipients sign; [`lifecycle`] holds
+//! the decisions, pure and the same for all of them; [`courier`] carries them out, one repeatable step at a time, each
+//! call through the [`gate`] of its account. The danger is the
 //! second envelope: a call whose outcome was lost must never be repeated before the provider was asked by our
 //! key (INV-10). And a callback is only a hint: it is checked, kept and answered at once, and then the
 //! provider is asked for the truth (INV-11).
@@ -24,27 +26,41 @@ use crate::store::jobs::Job;
 use books::Books;
 use courier::{Courier, LedgerError, StepEnd};
 use desk::{Desk, Outgoing};
-use provider::Provider;
+use provider::{Capabilities, Provider};
 use sandbox::Sandbox;
 use workplace::{Shelf, Workplace};
 
+mod accounts;
 mod archive;
 mod books;
+pub mod connectors;
 pub mod courier;
 pub mod desk;
+pub mod gate;
 pub mod hmac;
 pub mod http;
 pub mod inbox;
 pub mod lifecycle;
+pub mod pauses;
+pub mod placement;
+pub mod plan;
 pub mod provider;
 pub mod sandbox;
+pub mod secret;
 pub mod workplace;
 
 pub use desk::http::routes as pages;
 pub use http::routes;
 
-/// The names of the providers of this installation, as policies use them.
-pub const PROVIDERS: [&str; 2] = [desk::NAME, sandbox::NAME];
+/// The signing accounts of an installation and what they can do, by the names policies use.
+pub type Offers = BTreeMap<String, Capabilities>;
+
+/// What this configuration offers.
+pub fn offers(config: &Config) -> Offers {
+    let built_in = [(desk::NAME.to_owned(), desk::CAN), (sandbox::NAME.to_owned(), sandbox::CAN)];
+    let accounts = config.signing.iter().map(|account| (account.name(), account.capabilities()));
+    built_in.into_iter().chain(accounts).collect()
+}
 
 /// The providers and what they work with.
 #[derive(Debug)]
@@ -76,10 +92,10 @@ impl Signing {
         let outgoing = Outgoing { folder: config.mail.clone(), from: format!("platen@{host}") };
         let desk = Arc::new(Desk::new(place.clone(), outgoing));
         let sandbox = Arc::new(Sandbox::new(place));
-        let all: [Arc<dyn Provider>; 2] = [Arc::clone(&desk) as _, Arc::clone(&sandbox) as _];
-        let providers: BTreeMap<_, _> = all.into_iter().map(|provider| (provider.name(), provider)).collect();
+        let mut all: Vec<Arc<dyn Provider>> = vec![Arc::clone(&desk) as _, Arc::clone(&sandbox) as _];
+        all.extend(connectors::open(&config.signing)?);
         let ledger = Arc::new(Books::new(keep.store.clone()));
-        Ok(Self { courier: Courier { ledger, shelf, providers }, desk, sandbox, keys })
+        Ok(Self { courier: Courier::new(ledger, shelf, all), desk, sandbox, keys })
     }
 }
 

@@ -5,32 +5,111 @@
 //! is the call whose outcome is unknown. A provider must therefore say of every failure which of three kinds
 //! it is ([`ProviderError`]), and must never claim [`ProviderError::NotTaken`] unless it is certain.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
-use platen_model::{Digest, DocumentId, EnvelopeId, TenantId};
+use platen_model::{Blank, Digest, DocumentId, EnvelopeId, PageRecord, Recipient, Role, TenantId};
 
 /// The most signers of an envelope: so many seals have room on the first page.
 pub const SIGNERS_MAX: usize = 12;
 
+/// Whether, and when, an envelope can be looked up by our key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lookup {
+    /// At once and exactly.
+    Exact,
+    /// Exactly, but what was made is found only so long after it was made: an index lags.
+    After(Duration),
+    /// Not at all. An unknown outcome goes to a person, unless only a draft can be lost.
+    Never,
+}
+
+/// How far a callback can be believed once its check holds. State always comes from the API (INV-11).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Callbacks {
+    /// Signed over its whole body.
+    Signed,
+    /// Something signed that is not its body: whoever saw one can make others.
+    Partial,
+    /// A secret in a header, the same each time.
+    Shared,
+    /// There are none: its envelopes are asked about on a timer.
+    None,
+}
+
 /// What a provider can do. A route that needs more is refused when its policy is loaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Capabilities {
-    /// An envelope can be looked up by our key. Without it an unknown outcome goes to a person.
-    pub find_by_key: bool,
-    /// It calls back when something happens.
-    pub webhooks: bool,
+    /// An envelope is made as a draft that nobody hears of, and sent by a second call that may be repeated.
+    pub drafts: bool,
+    /// Whether an envelope can be looked up by our key.
+    pub lookup: Lookup,
+    /// How its callbacks are proved.
+    pub callbacks: Callbacks,
+    /// It knows recipients who approve without signing.
+    pub approvers: bool,
+    /// The most recipients who only get a copy.
+    pub copies_max: usize,
+    /// Recipients can be asked one after the other.
+    pub ordered: bool,
+    /// What is to be filled in is placed by coordinates.
+    pub coordinates: bool,
+    /// It ends an envelope by itself when its time is over; otherwise we withdraw it then.
+    pub expires: bool,
+    /// It keeps an audit trail or certificate that can be fetched.
+    pub audit_trail: bool,
     /// An open envelope can be withdrawn.
     pub void: bool,
     /// Signers can be reminded.
     pub remind: bool,
+    /// The most calls in a minute, over all envelopes of an account.
+    pub calls_a_minute: u32,
     /// Longest time one call may take before we call its outcome unknown.
     pub call_deadline: Duration,
     /// How long after the deadline a call may still take effect; until then a lookup proves nothing.
     pub settles_within: Duration,
-    /// Shortest time between two questions for the state of one envelope.
+    /// How often an envelope's state is asked for when no callback hints at news.
     pub poll_every: Duration,
+    /// Shortest time between two questions for the state of one envelope, whatever callbacks say.
+    pub rest_between_polls: Duration,
+}
+
+impl Capabilities {
+    /// What a route asks for that the provider lacks, as a sentence; `None` where it lacks nothing.
+    pub fn lacks(&self, recipients: &[Recipient]) -> Option<String> {
+        let copies = recipients.iter().filter(|recipient| recipient.role == Role::Cc).count();
+        let asked_in_turn = recipients.iter().filter(|recipient| recipient.role.acts());
+        let first = recipients.first().map_or(1, |recipient| recipient.order);
+        let in_turn = asked_in_turn.clone().any(|recipient| recipient.order != first);
+        if !self.approvers && recipients.iter().any(|recipient| recipient.role == Role::Approver) {
+            Some("knows no approvers: let them approve in Platen (`approvals`), or make them signers".into())
+        } else if copies > self.copies_max {
+            Some(format!("sends at most {} copies, and the route names {copies}", self.copies_max))
+        } else if in_turn && !self.ordered {
+            Some("cannot ask recipients one after the other: give them the same `order`".into())
+        } else {
+            None
+        }
+    }
+}
+
+/// The size of a page as it is shown, in points.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PageSize {
+    /// Width.
+    pub w: f32,
+    /// Height.
+    pub h: f32,
+}
+
+impl PageSize {
+    /// The size of a page that was read.
+    pub fn of(page: &PageRecord) -> Self {
+        let points = |px: u32| px as f32 * 72.0 / page.dpi.max(1) as f32;
+        Self { w: points(page.width_px), h: points(page.height_px) }
+    }
 }
 
 /// What is to be signed, by whom, until when.
@@ -48,10 +127,38 @@ pub struct Order {
     pub pdf_sha256: Digest,
     /// Its bytes.
     pub pdf: Vec<u8>,
-    /// The signers' addresses in order; at least one, at most [`SIGNERS_MAX`].
-    pub signers: Vec<String>,
+    /// Who signs, approves and gets a copy, by order; at least one signs, at most [`SIGNERS_MAX`] do.
+    pub recipients: Vec<Recipient>,
+    /// What they fill in, and where.
+    pub blanks: Vec<Blank>,
+    /// The sizes of the pages.
+    pub pages: Vec<PageSize>,
     /// When the envelope ends unsigned.
     pub expires_at: Timestamp,
+}
+
+impl Order {
+    /// The recipients that the envelope waits for.
+    pub fn acting(&self) -> impl Iterator<Item = &Recipient> {
+        self.recipients.iter().filter(|recipient| recipient.role.acts())
+    }
+
+    /// The addresses of [`Order::acting`].
+    pub fn addresses(&self) -> Vec<String> {
+        self.acting().map(|recipient| recipient.address.clone()).collect()
+    }
+
+    /// Whether recipients are asked one after the other.
+    pub fn in_turn(&self) -> bool {
+        let mut orders = self.acting().map(|recipient| recipient.order);
+        let first = orders.next();
+        orders.any(|order| Some(order) != first)
+    }
+
+    /// The size of a page; A4 where it is not known.
+    pub fn page(&self, index: u32) -> PageSize {
+        self.pages.get(index as usize).copied().unwrap_or(PageSize { w: 595.28, h: 841.89 })
+    }
 }
 
 /// The provider's own id of an envelope.
@@ -67,10 +174,14 @@ impl std::fmt::Display for Reference {
 /// Where an envelope is at the provider. This, not any callback, is the truth (INV-11).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EnvelopeState {
+    /// Made, but nobody was asked yet: it has to be sent.
+    Draft,
     /// Waiting for signers.
     Open {
         /// Who has looked at it, in order.
         viewed_by: Vec<String>,
+        /// Who has done their part, in order.
+        signed_by: Vec<String>,
     },
     /// All have signed, and the signed PDF can be fetched.
     Completed {
@@ -109,6 +220,8 @@ pub struct Hint {
 pub struct Callback<'a> {
     /// Header names in lower case, and their values.
     pub headers: &'a [(String, String)],
+    /// What stood after the `?` of the address; empty where nothing did.
+    pub query: &'a str,
     /// The exact body.
     pub body: &'a [u8],
     /// When it came.
@@ -148,6 +261,18 @@ pub enum ProviderError {
     /// Certainly nothing happened at the provider: it may be tried again later.
     #[error("not taken: {0}")]
     NotTaken(String),
+    /// Nothing happened: it could not be reached, or says it is out of order. Five of these, or of
+    /// [`ProviderError::Unknown`], in a short time and it is left alone for a while.
+    #[error("out of reach: {0}")]
+    Down(String),
+    /// Nothing happened, and it says when to come again (429), or our own budget does.
+    #[error("not taken, to be tried again in {} s: {reason}", .after.as_secs())]
+    Later {
+        /// When.
+        after: Duration,
+        /// Why.
+        reason: String,
+    },
     /// It may or may not have happened (time-out, lost answer, 5xx): look it up before trying again.
     #[error("outcome unknown: {0}")]
     Unknown(String),
@@ -161,17 +286,32 @@ pub type Answer<'a, T> = BoxFuture<'a, Result<T, ProviderError>>;
 
 /// One signing provider account.
 pub trait Provider: Send + Sync + std::fmt::Debug {
-    /// Its name in policies and URLs.
-    fn name(&self) -> &'static str;
+    /// Whether this tenant may use it.
+    fn serves(&self, _tenant: &TenantId) -> bool {
+        true
+    }
+
+    /// Its name in policies and URLs: the provider's, and the account's after a slash where it has accounts.
+    fn name(&self) -> &str;
 
     /// What it can do.
     fn capabilities(&self) -> Capabilities;
 
-    /// Creates the envelope with our key in it and invites the first signer.
+    /// Creates the envelope with our key in it, as a draft where it can ([`Capabilities::drafts`]); where it cannot,
+    /// the first recipients are asked at once.
     fn create<'a>(&'a self, order: &'a Order) -> Answer<'a, Reference>;
 
-    /// The envelope that carries our key, if there is one.
-    fn find<'a>(&'a self, tenant: &'a TenantId, key: EnvelopeId) -> Answer<'a, Option<Reference>>;
+    /// Asks the first recipients of a draft. One that was sent before stays as it is.
+    fn send<'a>(&'a self, tenant: &'a TenantId, reference: &'a Reference) -> Answer<'a, ()>;
+
+    /// The envelope that carries our key, if there is one; the oldest, if there are several. `since` is when it was
+    /// made at the earliest.
+    fn find<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+        key: EnvelopeId,
+        since: Timestamp,
+    ) -> Answer<'a, Option<Reference>>;
 
     /// Where the envelope is.
     fn state<'a>(&'a self, tenant: &'a TenantId, reference: &'a Reference) -> Answer<'a, EnvelopeState>;
@@ -187,6 +327,31 @@ pub trait Provider: Send + Sync + std::fmt::Debug {
 
     /// What the provider itself recorded of the envelope, without secrets, for the evidence.
     fn record<'a>(&'a self, tenant: &'a TenantId, reference: &'a Reference) -> Answer<'a, serde_json::Value>;
+
+    /// The certificate or audit trail of an envelope that ended, as a PDF, where the provider keeps one apart from
+    /// the signed PDF.
+    fn certificate<'a>(
+        &'a self,
+        _tenant: &'a TenantId,
+        _reference: &'a Reference,
+    ) -> Answer<'a, Option<Vec<u8>>> {
+        Box::pin(async { Ok(None) })
+    }
+
+    /// Headers of its callbacks that carry a secret, in lower case: they are never kept.
+    fn secret_headers(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// A callback's body without secrets: signing links and tokens are replaced. What else it says stays as it came.
+    fn redact<'b>(&self, body: &'b [u8]) -> Cow<'b, [u8]> {
+        Cow::Borrowed(body)
+    }
+
+    /// What a callback that was kept is answered with.
+    fn thanks(&self) -> &'static str {
+        ""
+    }
 
     /// Checks and reads a callback for this tenant's account.
     ///

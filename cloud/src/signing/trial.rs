@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures_util::future::BoxFuture;
 use jiff::{SignedDuration, Timestamp};
 use platen_capture::worker::pool::Pool;
-use platen_model::{Digest, DocumentId, EnvelopeId, TenantId};
+use platen_model::{Digest, DocumentId, EnvelopeId, Recipient, TenantId};
 
 use super::provider::Order;
 use super::workplace::{Shelf, Workplace};
@@ -68,7 +68,9 @@ impl Trial {
             title: "nda.tif".into(),
             pdf_sha256: Digest::of(&pdf),
             pdf,
-            signers: signers.iter().map(|signer| (*signer).to_owned()).collect(),
+            recipients: (1..).zip(signers).map(|(order, signer)| Recipient::signer(*signer, order)).collect(),
+            blanks: Vec::new(),
+            pages: Vec::new(),
             expires_at: Timestamp::now() + SignedDuration::from_hours(1),
         }
     }

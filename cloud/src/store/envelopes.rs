@@ -41,14 +41,16 @@ pub(crate) fn change(record: &Record, event: &Event) -> Option<Change> {
                 provider: provider.clone(),
                 provider_reference: None,
                 status: "created".into(),
-                signers: record.signers.clone(),
+                recipients: record.recipients.clone(),
+                blanks: record.blanks.clone(),
+                expires_at: record.expires_at,
                 created_at: event.at,
                 updated_at: event.at,
             };
             return Some(Change::Made(envelope, *document_sha256));
         }
         EventBody::Sent { provider_reference } => ("sent", Some(provider_reference.clone())),
-        EventBody::Viewed { .. } => ("viewed", None),
+        EventBody::Viewed { .. } | EventBody::RecipientSigned { .. } => ("viewed", None),
         EventBody::Signed { .. } => ("completed", None),
         EventBody::Declined { .. } => ("declined", None),
         EventBody::Expired => ("expired", None),
@@ -91,15 +93,18 @@ pub(crate) async fn project(
         None => {}
         Some(Change::Made(envelope, pdf)) => {
             sqlx::query(
-                "INSERT INTO envelopes (envelope_id, tenant_id, document_id, provider, status, signers,
-                 document_sha256, created_ms, updated_ms) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+                "INSERT INTO envelopes (envelope_id, tenant_id, document_id, provider, status, signers, blanks,
+                 expires_ms, document_sha256, created_ms, updated_ms)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
             )
             .bind(envelope.envelope_id.to_string())
             .bind(tenant.as_str())
             .bind(envelope.document_id.to_string())
             .bind(&envelope.provider)
             .bind(&envelope.status)
-            .bind(to_json(&envelope.signers))
+            .bind(to_json(&envelope.recipients))
+            .bind(to_json(&envelope.blanks))
+            .bind(envelope.expires_at.map(jiff::Timestamp::as_millisecond))
             .bind(pdf.to_string())
             .bind(envelope.created_at.as_millisecond())
             .bind(envelope.updated_at.as_millisecond())
@@ -197,7 +202,9 @@ fn read(row: &sqlx::any::AnyRow) -> Result<Envelope, StoreError> {
         provider: row.get("provider"),
         provider_reference: row.get("provider_reference"),
         status: row.get("status"),
-        signers: json(row.get("signers"))?,
+        recipients: json(row.get("signers"))?,
+        blanks: json(row.get("blanks"))?,
+        expires_at: row.get::<Option<i64>, _>("expires_ms").map(from_ms),
         created_at: from_ms(row.get("created_ms")),
         updated_at: from_ms(row.get("updated_ms")),
     })

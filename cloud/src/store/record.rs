@@ -7,8 +7,10 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use platen_model::api::Document;
-use platen_model::event::{Event, EventBody, Status};
-use platen_model::{Decision, Digest, DocumentManifest, DocumentType, Field, Part, PartRole, TenantId};
+use platen_model::event::{Actor, Event, EventBody, Status};
+use platen_model::{
+    Blank, Decision, Digest, DocumentManifest, DocumentType, Field, Part, PartRole, Recipient, TenantId,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::machine::State;
@@ -32,8 +34,21 @@ pub struct Record {
     pub decision: Option<Decision>,
     /// The provider its route names.
     pub provider: Option<String>,
-    /// The signers its route names, in order.
-    pub signers: Vec<String>,
+    /// Who signs, approves and gets a copy by its route.
+    #[serde(alias = "signers")]
+    pub recipients: Vec<Recipient>,
+    /// Where they do.
+    #[serde(default)]
+    pub blanks: Vec<Blank>,
+    /// Who of them has done their part in the current envelope.
+    #[serde(default)]
+    pub signed_by: Vec<String>,
+    /// Who declined, and how often an envelope expired, since a person last sent the document on its way.
+    #[serde(default)]
+    pub ends: Ends,
+    /// Who approved it since it was last changed, each once.
+    #[serde(default)]
+    pub approved_by: Vec<String>,
     /// When an unsigned envelope ends.
     pub expires_at: Option<Timestamp>,
     /// Digest of the signed PDF.
@@ -48,6 +63,15 @@ pub struct Record {
     pub resume: Option<Status>,
     /// Hash of the newest event: the head of the chain.
     pub head: Digest,
+}
+
+/// How envelopes of a document ended without a signature, since a person last sent it on its way.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ends {
+    /// Who declined, in order.
+    pub declined_by: Vec<String>,
+    /// How many expired.
+    pub expired: u32,
 }
 
 impl Record {
@@ -90,7 +114,11 @@ impl Record {
             whole_since: None,
             decision: None,
             provider: None,
-            signers: Vec::new(),
+            recipients: Vec::new(),
+            blanks: Vec::new(),
+            signed_by: Vec::new(),
+            ends: Ends::default(),
+            approved_by: Vec::new(),
             expires_at: None,
             signed_sha256: None,
             evidence_sha256: None,
@@ -146,24 +174,52 @@ impl Record {
             }
             EventBody::Approved { document_type, fields, .. } => {
                 document.reviewer_status = "approved".into();
+                // What others approved was not yet corrected.
+                if document_type.is_some() || !fields.is_empty() {
+                    self.approved_by.clear();
+                }
+                let who = event.actor.to_string();
+                if !self.approved_by.contains(&who) {
+                    self.approved_by.push(who);
+                }
                 correct(document, document_type.as_ref(), fields);
             }
             EventBody::Rejected { .. } => document.reviewer_status = "rejected".into(),
-            EventBody::Routed { route, provider, signers, expires_at, tags, retention_class, .. } => {
+            EventBody::Routed {
+                route,
+                provider,
+                recipients,
+                blanks,
+                expires_at,
+                tags,
+                retention_class,
+                ..
+            } => {
                 document.route = Some(route.clone());
                 document.policy_tags = tags.clone();
                 document.retention_class = retention_class.clone();
                 document.envelope_id = None;
                 self.provider = provider.clone();
-                self.signers = signers.clone();
+                self.recipients = recipients.clone();
+                self.blanks = blanks.clone();
+                self.signed_by.clear();
                 self.expires_at = *expires_at;
             }
             EventBody::EnvelopeCreated { envelope_id, .. } => document.envelope_id = Some(*envelope_id),
             EventBody::Signed { signed_sha256, .. } => self.signed_sha256 = Some(*signed_sha256),
             EventBody::Archived { evidence_sha256 } => self.evidence_sha256 = Some(*evidence_sha256),
             EventBody::Quarantined { reason, help } => self.trouble = Some((reason.clone(), help.clone())),
-            EventBody::Retried => self.trouble = None,
+            EventBody::Retried => {
+                self.trouble = None;
+                if event.actor != Actor::System {
+                    self.ends = Ends::default();
+                }
+            }
+            EventBody::RecipientSigned { signer } => self.signed_by.push(signer.clone()),
+            EventBody::Declined { signer, .. } => self.ends.declined_by.push(signer.clone()),
+            EventBody::Expired => self.ends.expired += 1,
             EventBody::Corrected { document_type, fields, department } => {
+                self.approved_by.clear();
                 correct(document, document_type.as_ref(), fields);
                 if department.is_some() {
                     document.department.clone_from(department);
@@ -172,8 +228,6 @@ impl Record {
             EventBody::Validated
             | EventBody::Sent { .. }
             | EventBody::Viewed { .. }
-            | EventBody::Declined { .. }
-            | EventBody::Expired
             | EventBody::Voided { .. } => {}
         }
         self.document.status = state.status;

@@ -3,10 +3,11 @@
 use askama::Template;
 use platen_model::api::{Document, Envelope};
 use platen_model::event::{Event, EventBody, Status};
-use platen_model::{Decision, Digest, PageText, Rect, SetAside};
+use platen_model::{Blank, BlankKind, Decision, Digest, PageText, Recipient, Rect, Role, SetAside};
 
 use super::frame::{Choice, Frame};
 use super::words;
+use crate::signing::plan::Plan;
 
 /// The size assumed for a page without page text: letter at 200 dots per inch, in pixels.
 const UNKNOWN_SIZE_PX: (u32, u32) = (1_700, 2_200);
@@ -41,6 +42,7 @@ pub struct DocumentPage {
     fields: Vec<FieldView>,
     reasons: Vec<ReasonView>,
     envelope: Option<EnvelopeView>,
+    plan: Option<PlanView>,
     files: Vec<FileView>,
     /// The pages that were left out, by where they are in what was scanned, and why.
     set_aside: Vec<String>,
@@ -98,9 +100,27 @@ struct EnvelopeView {
     status: String,
     tone: &'static str,
     provider: String,
-    signers: Vec<String>,
+    recipients: Vec<RecipientView>,
+    places: Vec<PlaceView>,
     since: String,
     open: bool,
+}
+
+#[derive(Debug)]
+struct RecipientView {
+    what: &'static str,
+    address: String,
+}
+
+impl RecipientView {
+    fn of(recipient: &Recipient) -> Self {
+        let what = match recipient.role {
+            Role::Signer => "Signer",
+            Role::Approver => "Approver",
+            Role::Cc => "Copy to",
+        };
+        Self { what, address: recipient.address.clone() }
+    }
 }
 
 #[derive(Debug)]
@@ -118,6 +138,37 @@ struct EventView {
     who: String,
 }
 
+/// How the document will be signed, for a person who has to approve it first.
+#[derive(Debug)]
+struct PlanView {
+    route: String,
+    provider: String,
+    recipients: Vec<RecipientView>,
+    places: Vec<PlaceView>,
+}
+
+#[derive(Debug)]
+struct PlaceView {
+    what: String,
+    page: u32,
+    why: String,
+}
+
+impl PlaceView {
+    fn of(blank: &Blank, recipients: &[Recipient]) -> Self {
+        let who = recipients.get(blank.recipient as usize).map_or("", |recipient| recipient.address.as_str());
+        let kind = match blank.kind {
+            BlankKind::Signature => "Signature",
+            BlankKind::Initials => "Initials",
+            BlankKind::Date => "Date",
+            BlankKind::Name => "Name",
+            BlankKind::Text => "Text",
+            BlankKind::Checkbox => "Box to tick",
+        };
+        Self { what: format!("{kind} of {who}"), page: blank.page.saturating_add(1), why: blank.why.clone() }
+    }
+}
+
 /// What the page is made of.
 #[derive(Debug)]
 pub struct Material<'a> {
@@ -129,6 +180,8 @@ pub struct Material<'a> {
     pub events: &'a [Event],
     /// Its current envelope.
     pub envelope: Option<&'a Envelope>,
+    /// How it will be signed, where it has no envelope yet.
+    pub plan: Option<&'a Plan>,
     /// The document types the rules know.
     pub types: &'a [String],
     /// The reader works through the review queue.
@@ -142,6 +195,9 @@ impl DocumentPage {
     pub fn new(frame: Frame, material: &Material<'_>) -> Self {
         let Material { document, events, .. } = *material;
         let decision = decision(events);
+        let planned = || material.plan.map(|plan| plan.blanks.as_slice());
+        let blanks = material.envelope.map(|envelope| envelope.blanks.as_slice()).or_else(planned);
+        let blanks = blanks.unwrap_or_default();
         let selected = &document.document_type.0;
         let unknown = "unknown".to_owned();
         let types = material.types.iter().chain((!material.types.contains(&unknown)).then_some(&unknown));
@@ -160,7 +216,7 @@ impl DocumentPage {
             message: material.message.clone(),
             trouble: trouble(document.status, events),
             outstanding: outstanding(document),
-            pages: pages(document, decision, material.text),
+            pages: pages(document, decision, material.text, blanks),
             reviewable: document.status == Status::InReview,
             retryable: matches!(
                 document.status,
@@ -172,6 +228,7 @@ impl DocumentPage {
             fields: fields(document, events),
             reasons: decision.map(reasons).unwrap_or_default(),
             envelope: material.envelope.map(envelope_view),
+            plan: material.plan.map(plan_view),
             files: files(document, events),
             set_aside: material.text.map(set_aside).unwrap_or_default(),
             events: events.iter().map(event_view).collect(),
@@ -219,7 +276,12 @@ fn outstanding(document: &Document) -> Option<String> {
     (count > 0).then(|| words::originals(count))
 }
 
-fn pages(document: &Document, decision: Option<&Decision>, text: Option<&PageText>) -> Vec<PageView> {
+fn pages(
+    document: &Document,
+    decision: Option<&Decision>,
+    text: Option<&PageText>,
+    blanks: &[Blank],
+) -> Vec<PageView> {
     let records = text.map(|text| text.pages.as_slice()).unwrap_or_default();
     let count = records.len().max(document.page_count as usize);
     (0..count)
@@ -232,7 +294,12 @@ fn pages(document: &Document, decision: Option<&Decision>, text: Option<&PageTex
                 width,
                 height,
                 confidence: record.map_or(0, |record| words::percent(record.mean_confidence)),
-                marks: decision.map(|decision| marks(decision, index as u32)).unwrap_or_default(),
+                marks: decision
+                    .map(|decision| marks(decision, index as u32))
+                    .into_iter()
+                    .flatten()
+                    .chain(blank_marks(blanks, index as u32, record.map_or(72, |record| record.dpi)))
+                    .collect(),
                 text: record.map(|record| record.text()).unwrap_or_default(),
             }
         })
@@ -256,6 +323,28 @@ fn marks(decision: &Decision, page: u32) -> Vec<Mark> {
             field.rect.as_ref().map(|rect| mark("field", label, rect))
         });
     reasons.chain(fields).collect()
+}
+
+/// Boxes where recipients sign.
+fn blank_marks(blanks: &[Blank], page: u32, dpi: u32) -> impl Iterator<Item = Mark> {
+    let pixels = move |points: f32| (points * dpi as f32 / 72.0).round().max(0.0) as u32;
+    blanks.iter().filter(move |blank| blank.page == page).map(move |blank| Mark {
+        kind: "blank",
+        label: blank.why.clone(),
+        x: pixels(blank.x),
+        y: pixels(blank.y),
+        w: pixels(blank.w),
+        h: pixels(blank.h),
+    })
+}
+
+fn plan_view(plan: &Plan) -> PlanView {
+    PlanView {
+        route: plan.route.clone(),
+        provider: plan.provider.clone(),
+        recipients: plan.recipients.iter().map(RecipientView::of).collect(),
+        places: plan.blanks.iter().map(|blank| PlaceView::of(blank, &plan.recipients)).collect(),
+    }
 }
 
 fn fields(document: &Document, events: &[Event]) -> Vec<FieldView> {
@@ -297,7 +386,8 @@ fn envelope_view(envelope: &Envelope) -> EnvelopeView {
         status: envelope.status.clone(),
         tone,
         provider: envelope.provider.clone(),
-        signers: envelope.signers.clone(),
+        recipients: envelope.recipients.iter().map(RecipientView::of).collect(),
+        places: envelope.blanks.iter().map(|blank| PlaceView::of(blank, &envelope.recipients)).collect(),
         since: words::minute(envelope.updated_at),
         open: matches!(envelope.status.as_str(), "sent" | "viewed"),
     }

@@ -20,6 +20,7 @@ use platen_model::{PageText, PartRole, Problem};
 use crate::api;
 use crate::app::App;
 use crate::refusal::Refusal;
+use crate::signing;
 use crate::store::{envelopes, events};
 use session::SignedIn;
 
@@ -96,11 +97,16 @@ async fn show(app: &App, who: &SignedIn, id: &str, queue: bool) -> PageResult {
         Some(key) => envelopes::find(&app.store, tenant, key).await?.map(|(envelope, _)| envelope),
         None => None,
     };
+    let plan = match (&envelope, text.as_ref()) {
+        (None, Some(text)) => signing::plan::plan(&app.policy, &record, text),
+        _ => None,
+    };
     let material = document_page::Material {
         document: &record.document,
         text: text.as_ref(),
         events: &chain,
         envelope: envelope.as_ref(),
+        plan: plan.as_ref(),
         types: &types_to_choose(app, who, &record.document.document_type.0).await?,
         queue,
         message: None,

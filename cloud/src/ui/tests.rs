@@ -8,7 +8,7 @@ use platen_model::api::{Document, Envelope};
 use platen_model::event::{Actor, Event, EventBody, Status};
 use platen_model::{
     Aside, CaptureId, CorrelationId, Decision, Digest, DocumentType, EnvelopeId, Field, PageRecord, PageText,
-    PolicyRef, Reason, Rect, SetAside, SourcePage, Verdict, Word,
+    PolicyRef, Reason, Recipient, Rect, SetAside, SourcePage, Verdict, Word,
 };
 
 use super::frame::Frame;
@@ -120,7 +120,9 @@ fn document_page_without(status: Status, name: &str, aside: &[(u32, u32)]) -> St
         provider: "desk".into(),
         provider_reference: None,
         status: "sent".into(),
-        signers: vec![name.into()],
+        recipients: vec![Recipient::signer(name, 1)],
+        blanks: Vec::new(),
+        expires_at: None,
         created_at: Timestamp::UNIX_EPOCH,
         updated_at: Timestamp::UNIX_EPOCH,
     };
@@ -129,6 +131,7 @@ fn document_page_without(status: Status, name: &str, aside: &[(u32, u32)]) -> St
         text: Some(&text),
         events: &events,
         envelope: (status == Status::Sent).then_some(&envelope),
+        plan: None,
         types: &["nda".to_owned(), "invoice".to_owned()],
         queue: false,
         message: None,

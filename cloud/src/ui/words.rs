@@ -90,8 +90,9 @@ pub fn sentence(event: &Event) -> String {
         }
         EventBody::Rejected { comment } => format!("Rejected{}", said(Some(comment))),
         EventBody::Validated => "Passed validation.".into(),
-        EventBody::Routed { route, provider: Some(provider), signers, .. } => {
-            format!("Routed by “{route}” to {provider} for {}.", signers.join(", then "))
+        EventBody::Routed { route, provider: Some(provider), recipients, .. } => {
+            let addresses: Vec<&str> = recipients.iter().map(|r| r.address.as_str()).collect();
+            format!("Routed by “{route}” to {provider} for {}.", addresses.join(", then "))
         }
         EventBody::Routed { route, provider: None, .. } => {
             format!("Routed by “{route}” to the archive, without a signature.")
@@ -99,6 +100,7 @@ pub fn sentence(event: &Event) -> String {
         EventBody::EnvelopeCreated { provider, .. } => format!("Envelope prepared for {provider}."),
         EventBody::Sent { .. } => "Sent to the signer.".into(),
         EventBody::Viewed { signer } => format!("Opened by {signer}."),
+        EventBody::RecipientSigned { signer } => format!("{signer} has done their part."),
         EventBody::Signed { signers, .. } => format!("Signed by {}.", signers.join(" and ")),
         EventBody::Declined { signer, reason } => format!("{signer} declined{}", said(Some(reason))),
         EventBody::Expired => "The time to sign ran out.".into(),
@@ -124,7 +126,10 @@ pub fn event_tone(body: &EventBody) -> &'static str {
         | EventBody::Declined { .. }
         | EventBody::Expired
         | EventBody::Voided { .. } => "person",
-        EventBody::EnvelopeCreated { .. } | EventBody::Sent { .. } | EventBody::Viewed { .. } => "wait",
+        EventBody::EnvelopeCreated { .. }
+        | EventBody::Sent { .. }
+        | EventBody::Viewed { .. }
+        | EventBody::RecipientSigned { .. } => "wait",
         _ => "busy",
     }
 }

@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::event::{Event, Status};
 use crate::keys::PublicKey;
-use crate::{CorrelationId, DeviceId, Digest, DocumentId, DocumentType, EnvelopeId, Field, TenantId};
+use crate::{
+    Blank, CorrelationId, DeviceId, Digest, DocumentId, DocumentType, EnvelopeId, Field, Recipient, TenantId,
+};
 
 /// A document as the API shows it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -127,8 +129,12 @@ pub struct Envelope {
     pub provider_reference: Option<String>,
     /// `created, sent, viewed, completed, declined, expired` or `voided`.
     pub status: String,
-    /// The signers' addresses in order.
-    pub signers: Vec<String>,
+    /// Who signs, approves and gets a copy.
+    pub recipients: Vec<Recipient>,
+    /// Where they do.
+    pub blanks: Vec<Blank>,
+    /// When it ends unsigned, where its route says so.
+    pub expires_at: Option<Timestamp>,
     /// When our key was stored.
     pub created_at: Timestamp,
     /// When it last changed.

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{Decision, Digest, DocumentId, DocumentType, EnvelopeId, Part, PolicyRef};
+use crate::{Blank, Decision, Digest, DocumentId, DocumentType, EnvelopeId, Part, PolicyRef, Recipient};
 
 /// Where a document is. Every document is in exactly one of these (INV-14).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
@@ -132,6 +132,19 @@ pub enum Actor {
     System,
 }
 
+impl std::fmt::Display for Actor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Device(id) => write!(f, "device:{id}"),
+            Self::Client(id) => write!(f, "client:{id}"),
+            Self::User(name) => write!(f, "user:{name}"),
+            Self::Signer(address) => write!(f, "signer:{address}"),
+            Self::Provider(name) => write!(f, "provider:{name}"),
+            Self::System => f.write_str("system"),
+        }
+    }
+}
+
 /// What happened.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -199,8 +212,12 @@ pub enum EventBody {
         /// The provider and account, or `None` where the route archives without a signature.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         provider: Option<String>,
-        /// The signers' addresses in order.
-        signers: Vec<String>,
+        /// Who signs, approves and gets a copy.
+        #[serde(default, alias = "signers")]
+        recipients: Vec<Recipient>,
+        /// Where they do.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        blanks: Vec<Blank>,
         /// When an unsigned envelope ends, where the route says so.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         expires_at: Option<Timestamp>,
@@ -228,6 +245,11 @@ pub enum EventBody {
     /// A signer opened the document.
     Viewed {
         /// The signer's address.
+        signer: String,
+    },
+    /// One of several recipients has signed or approved; others have yet to.
+    RecipientSigned {
+        /// The recipient's address.
         signer: String,
     },
     /// All signers have signed, and the signed PDF is kept.
@@ -295,6 +317,7 @@ impl EventBody {
             Self::EnvelopeCreated { .. } => "envelope_created",
             Self::Sent { .. } => "sent",
             Self::Viewed { .. } => "viewed",
+            Self::RecipientSigned { .. } => "recipient_signed",
             Self::Signed { .. } => "signed",
             Self::Declined { .. } => "declined",
             Self::Expired => "expired",

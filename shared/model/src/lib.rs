@@ -22,6 +22,7 @@ pub mod keys;
 pub mod manifest;
 pub mod page;
 pub mod problem;
+pub mod signing;
 
 pub use digest::Digest;
 pub use document::{Decision, DocumentType, Field, PolicyRef, Reason, Verdict};
@@ -32,3 +33,4 @@ pub use page::{
     Aside, Barcode, Incoming, Lack, PageRecord, PageText, Rect, SetAside, SourcePage, TextSource, Word,
 };
 pub use problem::Problem;
+pub use signing::{Blank, BlankKind, Recipient, Role};

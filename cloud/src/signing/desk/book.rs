@@ -88,7 +88,7 @@ impl Book {
         .await
         .map_err(internal)?;
         if opened.rows_affected() == 1 {
-            for (position, address) in (0u32..).zip(&order.signers) {
+            for (position, address) in (0u32..).zip(order.addresses()) {
                 sqlx::query(
                     "INSERT INTO desk_signers (envelope_id, position, address, token_sha256)
                      VALUES ($1, $2, $3, $4)",

@@ -14,14 +14,15 @@ pub mod page;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use platen_capture::pdf::Place;
 use platen_capture::worker::protocol::SealInfo;
 use platen_model::{Digest, EnvelopeId, TenantId, durable};
 use ring::hmac;
 
 use super::provider::{
-    Answer, Callback, Capabilities, EnvelopeState, Forged, Hint, Order, Provider, ProviderError, Reference,
-    SIGNERS_MAX,
+    Answer, Callback, Callbacks, Capabilities, EnvelopeState, Forged, Hint, Lookup, Order, Provider,
+    ProviderError, Reference, SIGNERS_MAX,
 };
 use super::workplace::{SealOf, Workplace, from_ms, internal, now_ms};
 use crate::seal::ROOM_BYTES;
@@ -33,6 +34,26 @@ pub const CONSENT: &str = "I have read this document and sign it electronically.
                            signature, as binding as if written by hand.";
 /// The provider's name.
 pub const NAME: &str = "desk";
+/// What it can do.
+pub const CAN: Capabilities = Capabilities {
+    drafts: false,
+    lookup: Lookup::Exact,
+    callbacks: Callbacks::None,
+    approvers: false,
+    copies_max: 0,
+    ordered: true,
+    coordinates: true,
+    expires: true,
+    audit_trail: false,
+    void: true,
+    remind: true,
+    calls_a_minute: 100_000,
+    call_deadline: Duration::from_secs(60),
+    // It commits before it answers, on this machine.
+    settles_within: Duration::ZERO,
+    poll_every: Duration::from_secs(30),
+    rest_between_polls: Duration::ZERO,
+};
 /// Seals that stand side by side on the first page.
 const SEALS_IN_A_ROW: u16 = 3;
 
@@ -76,8 +97,8 @@ impl Desk {
     }
 
     async fn take(&self, order: &Order) -> Result<Reference, ProviderError> {
-        if !(1..=SIGNERS_MAX).contains(&order.signers.len()) {
-            let count = order.signers.len();
+        let count = order.acting().count();
+        if !(1..=SIGNERS_MAX).contains(&count) {
             let reason = format!("an envelope has 1 to {SIGNERS_MAX} signers, this one has {count}");
             return Err(ProviderError::Refused(reason));
         }
@@ -201,7 +222,10 @@ fn state(envelope: &EnvelopeRow, signers: &[SignerRow], now: i64) -> EnvelopeSta
     if now >= envelope.expires_ms {
         return EnvelopeState::Expired;
     }
-    EnvelopeState::Open { viewed_by: addresses(|signer| signer.viewed_ms.is_some()) }
+    EnvelopeState::Open {
+        viewed_by: addresses(|signer| signer.viewed_ms.is_some()),
+        signed_by: addresses(|signer| signer.signed_ms.is_some()),
+    }
 }
 
 /// Where a signer's seal stands on the first page: rows of three, the first at the bottom, none over another.
@@ -224,32 +248,33 @@ fn seal_info(signer: &SignerRow) -> SealInfo {
     ];
     let place = Place::thousandths(seal_place(signer.position()));
     let reason = "Signed electronically at the desk".into();
-    SealInfo { name, reason, at, lines, page: 0, place, room_bytes: ROOM_BYTES }
+    let (strokes, entries) = (Vec::new(), Vec::new());
+    SealInfo { name, reason, at, lines, page: 0, place, strokes, entries, room_bytes: ROOM_BYTES }
 }
 
 impl Provider for Desk {
-    fn name(&self) -> &'static str {
+    fn name(&self) -> &str {
         NAME
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities {
-            find_by_key: true,
-            webhooks: false,
-            void: true,
-            remind: true,
-            call_deadline: Duration::from_secs(60),
-            // It commits before it answers, on this machine.
-            settles_within: Duration::ZERO,
-            poll_every: Duration::from_secs(30),
-        }
+        CAN
     }
 
     fn create<'a>(&'a self, order: &'a Order) -> Answer<'a, Reference> {
         Box::pin(self.take(order))
     }
 
-    fn find<'a>(&'a self, tenant: &'a TenantId, key: EnvelopeId) -> Answer<'a, Option<Reference>> {
+    fn send<'a>(&'a self, _: &'a TenantId, _: &'a Reference) -> Answer<'a, ()> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn find<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+        key: EnvelopeId,
+        _: Timestamp,
+    ) -> Answer<'a, Option<Reference>> {
         Box::pin(self.look_up(tenant, key))
     }
 

@@ -69,7 +69,7 @@ async fn two_signers_sign_in_order_and_the_first_signature_stays_valid() {
     desk.sign(&early, "Bob", &visitor()).await.expect("answered");
     assert_eq!(
         desk.state(&trial.tenant, &reference).await,
-        Ok(EnvelopeState::Open { viewed_by: vec![BOB.into()] })
+        Ok(EnvelopeState::Open { viewed_by: vec![BOB.into()], signed_by: vec![] })
     );
 
     let ada = follow_link(&trial, &desk, ADA).await;
@@ -88,19 +88,26 @@ async fn an_order_repeated_after_a_crash_is_one_envelope_and_one_invitation() {
     let trial = Trial::new().await;
     let desk = desk(&trial);
     let order = trial.order(&[ADA]);
-    assert_eq!(desk.find(&trial.tenant, order.envelope_id).await, Ok(None));
+    assert_eq!(desk.find(&trial.tenant, order.envelope_id, jiff::Timestamp::UNIX_EPOCH).await, Ok(None));
     let first = desk.create(&order).await.expect("taken");
     // As if the process had been killed before the invitation was noted.
     sqlx::query("UPDATE desk_signers SET invited_ms = NULL")
         .execute(&trial.place.database)
         .await
         .expect("an update");
-    assert_eq!(desk.find(&trial.tenant, order.envelope_id).await, Ok(Some(first.clone())));
+    assert_eq!(
+        desk.find(&trial.tenant, order.envelope_id, jiff::Timestamp::UNIX_EPOCH).await,
+        Ok(Some(first.clone()))
+    );
     assert_eq!(desk.create(&order).await, Ok(first));
     let letters = std::fs::read_dir(trial.folder.path().join("mail")).expect("invitations").count();
     assert_eq!(letters, 1);
     let other = "harbour".parse().expect("a tenant");
-    assert_eq!(desk.find(&other, order.envelope_id).await, Ok(None), "another tenant sees nothing");
+    assert_eq!(
+        desk.find(&other, order.envelope_id, jiff::Timestamp::UNIX_EPOCH).await,
+        Ok(None),
+        "another tenant sees nothing"
+    );
 }
 
 #[tokio::test]

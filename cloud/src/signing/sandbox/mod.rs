@@ -18,7 +18,8 @@ use std::time::Duration;
 
 use super::hmac as callback_signature;
 use super::provider::{
-    Answer, Callback, Capabilities, EnvelopeState, Forged, Hint, Order, Provider, ProviderError, Reference,
+    Answer, Callback, Callbacks, Capabilities, EnvelopeState, Forged, Hint, Lookup, Order, Provider,
+    ProviderError, Reference,
 };
 use super::workplace::{SealOf, Workplace, from_ms, internal, now_ms};
 use crate::seal::ROOM_BYTES;
@@ -27,6 +28,27 @@ use crate::seal::ROOM_BYTES;
 pub const NAME: &str = "sandbox";
 /// The header that carries a callback's signature.
 pub const SIGNATURE_HEADER: &str = "sandbox-signature";
+
+/// What it can do.
+pub const CAN: Capabilities = Capabilities {
+    drafts: false,
+    lookup: Lookup::Exact,
+    callbacks: Callbacks::Signed,
+    approvers: true,
+    copies_max: 25,
+    ordered: true,
+    coordinates: true,
+    expires: true,
+    audit_trail: false,
+    void: true,
+    remind: true,
+    calls_a_minute: 100_000,
+    call_deadline: Duration::from_secs(60),
+    // It commits before it answers, on this machine.
+    settles_within: Duration::ZERO,
+    poll_every: Duration::from_secs(2),
+    rest_between_polls: Duration::ZERO,
+};
 
 /// The provider.
 #[derive(Clone, Debug)]
@@ -102,7 +124,7 @@ impl Sandbox {
     async fn take(&self, order: &Order) -> Result<Reference, ProviderError> {
         let pdf = self.place.shelf.put(&order.tenant_id, order.pdf.clone()).await;
         let pdf = pdf.map_err(ProviderError::NotTaken)?;
-        let signers = serde_json::to_string(&order.signers).map_err(internal)?;
+        let signers = serde_json::to_string(&order.addresses()).map_err(internal)?;
         sqlx::query(
             "INSERT INTO sandbox_envelopes (reference, envelope_id, tenant_id, pdf_sha256, signers, created_ms)
              VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (envelope_id) DO NOTHING",
@@ -190,33 +212,35 @@ fn seal_info(row: &Row, signers: &[String]) -> SealInfo {
         lines,
         page: 0,
         place: Place::thousandths([60, 30, 340, 90]),
+        strokes: Vec::new(),
+        entries: Vec::new(),
         room_bytes: ROOM_BYTES,
     }
 }
 
 impl Provider for Sandbox {
-    fn name(&self) -> &'static str {
+    fn name(&self) -> &str {
         NAME
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities {
-            find_by_key: true,
-            webhooks: true,
-            void: true,
-            remind: false,
-            call_deadline: Duration::from_secs(10),
-            // It commits before it answers, on this machine.
-            settles_within: Duration::ZERO,
-            poll_every: Duration::from_secs(2),
-        }
+        CAN
     }
 
     fn create<'a>(&'a self, order: &'a Order) -> Answer<'a, Reference> {
         Box::pin(self.take(order))
     }
 
-    fn find<'a>(&'a self, tenant: &'a TenantId, key: EnvelopeId) -> Answer<'a, Option<Reference>> {
+    fn send<'a>(&'a self, _: &'a TenantId, _: &'a Reference) -> Answer<'a, ()> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn find<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+        key: EnvelopeId,
+        _: Timestamp,
+    ) -> Answer<'a, Option<Reference>> {
         Box::pin(self.look_up(tenant, key))
     }
 

@@ -56,7 +56,8 @@ pub fn life(signers: &[String]) -> Vec<Moment> {
             return moments;
         }
         viewed_by.push(signer.clone());
-        let state = EnvelopeState::Open { viewed_by: viewed_by.clone() };
+        let signed_by = viewed_by[..viewed_by.len() - 1].to_vec();
+        let state = EnvelopeState::Open { viewed_by: viewed_by.clone(), signed_by };
         moments.push(Moment { after_ms, event: "envelope.viewed", state });
         after_ms += step_ms;
         if habit == Habit::Declines {
@@ -76,7 +77,7 @@ pub fn state_at(signers: &[String], elapsed_ms: u64) -> EnvelopeState {
         .into_iter()
         .take_while(|moment| moment.after_ms <= elapsed_ms)
         .last()
-        .map_or(EnvelopeState::Open { viewed_by: Vec::new() }, |moment| moment.state)
+        .map_or(EnvelopeState::Open { viewed_by: Vec::new(), signed_by: Vec::new() }, |moment| moment.state)
 }
 
 /// How often each callback is sent for these signers.
@@ -116,7 +117,7 @@ mod tests {
         let last = life.last().expect("something happens");
         assert_eq!(state_at(&signers, last.after_ms), last.state);
         assert_eq!(state_at(&signers, u64::MAX), last.state, "and it stays so");
-        assert_eq!(state_at(&signers, 0), EnvelopeState::Open { viewed_by: vec![] });
+        assert_eq!(state_at(&signers, 0), EnvelopeState::Open { viewed_by: vec![], signed_by: vec![] });
     }
 
     #[test]

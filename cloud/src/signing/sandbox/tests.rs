@@ -19,7 +19,10 @@ async fn check(local_part: &str, end: impl Fn(String) -> EnvelopeState) {
     let order = trial.order(&[&signer]);
     let reference = sandbox.create(&order).await.expect("taken");
     assert_eq!(sandbox.create(&order).await, Ok(reference.clone()), "one key, one envelope");
-    assert_eq!(sandbox.find(&trial.tenant, order.envelope_id).await, Ok(Some(reference.clone())));
+    assert_eq!(
+        sandbox.find(&trial.tenant, order.envelope_id, jiff::Timestamp::UNIX_EPOCH).await,
+        Ok(Some(reference.clone()))
+    );
     let_pass(&trial, 3_600_000).await;
     // A new process finds the same.
     let sandbox = Sandbox::new(trial.place.clone());
@@ -66,7 +69,7 @@ async fn a_callback_is_believed_with_its_own_signature_and_its_own_tenant_only()
     let (signature, bytes) = sandbox.callback(&trial.tenant, &body, now).expect("a callback");
     let headers = |value: &str| vec![(SIGNATURE_HEADER.to_owned(), value.to_owned())];
     let given = headers(&signature);
-    let callback = Callback { headers: &given, body: &bytes, received_at: now };
+    let callback = Callback { headers: &given, query: "", body: &bytes, received_at: now };
     let hint = Hint { reference: Some(Reference("sbx_1".into())), kind: body.kind, id: body.id };
     assert_eq!(sandbox.verify(&trial.tenant, &callback), Ok(hint));
 

@@ -8,6 +8,7 @@
 
 mod audit;
 mod binder;
+mod certificate;
 mod glyphless;
 mod guide;
 mod keep;
@@ -21,7 +22,8 @@ mod sheet;
 mod text_layer;
 
 pub use binder::{Binder, Bound};
+pub use certificate::{Section, certificate};
 pub use notice::notice;
 pub use render::render;
-pub use seal::{Place, SealRoom, prepare_seal};
+pub use seal::{POINTS_MAX, Place, SealRoom, prepare_seal};
 pub use sheet::{Paper, sheet};

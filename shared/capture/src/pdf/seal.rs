@@ -6,17 +6,19 @@
 //! (INV-8), so signatures already in the PDF stay valid. A PDF whose structure had to be repaired to read it
 //! is refused: what readers then see is their own guess, and nothing a signature should vouch for.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read as _, Seek as _};
 
-use lopdf::{Dictionary, Document, Object, ObjectId, Stream};
+use lopdf::{Dictionary, Document, Object, ObjectId, Stream, StringFormat};
 use pdf_writer::Content;
+use pdf_writer::types::{LineCapStyle, LineJoinStyle};
 use platen_model::{Failure, FailureClass, Stage};
 use serde::{Deserialize, Serialize};
 
 use super::lettering::{Lettering, UNITS};
 use super::revision::Revision;
-use crate::worker::protocol::SealInfo;
+use crate::worker::protocol::{Entry, SealInfo};
 
 /// The most room for a signature, in bytes.
 const ROOM_MAX: u32 = 1 << 20;
@@ -24,6 +26,12 @@ const ROOM_MAX: u32 = 1 << 20;
 const LINES_MAX: usize = 40;
 /// The most characters of a line.
 const LINE_CHARACTERS_MAX: usize = 320;
+/// The most points of a drawn signature.
+pub const POINTS_MAX: usize = 5_000;
+/// The most entries beside a signature.
+const ENTRIES_MAX: usize = 100;
+/// The share of a visible signature's height that a drawing takes.
+const DRAWN_SHARE: f32 = 0.6;
 /// How far up the page tree inherited values are looked for.
 const PARENTS_MAX: usize = 64;
 /// Annotation flags: printed, and not to be moved or deleted (ISO 32000-1, table 165).
@@ -93,9 +101,22 @@ pub fn prepare_seal(source: &File, seal: &SealInfo) -> Result<(Vec<u8>, SealRoom
     let mut revision = Revision::new(original, &document);
     let (signature, field, appearance) = (revision.new_id(), revision.new_id(), revision.new_id());
     let spot = Spot::on(&document, page, seal.place)?;
-    revision.write(appearance, &Object::Stream(spot.appearance(&seal.lines)))?;
+    revision.write(appearance, &Object::Stream(spot.appearance(&seal.lines, &seal.strokes)))?;
     revision.write(field, &Object::Dictionary(spot.field(field, page, signature, appearance)))?;
-    add_to_page(&mut revision, &document, page, field)?;
+    // A page that gets several of them is written once, with all.
+    let mut annotations: BTreeMap<ObjectId, Vec<ObjectId>> = BTreeMap::from([(page, vec![field])]);
+    for entry in &seal.entries {
+        let Some(page) = pages.values().nth(entry.page as usize).copied() else { continue };
+        let (annotation, appearance) = (revision.new_id(), revision.new_id());
+        let spot = Spot::on(&document, page, entry.place)?;
+        revision.write(appearance, &Object::Stream(spot.entry(entry.text.as_deref())))?;
+        let text = entry.text.as_deref().unwrap_or("X");
+        revision.write(annotation, &Object::Dictionary(spot.stamp(page, appearance, text)))?;
+        annotations.entry(page).or_default().push(annotation);
+    }
+    for (page, added) in annotations {
+        add_to_page(&mut revision, &document, page, &added)?;
+    }
     add_to_form(&mut revision, &document, field)?;
     let (body, gaps) = signature_body(seal);
     let body_at = revision.write_raw(signature, &body);
@@ -117,6 +138,18 @@ fn check(seal: &SealInfo) -> Result<(), Failure> {
     if !(1..=ROOM_MAX).contains(&seal.room_bytes) {
         let message = format!("room for {} bytes is outside the limit of 1 to {ROOM_MAX}", seal.room_bytes);
         return Err(failed(FailureClass::TooLarge, message));
+    }
+    let points: usize = seal.strokes.iter().map(Vec::len).sum();
+    if points > POINTS_MAX || seal.entries.len() > ENTRIES_MAX {
+        let message = format!("a signature has at most {POINTS_MAX} points and {ENTRIES_MAX} entries");
+        return Err(failed(FailureClass::TooLarge, message));
+    }
+    let is_odd = |entry: &Entry| {
+        !entry.place.is_on_page()
+            || entry.text.as_ref().is_some_and(|text| text.chars().count() > LINE_CHARACTERS_MAX)
+    };
+    if seal.entries.iter().any(is_odd) {
+        return Err(failed(FailureClass::Internal, "an entry is no line of text on a page".into()));
     }
     if seal.lines.len() > LINES_MAX
         || seal.lines.iter().any(|line| line.chars().count() > LINE_CHARACTERS_MAX)
@@ -232,12 +265,14 @@ impl Spot {
     }
 
     /// A light box with the lines in it, as large as they fit.
-    fn appearance(&self, lines: &[String]) -> Stream {
+    fn appearance(&self, lines: &[String], strokes: &[Vec<[u16; 2]>]) -> Stream {
         let [width, height] = self.size;
+        // What was drawn takes the upper part, the text the rest.
+        let drawn = if strokes.is_empty() { 0.0 } else { height * DRAWN_SHARE };
         let shapes: Vec<Lettering> = lines.iter().map(|line| Lettering::of(line)).collect();
         let widest = shapes.iter().map(|shape| shape.width).fold(1.0, f64::max) as f32;
         let margin = (0.08 * height).min(6.0);
-        let line_height = (height - 2.0 * margin) / shapes.len().max(1) as f32;
+        let line_height = (height - drawn - 2.0 * margin) / shapes.len().max(1) as f32;
         let size = (0.78 * line_height).min((width - 2.0 * margin) * UNITS as f32 / widest).clamp(0.1, 11.0);
 
         let mut content = Content::new();
@@ -245,13 +280,56 @@ impl Spot {
         content.rect(0.25, 0.25, width - 0.5, height - 0.5).fill_nonzero_and_stroke();
         content.set_fill_gray(0.0);
         for (index, shape) in shapes.iter().enumerate() {
-            let baseline = height - margin - line_height * (index as f32 + 0.75);
+            let baseline = height - drawn - margin - line_height * (index as f32 + 0.75);
             let scale = size / UNITS as f32;
             content.save_state().transform([scale, 0.0, 0.0, scale, margin, baseline]);
             shape.write(&mut content);
             content.restore_state();
         }
+        draw(&mut content, strokes, [margin, height - drawn], [width - 2.0 * margin, drawn - margin]);
+        self.form(content)
+    }
 
+    /// A text as large as its place, or a tick.
+    fn entry(&self, text: Option<&str>) -> Stream {
+        let [width, height] = self.size;
+        let mut content = Content::new();
+        let Some(text) = text else {
+            content.set_stroke_gray(0.0).set_line_width((height / 8.0).clamp(0.5, 2.0));
+            content.move_to(0.15 * width, 0.5 * height).line_to(0.4 * width, 0.2 * height);
+            content.line_to(0.85 * width, 0.85 * height).stroke();
+            return self.form(content);
+        };
+        let shape = Lettering::of(text);
+        let size = (0.75 * height).min(width * UNITS as f32 / (shape.width.max(1.0) as f32)).clamp(0.1, 12.0);
+        let scale = size / UNITS as f32;
+        content.set_fill_gray(0.0);
+        content.save_state().transform([scale, 0.0, 0.0, scale, 0.0, 0.25 * height]);
+        shape.write(&mut content);
+        content.restore_state();
+        self.form(content)
+    }
+
+    /// An annotation that shows what was filled in (ISO 32000-1, 12.5.6.12).
+    fn stamp(&self, page: ObjectId, appearance: ObjectId, text: &str) -> Dictionary {
+        let mut stamp = Dictionary::new();
+        stamp.set("Type", "Annot");
+        stamp.set("Subtype", "Stamp");
+        stamp.set("F", PRINT_AND_LOCKED);
+        stamp.set("P", page);
+        stamp.set("Rect", self.rect.iter().map(|edge| Object::Real(*edge)).collect::<Vec<_>>());
+        let units: Vec<u8> =
+            std::iter::once(0xFEFF).chain(text.encode_utf16()).flat_map(u16::to_be_bytes).collect();
+        stamp.set("Contents", Object::String(units, StringFormat::Hexadecimal));
+        let mut appearances = Dictionary::new();
+        appearances.set("N", appearance);
+        stamp.set("AP", appearances);
+        stamp
+    }
+
+    /// What is drawn, as the form of an appearance: turned as the page is.
+    fn form(&self, content: Content) -> Stream {
+        let [width, height] = self.size;
         let matrix: [i64; 6] = match self.rotation {
             90 => [0, 1, -1, 0, 0, 0],
             180 => [-1, 0, 0, -1, 0, 0],
@@ -266,6 +344,26 @@ impl Spot {
         dictionary.set("Resources", Dictionary::new());
         dictionary.set("Filter", "FlateDecode");
         Stream::new(dictionary, super::metadata::deflate(&content.finish()))
+    }
+}
+
+/// Draws lines of points into a box: its top left corner, its width and height.
+fn draw(content: &mut Content, strokes: &[Vec<[u16; 2]>], [left, top]: [f32; 2], [width, height]: [f32; 2]) {
+    content.set_stroke_gray(0.0).set_line_width((height / 30.0).clamp(0.4, 1.4));
+    content.set_line_cap(LineCapStyle::RoundCap).set_line_join(LineJoinStyle::RoundJoin);
+    for stroke in strokes {
+        let point = |[across, down]: [u16; 2]| {
+            (left + f32::from(across) / 1000.0 * width, top - f32::from(down) / 1000.0 * height)
+        };
+        let mut points = stroke.iter().map(|place| point(*place));
+        let Some((x, y)) = points.next() else { continue };
+        content.move_to(x, y);
+        // A dot is a line of no length: its round ends show.
+        content.line_to(x, y);
+        for (x, y) in points {
+            content.line_to(x, y);
+        }
+        content.stroke();
     }
 }
 
@@ -294,15 +392,15 @@ fn corners(document: &Document, area: &Object) -> Option<[f32; 4]> {
     (corners[0] < corners[2] && corners[1] < corners[3]).then_some(corners)
 }
 
-/// Puts the field among the page's annotations: into their own object where they have one.
+/// Puts fields and stamps among the page's annotations: into their own object where they have one.
 fn add_to_page(
     revision: &mut Revision<'_>,
     document: &Document,
     page: ObjectId,
-    field: ObjectId,
+    annotations: &[ObjectId],
 ) -> Result<(), Failure> {
     let mut dictionary = document.get_dictionary(page).map_err(broken)?.clone();
-    match extended(document, &dictionary, b"Annots", field)? {
+    match extended(document, &dictionary, b"Annots", annotations)? {
         (Some(id), list) => revision.write(id, &list),
         (None, list) => {
             dictionary.set("Annots", list);
@@ -323,7 +421,7 @@ fn add_to_form(revision: &mut Revision<'_>, document: &Document, field: ObjectId
         Err(_) => (None, Dictionary::new()),
     };
     form.set("SigFlags", SIGNED_AND_APPEND_ONLY);
-    match extended(document, &form, b"Fields", field)? {
+    match extended(document, &form, b"Fields", &[field])? {
         (Some(id), list) => revision.write(id, &list)?,
         (None, list) => form.set("Fields", list),
     }
@@ -336,12 +434,12 @@ fn add_to_form(revision: &mut Revision<'_>, document: &Document, field: ObjectId
     }
 }
 
-/// The list under `key` with the field added, and the object it stands in if it has its own.
+/// The list under `key` with these added, and the object it stands in if it has its own.
 fn extended(
     document: &Document,
     dictionary: &Dictionary,
     key: &[u8],
-    field: ObjectId,
+    added: &[ObjectId],
 ) -> Result<(Option<ObjectId>, Object), Failure> {
     let (id, mut list) = match dictionary.get(key) {
         Ok(list) => {
@@ -357,7 +455,7 @@ fn extended(
         }
         Err(_) => (None, Vec::new()),
     };
-    list.push(Object::Reference(field));
+    list.extend(added.iter().map(|id| Object::Reference(*id)));
     Ok((id, Object::Array(list)))
 }
 

@@ -136,8 +136,26 @@ pub struct SealInfo {
     pub page: u32,
     /// Where on it.
     pub place: Place,
+    /// The signature as it was drawn, where it was: lines of points, in thousandths of the drawing's width and height
+    /// from its top left corner. It stands above the lines of text.
+    #[serde(default)]
+    pub strokes: Vec<Vec<[u16; 2]>>,
+    /// What else the signer filled in: texts and ticks at places of their own.
+    #[serde(default)]
+    pub entries: Vec<Entry>,
     /// Room for the CMS signature, in bytes before hexadecimal coding.
     pub room_bytes: u32,
+}
+
+/// Something a signer filled in.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    /// The text; `None` is a tick.
+    pub text: Option<String>,
+    /// The page it stands on, from 0.
+    pub page: u32,
+    /// Where on it.
+    pub place: Place,
 }
 
 /// What a worker answers when all went well.

@@ -15,6 +15,8 @@ use tempfile::{NamedTempFile, TempDir};
 
 fn seal() -> SealInfo {
     SealInfo {
+        strokes: Vec::new(),
+        entries: Vec::new(),
         name: "Żaneta Müller".into(),
         reason: "I agree (really)".into(),
         at: "2026-03-01T12:00:00Z".parse().expect("a time"),

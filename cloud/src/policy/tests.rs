@@ -4,11 +4,15 @@ use super::*;
 use crate::testing::record;
 
 fn check(routes: &str, expected: Result<(), &str>) {
-    match (Policy::parse(routes, "routing.toml"), expected) {
+    match (Policy::parse(routes, "routing.toml", &offers()), expected) {
         (Ok(_), Ok(())) => {}
         (Err(error), Err(part)) => assert!(error.to_string().contains(part), "{error} lacks {part:?}"),
         (found, expected) => panic!("{routes}: {expected:?}, but {found:?}"),
     }
+}
+
+fn offers() -> Offers {
+    crate::signing::offers(&crate::config::Config::default())
 }
 
 fn when(condition: &str) -> String {
@@ -48,12 +52,14 @@ fn the_first_route_that_matches_decides() {
         [[route]]
         name = 'rest'
         when = 'true'";
-    let policy = Policy::parse(text, "routing.toml").expect("fits");
+    let policy = Policy::parse(text, "routing.toml", &offers()).expect("fits");
     let mut document =
         record("invoice", &[("total", "12000.00 EUR"), ("approver", "a@example.com")]).document;
     let chosen = policy.route(&document).expect("a route");
     assert_eq!(chosen.route.name, "large");
-    assert_eq!(chosen.signers, ["a@example.com", "b@example.com"]);
+    let addresses: Vec<&str> = chosen.recipients.iter().map(|recipient| recipient.address.as_str()).collect();
+    assert_eq!(addresses, ["a@example.com", "b@example.com"]);
+    assert_eq!((chosen.recipients[0].order, chosen.recipients[1].order), (1, 2));
     assert_eq!(chosen.route.expires_after, Some(SignedDuration::from_hours(48)));
 
     document.fields.remove("total");
@@ -74,7 +80,7 @@ fn the_first_route_that_matches_decides() {
 fn a_person_is_asked_where_there_is_doubt() {
     let text = "version = \"1\"\n[validation]\nminimum_confidence = 0.6\n[validation.required]\n\
                 invoice = [\"total\"]\n[[route]]\nname = \"all\"\nwhen = \"true\"";
-    let policy = Policy::parse(text, "routing.toml").expect("fits");
+    let policy = Policy::parse(text, "routing.toml", &offers()).expect("fits");
     let sure = record("invoice", &[("total", "1.00 EUR")]);
     assert_eq!(policy.doubts(&sure), Vec::<String>::new());
     assert_eq!(policy.doubts(&record("invoice", &[])), ["The required field \"total\" was not found."]);
@@ -102,4 +108,61 @@ fn a_person_is_asked_where_there_is_doubt() {
 fn the_built_in_policy_is_sound() {
     let document = record("nda", &[]).document;
     assert!(Policy::built_in().route(&document).expect("a route").route.provider.is_none());
+}
+
+#[test]
+fn a_route_that_asks_for_what_its_account_cannot_do_is_refused() {
+    let route = |provider: &str, rest: &str| format!("{}provider = \"{provider}\"\n{rest}", when("true"));
+    let approver = "recipients = [{address = \"a@b.c\", role = \"approver\"}, \"d@e.f\"]\n";
+    check(&route("sandbox", approver), Ok(()));
+    check(&route("desk", approver), Err("knows no approvers"));
+    let copy = "recipients = [\"a@b.c\", {address = \"d@e.f\", role = \"cc\"}]\n";
+    check(&route("sandbox", copy), Ok(()));
+    check(&route("desk", copy), Err("at most 0 copies"));
+    check(&route("sandbox", "recipients = [{address = \"d@e.f\", role = \"cc\"}]"), Err("nobody who signs"));
+    check(&route("sandbox", "recipients = [{field = \"a\", person = \"b\"}]"), Err("has one of"));
+    check(&route("sandbox", "recipients = [{person = \"b\"}]"), Err("the directory has no \"b\""));
+    let place = "signers = [\"a@b.c\"]\n[[route.place]]\nrecipient = 2\nanchor = \"Signature\"";
+    check(&route("sandbox", place), Err("counted from 1"));
+    check(&route("sandbox", &place.replace("= 2", "= 1")), Ok(()));
+    check(&route("sandbox", "signers = [\"a@b.c\"]\napprovals = 9"), Err("`approvals` is at most"));
+}
+
+#[test]
+fn people_come_from_a_directory_and_the_fallback_takes_the_place_of_who_declined() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let people =
+        "[legal]\naddress = \"l@example.com\"\nname = \"Lea Legal\"\n[boss]\naddress = \"b@example.com\"";
+    std::fs::write(folder.path().join("people.toml"), people).expect("write");
+    let text = "version = \"1\"\ndirectory = \"people.toml\"\n[[route]]\nname = \"a\"\nwhen = \"true\"\n\
+                provider = \"sandbox\"\nresend = 1\non_decline = {person = \"boss\"}\n\
+                recipients = [{person_of = \"department\", role = \"approver\"}, \"s@example.com\"]";
+    let path = folder.path().join("routing.toml");
+    std::fs::write(&path, text).expect("write");
+    let policy = Policy::load(&path, &offers()).expect("fits");
+    let mut record = record("nda", &[]);
+    let error = policy.route(&record.document).expect_err("no department").to_string();
+    assert!(error.contains("no \"department\""), "{error}");
+    record.document.department = Some("legal".into());
+    let chosen = policy.route(&record.document).expect("a route");
+    let first = &chosen.recipients[0];
+    assert_eq!((first.address.as_str(), first.name.as_deref()), ("l@example.com", Some("Lea Legal")));
+    let instead = policy.instead(&chosen, &record.document, &["L@example.com".into()]).expect("people");
+    assert_eq!(
+        (instead[0].address.as_str(), instead[0].role),
+        ("b@example.com", platen_model::Role::Approver)
+    );
+    assert_eq!(instead[1], chosen.recipients[1]);
+
+    record.document.route = Some("a".into());
+    record.document.status = Status::Declined;
+    record.ends.declined_by = vec!["l@example.com".into()];
+    assert!(policy.goes_on(&record));
+    record.ends.declined_by.push("b@example.com".into());
+    assert!(!policy.goes_on(&record), "there is no second fallback");
+    record.document.status = Status::Expired;
+    record.ends.expired = 1;
+    assert!(policy.goes_on(&record));
+    record.ends.expired = 2;
+    assert!(!policy.goes_on(&record));
 }

@@ -2,7 +2,9 @@
 //!
 //! A TOML file with CEL conditions (<https://cel.dev>), the first match wins. It is compiled and checked when it
 //! is loaded, so that a typing error stops the start of the server and not a document at night. The decision
-//! names the policy's version and digest in its event, so that it can be repeated later.
+//! names the policy's version and digest in its event, so that it can be repeated later. What a route asks of its
+//! signing account is held against what the account can do when the policy is loaded: it is refused then, and never
+//! quietly made less.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -11,19 +13,28 @@ use cel::common::ast::{EntryExpr, Expr, IdedExpr};
 use cel::{Context, ExecutionError, Program, Value};
 use jiff::SignedDuration;
 use platen_model::api::Document;
-use platen_model::{Digest, PolicyRef, Verdict};
+use platen_model::event::Status;
+use platen_model::{Digest, PolicyRef, Recipient, Verdict};
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::signing::PROVIDERS;
-use crate::signing::provider::SIGNERS_MAX;
+use crate::signing::Offers;
+use crate::signing::placement::PlaceRule;
+use crate::signing::provider::{Capabilities, SIGNERS_MAX};
 use crate::store::record::Record;
+use recipients::{Directory, Named};
+
+mod recipients;
 
 /// What a condition may ask of `document`.
 const MEMBERS: [&str; 7] =
     ["document_type", "confidence", "fields", "file_name", "source", "department", "page_count"];
 /// What a condition may ask of a field.
 const FIELD_MEMBERS: [&str; 2] = ["value", "confidence"];
+/// Most people who have to approve a document.
+const APPROVALS_MAX: u32 = 5;
+/// Most times an envelope is sent anew.
+const RESENDS_MAX: u32 = 10;
 /// Most routes in a policy.
 const ROUTES: usize = 1_000;
 
@@ -43,6 +54,7 @@ pub struct Policy {
     reference: PolicyRef,
     validation: Validation,
     routes: Vec<Route>,
+    directory: Directory,
 }
 
 /// A route.
@@ -58,7 +70,14 @@ pub struct Route {
     pub tags: Vec<String>,
     /// The retention class.
     pub retention_class: Option<String>,
-    signers: Vec<Signer>,
+    /// How many people must have approved a document before it is sent.
+    pub approvals: u32,
+    /// How often an envelope that expired is sent anew.
+    pub resend: u32,
+    /// Where recipients sign.
+    pub places: Vec<PlaceRule>,
+    recipients: Vec<Named>,
+    on_decline: Option<Named>,
     when: Program,
 }
 
@@ -80,6 +99,7 @@ impl Default for Validation {
 #[serde(deny_unknown_fields)]
 struct File {
     version: String,
+    directory: Option<String>,
     #[serde(default)]
     validation: Validation,
     #[serde(default)]
@@ -92,20 +112,19 @@ struct RouteText {
     name: String,
     when: String,
     provider: Option<String>,
+    #[serde(default, alias = "signers")]
+    recipients: Vec<Named>,
+    on_decline: Option<Named>,
     #[serde(default)]
-    signers: Vec<Signer>,
+    approvals: u32,
+    #[serde(default)]
+    resend: u32,
+    #[serde(default)]
+    place: Vec<PlaceRule>,
     expires_after: Option<String>,
     #[serde(default)]
     tags: Vec<String>,
     retention_class: Option<String>,
-}
-
-/// A signer's address, or the field that holds it.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(untagged)]
-enum Signer {
-    Address(String),
-    Field { field: String },
 }
 
 /// A route that matched, with what depends on the document filled in.
@@ -113,27 +132,31 @@ enum Signer {
 pub struct Chosen<'p> {
     /// The route.
     pub route: &'p Route,
-    /// The signers' addresses, in order.
-    pub signers: Vec<String>,
+    /// Who signs, approves and gets a copy, by order.
+    pub recipients: Vec<Recipient>,
 }
 
 impl Policy {
-    /// Loads a policy file.
-    pub fn load(path: &Path) -> Result<Self, PolicyError> {
+    /// Loads a policy file for an installation with these signing accounts.
+    pub fn load(path: &Path, offers: &Offers) -> Result<Self, PolicyError> {
         let place = path.display().to_string();
         let text = std::fs::read_to_string(path)
             .map_err(|error| PolicyError { place: place.clone(), message: error.to_string() })?;
-        Self::parse(&text, &place)
+        Self::read(&text, &place, path.parent(), offers)
     }
 
     /// The policy that is used where none is configured.
     pub fn built_in() -> Self {
-        Self::parse(include_str!("../policies/default.toml"), "policies/default.toml")
+        Self::parse(include_str!("../../policies/default.toml"), "policies/default.toml", &Offers::new())
             .expect("the built-in policy is checked by a test")
     }
 
-    /// Loads a policy from text; `name` stands for the file in errors.
-    pub fn parse(text: &str, name: &str) -> Result<Self, PolicyError> {
+    /// Loads a policy from text; `name` stands for the file in errors. It has no directory.
+    pub fn parse(text: &str, name: &str, offers: &Offers) -> Result<Self, PolicyError> {
+        Self::read(text, name, None, offers)
+    }
+
+    fn read(text: &str, name: &str, folder: Option<&Path>, offers: &Offers) -> Result<Self, PolicyError> {
         let file: File = toml::from_str(text).map_err(|error| {
             let line =
                 error.span().map_or(1, |span| 1 + text[..span.start.min(text.len())].matches('\n').count());
@@ -146,6 +169,11 @@ impl Policy {
         if file.route.len() > ROUTES {
             return Err(wrong("a policy has at most 1000 routes"));
         }
+        let directory = match (&file.directory, folder) {
+            (Some(path), Some(folder)) => Directory::load(&folder.join(path)).map_err(|why| wrong(&why))?,
+            (Some(_), None) => return Err(wrong("`directory` needs a policy in a file")),
+            (None, _) => Directory::default(),
+        };
         let sha256 = Digest::of(text.as_bytes());
         let reference = PolicyRef { name: "routing".into(), version: file.version, sha256 };
         let routes = file
@@ -153,10 +181,10 @@ impl Policy {
             .into_iter()
             .map(|route| {
                 let place = format!("{name}, route {:?}", route.name);
-                Route::compile(route).map_err(|message| PolicyError { place, message })
+                Route::compile(route, &directory, offers).map_err(|message| PolicyError { place, message })
             })
             .collect::<Result<Vec<_>, _>>()?;
-        Ok(Self { reference, validation: file.validation, routes })
+        Ok(Self { reference, validation: file.validation, routes, directory })
     }
 
     /// The policy, named exactly.
@@ -209,8 +237,8 @@ impl Policy {
         for route in &self.routes {
             let wrong = |message: String| PolicyError { place: format!("route {:?}", route.name), message };
             if route.holds(&seen).map_err(wrong)? {
-                let signers = route.signers_of(document).map_err(wrong)?;
-                return Ok(Chosen { route, signers });
+                let recipients = route.recipients_of(document, &self.directory).map_err(wrong)?;
+                return Ok(Chosen { route, recipients });
             }
         }
         Err(PolicyError {
@@ -220,25 +248,71 @@ impl Policy {
     }
 }
 
+impl Policy {
+    /// The routes, in order.
+    pub fn routes(&self) -> impl Iterator<Item = &Route> {
+        self.routes.iter()
+    }
+
+    /// Whether a document whose envelope ended like this is sent on its way again without a person: to the fallback of
+    /// who declined, once, or anew after it expired.
+    pub fn goes_on(&self, record: &Record) -> bool {
+        let name = record.document.route.as_deref();
+        let Some(route) = self.routes.iter().find(|route| Some(route.name.as_str()) == name) else {
+            return false;
+        };
+        match record.document.status {
+            Status::Declined => route.on_decline.is_some() && record.ends.declined_by.len() == 1,
+            Status::Expired => record.ends.expired <= route.resend && record.ends.expired > 0,
+            _ => false,
+        }
+    }
+
+    /// The recipients with the route's fallback in the place of who declined.
+    pub fn instead(
+        &self,
+        chosen: &Chosen<'_>,
+        document: &Document,
+        declined_by: &[String],
+    ) -> Result<Vec<Recipient>, String> {
+        let mut recipients = chosen.recipients.clone();
+        let Some(fallback) = chosen.route.on_decline.as_ref().filter(|_| !declined_by.is_empty()) else {
+            return Ok(recipients);
+        };
+        for recipient in &mut recipients {
+            if declined_by.iter().any(|who| who.eq_ignore_ascii_case(&recipient.address)) {
+                let other = fallback.of(recipient.order, document, &self.directory)?;
+                *recipient = Recipient { role: recipient.role, order: recipient.order, ..other };
+            }
+        }
+        Ok(recipients)
+    }
+}
+
 impl Route {
-    fn compile(text: RouteText) -> Result<Self, String> {
+    fn compile(text: RouteText, directory: &Directory, offers: &Offers) -> Result<Self, String> {
         let when = Program::compile(&text.when).map_err(|error| format!("`when`: {error}"))?;
         names_known(when.expression())?;
-        match (&text.provider, text.signers.is_empty()) {
-            (Some(_), true) => return Err("a route with a provider needs `signers`".into()),
+        match (&text.provider, text.recipients.is_empty()) {
+            (Some(_), true) => return Err("a route with a provider needs `signers` or `recipients`".into()),
             (None, false) => return Err("a route without a provider archives: it has no `signers`".into()),
             _ => {}
         }
-        if let Some(provider) = text.provider.as_deref().filter(|name| !PROVIDERS.contains(name)) {
-            return Err(format!("there is no provider {provider:?}; there are {}", PROVIDERS.join(", ")));
+        for recipient in text.recipients.iter().chain(&text.on_decline) {
+            recipient.check(directory)?;
         }
-        if text.signers.len() > SIGNERS_MAX {
-            return Err(format!("{} signers are over the limit of {SIGNERS_MAX}", text.signers.len()));
+        for place in &text.place {
+            place.check(text.recipients.len())?;
         }
-        for signer in &text.signers {
-            if let Signer::Address(address) = signer {
-                is_address(address)?;
-            }
+        if text.approvals > APPROVALS_MAX || text.resend > RESENDS_MAX {
+            return Err(format!("`approvals` is at most {APPROVALS_MAX}, `resend` at most {RESENDS_MAX}"));
+        }
+        if let Some(provider) = &text.provider {
+            let known = || offers.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+            let can = offers
+                .get(provider)
+                .ok_or_else(|| format!("there is no provider {provider:?}; there are {}", known()))?;
+            fits(&text, can).map_err(|lack| format!("{provider:?} {lack}"))?;
         }
         let expires_after = text.expires_after.as_deref().map(duration).transpose()?;
         let route = Self {
@@ -247,7 +321,11 @@ impl Route {
             expires_after,
             tags: text.tags,
             retention_class: text.retention_class,
-            signers: text.signers,
+            approvals: text.approvals,
+            resend: text.resend,
+            places: text.place,
+            recipients: text.recipients,
+            on_decline: text.on_decline,
             when,
         };
         // A condition that is not about truth, or compares words with numbers, shows with any document.
@@ -267,18 +345,32 @@ impl Route {
         }
     }
 
-    fn signers_of(&self, document: &Document) -> Result<Vec<String>, String> {
-        let one = |signer: &Signer| match signer {
-            Signer::Address(address) => Ok(address.clone()),
-            Signer::Field { field } => {
-                let value = document.fields.get(field).map(|field| field.value.trim().to_owned());
-                let value = value
-                    .ok_or_else(|| format!("the document has no field \"{field}\" to take a signer from"))?;
-                is_address(&value).map(|()| value)
-            }
-        };
-        self.signers.iter().map(one).collect()
+    fn recipients_of(&self, document: &Document, directory: &Directory) -> Result<Vec<Recipient>, String> {
+        (1..).zip(&self.recipients).map(|(position, named)| named.of(position, document, directory)).collect()
     }
+}
+
+/// Refuses what the account cannot do.
+fn fits(text: &RouteText, can: &Capabilities) -> Result<(), String> {
+    let recipients: Vec<Recipient> =
+        (1..).zip(&text.recipients).map(|(position, named)| named.shape(position)).collect();
+    let acting = recipients.iter().filter(|recipient| recipient.role.acts()).count();
+    if acting == 0 {
+        return Err("is given nobody who signs".into());
+    }
+    if acting > SIGNERS_MAX {
+        return Err(format!("is given {acting} signers, over the limit of {SIGNERS_MAX}"));
+    }
+    if let Some(lack) = can.lacks(&recipients) {
+        return Err(lack);
+    }
+    if !can.coordinates && !text.place.is_empty() {
+        return Err("cannot place signatures by coordinates: the route has no use for `place`".into());
+    }
+    if text.expires_after.is_some() && !can.expires && !can.void {
+        return Err("neither ends an envelope nor lets us withdraw it: `expires_after` cannot be kept".into());
+    }
+    Ok(())
 }
 
 /// Refuses names that no document has: they are typing errors.
@@ -362,14 +454,5 @@ fn duration(text: &str) -> Result<SignedDuration, String> {
     Ok(SignedDuration::from_secs(i64::from(number) * seconds))
 }
 
-/// Refuses what cannot be an address to write to; whether it is one shows when somebody answers.
-fn is_address(text: &str) -> Result<(), String> {
-    let fits =
-        text.split_once('@').is_some_and(|(name, host)| !name.is_empty() && host.contains(|c| c != '.'));
-    let clean = !text.contains(|c: char| c.is_whitespace() || c.is_control() || "<>,;\"".contains(c));
-    if fits && clean { Ok(()) } else { Err(format!("{text:?} is not a signer's address")) }
-}
-
 #[cfg(test)]
-#[path = "policy_tests.rs"]
 mod tests;
