@@ -60,7 +60,7 @@ fn every_operation_says_what_it_is_for_who_may_call_it_and_how_it_may_be_refused
 fn sample(operation: &str) -> Option<Value> {
     Some(match operation {
         "review" => json!({ "action": "reject", "comment": "no" }),
-        "void" | "hold" => json!({ "reason": "not now" }),
+        "void" | "hold" | "pause_signing" => json!({ "reason": "not now" }),
         "add_endpoint" => json!({ "url": "https://example.com/", "events": [] }),
         "change_endpoint" => json!({ "events": [] }),
         "add_client" => json!({ "name": "x", "scopes": ["documents:read"] }),
@@ -128,6 +128,8 @@ async fn inv12_every_route_asks_who_it_is_for_its_scope_and_shows_nothing_of_ano
         let filled = path
             .replace("{id}", &id)
             .replace("{what}", "original")
+            .replace("{kind}", "account")
+            .replace("{name}", "nobody")
             .replace("{credential}", &ClientId::new().to_string())
             .replace("{sha256}", &Digest::of(b"the scan").to_string());
         let name = operation["operationId"].as_str().unwrap_or_default();
@@ -342,7 +344,8 @@ async fn schemathesis_finds_nothing_with_all_its_checks() {
     command
         .args(["--config-file", config, "run", &format!("{}/openapi.json", server.url), "--checks", "all"])
         .args(["--header", &format!("Authorization: Bearer {all}"), "--phases", "examples,coverage,fuzzing"])
-        .args(["--max-examples", "8", "--seed", "1", "--workers", "2", "--continue-on-failure", "--no-color"])
+        // One worker: in Python 3.11 two threads that parse at once can fail (CPython issue 106905).
+        .args(["--max-examples", "8", "--seed", "1", "--workers", "1", "--continue-on-failure", "--no-color"])
         .env("SCHEMATHESIS_HOOKS", concat!(env!("CARGO_MANIFEST_DIR"), "/src/schemathesis.py"))
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .current_dir(folder.path())

@@ -128,7 +128,9 @@ pub(super) async fn act(
 /// by it starts the count anew, so a correction is never refused.
 async fn must_be_another(app: &App, caller: &Caller, document: DocumentId) -> Result<(), Refusal> {
     let record = documents::find(app.store.reading(), caller.tenant(), document).await?;
-    let Some(record) = record.filter(|record| record.document.status == platen_model::event::Status::InReview) else {
+    let Some(record) =
+        record.filter(|record| record.document.status == platen_model::event::Status::InReview)
+    else {
         return Ok(());
     };
     let needed = app.policy.route(&record.document).map_or(0, |chosen| chosen.route.approvals);

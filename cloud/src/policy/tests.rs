@@ -141,6 +141,7 @@ fn people_come_from_a_directory_and_the_fallback_takes_the_place_of_who_declined
     std::fs::write(&path, text).expect("write");
     let policy = Policy::load(&path, &offers()).expect("fits");
     let mut record = record("nda", &[]);
+    record.document.department = None;
     let error = policy.route(&record.document).expect_err("no department").to_string();
     assert!(error.contains("no \"department\""), "{error}");
     record.document.department = Some("legal".into());

@@ -339,7 +339,7 @@ impl Courier {
             let known = Known { status: case.status, signed_by: &case.signed_by, is_over };
             let body = match following(known, &state, &can) {
                 Following::Nothing => return Ok(again),
-                Following::Event(body) => body,
+                Following::Event(body) => *body,
                 Following::Send => {
                     let send = account.provider.send(tenant, reference);
                     return match account.gate.call(can.call_deadline, send).await {
@@ -526,5 +526,6 @@ fn later(case: &Case, call: &str, error: &ProviderError, now: Timestamp) -> Step
 }
 
 fn after(now: Timestamp, wait: Duration) -> Timestamp {
-    now + SignedDuration::try_from(wait).unwrap_or(SignedDuration::MAX)
+    let wait = SignedDuration::try_from(wait).unwrap_or(SignedDuration::MAX);
+    now.checked_add(wait).unwrap_or(Timestamp::MAX)
 }

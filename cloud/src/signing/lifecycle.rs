@@ -100,7 +100,7 @@ pub enum Following {
     /// Nothing new.
     Nothing,
     /// Append this event.
-    Event(EventBody),
+    Event(Box<EventBody>),
     /// It is a draft still: ask its recipients.
     Send,
     /// Its time is over, and the provider does not end it: withdraw it.
@@ -139,22 +139,26 @@ pub fn following(known: Known<'_>, state: &EnvelopeState, can: &Capabilities) ->
             let next = signed_by.iter().find(|signer| !known.signed_by.contains(signer));
             match (seen, next) {
                 (Some(signer), _) if known.status == Status::Sent => {
-                    Following::Event(EventBody::Viewed { signer: signer.clone() })
+                    event(EventBody::Viewed { signer: signer.clone() })
                 }
-                (_, Some(signer)) => Following::Event(EventBody::RecipientSigned { signer: signer.clone() }),
+                (_, Some(signer)) => event(EventBody::RecipientSigned { signer: signer.clone() }),
                 _ if ends_here && can.void => Following::Withdraw,
-                _ if ends_here => Following::Event(EventBody::Expired),
+                _ if ends_here => event(EventBody::Expired),
                 _ => Following::Nothing,
             }
         }
-        EnvelopeState::Voided { .. } if ends_here => Following::Event(EventBody::Expired),
+        EnvelopeState::Voided { .. } if ends_here => event(EventBody::Expired),
         EnvelopeState::Completed { signers } => Following::FetchSigned { signers: signers.clone() },
         EnvelopeState::Declined { signer, reason } => {
-            Following::Event(EventBody::Declined { signer: signer.clone(), reason: reason.clone() })
+            event(EventBody::Declined { signer: signer.clone(), reason: reason.clone() })
         }
-        EnvelopeState::Expired => Following::Event(EventBody::Expired),
-        EnvelopeState::Voided { reason } => Following::Event(EventBody::Voided { reason: reason.clone() }),
+        EnvelopeState::Expired => event(EventBody::Expired),
+        EnvelopeState::Voided { reason } => event(EventBody::Voided { reason: reason.clone() }),
     }
+}
+
+fn event(body: EventBody) -> Following {
+    Following::Event(Box::new(body))
 }
 
 /// The event of a complete signature.
@@ -249,8 +253,8 @@ pub(crate) mod tests {
     fn a_second_look_is_no_second_event() {
         let (ada, bob) = ("ada@example.com".to_owned(), "bob@example.com".to_owned());
         let state = EnvelopeState::Open { viewed_by: vec![ada.clone()], signed_by: vec![ada.clone()] };
-        let viewed = Following::Event(EventBody::Viewed { signer: ada.clone() });
-        let signed = Following::Event(EventBody::RecipientSigned { signer: ada.clone() });
+        let viewed = event(EventBody::Viewed { signer: ada.clone() });
+        let signed = event(EventBody::RecipientSigned { signer: ada.clone() });
         assert_eq!(following(known(Status::Sent, &[], false), &state, &CAN), viewed);
         assert_eq!(following(known(Status::Viewed, &[], false), &state, &CAN), signed);
         assert_eq!(following(known(Status::Viewed, &[bob, ada], false), &state, &CAN), Following::Nothing);
@@ -266,7 +270,7 @@ pub(crate) mod tests {
         assert_eq!(following(known(Status::Sent, &[], false), &open, &timeless), Following::Nothing);
         assert_eq!(following(after, &open, &CAN), Following::Nothing);
         assert_eq!(following(after, &open, &timeless), Following::Withdraw);
-        assert_eq!(following(after, &open, &stubborn), Following::Event(EventBody::Expired));
-        assert_eq!(following(after, &voided, &timeless), Following::Event(EventBody::Expired));
+        assert_eq!(following(after, &open, &stubborn), event(EventBody::Expired));
+        assert_eq!(following(after, &voided, &timeless), event(EventBody::Expired));
     }
 }

@@ -81,7 +81,7 @@ impl Secret {
     /// nothing was sent, and the step is tried again.
     pub async fn text(&self, http: &reqwest::Client) -> Result<Zeroizing<String>, ProviderError> {
         let text = match self {
-            Self::Vault { path, key } => self.from_vault(http, path, key).await?,
+            Self::Vault { path, key } => self.read_vault(http, path, key).await?,
             _ => self.local()?,
         };
         if text.is_empty() {
@@ -108,7 +108,7 @@ impl Secret {
         }
     }
 
-    async fn from_vault(
+    async fn read_vault(
         &self,
         http: &reqwest::Client,
         path: &str,

@@ -27,7 +27,7 @@ mod sign;
 pub use send::deliver;
 
 /// The names of all events, in the order of a document's life.
-pub const EVENTS: [&str; 20] = [
+pub const EVENTS: [&str; 21] = [
     "received",
     "originals_arrived",
     "ocr_complete",
@@ -41,6 +41,7 @@ pub const EVENTS: [&str; 20] = [
     "envelope_created",
     "sent",
     "viewed",
+    "recipient_signed",
     "signed",
     "declined",
     "expired",

@@ -33,6 +33,11 @@ impl Published {
             serde_json::from_str(&text).expect("JSON")
         };
         modernise(&mut document);
+        let mut wanted = Vec::new();
+        references(&document, &mut wanted);
+        for pointer in wanted {
+            complete(&mut document, &pointer);
+        }
         Some(Self { document, prefix })
     }
 
@@ -301,12 +306,37 @@ fn modernise(value: &mut Value) {
                     allowed.push(Value::Null);
                 }
             }
-            object.remove("discriminatorless");
             object.values_mut().for_each(modernise);
         }
         Value::Array(items) => items.iter_mut().for_each(modernise),
         _ => {}
     }
+}
+
+/// What is referred to in a document.
+fn references(value: &Value, found: &mut Vec<String>) {
+    match value {
+        Value::Object(object) => {
+            if let Some(Value::String(reference)) = object.get("$ref") {
+                found.extend(reference.strip_prefix("#/").map(str::to_owned));
+            }
+            object.values().for_each(|value| references(value, found));
+        }
+        Value::Array(items) => items.iter().for_each(|value| references(value, found)),
+        _ => {}
+    }
+}
+
+/// Makes a schema that is referred to and was never published one that anything fits.
+fn complete(document: &mut Value, pointer: &str) {
+    if document.pointer(&format!("/{pointer}")).is_some() {
+        return;
+    }
+    let mut at = document;
+    for step in pointer.split('/') {
+        at = &mut at[step];
+    }
+    *at = json!({});
 }
 
 /// The fields of a `multipart/form-data` body; `None` if it is none.

@@ -52,7 +52,9 @@ async fn pressing_sign_twice_is_one_signature_and_poppler_finds_it_valid() {
     assert!(said.contains("Total document signed"), "{said}");
 
     let record = desk.record(&trial.tenant, &reference).await.expect("a record");
-    assert_eq!(record["signers"][0]["name"], "Ada L.");
+    // Which of two presses at once is the first is the database's to say.
+    let name = record["signers"][0]["name"].as_str().expect("a name");
+    assert!(name == "Ada L." || name == "Eve M.", "{name}");
     assert_eq!(record["signers"][0]["remote_address"], "192.0.2.7");
     assert!(!record.to_string().contains("/sign/"), "links are secrets");
 }
