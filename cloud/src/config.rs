@@ -11,6 +11,8 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use crate::signing::connectors::AccountConfig;
+use crate::signing::desk::identity::Identity;
+use crate::signing::desk::mail::Smtp;
 use toml::{Table, Value};
 
 /// The start of the names of environment variables that override keys.
@@ -42,8 +44,12 @@ pub struct Config {
     pub scratch: PathBuf,
     /// The folder of keys, readable by this program only.
     pub keys: PathBuf,
-    /// The folder outgoing mail is written to.
+    /// The folder outgoing mail is written to, where there is no `[smtp]`.
     pub mail: PathBuf,
+    /// The mail server.
+    pub smtp: Option<Smtp>,
+    /// The built-in signing provider.
+    pub desk: Desk,
     /// The routing policy; the built-in one where absent.
     pub routing: Option<PathBuf>,
     /// A proxy in front of us terminates TLS, so that we may listen beyond loopback without it.
@@ -70,6 +76,14 @@ pub struct Tls {
     pub certificate: PathBuf,
     /// The private key.
     pub key: PathBuf,
+}
+
+/// The built-in signing provider.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Desk {
+    /// How signers prove who they are: `link`, or `code` for a one-time code by mail as well.
+    pub identity: Identity,
 }
 
 /// The limits (INV-13).
@@ -117,6 +131,8 @@ impl Default for Config {
             scratch: state.join("scratch"),
             keys: state.join("keys"),
             mail: state.join("mail"),
+            smtp: None,
+            desk: Desk::default(),
             routing: None,
             behind_proxy: false,
             tls: None,
@@ -199,6 +215,9 @@ impl Config {
         }
         for network in &self.webhook_networks {
             network.parse::<IpNet>().map_err(|error| format!("`webhook_networks`: {network:?}: {error}"))?;
+        }
+        if let Some(smtp) = &self.smtp {
+            smtp.check()?;
         }
         for (at, account) in self.signing.iter().enumerate() {
             account.check()?;

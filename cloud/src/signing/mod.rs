@@ -25,7 +25,8 @@ use crate::seal::KeyRing;
 use crate::store::jobs::Job;
 use books::Books;
 use courier::{Courier, LedgerError, StepEnd};
-use desk::{Desk, Outgoing};
+use desk::Desk;
+use desk::mail::{Post, Way};
 use provider::{Capabilities, Provider};
 use sandbox::Sandbox;
 use workplace::{Shelf, Workplace};
@@ -89,8 +90,13 @@ impl Signing {
         };
         let host = config.public_url.split("://").nth(1).unwrap_or("localhost");
         let host = host.split(['/', ':']).next().unwrap_or("localhost");
-        let outgoing = Outgoing { folder: config.mail.clone(), from: format!("platen@{host}") };
-        let desk = Arc::new(Desk::new(place.clone(), outgoing));
+        let sender = config.smtp.as_ref().and_then(|smtp| smtp.from.clone());
+        let way = match &config.smtp {
+            Some(smtp) => Way::Server(smtp.clone()),
+            None => Way::Folder(config.mail.clone()),
+        };
+        let post = Post { from: sender.unwrap_or_else(|| format!("platen@{host}")), way };
+        let desk = Arc::new(Desk::new(place.clone(), post, config.desk.identity));
         let sandbox = Arc::new(Sandbox::new(place));
         let mut all: Vec<Arc<dyn Provider>> = vec![Arc::clone(&desk) as _, Arc::clone(&sandbox) as _];
         all.extend(connectors::open(&config.signing)?);

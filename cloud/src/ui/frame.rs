@@ -38,12 +38,19 @@ impl Choice {
 
 /// The style sheet.
 const STYLE: &str = include_str!("../../templates/platen.css");
+/// The script of the signing page.
+const SIGN_SCRIPT: &str = include_str!("../../templates/sign.js");
 /// The icon.
 const ICON: &str = include_str!("../../templates/icon.svg");
 
 /// `GET /assets/platen.css`.
 pub async fn style() -> Response {
     asset("text/css; charset=utf-8", STYLE)
+}
+
+/// `GET /assets/sign.js`: the only script there is. It lets a signer draw.
+pub async fn sign_script() -> Response {
+    asset("text/javascript; charset=utf-8", SIGN_SCRIPT)
 }
 
 /// `GET /assets/icon.svg`.

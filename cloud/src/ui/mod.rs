@@ -51,6 +51,7 @@ pub fn routes() -> Router<App> {
         .route("/review", get(review))
         .route("/assets/platen.css", get(frame::style))
         .route("/assets/icon.svg", get(frame::icon))
+        .route("/assets/sign.js", get(frame::sign_script))
 }
 
 /// `GET /documents`.

@@ -1,11 +1,14 @@
 //! The desk's book: envelopes and what their signers did, each deed written once.
 
-use platen_model::{Digest, TenantId};
+use platen_capture::pdf::Place;
+use platen_model::{Blank, BlankKind, Digest, Role, TenantId};
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sqlx::AnyPool;
 
+use super::identity::Identity;
 use super::invitation::Token;
-use crate::signing::provider::{Order, ProviderError, Reference};
+use crate::signing::provider::{Order, PageSize, ProviderError, Reference};
 use crate::signing::workplace::{from_ms, internal, now_ms};
 
 /// The desk's tables.
@@ -25,6 +28,8 @@ pub(super) struct EnvelopeRow {
     pub(super) created_ms: i64,
     pub(super) expires_ms: i64,
     pub(super) void_reason: Option<String>,
+    pub(super) identity: String,
+    pub(super) certificate_sha256: Option<String>,
 }
 
 /// A signer of an envelope.
@@ -42,17 +47,91 @@ pub(super) struct SignerRow {
     pub(super) remote_address: Option<String>,
     pub(super) user_agent: Option<String>,
     pub(super) sealed_sha256: Option<String>,
+    pub(super) turn: i64,
+    pub(super) role: String,
+    pub(super) known_name: Option<String>,
+    pub(super) blanks: String,
+    pub(super) drawn: Option<String>,
+    pub(super) entries: Option<String>,
+    pub(super) seal_order: Option<i64>,
+    pub(super) code_tag: Option<String>,
+    pub(super) code_sent_ms: Option<i64>,
+    pub(super) code_tries: i64,
+    pub(super) browser_sha256: Option<String>,
+    pub(super) proved_ms: Option<i64>,
 }
 
 impl SignerRow {
+    /// Whether the envelope waits for this one.
+    pub(super) fn acts(&self) -> bool {
+        self.role != "cc"
+    }
+
+    /// Whether this one signs, and does not only approve.
+    pub(super) fn signs(&self) -> bool {
+        self.role == "signer"
+    }
+
+    /// What is to be filled in.
+    pub(super) fn blanks(&self) -> Vec<Gap> {
+        serde_json::from_str(&self.blanks).unwrap_or_default()
+    }
+
+    /// What was filled in.
+    pub(super) fn entries(&self) -> Vec<Filled> {
+        self.entries.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
+    }
+
+    /// The signature as it was drawn.
+    pub(super) fn drawn(&self) -> Vec<Vec<[u16; 2]>> {
+        self.drawn.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
+    }
+
     pub(super) fn position(&self) -> u32 {
         u32::try_from(self.position).unwrap_or(0)
     }
 }
 
+/// What is to be filled in, and where.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Gap {
+    /// With what.
+    pub(super) kind: BlankKind,
+    /// The page, from 0.
+    pub(super) page: u32,
+    /// Where on it.
+    pub(super) place: Place,
+}
+
+impl Gap {
+    /// A blank, in fractions of a page of this size.
+    pub(super) fn of(blank: &Blank, page: PageSize) -> Self {
+        let across = |points: f32| (points / page.w.max(1.0)).clamp(0.0, 1.0);
+        let up = |points: f32| (1.0 - points / page.h.max(1.0)).clamp(0.0, 1.0);
+        let place = Place {
+            left: across(blank.x),
+            bottom: up(blank.y + blank.h),
+            right: across(blank.x + blank.w),
+            top: up(blank.y),
+        };
+        Self { kind: blank.kind, page: blank.page, place }
+    }
+}
+
+/// Something that was filled in, at one of the signer's [`Gap`]s.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Filled {
+    /// Which gap, from 0.
+    pub(super) gap: usize,
+    /// The text; `None` is a tick.
+    pub(super) text: Option<String>,
+}
+
 /// What a signer did, and from where.
 #[derive(Clone, Debug)]
 pub(super) struct Deed<'a> {
+    pub(super) drawn: &'a [Vec<[u16; 2]>],
+    pub(super) entries: &'a [Filled],
     pub(super) name: &'a str,
     pub(super) consent: &'a str,
     pub(super) remote_address: &'a str,
@@ -69,13 +148,14 @@ impl Book {
         &self,
         order: &Order,
         pdf: Digest,
+        identity: Identity,
         token: impl Fn(u32) -> Digest,
     ) -> Result<(), ProviderError> {
         let mut step = self.database.begin().await.map_err(internal)?;
         let opened = sqlx::query(
             "INSERT INTO desk_envelopes
-             (envelope_id, tenant_id, document_id, title, pdf_sha256, created_ms, expires_ms)
-             VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (envelope_id) DO NOTHING",
+             (envelope_id, tenant_id, document_id, title, pdf_sha256, created_ms, expires_ms, identity)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (envelope_id) DO NOTHING",
         )
         .bind(order.envelope_id.to_string())
         .bind(order.tenant_id.as_str())
@@ -84,19 +164,27 @@ impl Book {
         .bind(pdf.to_string())
         .bind(now_ms())
         .bind(order.expires_at.as_millisecond())
+        .bind(identity.as_str())
         .execute(&mut *step)
         .await
         .map_err(internal)?;
         if opened.rows_affected() == 1 {
-            for (position, address) in (0u32..).zip(order.addresses()) {
+            for (position, recipient) in (0u32..).zip(&order.recipients) {
+                let blanks = order.blanks.iter().filter(|blank| blank.recipient == position);
+                let gaps: Vec<Gap> = blanks.map(|blank| Gap::of(blank, order.page(blank.page))).collect();
                 sqlx::query(
-                    "INSERT INTO desk_signers (envelope_id, position, address, token_sha256)
-                     VALUES ($1, $2, $3, $4)",
+                    "INSERT INTO desk_signers
+                     (envelope_id, position, address, token_sha256, turn, role, known_name, blanks)
+                     VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
                 )
                 .bind(order.envelope_id.to_string())
                 .bind(i64::from(position))
-                .bind(address)
+                .bind(&recipient.address)
                 .bind(token(position).to_string())
+                .bind(i64::from(recipient.order))
+                .bind(role(recipient.role))
+                .bind(&recipient.name)
+                .bind(serde_json::to_string(&gaps).map_err(internal)?)
                 .execute(&mut *step)
                 .await
                 .map_err(internal)?;
@@ -207,10 +295,12 @@ impl Book {
     ) -> Result<(), ProviderError> {
         let now = now_ms();
         sqlx::query(
-            "UPDATE desk_signers SET signed_ms = $1, name = $2, consent = $3, remote_address = $4, user_agent = $5
-             WHERE envelope_id = $6 AND position = $7 AND signed_ms IS NULL
+            "UPDATE desk_signers SET signed_ms = $1, name = $2, consent = $3, remote_address = $4,
+               user_agent = $5, drawn = $9, entries = $10
+             WHERE envelope_id = $6 AND position = $7 AND signed_ms IS NULL AND role <> 'cc'
              AND NOT EXISTS (SELECT 1 FROM desk_signers o WHERE o.envelope_id = desk_signers.envelope_id
-                 AND (o.declined_ms IS NOT NULL OR (o.position < desk_signers.position AND o.signed_ms IS NULL)))
+                 AND (o.declined_ms IS NOT NULL
+                   OR (o.turn < desk_signers.turn AND o.role <> 'cc' AND o.signed_ms IS NULL)))
              AND EXISTS (SELECT 1 FROM desk_envelopes e WHERE e.envelope_id = desk_signers.envelope_id
                  AND e.void_reason IS NULL AND e.expires_ms > $8)",
         )
@@ -222,6 +312,8 @@ impl Book {
         .bind(&reference.0)
         .bind(position)
         .bind(now)
+        .bind(serde_json::to_string(deed.drawn).map_err(internal)?)
+        .bind(serde_json::to_string(deed.entries).map_err(internal)?)
         .execute(&self.database)
         .await
         .map_err(internal)?;
@@ -269,7 +361,7 @@ impl Book {
             "UPDATE desk_envelopes SET void_reason = $1
              WHERE envelope_id = $2 AND tenant_id = $3 AND void_reason IS NULL AND expires_ms > $4
              AND EXISTS (SELECT 1 FROM desk_signers s
-                 WHERE s.envelope_id = desk_envelopes.envelope_id AND s.signed_ms IS NULL)
+                 WHERE s.envelope_id = desk_envelopes.envelope_id AND s.role <> 'cc' AND s.signed_ms IS NULL)
              AND NOT EXISTS (SELECT 1 FROM desk_signers s
                  WHERE s.envelope_id = desk_envelopes.envelope_id AND s.declined_ms IS NOT NULL)",
         )
@@ -283,31 +375,126 @@ impl Book {
         Ok(())
     }
 
-    /// Keeps a signer's sealed PDF, and answers the one that counts: the first.
+    /// Keeps a signer's sealed PDF as the envelope's seal of this number. Of two workers only one does: the other made
+    /// its seal on the same PDF, and it is dropped.
     pub(super) async fn keep_sealed(
         &self,
         reference: &Reference,
         position: i64,
+        number: i64,
         sealed: Digest,
-    ) -> Result<Digest, ProviderError> {
-        sqlx::query(
-            "UPDATE desk_signers SET sealed_sha256 = $1
-             WHERE envelope_id = $2 AND position = $3 AND sealed_sha256 IS NULL",
+    ) -> Result<(), ProviderError> {
+        let kept = sqlx::query(
+            "UPDATE desk_signers SET sealed_sha256 = $1, seal_order = $2
+             WHERE envelope_id = $3 AND position = $4 AND sealed_sha256 IS NULL
+             AND NOT EXISTS (SELECT 1 FROM desk_signers o
+                 WHERE o.envelope_id = desk_signers.envelope_id AND o.seal_order >= $2)",
         )
         .bind(sealed.to_string())
+        .bind(number)
+        .bind(&reference.0)
+        .bind(position)
+        .execute(&self.database)
+        .await;
+        match kept {
+            Ok(_) => Ok(()),
+            // The index refuses what two transactions at once would both have written.
+            Err(sqlx::Error::Database(error)) if error.is_unique_violation() => Ok(()),
+            Err(error) => Err(internal(error)),
+        }
+    }
+
+    /// Keeps the certificate of completion. The first one kept counts; answers that one.
+    pub(super) async fn keep_certificate(
+        &self,
+        reference: &Reference,
+        certificate: Digest,
+    ) -> Result<Digest, ProviderError> {
+        let (kept,): (String,) = sqlx::query_as(
+            "UPDATE desk_envelopes SET certificate_sha256 = COALESCE(certificate_sha256, $1)
+             WHERE envelope_id = $2 RETURNING certificate_sha256",
+        )
+        .bind(certificate.to_string())
+        .bind(&reference.0)
+        .fetch_one(&self.database)
+        .await
+        .map_err(internal)?;
+        kept.parse().map_err(internal)
+    }
+
+    /// Keeps the keyed digest of a new code, unless one was sent after `not_after`. Answers whether it is kept.
+    pub(super) async fn keep_code(
+        &self,
+        reference: &Reference,
+        position: i64,
+        tag: &str,
+        not_after: i64,
+    ) -> Result<bool, ProviderError> {
+        let kept = sqlx::query(
+            "UPDATE desk_signers SET code_tag = $1, code_sent_ms = $2, code_tries = 0
+             WHERE envelope_id = $3 AND position = $4 AND (code_sent_ms IS NULL OR code_sent_ms <= $5)",
+        )
+        .bind(tag)
+        .bind(now_ms())
+        .bind(&reference.0)
+        .bind(position)
+        .bind(not_after)
+        .execute(&self.database)
+        .await
+        .map_err(internal)?;
+        Ok(kept.rows_affected() == 1)
+    }
+
+    /// Counts a try of the code before it is looked at. `false` when there were too many, or no code is valid.
+    pub(super) async fn count_try(
+        &self,
+        reference: &Reference,
+        position: i64,
+        tries_max: i64,
+        sent_after: i64,
+    ) -> Result<bool, ProviderError> {
+        let counted = sqlx::query(
+            "UPDATE desk_signers SET code_tries = code_tries + 1
+             WHERE envelope_id = $1 AND position = $2 AND code_tries < $3 AND code_tag IS NOT NULL
+               AND code_sent_ms > $4",
+        )
+        .bind(&reference.0)
+        .bind(position)
+        .bind(tries_max)
+        .bind(sent_after)
+        .execute(&self.database)
+        .await
+        .map_err(internal)?;
+        Ok(counted.rows_affected() == 1)
+    }
+
+    /// Notes the browser that gave the right code; the code is used up.
+    pub(super) async fn note_proved(
+        &self,
+        reference: &Reference,
+        position: i64,
+        browser: Digest,
+    ) -> Result<(), ProviderError> {
+        sqlx::query(
+            "UPDATE desk_signers SET proved_ms = $1, browser_sha256 = $2, code_tag = NULL
+             WHERE envelope_id = $3 AND position = $4",
+        )
+        .bind(now_ms())
+        .bind(browser.to_string())
         .bind(&reference.0)
         .bind(position)
         .execute(&self.database)
         .await
         .map_err(internal)?;
-        let (kept,): (String,) =
-            sqlx::query_as("SELECT sealed_sha256 FROM desk_signers WHERE envelope_id = $1 AND position = $2")
-                .bind(&reference.0)
-                .bind(position)
-                .fetch_one(&self.database)
-                .await
-                .map_err(internal)?;
-        kept.parse().map_err(internal)
+        Ok(())
+    }
+}
+
+fn role(role: Role) -> &'static str {
+    match role {
+        Role::Signer => "signer",
+        Role::Approver => "approver",
+        Role::Cc => "cc",
     }
 }
 
@@ -319,7 +506,12 @@ pub(super) fn record(envelope: &EnvelopeRow, signers: &[SignerRow]) -> serde_jso
         .map(|signer| {
             json!({
                 "position": signer.position,
+                "turn": signer.turn,
+                "role": signer.role,
                 "address": signer.address,
+                "identity_proved_at": time(signer.proved_ms),
+                "drawn": signer.drawn().len(),
+                "entries": signer.entries().iter().map(|entry| &entry.text).collect::<Vec<_>>(),
                 "invited_at": time(signer.invited_ms),
                 "viewed_at": time(signer.viewed_ms),
                 "signed_at": time(signer.signed_ms),
@@ -343,6 +535,7 @@ pub(super) fn record(envelope: &EnvelopeRow, signers: &[SignerRow]) -> serde_jso
         "created_at": from_ms(envelope.created_ms),
         "expires_at": from_ms(envelope.expires_ms),
         "voided": envelope.void_reason,
+        "identity": envelope.identity,
         "signers": signers,
     })
 }

@@ -2,14 +2,16 @@
 
 use axum::Router;
 use axum::extract::{ConnectInfo, DefaultBodyLimit, Form, Path, State};
-use axum::http::{Extensions, HeaderMap, StatusCode, header};
-use axum::response::{IntoResponse, Redirect};
+use axum::http::{Extensions, HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use platen_model::DocumentId;
 use serde::Deserialize;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use super::page::{Turn, Visit, Visitor, tidy};
+use super::identity::Proof;
+use super::page::{Signature, Turn, Visit, Visitor, tidy};
 use crate::app::App;
 use crate::refusal::Refusal;
 use crate::signing::http::{follow, refusal};
@@ -23,19 +25,42 @@ const FORM_BYTES_MAX: usize = 64 * 1024;
 pub fn routes() -> Router<App> {
     Router::new()
         .route("/sign/{token}", get(show).post(sign))
+        .route("/sign/{token}/code", post(send_code))
+        .route("/sign/{token}/prove", post(prove))
         .route("/sign/{token}/decline", post(decline))
         .route("/sign/{token}/pages/{page}", get(page))
         .route("/sign/{token}/document.pdf", get(pdf))
         .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))
 }
 
-/// What the signing form sends.
+/// What the signing form sends: `name`, `consent`, `drawn`, and `text.<gap>` or `tick.<gap>` for what is filled in.
 #[derive(Debug, Deserialize)]
-struct SignForm {
+#[serde(transparent)]
+struct SignForm(BTreeMap<String, String>);
+
+impl SignForm {
+    fn value(&self, name: &str) -> &str {
+        self.0.get(name).map(String::as_str).unwrap_or_default()
+    }
+
+    fn signature(&self) -> Signature {
+        let gap = |name: &str, start: &str| name.strip_prefix(start)?.parse::<usize>().ok();
+        let entry = |(name, value): (&String, &String)| {
+            gap(name, "text.").map(|gap| (gap, Some(value.clone()))).or_else(|| Some((gap(name, "tick.")?, None)))
+        };
+        Signature {
+            name: self.value("name").to_owned(),
+            strokes: Signature::strokes(self.value("drawn")),
+            entries: self.0.iter().filter_map(entry).collect(),
+        }
+    }
+}
+
+/// What the form for the code sends.
+#[derive(Debug, Deserialize)]
+struct CodeForm {
     #[serde(default)]
-    name: String,
-    #[serde(default)]
-    consent: String,
+    code: String,
 }
 
 /// What the declining form sends.
@@ -54,14 +79,71 @@ async fn visit(app: &App, token: &str) -> Result<Visit, Refusal> {
     })
 }
 
-async fn show(State(app): State<App>, Path(token): Path<String>) -> PageResult {
+async fn show(State(app): State<App>, Path(token): Path<String>, headers: HeaderMap) -> PageResult {
     let visit = visit(&app, &token).await?;
-    if visit.turn() != Turn::Now {
+    if visit.turn() == Turn::NotYet {
+        return ui::html(&visit.end_page());
+    }
+    if !visit.is_proved(browser(&headers)) {
+        return ui::html(&visit.code_page(false, None));
+    }
+    if visit.turn() == Turn::Over {
         return ui::html(&visit.end_page());
     }
     app.signing.desk.viewed(&visit).await.map_err(refusal)?;
     hint(&app, &visit).await?;
-    ui::html(&visit.sign_page(page_count(&app, &visit).await?, "", None))
+    with_script(ui::html(&visit.sign_page(page_count(&app, &visit).await?, "", None))?)
+}
+
+/// The name of the cookie that holds what the right code was exchanged for.
+const BROWSER_COOKIE: &str = "platen_desk";
+
+/// What this browser keeps of a code it gave.
+fn browser(headers: &HeaderMap) -> Option<&str> {
+    let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let mut pairs = cookies.flat_map(|cookies| cookies.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    pairs.find(|(name, _)| *name == BROWSER_COOKIE).map(|(_, value)| value)
+}
+
+/// Lets the page's own script run: drawing a signature needs one. Everything else works without.
+fn with_script(mut response: Response) -> PageResult {
+    let policy = "default-src 'none'; img-src 'self'; style-src 'self'; script-src 'self'; form-action 'self'; \
+                  base-uri 'none'; frame-ancestors 'none'";
+    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
+    Ok(response)
+}
+
+/// Refuses a browser that has not given the code.
+fn must_be_proved(visit: &Visit, headers: &HeaderMap) -> Result<(), Refusal> {
+    if visit.is_proved(browser(headers)) {
+        return Ok(());
+    }
+    let refusal = Refusal::new(StatusCode::FORBIDDEN, "identity-not-proved", "the code was not given here");
+    Err(refusal.safe("nothing was signed").help("open the link again and type the code from your mail"))
+}
+
+async fn send_code(State(app): State<App>, Path(token): Path<String>) -> PageResult {
+    let visit = visit(&app, &token).await?;
+    app.signing.desk.send_code(&visit).await.map_err(refusal)?;
+    ui::html(&visit.code_page(true, None))
+}
+
+async fn prove(State(app): State<App>, Path(token): Path<String>, Form(form): Form<CodeForm>) -> PageResult {
+    let visit = visit(&app, &token).await?;
+    let again = |sent, message| {
+        let page = ui::html(&visit.code_page(sent, Some(message)))?;
+        Ok((StatusCode::UNPROCESSABLE_ENTITY, page).into_response())
+    };
+    match app.signing.desk.prove(&visit, &form.code).await.map_err(refusal)? {
+        Proof::Wrong => again(true, "That is not the code. Look at the newest message once more."),
+        Proof::Spent => again(false, "There is no code that still holds. Ask for a new one."),
+        Proof::Proved(secret) => {
+            let secure = if app.config.is_secure() { "; Secure" } else { "" };
+            let cookie =
+                format!("{BROWSER_COOKIE}={secret}; Path=/sign/{token}; HttpOnly; SameSite=Strict{secure}");
+            Ok(([(header::SET_COOKIE, cookie)], Redirect::to(&format!("/sign/{token}"))).into_response())
+        }
+    }
 }
 
 async fn sign(
@@ -72,21 +154,22 @@ async fn sign(
     Form(form): Form<SignForm>,
 ) -> PageResult {
     let visit = visit(&app, &token).await?;
+    must_be_proved(&visit, &headers)?;
     if visit.turn() == Turn::Now {
-        let complaint = if tidy(&form.name).is_empty() {
+        let complaint = if tidy(form.value("name")).is_empty() {
             Some("Type your name: it is your signature.")
-        } else if form.consent != "yes" {
+        } else if form.value("consent") != "yes" {
             Some("Tick the box to agree; without it nothing is signed.")
         } else {
             None
         };
         if let Some(complaint) = complaint {
             let count = page_count(&app, &visit).await?;
-            let page = ui::html(&visit.sign_page(count, &form.name, Some(complaint.to_owned())))?;
-            return Ok((StatusCode::UNPROCESSABLE_ENTITY, page).into_response());
+            let page = ui::html(&visit.sign_page(count, form.value("name"), Some(complaint.to_owned())))?;
+            return with_script((StatusCode::UNPROCESSABLE_ENTITY, page).into_response());
         }
         let visitor = visitor(&app, &headers, &extensions);
-        app.signing.desk.sign(&visit, &form.name, &visitor).await.map_err(refusal)?;
+        app.signing.desk.sign(&visit, &form.signature(), &visitor).await.map_err(refusal)?;
         hint(&app, &visit).await?;
     }
     Ok(Redirect::to(&format!("/sign/{token}")).into_response())
@@ -100,11 +183,12 @@ async fn decline(
     Form(form): Form<DeclineForm>,
 ) -> PageResult {
     let visit = visit(&app, &token).await?;
+    must_be_proved(&visit, &headers)?;
     if visit.turn() == Turn::Now {
         if tidy(&form.reason).is_empty() {
             let complaint = "Say why you decline; the sender will see it.".to_owned();
             let page = ui::html(&visit.sign_page(page_count(&app, &visit).await?, "", Some(complaint)))?;
-            return Ok((StatusCode::UNPROCESSABLE_ENTITY, page).into_response());
+            return with_script((StatusCode::UNPROCESSABLE_ENTITY, page).into_response());
         }
         let visitor = visitor(&app, &headers, &extensions);
         app.signing.desk.decline(&visit, &form.reason, &visitor).await.map_err(refusal)?;
@@ -113,15 +197,21 @@ async fn decline(
     Ok(Redirect::to(&format!("/sign/{token}")).into_response())
 }
 
-async fn page(State(app): State<App>, Path((token, page)): Path<(String, String)>) -> PageResult {
+async fn page(
+    State(app): State<App>,
+    Path((token, page)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> PageResult {
     let visit = visit(&app, &token).await?;
+    must_be_proved(&visit, &headers)?;
     let pdf = visit.pdf().ok_or_else(|| Refusal::internal("an envelope without a PDF"))?;
     let pages = page_count(&app, &visit).await?;
     Ok(pictures::answer(&app, &visit.tenant, pdf, pages, &page).await?)
 }
 
-async fn pdf(State(app): State<App>, Path(token): Path<String>) -> PageResult {
+async fn pdf(State(app): State<App>, Path(token): Path<String>, headers: HeaderMap) -> PageResult {
     let visit = visit(&app, &token).await?;
+    must_be_proved(&visit, &headers)?;
     let pdf = visit.pdf().ok_or_else(|| Refusal::internal("an envelope without a PDF"))?;
     let bytes = app.keep.get(&visit.tenant, pdf).await.map_err(Refusal::from)?;
     let headers = [

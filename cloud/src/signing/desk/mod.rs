@@ -3,21 +3,25 @@
 //! What a signer did is one row, written once: a second press of the button changes nothing. The seal is made
 //! from that row afterwards, so a crash between the two loses nothing and is repaired by the next look at the
 //! envelope. Each signer's seal is an incremental update of the PDF before it, so that all earlier seals
-//! stay valid. The danger is the link: whoever has it can sign, therefore only its digest is kept, it ends
-//! with the envelope, and it appears in no log and no event.
+//! stay valid; seals are numbered, and of two made on the same PDF one is kept. It stands where the envelope's blanks
+//! say, with the signature as it was drawn, and what else was filled in stands in the same update. Approvers leave no
+//! seal; copies go out when all have acted. In the end a certificate of completion says who did what, when and from
+//! where, under the same seal. The danger is the link: whoever has it can sign, therefore only its digest is kept, it
+//! ends with the envelope, it appears in no log and no event, and a code can be asked for beside it ([`identity`]).
 
 mod book;
 pub mod http;
+pub mod identity;
 pub mod invitation;
+pub mod mail;
 pub mod page;
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use platen_capture::pdf::Place;
-use platen_capture::worker::protocol::SealInfo;
-use platen_model::{Digest, EnvelopeId, TenantId, durable};
+use platen_capture::pdf::{Place, Section, certificate};
+use platen_capture::worker::protocol::{Entry, SealInfo};
+use platen_model::{BlankKind, Digest, EnvelopeId, TenantId};
 use ring::hmac;
 
 use super::provider::{
@@ -27,7 +31,9 @@ use super::provider::{
 use super::workplace::{SealOf, Workplace, from_ms, internal, now_ms};
 use crate::seal::ROOM_BYTES;
 use book::{Book, EnvelopeRow, SignerRow};
+use identity::Identity;
 use invitation::{Invitation, Token};
+use mail::{Letter, Post};
 
 /// What the signer agrees to. The exact text is kept with the signature.
 pub const CONSENT: &str = "I have read this document and sign it electronically. I intend this to be my \
@@ -39,12 +45,12 @@ pub const CAN: Capabilities = Capabilities {
     drafts: false,
     lookup: Lookup::Exact,
     callbacks: Callbacks::None,
-    approvers: false,
-    copies_max: 0,
+    approvers: true,
+    copies_max: 25,
     ordered: true,
     coordinates: true,
     expires: true,
-    audit_trail: false,
+    audit_trail: true,
     void: true,
     remind: true,
     calls_a_minute: 100_000,
@@ -57,28 +63,20 @@ pub const CAN: Capabilities = Capabilities {
 /// Seals that stand side by side on the first page.
 const SEALS_IN_A_ROW: u16 = 3;
 
-/// Where invitations go.
-#[derive(Clone, Debug)]
-pub struct Outgoing {
-    /// The folder that messages are written into, one `.eml` file each.
-    pub folder: PathBuf,
-    /// The sender's address.
-    pub from: String,
-}
-
 /// The provider.
 #[derive(Clone, Debug)]
 pub struct Desk {
     place: Workplace,
     book: Book,
-    outgoing: Outgoing,
+    post: Post,
+    identity: Identity,
 }
 
 impl Desk {
-    /// A desk in this workplace.
-    pub fn new(place: Workplace, outgoing: Outgoing) -> Self {
+    /// A desk in this workplace, with this post, where signers prove their identity like this.
+    pub fn new(place: Workplace, post: Post, identity: Identity) -> Self {
         let book = Book::new(place.database.clone());
-        Self { place, book, outgoing }
+        Self { place, book, post, identity }
     }
 
     fn secret(&self, tenant: &TenantId) -> Result<hmac::Key, ProviderError> {
@@ -106,13 +104,14 @@ impl Desk {
         let pdf = pdf.map_err(ProviderError::NotTaken)?;
         let secret = self.secret(&order.tenant_id)?;
         let token = |position| Token::of(&secret, order.envelope_id, position).digest();
-        self.book.open(order, pdf, token).await?;
+        self.book.open(order, pdf, self.identity, token).await?;
         let reference = Reference(order.envelope_id.to_string());
         self.invite_next(&order.tenant_id, &reference, false).await?;
         Ok(reference)
     }
 
-    /// Invites the signer whose turn it is, unless that was done; `again` does it in any case.
+    /// Invites those whose turn it is and who were not yet; `again` reminds those who were. When all have acted, copies
+    /// go out.
     async fn invite_next(
         &self,
         tenant: &TenantId,
@@ -120,32 +119,38 @@ impl Desk {
         again: bool,
     ) -> Result<(), ProviderError> {
         let (envelope, signers) = self.book.read(tenant, reference).await?;
-        let Some(signer) = signers.iter().find(|signer| signer.signed_ms.is_none()) else { return Ok(()) };
-        if !is_open(&envelope, &signers) || (signer.invited_ms.is_some() && !again) {
+        if !is_open(&envelope, &signers) {
             return Ok(());
         }
         let key: EnvelopeId = envelope.envelope_id.parse().map_err(internal)?;
-        let link = self.link(tenant, key, signer.position())?;
-        let invitation = Invitation {
-            from: &self.outgoing.from,
-            to: &signer.address,
-            tenant: tenant.as_str(),
-            title: &envelope.title,
-            link: &link,
-            expires_at: from_ms(envelope.expires_ms),
-            at: from_ms(envelope.created_ms),
-            id: format!("{key}.{}", signer.position),
+        let turn = turn(&signers);
+        let is_next = |signer: &&SignerRow| match turn {
+            Some(turn) => signer.acts() && signer.turn == turn && signer.signed_ms.is_none(),
+            None => !signer.acts(),
         };
-        let message = invitation.to_eml();
-        let path = self.outgoing.folder.join(format!("{key}-{}.eml", signer.position));
-        let folder = self.outgoing.folder.clone();
-        let written = tokio::task::spawn_blocking(move || {
-            durable::create_folder(&folder)?;
-            durable::write_private(&path, &message)
-        });
-        written.await.map_err(internal)?.map_err(internal)?;
-        // After the file: a message that is written twice is the same file, one never written is a lost signer.
-        self.book.note_invited(reference, signer.position).await
+        for signer in signers.iter().filter(is_next) {
+            if signer.invited_ms.is_some() && !(again && turn.is_some()) {
+                continue;
+            }
+            let link = self.link(tenant, key, signer.position())?;
+            let invitation = Invitation {
+                tenant: tenant.as_str(),
+                title: &envelope.title,
+                link: &link,
+                expires_at: from_ms(envelope.expires_ms),
+                role: &signer.role,
+            };
+            let letter = Letter {
+                to: &signer.address,
+                subject: &invitation.subject(),
+                text: &invitation.text(),
+                id: format!("{key}.{}", signer.position),
+            };
+            self.post.send(&letter).await?;
+            // After the message: one that is sent twice has the same id, one never sent is a lost signer.
+            self.book.note_invited(reference, signer.position).await?;
+        }
+        Ok(())
     }
 
     async fn look_up(&self, tenant: &TenantId, key: EnvelopeId) -> Result<Option<Reference>, ProviderError> {
@@ -167,35 +172,120 @@ impl Desk {
         Ok(state(&envelope, &signers, now_ms()))
     }
 
-    /// Does what a signature calls for and was not done yet: seals it into the PDF, invites the next signer.
+    /// Does what signatures call for and was not done yet: seals them into the PDF, invites whoever comes next.
     async fn finish(&self, tenant: &TenantId, reference: &Reference) -> Result<(), ProviderError> {
-        let (envelope, signers) = self.book.read(tenant, reference).await?;
-        let mut pdf: Digest = envelope.pdf_sha256.parse().map_err(internal)?;
-        for signer in signers.iter().take_while(|signer| signer.signed_ms.is_some()) {
-            pdf = match &signer.sealed_sha256 {
-                Some(sealed) => sealed.parse().map_err(internal)?,
-                None => {
-                    let seal = seal_info(signer);
-                    let sealed = self.place.seal(tenant, pdf, SealOf::Tenant, seal).await?;
-                    // Another may have sealed at the same time: the one kept first counts.
-                    self.book.keep_sealed(reference, signer.position, sealed).await?
-                }
-            };
+        loop {
+            let (envelope, signers) = self.book.read(tenant, reference).await?;
+            let unsealed = signers.iter().filter(|signer| signer.signs() && signer.sealed_sha256.is_none());
+            let next = unsealed.filter_map(|signer| Some((signer.signed_ms?, signer.position, signer))).min_by_key(
+                |(signed_ms, position, _)| (*signed_ms, *position),
+            );
+            let Some((_, _, signer)) = next else { break };
+            let (number, base) = newest(&envelope, &signers)?;
+            let seal = seal_info(signer);
+            let sealed = self.place.seal(tenant, base, SealOf::Tenant, seal).await?;
+            self.book.keep_sealed(reference, signer.position, number + 1, sealed).await?;
         }
         self.invite_next(tenant, reference, false).await
     }
 
     async fn signed(&self, tenant: &TenantId, reference: &Reference) -> Result<Vec<u8>, ProviderError> {
         self.finish(tenant, reference).await?;
-        let (_, signers) = self.book.read(tenant, reference).await?;
-        let all_sealed = signers.iter().all(|signer| signer.sealed_sha256.is_some());
-        match signers.last().and_then(|signer| signer.sealed_sha256.as_ref()) {
-            Some(sealed) if all_sealed => {
-                let sealed = sealed.parse().map_err(internal)?;
-                self.place.shelf.get(tenant, sealed).await.map_err(ProviderError::NotTaken)
-            }
-            _ => Err(ProviderError::NotTaken("not everyone has signed".into())),
+        let (envelope, signers) = self.book.read(tenant, reference).await?;
+        if turn(&signers).is_some() {
+            return Err(ProviderError::NotTaken("not everyone has signed".into()));
         }
+        let (_, sealed) = newest(&envelope, &signers)?;
+        self.place.shelf.get(tenant, sealed).await.map_err(ProviderError::NotTaken)
+    }
+
+    /// The certificate of completion, under the tenant's seal; the same bytes each time.
+    async fn completion(&self, tenant: &TenantId, reference: &Reference) -> Result<Vec<u8>, ProviderError> {
+        let (envelope, signers) = self.book.read(tenant, reference).await?;
+        let kept = match &envelope.certificate_sha256 {
+            Some(kept) => kept.parse().map_err(internal)?,
+            None => {
+                let (_, signed) = newest(&envelope, &signers)?;
+                let pdf = certificate("Certificate of completion", &sections(&envelope, &signers, signed));
+                let pdf = self.place.shelf.put(tenant, pdf).await.map_err(ProviderError::NotTaken)?;
+                let sealed = self.place.seal(tenant, pdf, SealOf::Tenant, certificate_seal(&signers)).await?;
+                self.book.keep_certificate(reference, sealed).await?
+            }
+        };
+        self.place.shelf.get(tenant, kept).await.map_err(ProviderError::NotTaken)
+    }
+}
+
+/// The number and the PDF of the newest seal; 0 and the document where there is none.
+fn newest(envelope: &EnvelopeRow, signers: &[SignerRow]) -> Result<(i64, Digest), ProviderError> {
+    let sealed = signers.iter().filter_map(|signer| Some((signer.seal_order?, signer.sealed_sha256.as_ref()?)));
+    let (number, pdf) = sealed.max_by_key(|(number, _)| *number).unwrap_or((0, &envelope.pdf_sha256));
+    Ok((number, pdf.parse().map_err(internal)?))
+}
+
+/// Whose turn it is: the lowest of those who have yet to act. `None` when all have.
+fn turn(signers: &[SignerRow]) -> Option<i64> {
+    let waited_for = signers.iter().filter(|signer| signer.acts() && signer.signed_ms.is_none());
+    waited_for.map(|signer| signer.turn).min()
+}
+
+/// What the certificate says.
+fn sections(envelope: &EnvelopeRow, signers: &[SignerRow], signed: Digest) -> Vec<Section> {
+    let fact = |label: &str, value: String| (label.to_owned(), value);
+    let time = |ms: Option<i64>| match ms {
+        Some(ms) => from_ms(ms).strftime("%Y-%m-%d %H:%M:%S UTC").to_string(),
+        None => "-".to_owned(),
+    };
+    let mut sections = vec![Section {
+        heading: "Document".into(),
+        facts: vec![
+            fact("Name", envelope.title.clone()),
+            fact("Envelope", envelope.envelope_id.clone()),
+            fact("SHA-256 before signing", envelope.pdf_sha256.clone()),
+            fact("SHA-256 after signing", signed.to_string()),
+            fact("Sent by", envelope.tenant_id.clone()),
+            fact("Sent at", time(Some(envelope.created_ms))),
+        ],
+    }];
+    for signer in signers {
+        let mut facts = vec![
+            fact("Address", signer.address.clone()),
+            fact("Role", signer.role.clone()),
+            fact("Asked at", time(signer.invited_ms)),
+        ];
+        if signer.acts() {
+            let identity = match signer.proved_ms {
+                Some(at) => format!("link, and a code sent to the address, given at {}", time(Some(at))),
+                None => "link sent to the address".to_owned(),
+            };
+            facts.extend([
+                fact("Identity", identity),
+                fact("Opened at", time(signer.viewed_ms)),
+                fact("Acted at", time(signer.signed_ms)),
+                fact("Consent", signer.consent.clone().unwrap_or_default()),
+                fact("From", signer.remote_address.clone().unwrap_or_default()),
+                fact("With", signer.user_agent.clone().unwrap_or_default()),
+            ]);
+        }
+        let name = signer.name.clone().or(signer.known_name.clone());
+        sections.push(Section { heading: name.unwrap_or_else(|| signer.address.clone()), facts });
+    }
+    sections
+}
+
+/// The seal of the certificate: a line at its foot.
+fn certificate_seal(signers: &[SignerRow]) -> SealInfo {
+    let at = from_ms(signers.iter().filter_map(|signer| signer.signed_ms).max().unwrap_or_default());
+    SealInfo {
+        name: "Platen".into(),
+        reason: "Certificate of completion".into(),
+        at,
+        lines: vec!["Sealed when all had signed".into()],
+        page: 0,
+        place: Place::thousandths([94, 20, 400, 45]),
+        strokes: Vec::new(),
+        entries: Vec::new(),
+        room_bytes: ROOM_BYTES,
     }
 }
 
@@ -211,9 +301,10 @@ fn state(envelope: &EnvelopeRow, signers: &[SignerRow], now: i64) -> EnvelopeSta
         return EnvelopeState::Declined { signer: signer.address.clone(), reason };
     }
     let addresses = |has: fn(&SignerRow) -> bool| {
-        signers.iter().filter(|signer| has(signer)).map(|signer| signer.address.clone()).collect()
+        let acting = signers.iter().filter(|signer| signer.acts());
+        acting.filter(|signer| has(signer)).map(|signer| signer.address.clone()).collect()
     };
-    if signers.iter().all(|signer| signer.signed_ms.is_some()) {
+    if turn(signers).is_none() {
         return EnvelopeState::Completed { signers: addresses(|_| true) };
     }
     if let Some(reason) = &envelope.void_reason {
@@ -246,10 +337,30 @@ fn seal_info(signer: &SignerRow) -> SealInfo {
         signer.address.clone(),
         at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string(),
     ];
-    let place = Place::thousandths(seal_place(signer.position()));
+    let gaps = signer.blanks();
+    let (page, place) = match gaps.iter().find(|gap| gap.kind == BlankKind::Signature) {
+        Some(gap) => (gap.page, gap.place),
+        None => (0, Place::thousandths(seal_place(signer.position()))),
+    };
+    let day = at.strftime("%Y-%m-%d").to_string();
+    let initials: String = name.split_whitespace().filter_map(|word| word.chars().next()).collect();
+    let mut entries: Vec<Entry> = Vec::new();
+    for gap in &gaps {
+        let text = match gap.kind {
+            BlankKind::Date => day.clone(),
+            BlankKind::Name => name.clone(),
+            BlankKind::Initials => initials.clone(),
+            BlankKind::Signature | BlankKind::Text | BlankKind::Checkbox => continue,
+        };
+        entries.push(Entry { text: Some(text), page: gap.page, place: gap.place });
+    }
+    for filled in signer.entries() {
+        let Some(gap) = gaps.get(filled.gap) else { continue };
+        entries.push(Entry { text: filled.text, page: gap.page, place: gap.place });
+    }
     let reason = "Signed electronically at the desk".into();
-    let (strokes, entries) = (Vec::new(), Vec::new());
-    SealInfo { name, reason, at, lines, page: 0, place, strokes, entries, room_bytes: ROOM_BYTES }
+    let strokes = signer.drawn();
+    SealInfo { name, reason, at, lines, page, place, strokes, entries, room_bytes: ROOM_BYTES }
 }
 
 impl Provider for Desk {
@@ -299,6 +410,14 @@ impl Provider for Desk {
             let (envelope, signers) = self.book.read(tenant, reference).await?;
             Ok(book::record(&envelope, &signers))
         })
+    }
+
+    fn certificate<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+        reference: &'a Reference,
+    ) -> Answer<'a, Option<Vec<u8>>> {
+        Box::pin(async move { self.completion(tenant, reference).await.map(Some) })
     }
 
     fn verify(&self, _tenant: &TenantId, _callback: &Callback<'_>) -> Result<Hint, Forged> {

@@ -4,17 +4,21 @@
 //! token whose envelope has ended look different only to someone who once had a right one.
 
 use askama::Template;
-use platen_model::{Digest, TenantId};
+use platen_capture::pdf::POINTS_MAX;
+use platen_model::{BlankKind, Digest, TenantId};
 
-use super::book::{Deed, EnvelopeRow, SignerRow};
+use super::book::{Deed, EnvelopeRow, Filled, Gap, SignerRow};
+use super::identity::Identity;
 use super::invitation::Token;
-use super::{CONSENT, Desk, state};
+use super::{CONSENT, Desk, newest, state, turn};
 use crate::signing::provider::{EnvelopeState, ProviderError, Reference};
 use crate::signing::workplace::{from_ms, now_ms};
 use crate::ui::words;
 
 /// The longest name or reason that is kept, in characters.
 const TEXT_MAX: usize = 1_000;
+/// The longest text that is filled in, in characters.
+const ENTRY_MAX: usize = 200;
 
 /// Where a request came from, as far as it can be known.
 #[derive(Clone, Debug, Default)]
@@ -38,15 +42,81 @@ pub struct Visit {
     token: Token,
 }
 
+/// What a signer sent: the signature and what else was filled in.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Signature {
+    /// The typed name.
+    pub name: String,
+    /// The signature as it was drawn: lines of points, in thousandths of the drawing's width and height.
+    pub strokes: Vec<Vec<[u16; 2]>>,
+    /// Texts and ticks by the number of their gap.
+    pub entries: Vec<(usize, Option<String>)>,
+}
+
+impl Signature {
+    /// A typed name and nothing else.
+    pub fn typed(name: &str) -> Self {
+        Self { name: name.to_owned(), ..Self::default() }
+    }
+
+    /// Reads a drawing as the page's script sends it. What is none, or is too long, is as if nothing had been drawn.
+    pub fn strokes(text: &str) -> Vec<Vec<[u16; 2]>> {
+        let strokes: Vec<Vec<[u16; 2]>> = serde_json::from_str(text).unwrap_or_default();
+        let points: usize = strokes.iter().map(Vec::len).sum();
+        let on_paper = strokes.iter().flatten().flatten().all(|at| *at <= 1_000);
+        if on_paper && points <= POINTS_MAX { strokes } else { Vec::new() }
+    }
+}
+
+/// A place on a page, as the page shows it.
+#[derive(Debug)]
+struct Spot {
+    what: &'static str,
+    /// In thousandths of the page, from its top left corner.
+    x: u32,
+    y: u32,
+    w: u32,
+    h: u32,
+}
+
+/// A page of the document.
+#[derive(Debug)]
+struct Sheet {
+    number: u32,
+    spots: Vec<Spot>,
+}
+
+/// Something to fill in beside the name.
+#[derive(Debug)]
+struct Question {
+    gap: usize,
+    label: String,
+    tick: bool,
+}
+
+/// The page that asks for the code.
+#[derive(Debug, Template)]
+#[template(path = "sign_code.html")]
+pub struct CodePage {
+    tenant: String,
+    title: String,
+    address: String,
+    token: String,
+    sent: bool,
+    message: Option<String>,
+}
+
 /// The page with the document and the two buttons.
 #[derive(Debug, Template)]
 #[template(path = "sign.html")]
 pub struct SignPage {
+    approves: bool,
+    questions: Vec<Question>,
     tenant: String,
     signer: String,
     title: String,
     token: String,
-    pages: Vec<u32>,
+    pages: Vec<Sheet>,
     page_count: u32,
     expires: String,
     consent: &'static str,
@@ -91,10 +161,18 @@ impl Desk {
     }
 
     /// Signs. Pressed twice, or after the end, it changes nothing.
-    pub async fn sign(&self, visit: &Visit, name: &str, visitor: &Visitor) -> Result<(), ProviderError> {
-        let name = tidy(name);
+    pub async fn sign(
+        &self,
+        visit: &Visit,
+        signature: &Signature,
+        visitor: &Visitor,
+    ) -> Result<(), ProviderError> {
+        let name = tidy(&signature.name);
+        let entries = visit.filled(signature);
         let deed = Deed {
             name: &name,
+            drawn: &signature.strokes,
+            entries: &entries,
             consent: CONSENT,
             remote_address: &tidy(&visitor.remote_address),
             user_agent: &tidy(&visitor.user_agent),
@@ -112,6 +190,8 @@ impl Desk {
     /// Declines, with the signer's reason.
     pub async fn decline(&self, visit: &Visit, reason: &str, visitor: &Visitor) -> Result<(), ProviderError> {
         let deed = Deed {
+            drawn: &[],
+            entries: &[],
             name: "",
             consent: "",
             remote_address: &tidy(&visitor.remote_address),
@@ -128,8 +208,48 @@ impl Visit {
 
     /// Digest of the PDF this signer is to see: with the seals of those before.
     pub fn pdf(&self) -> Option<Digest> {
-        let sealed = self.signers.iter().filter_map(|signer| signer.sealed_sha256.as_ref()).next_back();
-        sealed.unwrap_or(&self.envelope.pdf_sha256).parse().ok()
+        newest(&self.envelope, &self.signers).map(|(_, pdf)| pdf).ok()
+    }
+
+    /// The signer's place in the envelope.
+    pub(super) fn position(&self) -> i64 {
+        self.position
+    }
+
+    /// The signer's address.
+    pub(super) fn address(&self) -> &str {
+        self.signer().map(|signer| signer.address.as_str()).unwrap_or_default()
+    }
+
+    /// What is kept of the newest code.
+    pub(super) fn code_tag(&self) -> Option<&str> {
+        self.signer().and_then(|signer| signer.code_tag.as_deref())
+    }
+
+    /// Whether this browser may see the document: a code was not asked for, or it is the one that gave it.
+    pub fn is_proved(&self, browser: Option<&str>) -> bool {
+        if self.envelope.identity != Identity::Code.as_str() {
+            return true;
+        }
+        let kept = self.signer().and_then(|signer| signer.browser_sha256.as_deref());
+        let given = browser.map(|secret| Digest::of(secret.as_bytes()).to_string());
+        kept.is_some() && kept == given.as_deref()
+    }
+
+    /// What was filled in, at gaps the signer has.
+    fn filled(&self, signature: &Signature) -> Vec<Filled> {
+        let gaps = self.signer().map(SignerRow::blanks).unwrap_or_default();
+        let fits = |(gap, text): &(usize, Option<String>)| {
+            let kind = gaps.get(*gap)?.kind;
+            match (kind, text) {
+                (BlankKind::Text, Some(text)) if !tidy(text).is_empty() => {
+                    Some(Filled { gap: *gap, text: Some(tidy(text).chars().take(ENTRY_MAX).collect()) })
+                }
+                (BlankKind::Checkbox, None) => Some(Filled { gap: *gap, text: None }),
+                _ => None,
+            }
+        };
+        signature.entries.iter().filter_map(fits).collect()
     }
 
     /// The document's name.
@@ -148,8 +268,55 @@ impl Visit {
         if !open || self.signer().is_none_or(|signer| signer.signed_ms.is_some()) {
             return Turn::Over;
         }
-        let before = self.signers.iter().filter(|signer| signer.position < self.position);
-        if before.clone().all(|signer| signer.signed_ms.is_some()) { Turn::Now } else { Turn::NotYet }
+        let Some(signer) = self.signer().filter(|signer| signer.acts()) else { return Turn::Over };
+        if turn(&self.signers).is_some_and(|turn| turn < signer.turn) { Turn::NotYet } else { Turn::Now }
+    }
+
+    /// The page that asks for the code.
+    pub fn code_page(&self, sent: bool, message: Option<&str>) -> CodePage {
+        CodePage {
+            tenant: self.tenant.to_string(),
+            title: self.envelope.title.clone(),
+            address: self.address().to_owned(),
+            token: self.token.as_str().to_owned(),
+            sent,
+            message: message.map(str::to_owned),
+        }
+    }
+
+    /// What the signer is asked beside the name.
+    fn questions(&self) -> Vec<Question> {
+        let gaps = self.signer().map(SignerRow::blanks).unwrap_or_default();
+        let question = |(gap, blank): (usize, &Gap)| match blank.kind {
+            BlankKind::Text => {
+                Some(Question { gap, label: format!("Text on page {}", blank.page + 1), tick: false })
+            }
+            BlankKind::Checkbox => {
+                Some(Question { gap, label: format!("Tick the box on page {}", blank.page + 1), tick: true })
+            }
+            _ => None,
+        };
+        gaps.iter().enumerate().filter_map(question).collect()
+    }
+
+    fn sheet(&self, page: u32) -> Sheet {
+        let gaps = self.signer().map(SignerRow::blanks).unwrap_or_default();
+        let share = |part: f32| (part * 1_000.0).round() as u32;
+        let spot = |gap: &Gap| Spot {
+            what: match gap.kind {
+                BlankKind::Signature => "Your signature",
+                BlankKind::Initials => "Your initials",
+                BlankKind::Date => "The date",
+                BlankKind::Name => "Your name",
+                BlankKind::Text => "Your text",
+                BlankKind::Checkbox => "Your tick",
+            },
+            x: share(gap.place.left),
+            y: share(1.0 - gap.place.top),
+            w: share(gap.place.right - gap.place.left),
+            h: share(gap.place.top - gap.place.bottom),
+        };
+        Sheet { number: page + 1, spots: gaps.iter().filter(|gap| gap.page == page).map(spot).collect() }
     }
 
     /// The page with the document. `message` says what was wrong with what was sent.
@@ -159,7 +326,9 @@ impl Visit {
             signer: self.signer().map(|signer| signer.address.clone()).unwrap_or_default(),
             title: self.envelope.title.clone(),
             token: self.token.as_str().to_owned(),
-            pages: (1..=page_count).collect(),
+            approves: self.signer().is_some_and(|signer| !signer.signs()),
+            questions: self.questions(),
+            pages: (0..page_count).map(|page| self.sheet(page)).collect(),
             page_count,
             expires: words::minute(from_ms(self.envelope.expires_ms)),
             consent: CONSENT,
@@ -172,7 +341,12 @@ impl Visit {
     pub fn end_page(&self) -> EndPage {
         let signer = self.signer();
         let signed_ms = signer.and_then(|signer| signer.signed_ms);
-        let sealed = signer.is_some_and(|signer| signer.sealed_sha256.is_some());
+        let all_done = turn(&self.signers).is_none();
+        let is_copy = signer.is_some_and(|signer| !signer.acts());
+        let sealed = match is_copy {
+            true => all_done,
+            false => signer.is_some_and(|signer| signer.sealed_sha256.is_some() || !signer.signs()),
+        };
         let (heading, text) = match (state(&self.envelope, &self.signers, now_ms()), signed_ms) {
             (EnvelopeState::Declined { .. }, _) => (
                 "Declined",
@@ -186,6 +360,12 @@ impl Visit {
                 "The time to sign has run out",
                 format!("Ask {} to send the document again if you still want to sign it.", self.tenant),
             ),
+            (EnvelopeState::Completed { .. }, None) if is_copy => {
+                ("Your copy", format!("All have signed this document for {}.", self.tenant))
+            }
+            (_, Some(at)) if signer.is_some_and(|signer| !signer.signs()) => {
+                ("Approved", format!("Your approval was recorded on {}.", words::second(from_ms(at))))
+            }
             (_, Some(at)) => {
                 ("Signed", format!("Your signature was recorded on {}.", words::second(from_ms(at))))
             }
@@ -195,7 +375,7 @@ impl Visit {
             ),
         };
         let download =
-            (signed_ms.is_some() && sealed).then(|| format!("/sign/{}/document.pdf", self.token.as_str()));
+            ((signed_ms.is_some() || is_copy) && sealed).then(|| format!("/sign/{}/document.pdf", self.token.as_str()));
         EndPage {
             tenant: self.tenant.to_string(),
             title: self.envelope.title.clone(),

@@ -1,17 +1,25 @@
 //! Claims about the desk, with a real database, real workers and poppler's verdict.
 
-use super::page::{Turn, Visit, Visitor};
+use super::identity::Proof;
+use super::mail::Way;
+use super::page::{Signature, Turn, Visit, Visitor};
 use super::*;
 use crate::signing::trial::{Trial, pdfsig};
 use askama::Template as _;
 use jiff::Timestamp;
+use platen_model::{Blank, Recipient, Role};
+use crate::signing::provider::PageSize;
 
 const ADA: &str = "ada@example.com";
 const BOB: &str = "bob@example.com";
 
 fn desk(trial: &Trial) -> Desk {
-    let outgoing = Outgoing { folder: trial.folder.path().join("mail"), from: "desk@office.example".into() };
-    Desk::new(trial.place.clone(), outgoing)
+    desk_with(trial, Identity::Link)
+}
+
+fn desk_with(trial: &Trial, identity: Identity) -> Desk {
+    let way = Way::Folder(trial.folder.path().join("mail"));
+    Desk::new(trial.place.clone(), Post { from: "desk@office.example".into(), way }, identity)
 }
 
 /// Follows the link in the newest invitation of an address.
@@ -39,7 +47,7 @@ async fn pressing_sign_twice_is_one_signature_and_poppler_finds_it_valid() {
     let visit = follow_link(&trial, &desk, ADA).await;
     let browser = visitor();
     let (one, two) =
-        tokio::join!(desk.sign(&visit, "Ada L.", &browser), desk.sign(&visit, "Eve M.", &browser));
+        tokio::join!(desk.sign(&visit, &Signature::typed("Ada L."), &browser), desk.sign(&visit, &Signature::typed("Eve M."), &browser));
     one.and(two).expect("both are answered");
 
     let state = desk.state(&trial.tenant, &reference).await.expect("a state");
@@ -68,7 +76,7 @@ async fn two_signers_sign_in_order_and_the_first_signature_stays_valid() {
     let key = reference.0.parse().expect("our key");
     let early = desk.visit(Token::of(&secret, key, 1).as_str()).await.expect("an answer").expect("it fits");
     assert_eq!(early.turn(), Turn::NotYet);
-    desk.sign(&early, "Bob", &visitor()).await.expect("answered");
+    desk.sign(&early, &Signature::typed("Bob"), &visitor()).await.expect("answered");
     assert_eq!(
         desk.state(&trial.tenant, &reference).await,
         Ok(EnvelopeState::Open { viewed_by: vec![BOB.into()], signed_by: vec![] })
@@ -76,9 +84,9 @@ async fn two_signers_sign_in_order_and_the_first_signature_stays_valid() {
 
     let ada = follow_link(&trial, &desk, ADA).await;
     assert_eq!(ada.turn(), Turn::Now);
-    desk.sign(&ada, "Ada", &visitor()).await.expect("signed");
+    desk.sign(&ada, &Signature::typed("Ada"), &visitor()).await.expect("signed");
     let bob = follow_link(&trial, &desk, BOB).await;
-    desk.sign(&bob, "Bob", &visitor()).await.expect("signed");
+    desk.sign(&bob, &Signature::typed("Bob"), &visitor()).await.expect("signed");
 
     let signed = desk.signed_pdf(&trial.tenant, &reference).await.expect("a signed PDF");
     let said = pdfsig(&signed);
@@ -135,7 +143,7 @@ async fn after_a_refusal_the_end_of_time_or_a_withdrawal_nothing_can_be_signed()
             }
             _ => EnvelopeState::Expired,
         };
-        desk.sign(&visit, "Ada", &visitor()).await.expect("answered");
+        desk.sign(&visit, &Signature::typed("Ada"), &visitor()).await.expect("answered");
         desk.void(&trial.tenant, &reference, "too late").await.expect("answered");
         assert_eq!(desk.state(&trial.tenant, &reference).await, Ok(end), "{ending}");
         let visit = desk.visit(token.as_str()).await.expect("an answer").expect("it fits");
@@ -181,13 +189,168 @@ async fn a_pdf_that_can_never_be_sealed_is_said_to_be_so_and_the_signature_stays
     let order = Order { pdf: b"not a PDF".to_vec(), ..trial.order(&[ADA]) };
     let reference = desk.create(&order).await.expect("taken");
     let visit = follow_link(&trial, &desk, ADA).await;
-    desk.sign(&visit, "Ada Lovelace", &visitor()).await.expect("kept");
+    desk.sign(&visit, &Signature::typed("Ada Lovelace"), &visitor()).await.expect("kept");
     let refused = desk.state(&order.tenant_id, &reference).await.expect_err("cannot be sealed");
     assert!(matches!(&refused, ProviderError::Refused(_)), "{refused}");
     assert_eq!(follow_link(&trial, &desk, ADA).await.turn(), Turn::Over, "the signature is kept");
 }
 
+/// Everyone's token, by position.
+async fn visit(desk: &Desk, trial: &Trial, order: &Order, position: u32) -> Visit {
+    let token = Token::of(&desk.secret(&trial.tenant).expect("a secret"), order.envelope_id, position);
+    desk.visit(token.as_str()).await.expect("an answer").expect("it fits")
+}
+
+fn letters(trial: &Trial) -> Vec<String> {
+    let Ok(folder) = std::fs::read_dir(trial.folder.path().join("mail")) else { return Vec::new() };
+    folder.map(|entry| std::fs::read_to_string(entry.expect("an entry").path()).expect("text")).collect()
+}
+
+fn letters_to(trial: &Trial, address: &str) -> usize {
+    letters(trial).iter().filter(|letter| letter.contains(&format!("To: {address}\r\n"))).count()
+}
+
+#[tokio::test]
+async fn those_of_one_turn_sign_in_any_order_and_approvers_and_copies_have_their_place() {
+    const CAROL: &str = "carol@example.com";
+    const COPY: &str = "copy@example.com";
+    let trial = Trial::new().await;
+    let desk = desk(&trial);
+    let recipient = |address: &str, role, order| Recipient { role, ..Recipient::signer(address, order) };
+    let order = Order {
+        recipients: vec![
+            recipient(ADA, Role::Approver, 1),
+            recipient(BOB, Role::Signer, 2),
+            recipient(CAROL, Role::Signer, 2),
+            recipient(COPY, Role::Cc, 3),
+        ],
+        ..trial.order(&[])
+    };
+    let reference = desk.create(&order).await.expect("taken");
+    assert_eq!((letters_to(&trial, ADA), letters_to(&trial, BOB), letters_to(&trial, COPY)), (1, 0, 0));
+    assert_eq!(visit(&desk, &trial, &order, 2).await.turn(), Turn::NotYet);
+    desk.sign(&visit(&desk, &trial, &order, 0).await, &Signature::typed("Ada"), &visitor()).await.expect("approved");
+    assert_eq!((letters_to(&trial, BOB), letters_to(&trial, CAROL), letters_to(&trial, COPY)), (1, 1, 0));
+    // Both at once, and not in the order of their positions.
+    let (carol, bob) = (visit(&desk, &trial, &order, 2).await, visit(&desk, &trial, &order, 1).await);
+    let (as_carol, as_bob) = (Signature::typed("Carol"), Signature::typed("Bob"));
+    let browser = visitor();
+    let (one, two) = tokio::join!(desk.sign(&carol, &as_carol, &browser), desk.sign(&bob, &as_bob, &browser));
+    one.and(two).expect("both are answered");
+    let state = desk.state(&trial.tenant, &reference).await.expect("a state");
+    assert_eq!(state, EnvelopeState::Completed { signers: vec![ADA.into(), BOB.into(), CAROL.into()] });
+    let signed = desk.signed_pdf(&trial.tenant, &reference).await.expect("a signed PDF");
+    let said = pdfsig(&signed);
+    assert_eq!(said.matches("Signature is Valid").count(), 2, "an approval is no seal: {said}");
+    assert!(said.contains("Total document signed"), "{said}");
+    assert_eq!(letters_to(&trial, COPY), 1);
+    let copy = visit(&desk, &trial, &order, 3).await;
+    assert_eq!(copy.turn(), Turn::Over);
+    assert!(copy.end_page().render().expect("a page").contains("document.pdf"));
+    assert_eq!(copy.pdf(), Some(Digest::of(&signed)));
+    desk.sign(&copy, &Signature::typed("Copy"), &browser).await.expect("answered");
+    assert_eq!(desk.signed_pdf(&trial.tenant, &reference).await, Ok(signed), "a copy signs nothing");
+}
+
+#[tokio::test]
+async fn the_signature_stands_in_its_place_as_it_was_drawn_with_what_was_filled_in() {
+    let trial = Trial::new().await;
+    let desk = desk(&trial);
+    let blank = |kind, x, y, w, h| Blank { recipient: 0, kind, page: 0, x, y, w, h, why: String::new() };
+    let order = Order {
+        blanks: vec![
+            blank(BlankKind::Signature, 300.0, 100.0, 200.0, 60.0),
+            blank(BlankKind::Date, 60.0, 300.0, 120.0, 20.0),
+            blank(BlankKind::Text, 60.0, 400.0, 120.0, 20.0),
+            blank(BlankKind::Checkbox, 60.0, 500.0, 20.0, 20.0),
+        ],
+        pages: vec![PageSize { w: 595.0, h: 842.0 }],
+        ..trial.order(&[ADA])
+    };
+    let reference = desk.create(&order).await.expect("taken");
+    let ada = visit(&desk, &trial, &order, 0).await;
+    let page = ada.sign_page(1, "", None).render().expect("a page");
+    assert!(page.contains("name=\"text.2\"") && page.contains("name=\"tick.3\""), "{page}");
+    let signature = Signature {
+        name: "Ada L.".into(),
+        strokes: vec![vec![[0, 0], [500, 1000], [1000, 0]], vec![[10, 10]]],
+        // A gap that is a date is not the signer's to fill in, and there is no gap 9.
+        entries: vec![(2, Some("blue\nsky".into())), (3, None), (1, Some("1999-01-01".into())), (9, None)],
+    };
+    desk.sign(&ada, &signature, &visitor()).await.expect("signed");
+    let signed = desk.signed_pdf(&trial.tenant, &reference).await.expect("a signed PDF");
+    let said = pdfsig(&signed);
+    assert!(said.contains("Signature is Valid") && said.contains("Total document signed"), "{said}");
+    // The box of the signature, in PDF's own coordinates: from the bottom.
+    let text = String::from_utf8_lossy(&signed).into_owned();
+    let rect = text.split("/Rect").nth(1).and_then(|rest| rest.split(']').next()).expect("a rectangle");
+    let edges: Vec<f32> = rect.trim_matches(['[', ' ']).split(' ').filter_map(|edge| edge.parse().ok()).collect();
+    for (found, expected) in edges.iter().zip([300.0, 682.0, 500.0, 742.0]) {
+        assert!((found - expected).abs() < 1.0, "{edges:?}");
+    }
+    assert_eq!(text.matches("/Subtype/Stamp").count(), 3, "date, text and tick");
+    let record = desk.record(&trial.tenant, &reference).await.expect("a record");
+    assert_eq!(record["signers"][0]["entries"], serde_json::json!(["blue sky", null]));
+}
+
+#[tokio::test]
+async fn a_drawing_that_is_none_is_as_if_nothing_had_been_drawn() {
+    assert_eq!(Signature::strokes("[[[1,2],[3,4]]]"), vec![vec![[1, 2], [3, 4]]]);
+    let long = format!("[[{}[1,1]]]", "[1,1],".repeat(6_000));
+    for text in ["", "x", "[[1]]", "[[[1,2,3]]]", "[[[1001,0]]]", "[[[-1,0]]]", long.as_str()] {
+        assert!(Signature::strokes(text).is_empty(), "{text:.20}");
+    }
+}
+
+#[tokio::test]
+async fn where_a_code_is_asked_for_the_link_alone_opens_nothing() {
+    let trial = Trial::new().await;
+    let desk = desk_with(&trial, Identity::Code);
+    let order = trial.order(&[ADA]);
+    desk.create(&order).await.expect("taken");
+    let again = async || visit(&desk, &trial, &order, 0).await;
+    assert!(!again().await.is_proved(None));
+    assert_eq!(desk.prove(&again().await, "123456").await, Ok(Proof::Spent), "none was sent");
+    desk.send_code(&again().await).await.expect("sent");
+    desk.send_code(&again().await).await.expect("a moment later nothing more is sent");
+    let codes: Vec<String> = letters(&trial)
+        .iter()
+        .filter_map(|letter| letter.split("Your code is ").nth(1).map(|rest| rest[..6].to_owned()))
+        .collect();
+    let [code] = &codes[..] else { panic!("one code: {codes:?}") };
+    let wrong = if code == "000000" { "000001" } else { "000000" };
+    assert_eq!(desk.prove(&again().await, wrong).await, Ok(Proof::Wrong));
+    let spaced = format!(" {} {} ", &code[..3], &code[3..]);
+    let Ok(Proof::Proved(secret)) = desk.prove(&again().await, &spaced).await else { panic!("the right code") };
+    assert!(again().await.is_proved(Some(&secret)));
+    assert!(!again().await.is_proved(Some("another browser")) && !again().await.is_proved(None));
+    assert_eq!(desk.prove(&again().await, code).await, Ok(Proof::Spent), "a code counts once");
+
+    sqlx::query("UPDATE desk_signers SET code_sent_ms = 0").execute(&trial.place.database).await.expect("later");
+    desk.send_code(&again().await).await.expect("sent");
+    for _ in 0..5 {
+        assert_eq!(desk.prove(&again().await, "x").await, Ok(Proof::Wrong));
+    }
+    assert_eq!(desk.prove(&again().await, "x").await, Ok(Proof::Spent), "five tries are enough");
+}
+
+#[tokio::test]
+async fn the_certificate_names_what_was_signed_and_is_sealed() {
+    let trial = Trial::new().await;
+    let desk = desk(&trial);
+    let order = trial.order(&[ADA]);
+    let reference = desk.create(&order).await.expect("taken");
+    desk.sign(&visit(&desk, &trial, &order, 0).await, &Signature::typed("Ada L."), &visitor()).await.expect("signed");
+    desk.state(&trial.tenant, &reference).await.expect("a state");
+    let made = desk.certificate(&trial.tenant, &reference).await.expect("made").expect("there is one");
+    assert_eq!(desk.certificate(&trial.tenant, &reference).await, Ok(Some(made.clone())), "the same each time");
+    let said = pdfsig(&made);
+    assert!(said.contains("Signature is Valid") && said.contains("Total document signed"), "{said}");
+}
+
 crate::testing::also_on_postgres!(
+    those_of_one_turn_sign_in_any_order_and_approvers_and_copies_have_their_place,
+    where_a_code_is_asked_for_the_link_alone_opens_nothing,
     pressing_sign_twice_is_one_signature_and_poppler_finds_it_valid,
     two_signers_sign_in_order_and_the_first_signature_stays_valid,
     an_order_repeated_after_a_crash_is_one_envelope_and_one_invitation,
