@@ -69,11 +69,13 @@ if [ "${1:-}" = --test ]; then
     fi
 fi
 
-# The S3-speaking server of the tests, in a place of its own.
+# The S3-speaking server and the mail server of the tests, and a second opinion on signatures, in a place of their own.
 if [ "${1:-}" = --test ]; then
     tools="${CARGO_TARGET_DIR:-target}/test-tools"
     [ -x "$tools/bin/pip" ] || /usr/bin/python3 -m venv "$tools"
-    [ -x "$tools/bin/moto_server" ] || "$tools/bin/pip" install --quiet --disable-pip-version-check 'moto[server]>=5.1,<6'
+    "$tools/bin/python" -c 'import moto.server, aiosmtpd, pyhanko' 2>/dev/null ||
+        "$tools/bin/pip" install --quiet --disable-pip-version-check \
+            'moto[server]>=5.1,<6' 'aiosmtpd>=1.4,<2' 'pyhanko>=0.25,<1'
 fi
 
 # What holds the API against its contract, in a place of its own: it and the S3 server share libraries, not their versions.

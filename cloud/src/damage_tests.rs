@@ -51,6 +51,7 @@ const TABLES: [Table; 8] = [
             "provider_reference",
             "status",
             "signers",
+            "blanks",
             "document_sha256",
         ],
         numbers: &["created_ms", "updated_ms"],

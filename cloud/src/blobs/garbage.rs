@@ -20,11 +20,12 @@ use crate::store::{StoreError, word};
 
 /// Tables beside the events whose rows name blobs that must stay: table, and column of digests. All have a
 /// `tenant_id` but the last kind, which is named by its envelope.
-const PINS: [(&str, &str); 5] = [
+const PINS: [(&str, &str); 6] = [
     ("sandbox_envelopes", "pdf_sha256"),
     ("sandbox_envelopes", "signed_sha256"),
     ("desk_envelopes", "pdf_sha256"),
     ("desk_signers", "sealed_sha256"),
+    ("desk_envelopes", "certificate_sha256"),
     ("page_pictures", "png_sha256"),
 ];
 /// Rows that are looked at at once.

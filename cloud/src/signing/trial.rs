@@ -99,6 +99,21 @@ pub(crate) fn one_page_pdf() -> Vec<u8> {
     pdf
 }
 
+/// What pyHanko says of each signature in a file, a line each, where only this certificate is trusted.
+pub(crate) fn pyhanko(pdf: &[u8], certificate_pem: &str) -> String {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name);
+    std::fs::write(path("signed.pdf"), pdf).expect("write");
+    std::fs::write(path("trusted.pem"), certificate_pem).expect("write");
+    let output = std::process::Command::new(platen_tests::servers::tool("python"))
+        .args(["-c", include_str!("pyhanko.py")])
+        .args([path("signed.pdf"), path("trusted.pem")])
+        .output()
+        .expect("python");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
 /// What poppler's `pdfsig` says of a file.
 pub(crate) fn pdfsig(pdf: &[u8]) -> String {
     let file = tempfile::NamedTempFile::new().expect("a file");

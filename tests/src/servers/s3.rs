@@ -5,9 +5,10 @@
 
 use std::fs::File;
 use std::net::{SocketAddr, TcpStream};
-use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+
+use super::{free_address, tool};
 
 /// Longest time the server may take to answer.
 const START: Duration = Duration::from_secs(60);
@@ -27,7 +28,7 @@ impl S3 {
         let log = folder.path().join("log");
         let address = free_address();
         let mut command = Command::new("setpriv");
-        command.arg("--pdeathsig=KILL").arg(program());
+        command.arg("--pdeathsig=KILL").arg(tool("moto_server"));
         command.args(["--host", "127.0.0.1", "--port", &address.port().to_string()]);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(File::create(&log).expect("a log"));
         let mut child = command.spawn().expect("setpriv is in util-linux");
@@ -74,16 +75,4 @@ impl Drop for S3 {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-fn free_address() -> SocketAddr {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    listener.local_addr().expect("bound")
-}
-
-/// `test-tools/bin/moto_server` in the folder of the build that this test is part of.
-fn program() -> PathBuf {
-    let test = std::env::current_exe().expect("a test is a program");
-    let found = test.ancestors().map(|folder| folder.join("test-tools/bin/moto_server")).find(|p| p.exists());
-    found.expect("moto is a need of the tests: packaging/build-deps.sh --test installs it")
 }

@@ -55,8 +55,6 @@ pub(super) struct SignerRow {
     pub(super) entries: Option<String>,
     pub(super) seal_order: Option<i64>,
     pub(super) code_tag: Option<String>,
-    pub(super) code_sent_ms: Option<i64>,
-    pub(super) code_tries: i64,
     pub(super) browser_sha256: Option<String>,
     pub(super) proved_ms: Option<i64>,
 }

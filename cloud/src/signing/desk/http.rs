@@ -46,7 +46,9 @@ impl SignForm {
     fn signature(&self) -> Signature {
         let gap = |name: &str, start: &str| name.strip_prefix(start)?.parse::<usize>().ok();
         let entry = |(name, value): (&String, &String)| {
-            gap(name, "text.").map(|gap| (gap, Some(value.clone()))).or_else(|| Some((gap(name, "tick.")?, None)))
+            gap(name, "text.")
+                .map(|gap| (gap, Some(value.clone())))
+                .or_else(|| Some((gap(name, "tick.")?, None)))
         };
         Signature {
             name: self.value("name").to_owned(),
@@ -101,7 +103,8 @@ const BROWSER_COOKIE: &str = "platen_desk";
 /// What this browser keeps of a code it gave.
 fn browser(headers: &HeaderMap) -> Option<&str> {
     let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-    let mut pairs = cookies.flat_map(|cookies| cookies.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    let mut pairs =
+        cookies.flat_map(|cookies| cookies.split(';')).filter_map(|pair| pair.trim().split_once('='));
     pairs.find(|(name, _)| *name == BROWSER_COOKIE).map(|(_, value)| value)
 }
 

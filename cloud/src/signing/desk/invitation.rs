@@ -77,9 +77,7 @@ impl Invitation<'_> {
         let until = self.expires_at.strftime("%Y-%m-%d %H:%M UTC");
         let verb = match self.role {
             "cc" => {
-                return format!(
-                    "All have signed \"{title}\" for {tenant}. Your copy is here:\r\n{link}\r\n"
-                );
+                return format!("All have signed \"{title}\" for {tenant}. Your copy is here:\r\n{link}\r\n");
             }
             "approver" => "approve",
             _ => "sign",

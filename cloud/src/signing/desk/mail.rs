@@ -40,9 +40,12 @@ impl Smtp {
     /// What is wrong with it.
     pub fn check(&self) -> Result<(), String> {
         let plain = self.url.starts_with("smtp://") && !self.url.contains("tls=required");
-        let is_here = ["smtp://127.0.0.1", "smtp://localhost", "smtp://[::1]"].iter().any(|s| self.url.starts_with(s));
+        let is_here =
+            ["smtp://127.0.0.1", "smtp://localhost", "smtp://[::1]"].iter().any(|s| self.url.starts_with(s));
         if plain && !is_here {
-            return Err("`smtp.url` would send links to sign in the clear: use smtps:// or ?tls=required".into());
+            return Err(
+                "`smtp.url` would send links to sign in the clear: use smtps:// or ?tls=required".into()
+            );
         }
         if self.user.is_some() != self.password.is_some() {
             return Err("`smtp.user` and `smtp.password` go together".into());
@@ -97,7 +100,7 @@ impl Post {
                     durable::create_folder(&folder)?;
                     durable::write_private(&path, &bytes)
                 });
-                written.await.map_err(internal)?.map_err(internal)
+                written.await.map_err(internal)?.map(drop).map_err(internal)
             }
             Way::Server(smtp) => {
                 let address = |text: &str| text.parse().map_err(|error| internal(format!("{text}: {error}")));
@@ -167,8 +170,12 @@ mod tests {
     use super::*;
 
     fn eml(subject: &str) -> String {
-        let letter =
-            Letter { to: "ada@example.com", subject, text: "Sign here:\r\nhttps://a.b/c\r\n", id: "1.0".into() };
+        let letter = Letter {
+            to: "ada@example.com",
+            subject,
+            text: "Sign here:\r\nhttps://a.b/c\r\n",
+            id: "1.0".into(),
+        };
         let bytes = letter.to_eml("platen@office.example", Timestamp::UNIX_EPOCH);
         String::from_utf8(bytes).expect("UTF-8")
     }
@@ -193,7 +200,8 @@ mod tests {
     #[test]
     fn a_server_that_would_be_spoken_to_in_the_clear_is_refused() {
         let smtp = |url: &str| Smtp { url: url.into(), user: None, password: None, from: None };
-        for url in ["smtps://mail.example:465", "smtp://mail.example:587?tls=required", "smtp://127.0.0.1:25"] {
+        for url in ["smtps://mail.example:465", "smtp://mail.example:587?tls=required", "smtp://127.0.0.1:25"]
+        {
             smtp(url).check().expect(url);
         }
         let error = smtp("smtp://mail.example").check().expect_err("in the clear");

@@ -177,9 +177,9 @@ impl Desk {
         loop {
             let (envelope, signers) = self.book.read(tenant, reference).await?;
             let unsealed = signers.iter().filter(|signer| signer.signs() && signer.sealed_sha256.is_none());
-            let next = unsealed.filter_map(|signer| Some((signer.signed_ms?, signer.position, signer))).min_by_key(
-                |(signed_ms, position, _)| (*signed_ms, *position),
-            );
+            let next = unsealed
+                .filter_map(|signer| Some((signer.signed_ms?, signer.position, signer)))
+                .min_by_key(|(signed_ms, position, _)| (*signed_ms, *position));
             let Some((_, _, signer)) = next else { break };
             let (number, base) = newest(&envelope, &signers)?;
             let seal = seal_info(signer);
@@ -218,7 +218,8 @@ impl Desk {
 
 /// The number and the PDF of the newest seal; 0 and the document where there is none.
 fn newest(envelope: &EnvelopeRow, signers: &[SignerRow]) -> Result<(i64, Digest), ProviderError> {
-    let sealed = signers.iter().filter_map(|signer| Some((signer.seal_order?, signer.sealed_sha256.as_ref()?)));
+    let sealed =
+        signers.iter().filter_map(|signer| Some((signer.seal_order?, signer.sealed_sha256.as_ref()?)));
     let (number, pdf) = sealed.max_by_key(|(number, _)| *number).unwrap_or((0, &envelope.pdf_sha256));
     Ok((number, pdf.parse().map_err(internal)?))
 }

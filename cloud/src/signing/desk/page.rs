@@ -374,8 +374,8 @@ impl Visit {
                 "Someone else signs before you. You will get a message when it is your turn.".to_owned(),
             ),
         };
-        let download =
-            ((signed_ms.is_some() || is_copy) && sealed).then(|| format!("/sign/{}/document.pdf", self.token.as_str()));
+        let download = ((signed_ms.is_some() || is_copy) && sealed)
+            .then(|| format!("/sign/{}/document.pdf", self.token.as_str()));
         EndPage {
             tenant: self.tenant.to_string(),
             title: self.envelope.title.clone(),

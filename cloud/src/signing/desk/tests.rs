@@ -4,11 +4,11 @@ use super::identity::Proof;
 use super::mail::Way;
 use super::page::{Signature, Turn, Visit, Visitor};
 use super::*;
-use crate::signing::trial::{Trial, pdfsig};
+use crate::signing::provider::PageSize;
+use crate::signing::trial::{Trial, pdfsig, pyhanko};
 use askama::Template as _;
 use jiff::Timestamp;
 use platen_model::{Blank, Recipient, Role};
-use crate::signing::provider::PageSize;
 
 const ADA: &str = "ada@example.com";
 const BOB: &str = "bob@example.com";
@@ -46,8 +46,8 @@ async fn pressing_sign_twice_is_one_signature_and_poppler_finds_it_valid() {
     let reference = desk.create(&order).await.expect("taken");
     let visit = follow_link(&trial, &desk, ADA).await;
     let browser = visitor();
-    let (one, two) =
-        tokio::join!(desk.sign(&visit, &Signature::typed("Ada L."), &browser), desk.sign(&visit, &Signature::typed("Eve M."), &browser));
+    let (ada, eve) = (Signature::typed("Ada L."), Signature::typed("Eve M."));
+    let (one, two) = tokio::join!(desk.sign(&visit, &ada, &browser), desk.sign(&visit, &eve, &browser));
     one.and(two).expect("both are answered");
 
     let state = desk.state(&trial.tenant, &reference).await.expect("a state");
@@ -229,7 +229,9 @@ async fn those_of_one_turn_sign_in_any_order_and_approvers_and_copies_have_their
     let reference = desk.create(&order).await.expect("taken");
     assert_eq!((letters_to(&trial, ADA), letters_to(&trial, BOB), letters_to(&trial, COPY)), (1, 0, 0));
     assert_eq!(visit(&desk, &trial, &order, 2).await.turn(), Turn::NotYet);
-    desk.sign(&visit(&desk, &trial, &order, 0).await, &Signature::typed("Ada"), &visitor()).await.expect("approved");
+    desk.sign(&visit(&desk, &trial, &order, 0).await, &Signature::typed("Ada"), &visitor())
+        .await
+        .expect("approved");
     assert_eq!((letters_to(&trial, BOB), letters_to(&trial, CAROL), letters_to(&trial, COPY)), (1, 1, 0));
     // Both at once, and not in the order of their positions.
     let (carol, bob) = (visit(&desk, &trial, &order, 2).await, visit(&desk, &trial, &order, 1).await);
@@ -284,13 +286,62 @@ async fn the_signature_stands_in_its_place_as_it_was_drawn_with_what_was_filled_
     // The box of the signature, in PDF's own coordinates: from the bottom.
     let text = String::from_utf8_lossy(&signed).into_owned();
     let rect = text.split("/Rect").nth(1).and_then(|rest| rest.split(']').next()).expect("a rectangle");
-    let edges: Vec<f32> = rect.trim_matches(['[', ' ']).split(' ').filter_map(|edge| edge.parse().ok()).collect();
+    let edges: Vec<f32> =
+        rect.trim_matches(['[', ' ']).split(' ').filter_map(|edge| edge.parse().ok()).collect();
     for (found, expected) in edges.iter().zip([300.0, 682.0, 500.0, 742.0]) {
         assert!((found - expected).abs() < 1.0, "{edges:?}");
     }
     assert_eq!(text.matches("/Subtype/Stamp").count(), 3, "date, text and tick");
     let record = desk.record(&trial.tenant, &reference).await.expect("a record");
     assert_eq!(record["signers"][0]["entries"], serde_json::json!(["blue sky", null]));
+}
+
+#[tokio::test]
+async fn pyhanko_agrees_and_finds_a_changed_byte() {
+    let trial = Trial::new().await;
+    let desk = desk(&trial);
+    let order = trial.order(&[ADA, BOB]);
+    let reference = desk.create(&order).await.expect("taken");
+    for (position, name) in [(0, "Ada"), (1, "Bob")] {
+        let visit = visit(&desk, &trial, &order, position).await;
+        desk.sign(&visit, &Signature::typed(name), &visitor()).await.expect("signed");
+    }
+    let signed = desk.signed_pdf(&trial.tenant, &reference).await.expect("a signed PDF");
+    let keys = trial.place.keys.of(&trial.tenant).expect("keys");
+    let trusted = keys.seal.certificate_pem();
+    let said = pyhanko(&signed, trusted);
+    let lines: Vec<&str> = said.lines().collect();
+    assert_eq!(lines.len(), 2, "{said}");
+    assert!(lines.iter().all(|line| line.starts_with("intact=True valid=True trusted=True")), "{said}");
+    assert!(lines[1].contains("coverage=ENTIRE_FILE changes=NONE"), "{said}");
+    assert!(!lines[0].contains("changes=OTHER"), "what the second signer did is a signature: {said}");
+
+    // A letter of the document itself, under both signatures.
+    let mut changed = signed.clone();
+    let at = changed.windows(8).position(|part| part == b"MediaBox").expect("the page");
+    changed[at + 10] = b'9';
+    let said = pyhanko(&changed, trusted);
+    assert!(said.lines().all(|line| line.contains("intact=False")), "{said}");
+}
+
+#[tokio::test]
+async fn invitations_and_codes_go_to_a_real_mail_server() {
+    let server = platen_tests::servers::Mail::start();
+    let trial = Trial::new().await;
+    let smtp = super::mail::Smtp { url: server.url(), user: None, password: None, from: None };
+    smtp.check().expect("a server of this machine");
+    let post = Post { from: "desk@office.example".into(), way: Way::Server(smtp) };
+    let desk = Desk::new(trial.place.clone(), post, Identity::Code);
+    let order = Order { title: "Vertrag über Möbel.pdf".into(), ..trial.order(&[ADA]) };
+    let reference = desk.create(&order).await.expect("taken");
+    desk.send_code(&visit(&desk, &trial, &order, 0).await).await.expect("sent");
+    let letters = server.letters();
+    assert_eq!(letters.len(), 2, "{letters:?}");
+    assert!(letters.iter().all(|letter| letter.contains("To: ada@example.com")), "{letters:?}");
+    assert!(letters.iter().any(|letter| letter.contains("/sign/")), "{letters:?}");
+    drop(server);
+    let lost = desk.remind(&trial.tenant, &reference).await.expect_err("nobody takes it");
+    assert!(matches!(lost, ProviderError::NotTaken(_)), "{lost}");
 }
 
 #[tokio::test]
@@ -321,12 +372,17 @@ async fn where_a_code_is_asked_for_the_link_alone_opens_nothing() {
     let wrong = if code == "000000" { "000001" } else { "000000" };
     assert_eq!(desk.prove(&again().await, wrong).await, Ok(Proof::Wrong));
     let spaced = format!(" {} {} ", &code[..3], &code[3..]);
-    let Ok(Proof::Proved(secret)) = desk.prove(&again().await, &spaced).await else { panic!("the right code") };
+    let Ok(Proof::Proved(secret)) = desk.prove(&again().await, &spaced).await else {
+        panic!("the right code")
+    };
     assert!(again().await.is_proved(Some(&secret)));
     assert!(!again().await.is_proved(Some("another browser")) && !again().await.is_proved(None));
     assert_eq!(desk.prove(&again().await, code).await, Ok(Proof::Spent), "a code counts once");
 
-    sqlx::query("UPDATE desk_signers SET code_sent_ms = 0").execute(&trial.place.database).await.expect("later");
+    sqlx::query("UPDATE desk_signers SET code_sent_ms = 0")
+        .execute(&trial.place.database)
+        .await
+        .expect("later");
     desk.send_code(&again().await).await.expect("sent");
     for _ in 0..5 {
         assert_eq!(desk.prove(&again().await, "x").await, Ok(Proof::Wrong));
@@ -340,10 +396,16 @@ async fn the_certificate_names_what_was_signed_and_is_sealed() {
     let desk = desk(&trial);
     let order = trial.order(&[ADA]);
     let reference = desk.create(&order).await.expect("taken");
-    desk.sign(&visit(&desk, &trial, &order, 0).await, &Signature::typed("Ada L."), &visitor()).await.expect("signed");
+    desk.sign(&visit(&desk, &trial, &order, 0).await, &Signature::typed("Ada L."), &visitor())
+        .await
+        .expect("signed");
     desk.state(&trial.tenant, &reference).await.expect("a state");
     let made = desk.certificate(&trial.tenant, &reference).await.expect("made").expect("there is one");
-    assert_eq!(desk.certificate(&trial.tenant, &reference).await, Ok(Some(made.clone())), "the same each time");
+    assert_eq!(
+        desk.certificate(&trial.tenant, &reference).await,
+        Ok(Some(made.clone())),
+        "the same each time"
+    );
     let said = pdfsig(&made);
     assert!(said.contains("Signature is Valid") && said.contains("Total document signed"), "{said}");
 }

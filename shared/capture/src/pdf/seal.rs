@@ -286,7 +286,7 @@ impl Spot {
             shape.write(&mut content);
             content.restore_state();
         }
-        draw(&mut content, strokes, [margin, height - drawn], [width - 2.0 * margin, drawn - margin]);
+        draw(&mut content, strokes, [margin, height - margin], [width - 2.0 * margin, drawn - margin]);
         self.form(content)
     }
 

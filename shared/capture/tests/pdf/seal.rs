@@ -8,7 +8,7 @@ use crate::common::{bind, page_of, run, word};
 use platen_capture::PdfA;
 use platen_capture::inspection::ImageCodec;
 use platen_capture::pdf::{Place, prepare_seal, render};
-use platen_capture::worker::protocol::SealInfo;
+use platen_capture::worker::protocol::{Entry, SealInfo};
 use platen_model::FailureClass;
 use proptest::prelude::*;
 use tempfile::{NamedTempFile, TempDir};
@@ -180,6 +180,31 @@ fn the_visible_signature_stands_where_asked_however_the_page_is_turned() {
         let found = ink(file.path(), place);
         assert!((10..300).contains(&found), "{turn}: {found} of 1000 is ink");
     }
+}
+
+#[test]
+fn what_was_drawn_and_filled_in_shows_and_the_signature_covers_it() {
+    let signer = Signer::new();
+    let blank = bind(&[page_of(vec![]), page_of(vec![])], PdfA::A2b, ImageCodec::CcittG4);
+    let words = Place { left: 0.55, bottom: 0.7, right: 0.8, top: 0.73 };
+    let tick = Place { left: 0.6, bottom: 0.8, right: 0.63, top: 0.83 };
+    let entry = |text: Option<&str>, place| Entry { text: text.map(str::to_owned), page: 0, place };
+    let drawn = SealInfo {
+        strokes: vec![vec![[0, 500], [250, 0], [500, 1000], [1000, 500]], vec![[900, 100]]],
+        entries: vec![entry(Some("2026-03-01"), words), entry(None, tick)],
+        ..seal()
+    };
+    let plain = signer.sign(blank.path(), &seal());
+    let signed = signer.sign(blank.path(), &drawn);
+    check_signed(signed.path(), 1);
+    assert!(ink(signed.path(), words) > 5 && ink(signed.path(), tick) > 5, "both show");
+    assert_eq!((ink(plain.path(), words), ink(plain.path(), tick)), (0, 0));
+    let upper = Place { bottom: 0.46, ..seal().place };
+    assert!(ink(signed.path(), upper) > 0, "the drawing shows");
+    let outside = Entry { place: Place { right: 1.2, ..words }, ..entry(None, words) };
+    check_refused(blank.as_file(), &SealInfo { entries: vec![outside], ..seal() }, FailureClass::Internal);
+    let long = SealInfo { strokes: vec![vec![[1, 1]; 6_000]], ..seal() };
+    check_refused(blank.as_file(), &long, FailureClass::TooLarge);
 }
 
 #[track_caller]
