@@ -40,6 +40,8 @@ pub struct Config {
     pub spool: Spool,
     /// Delivery.
     pub outbox: Outbox,
+    /// Encryption at rest.
+    pub encryption: Encryption,
     /// The hot folders.
     #[serde(rename = "source")]
     pub sources: Vec<Source>,
@@ -56,6 +58,7 @@ impl Default for Config {
             separation: Separation::default(),
             spool: Spool::default(),
             outbox: Outbox::default(),
+            encryption: Encryption::default(),
             sources: Vec::new(),
         }
     }
@@ -109,6 +112,22 @@ impl Default for Spool {
     fn default() -> Self {
         Self { min_free_mb: 512, max_mb: None, max_waiting: 50_000 }
     }
+}
+
+/// Encryption of the state folder. Without a key nothing is encrypted.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Encryption {
+    /// A file with the key: 32 random bytes, as they are, in hex or in base64.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_file: Option<PathBuf>,
+    /// The name of a systemd credential with the key, in place of a file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub credential: Option<String>,
+    /// Where page images and plain copies may be while a scan is worked on: a folder in memory (tmpfs). Where absent, that
+    /// of systemd's `RuntimeDirectory=`, else `/dev/shm`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub work: Option<PathBuf>,
 }
 
 /// Delivery.
@@ -223,6 +242,13 @@ impl Config {
             if let Err(what) = source.check() {
                 return wrong(format!("source {name:?}: {what}"));
             }
+        }
+        let encryption = &self.encryption;
+        if encryption.key_file.is_some() && encryption.credential.is_some() {
+            return wrong("encryption.key_file and encryption.credential: one of the two holds the key".into());
+        }
+        if encryption.credential.as_ref().is_some_and(|name| name.is_empty() || name.contains('/')) {
+            return wrong("encryption.credential is a name, not a path".into());
         }
         let outbox = &self.outbox;
         for (key, least) in [

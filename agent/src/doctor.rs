@@ -18,7 +18,9 @@ use crate::config::{Cloud, Config};
 use crate::deliver::trouble::of_another;
 use crate::deliver::wire::Wire;
 use crate::identity::Identity;
-use crate::status::free_bytes;
+use crate::spool::Spool;
+use crate::status::{EncryptionStatus, free_bytes};
+use crate::vault::Vault;
 
 /// Less free space than this is reported.
 const FREE_BYTES_LOW: u64 = 1 << 30;
@@ -60,6 +62,7 @@ impl Finding {
 pub async fn examine(config: &Config) -> Vec<Finding> {
     let mut findings = vec![try_folder("state folder", &config.state), try_space(&config.state)];
     findings.extend(try_outbox(&config.state));
+    findings.push(try_encryption(config));
     if config.sources.is_empty() {
         let fix = "add a [[source]] with name and folder to the configuration";
         findings.push(Finding::bad("hot folders", "none is configured", fix));
@@ -131,6 +134,28 @@ fn try_outbox(state: &Path) -> Option<Finding> {
     let fix =
         "check that disk and its cables (smartctl -a); what is kept in outbox/ may be removed".to_owned();
     Some(Finding { fix: Some(fix), ..Finding::good(tried, seen) })
+}
+
+/// Whether the state folder opens with the configured key, and since when it is encrypted.
+fn try_encryption(config: &Config) -> Finding {
+    let tried = "encryption at rest";
+    let vault = match Vault::open(config) {
+        Ok(vault) => vault,
+        Err(complaint) => return Finding::bad(tried, complaint.failed, complaint.help),
+    };
+    let Some(key) = vault.key() else {
+        return Finding::good(tried, "not configured: what lies in the state folder is plain");
+    };
+    let spool = Spool::looking(&vault);
+    match vault.since().and_then(|since| since.map(|since| EncryptionStatus::of(&spool, since)).transpose()) {
+        Ok(None) => Finding::good(tried, format!("begins with the agent's next start, with key {}", key.name())),
+        Ok(Some(EncryptionStatus { since, older })) => {
+            let seen = format!("since {since}, with key {}; {older} items from before", key.name());
+            let fix = (older > 0).then(|| "items from before are plain until they are delivered".to_owned());
+            Finding { fix, ..Finding::good(tried, seen) }
+        }
+        Err(error) => Finding::bad(tried, error, "run as the user the agent runs as"),
+    }
 }
 
 fn try_language(language: &str) -> Finding {

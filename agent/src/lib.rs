@@ -23,6 +23,7 @@ pub mod run;
 pub mod sheet;
 pub mod spool;
 pub mod status;
+pub mod vault;
 pub mod watch;
 
 pub use complaint::Complaint;

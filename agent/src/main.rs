@@ -29,6 +29,7 @@ use jiff::Timestamp;
 use platen_agent::config::Config;
 use platen_agent::outbox::{Entry, command as outbox};
 use platen_agent::process::{self, Order, Outcome};
+use platen_agent::vault::Vault;
 use platen_agent::{Complaint, doctor, enroll, quarantine, rules, run, sheet, status};
 use platen_capture::classify::RuleSet;
 use platen_capture::worker::{Pool, Program};
@@ -113,9 +114,10 @@ fn run_worker(memory_mb: u64) -> Result<(), Ended> {
 }
 
 fn show_status(config: Option<PathBuf>, json: bool, watch: bool) -> Result<(), Ended> {
-    let state = load(config)?.state;
+    let vault = vault(&load(config)?)?;
+    let state = vault.state();
     loop {
-        let status = status::status(&state).map_err(|error| {
+        let status = status::status(&vault).map_err(|error| {
             let help = "run as the user the agent runs as, for example with sudo -u platen";
             Ended::Failed(Complaint::new(
                 format!("{}: {error}", state.display()),
@@ -134,35 +136,35 @@ fn show_status(config: Option<PathBuf>, json: bool, watch: bool) -> Result<(), E
 }
 
 fn run_outbox(config: Option<PathBuf>, command: OutboxCommand) -> Result<(), Ended> {
-    let state = load(config)?.state;
+    let vault = vault(&load(config)?)?;
     match command {
         OutboxCommand::List { json, limit } => {
-            let entries = outbox::list(&state, limit).map_err(Ended::Failed)?;
+            let entries = outbox::list(&vault, limit).map_err(Ended::Failed)?;
             print(&if json { to_json(&entries) } else { entries.iter().map(entry_line).collect() })?;
             if entries.len() == limit {
                 eprintln!("only the first {limit} are shown; see --limit");
             }
             Ok(())
         }
-        OutboxCommand::Show { id } => print(&to_json(&outbox::show(&state, id).map_err(Ended::Failed)?)),
+        OutboxCommand::Show { id } => print(&to_json(&outbox::show(&vault, id).map_err(Ended::Failed)?)),
         OutboxCommand::Retry { which } => {
-            let count = outbox::retry(&state, which.id).map_err(Ended::Failed)?;
+            let count = outbox::retry(&vault, which.id).map_err(Ended::Failed)?;
             print(&format!("{count} will be tried now\n"))
         }
         OutboxCommand::Originals => {
-            let count = outbox::originals(&state).map_err(Ended::Failed)?;
+            let count = outbox::originals(&vault).map_err(Ended::Failed)?;
             print(&format!("the originals of {count} documents are sent now\n"))
         }
         OutboxCommand::Export { id, dir } => {
-            let folder = outbox::export(&state, id, &dir).map_err(Ended::Failed)?;
+            let folder = outbox::export(&vault, id, &dir).map_err(Ended::Failed)?;
             print(&format!("{}\n", folder.display()))
         }
         OutboxCommand::Rejoin { id } => {
-            let capture = outbox::rejoin(&state, id).map_err(Ended::Failed)?;
+            let capture = outbox::rejoin(&vault, id).map_err(Ended::Failed)?;
             print(&format!("capture {capture} has the whole batch; its document will go to a person\n"))
         }
         OutboxCommand::Verify => {
-            let (count, damage) = outbox::verify(&state).map_err(Ended::Failed)?;
+            let (count, damage) = outbox::verify(&vault).map_err(Ended::Failed)?;
             if damage.is_empty() {
                 return print(&format!("{count} documents are as they were stored\n"));
             }
@@ -188,20 +190,20 @@ fn entry_line(entry: &Entry) -> String {
 }
 
 fn run_quarantine(config: Option<PathBuf>, command: QuarantineCommand) -> Result<(), Ended> {
-    let state = load(config)?.state;
+    let vault = vault(&load(config)?)?;
     match command {
         QuarantineCommand::List { json } => {
-            let list = quarantine::list(&state).map_err(Ended::Failed)?;
+            let list = quarantine::list(&vault).map_err(Ended::Failed)?;
             print(&if json { to_json(&list) } else { list.iter().map(|one| one.to_text()).collect() })
         }
         QuarantineCommand::Show { id } => {
-            print(&to_json(&quarantine::show(&state, id).map_err(Ended::Failed)?))
+            print(&to_json(&quarantine::show(&vault, id).map_err(Ended::Failed)?))
         }
         QuarantineCommand::Retry { which } => {
-            let count = quarantine::retry(&state, which.id).map_err(Ended::Failed)?;
+            let count = quarantine::retry(&vault, which.id).map_err(Ended::Failed)?;
             print(&format!("{count} will be tried again\n"))
         }
-        QuarantineCommand::Discard { id } => quarantine::discard(&state, id).map_err(Ended::Failed),
+        QuarantineCommand::Discard { id } => quarantine::discard(&vault, id).map_err(Ended::Failed),
     }
 }
 
@@ -239,6 +241,11 @@ fn run_enroll(config: Option<PathBuf>, url: &str, code: &str) -> Result<(), Ende
 fn load(config: Option<PathBuf>) -> Result<Config, Ended> {
     let file = config.as_deref().unwrap_or(Path::new(CONFIG_FILE));
     Config::load(file).map_err(Ended::Refused)
+}
+
+/// The state folder, and what opens it.
+fn vault(config: &Config) -> Result<Vault, Ended> {
+    Vault::open(config).map_err(Ended::Refused)
 }
 
 /// The workshop of a command that needs no configuration but heeds one that is named.

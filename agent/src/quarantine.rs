@@ -14,6 +14,7 @@ use crate::Complaint;
 use crate::claim::ledger::forget_in;
 use crate::instance::{self, Ask};
 use crate::spool::{Quarantined, Spool};
+use crate::vault::Vault;
 
 /// A capture in quarantine as it is listed.
 #[derive(Clone, Debug, Serialize)]
@@ -76,23 +77,23 @@ impl QuarantineLine {
 }
 
 /// What is in quarantine, oldest first.
-pub fn list(state: &Path) -> Result<Vec<QuarantineLine>, Complaint> {
-    let listed = Spool::at(state).quarantine_list();
+pub fn list(vault: &Vault) -> Result<Vec<QuarantineLine>, Complaint> {
+    let listed = Spool::looking(vault).quarantine_list();
     listed
         .map(|list| list.into_iter().map(QuarantineLine::from).collect())
-        .map_err(|error| trouble(state, &error))
+        .map_err(|error| trouble(vault.state(), &error))
 }
 
 /// One capture in quarantine.
-pub fn show(state: &Path, id: CaptureId) -> Result<QuarantineLine, Complaint> {
-    let shown = Spool::at(state).quarantine_show(id);
-    shown.map(QuarantineLine::from).map_err(|error| trouble(state, &error))
+pub fn show(vault: &Vault, id: CaptureId) -> Result<QuarantineLine, Complaint> {
+    let shown = Spool::looking(vault).quarantine_show(id);
+    shown.map(QuarantineLine::from).map_err(|error| trouble(vault.state(), &error))
 }
 
 /// Gives captures another chance: one, or all for `None`. Answers how many.
-pub fn retry(state: &Path, id: Option<CaptureId>) -> Result<u64, Complaint> {
+pub fn retry(vault: &Vault, id: Option<CaptureId>) -> Result<u64, Complaint> {
     let by_hand = || {
-        let spool = Spool::at(state);
+        let spool = Spool::looking(vault);
         let ids = match id {
             Some(id) => vec![id],
             None => spool.quarantined_ids()?,
@@ -100,20 +101,20 @@ pub fn retry(state: &Path, id: Option<CaptureId>) -> Result<u64, Complaint> {
         ids.iter().try_for_each(|id| spool.quarantine_retry(*id))?;
         Ok(ids.len() as u64)
     };
-    ask_or_do(state, &Ask::QuarantineRetry { id }, by_hand)
+    ask_or_do(vault.state(), &Ask::QuarantineRetry { id }, by_hand)
 }
 
 /// Throws a capture in quarantine away. There is no way back.
-pub fn discard(state: &Path, id: CaptureId) -> Result<(), Complaint> {
+pub fn discard(vault: &Vault, id: CaptureId) -> Result<(), Complaint> {
     let by_hand = || {
-        let spool = Spool::at(state);
+        let spool = Spool::looking(vault);
         spool.quarantine_show(id)?;
         // First: where only this is done, its bytes may come again and it can be discarded again.
-        forget_in(state, id)?;
+        forget_in(vault.state(), id)?;
         spool.quarantine_discard(id)?;
         Ok(1)
     };
-    ask_or_do(state, &Ask::QuarantineDiscard { id }, by_hand).map(drop)
+    ask_or_do(vault.state(), &Ask::QuarantineDiscard { id }, by_hand).map(drop)
 }
 
 /// Asks the daemon for something that answers a number, or does it under the daemon's lock.

@@ -43,6 +43,7 @@ use crate::deliver::{Dispatcher, Tools};
 use crate::outbox::Outbox;
 use crate::outbox::ledger::Priorities;
 use crate::spool::Spool;
+use crate::vault::Vault;
 use crate::watch::Tick;
 use crate::{Complaint, doctor, identity, instance};
 use board::Board;
@@ -64,6 +65,8 @@ struct Floor {
     sandbox_trouble: Option<String>,
     board: Board,
     ledger: Ledger,
+    /// Since when the state folder is encrypted, where it is.
+    encrypted_since: Option<Timestamp>,
     gate: Gate,
     pressure: Pressure,
     /// Released captures on their way to the workers.
@@ -102,6 +105,7 @@ pub fn run(config: Config, rules: RuleSet) -> Result<(), Complaint> {
             "stop it first, or give this one a state folder of its own",
         ));
     };
+    let vault = Vault::open(&config)?;
     let (identity, key) = identity::require(&state)?;
     require_tenant(&config, &identity.tenant_id)?;
     let url = config.cloud.url.clone().unwrap_or_else(|| identity.url.clone());
@@ -109,10 +113,17 @@ pub fn run(config: Config, rules: RuleSet) -> Result<(), Complaint> {
         .map_err(|error| unusable(io::Error::other(error)))?;
     let badge = Badge { url, device: identity.device_id, key, receipt_key: identity.receipt_key };
 
-    let spool = Spool::open(&state).map_err(unusable)?;
-    let ledger = Ledger::open(&state).map_err(unusable)?;
+    // From here on all is encrypted that is written, where it is so configured.
+    let is_new = vault.begin(Timestamp::now()).map_err(unusable)?;
+    let spool = Spool::open_in(&vault).map_err(unusable)?;
+    let ledger = Ledger::open_in(&vault).map_err(unusable)?;
     let recovered = recover(&spool, &ledger).map_err(unusable)?;
-    let outbox = Outbox::open(&state).map_err(unusable)?;
+    let outbox = Outbox::open_in(&vault).map_err(unusable)?;
+    if is_new {
+        tracing::info!("the state folder is encrypted from now on");
+        outbox.write_anew().map_err(unusable)?;
+    }
+    let encrypted_since = vault.since().map_err(unusable)?;
     let priorities = config.priorities();
     outbox.reconcile(&spool, &badge.receipt_key, &priorities, Timestamp::now()).map_err(unusable)?;
     let desk = desk(&config.outbox, &spool, &outbox, badge, wire);
@@ -132,6 +143,7 @@ pub fn run(config: Config, rules: RuleSet) -> Result<(), Complaint> {
     let floor = Arc::new(Floor {
         board: Board::new(&config.sources),
         ledger,
+        encrypted_since,
         gate: Gate::new(&config.capture.limits),
         pressure: Pressure::default(),
         config,

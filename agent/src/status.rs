@@ -14,6 +14,7 @@ use crate::instance::{self, Ask};
 use crate::outbox::Outbox;
 use crate::outbox::ledger::Health;
 use crate::spool::Spool;
+use crate::vault::Vault;
 use crate::watch::tray::{FileState, TrayCount};
 
 /// How many files of a source are shown to a person one by one.
@@ -39,9 +40,31 @@ pub struct Status {
     pub quarantined_by_class: BTreeMap<String, usize>,
     /// Free space where the spool lies, in bytes.
     pub free_bytes: u64,
+    /// Whether the state folder is encrypted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encryption: Option<EncryptionStatus>,
     /// What is missing in the sandbox of the worker processes, and what to do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sandbox_trouble: Option<String>,
+}
+
+/// Encryption at rest.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EncryptionStatus {
+    /// Since when what is stored is encrypted.
+    pub since: Timestamp,
+    /// Captures and documents that were stored before, and may be plain.
+    pub older: usize,
+}
+
+impl EncryptionStatus {
+    /// What is known of a spool that is encrypted since then.
+    pub fn of(spool: &Spool, since: Timestamp) -> io::Result<Self> {
+        let documents = spool.document_ids()?.into_iter().map(|id| id.claimed_at());
+        let captures = spool.capture_ids()?.into_iter().chain(spool.quarantined_ids()?);
+        let claimed = documents.chain(captures.map(|id| id.document(0).claimed_at()));
+        Ok(Self { since, older: claimed.filter(|at| *at < since).count() })
+    }
 }
 
 /// One hot folder.
@@ -225,22 +248,23 @@ impl OutboxStatus {
 }
 
 /// Asks the daemon how it stands, or looks at the disk where none runs.
-pub fn status(state: &Path) -> io::Result<Status> {
-    match instance::ask(state, &Ask::Status)? {
+pub fn status(vault: &Vault) -> io::Result<Status> {
+    match instance::ask(vault.state(), &Ask::Status)? {
         Some(answer) => Ok(serde_json::from_value(answer)?),
-        None => from_disk(state),
+        None => from_disk(vault),
     }
 }
 
-fn from_disk(state: &Path) -> io::Result<Status> {
-    let spool = Spool::at(state);
+fn from_disk(vault: &Vault) -> io::Result<Status> {
+    let spool = Spool::looking(vault);
     let documents = spool.document_ids()?.len();
     Ok(Status {
         captures: CaptureStatus { in_spool: spool.capture_ids()?.len(), ..CaptureStatus::default() },
         outbox: OutboxStatus { waiting: documents, ..OutboxStatus::default() },
         quarantined: spool.quarantined_ids()?.len(),
         quarantined_by_class: quarantined_by_class(&spool)?,
-        free_bytes: free_bytes(state)?,
+        free_bytes: free_bytes(vault.state())?,
+        encryption: vault.since()?.map(|since| EncryptionStatus::of(&spool, since)).transpose()?,
         ..Status::default()
     })
 }
@@ -343,6 +367,13 @@ impl Status {
             line(format!("quarantine: {count} ({}); see: platen-agent quarantine list", classes.join(", ")));
         }
         line(format!("disk: {} MiB free", self.free_bytes >> 20));
+        if let Some(encryption) = &self.encryption {
+            let older = match encryption.older {
+                0 => String::new(),
+                count => format!("; {count} captures and documents from before may be plain until they are gone"),
+            };
+            line(format!("encryption: since {}{older}", clock(encryption.since, now, &TimeZone::system())));
+        }
         if let Some(trouble) = &self.sandbox_trouble {
             line(format!("sandbox: {trouble}"));
         }

@@ -6,6 +6,8 @@
 //! {"entry":"forgotten","capture":"0198…"}                                a person threw it away: its bytes may come again
 //! ```
 //!
+//! {"entry":"sealed","box":"4Rx…"}                                        one of these, encrypted
+//!
 //! One file of JSON lines, `ledger.jsonl`, appended and fsynced before anything depends on a line, written anew at
 //! start. A line that a power cut left half is the last one, and nothing depended on it. Losing the whole file loses
 //! no scan: files that were left are taken once more, and bytes that came before are no longer known as such.
@@ -15,12 +17,15 @@ use std::ffi::{OsStr, OsString};
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use platen_model::{CaptureId, Digest, durable};
 use serde::{Deserialize, Serialize};
 
 use crate::spool::CaptureRecord;
+use crate::vault::{Key, Vault};
 use crate::watch::{Identity, Sight};
 
 /// The ledger's name in the state folder.
@@ -37,6 +42,7 @@ enum Line {
     Taken { key: Digest, capture: CaptureId },
     Left { source: String, name: OsString, bytes: u64, changed_ns: i128 },
     Forgotten { capture: CaptureId },
+    Sealed { r#box: String },
 }
 
 /// The ledger of one agent.
@@ -47,6 +53,7 @@ pub struct Ledger {
 
 #[derive(Debug)]
 struct Inner {
+    key: Option<Arc<Key>>,
     file: File,
     path: PathBuf,
     /// Its length without a line that could not be written whole.
@@ -73,6 +80,12 @@ impl Ledger {
     ///
     /// Where it cannot be read or written. Lines that make no sense are passed over with a warning.
     pub fn open(state: &Path) -> io::Result<Self> {
+        Self::open_in(&Vault::plain(state))
+    }
+
+    /// The same in a state folder that may be encrypted. Without the key of lines that are, nothing is written.
+    pub fn open_in(vault: &Vault) -> io::Result<Self> {
+        let (state, key) = (vault.state(), vault.key());
         let path = state.join(LEDGER_FILE);
         let mut taken: HashMap<Digest, CaptureId> = HashMap::new();
         let mut left: HashMap<String, HashMap<OsString, (u64, i128)>> = HashMap::new();
@@ -85,7 +98,7 @@ impl Ledger {
                     if line.is_empty() {
                         continue;
                     }
-                    match serde_json::from_slice::<Line>(&line) {
+                    match read_line(&line, key)? {
                         Ok(Line::Taken { key, capture }) => {
                             taken.insert(key, capture);
                         }
@@ -93,7 +106,7 @@ impl Ledger {
                             left.entry(source).or_default().insert(name, (bytes, changed_ns));
                         }
                         Ok(Line::Forgotten { capture }) => taken.retain(|_, known| *known != capture),
-                        Ok(Line::Ledger { version: 1 }) => {}
+                        Ok(Line::Ledger { version: 1 } | Line::Sealed { .. }) => {}
                         Ok(Line::Ledger { version }) => {
                             let message =
                                 format!("{}: written by a newer release (version {version})", path.display());
@@ -114,18 +127,18 @@ impl Ledger {
         }
         let mut text = Vec::from(VERSION_LINE);
         text.push(b'\n');
-        for (key, capture) in &taken {
-            push(&mut text, &Line::Taken { key: *key, capture: *capture })?;
+        for (digest, capture) in &taken {
+            push(&mut text, &Line::Taken { key: *digest, capture: *capture }, key)?;
         }
         for (source, names) in &left {
             for (name, (bytes, changed_ns)) in names {
                 let (source, name) = (source.clone(), name.clone());
-                push(&mut text, &Line::Left { source, name, bytes: *bytes, changed_ns: *changed_ns })?;
+                push(&mut text, &Line::Left { source, name, bytes: *bytes, changed_ns: *changed_ns }, key)?;
             }
         }
         durable::write(&path, &text)?;
         let file = OpenOptions::new().append(true).open(&path)?;
-        let inner = Inner { file, path, length: text.len() as u64, taken, left };
+        let inner = Inner { key: key.cloned(), file, path, length: text.len() as u64, taken, left };
         Ok(Self { inner: Mutex::new(inner) })
     }
 
@@ -198,7 +211,8 @@ impl Ledger {
 pub fn forget_in(state: &Path, capture: CaptureId) -> io::Result<()> {
     // A line that a power cut left half would swallow this one; an empty line is passed over.
     let mut line = Vec::from(b"\n");
-    push(&mut line, &Line::Forgotten { capture })?;
+    // An id alone says nothing of what was scanned.
+    push(&mut line, &Line::Forgotten { capture }, None)?;
     let mut file = OpenOptions::new().append(true).create(true).open(state.join(LEDGER_FILE))?;
     file.write_all(&line)?;
     file.sync_data()
@@ -207,7 +221,7 @@ pub fn forget_in(state: &Path, capture: CaptureId) -> io::Result<()> {
 impl Inner {
     fn append(&mut self, line: &Line) -> io::Result<()> {
         let mut text = Vec::new();
-        push(&mut text, line)?;
+        push(&mut text, line, self.key.as_ref())?;
         let written = self.file.write_all(&text).and_then(|()| self.file.sync_data());
         match written {
             Ok(()) => {
@@ -223,10 +237,30 @@ impl Inner {
     }
 }
 
-fn push(text: &mut Vec<u8>, line: &Line) -> io::Result<()> {
-    serde_json::to_writer(&mut *text, line)?;
+fn push(text: &mut Vec<u8>, line: &Line, key: Option<&Arc<Key>>) -> io::Result<()> {
+    match key {
+        None => serde_json::to_writer(&mut *text, line)?,
+        Some(key) => {
+            let sealed = key.seal(LEDGER_FILE.as_bytes(), &serde_json::to_vec(line)?)?;
+            serde_json::to_writer(&mut *text, &Line::Sealed { r#box: STANDARD.encode(sealed) })?;
+        }
+    }
     text.push(b'\n');
     Ok(())
+}
+
+/// A line; the inner error is of one that makes no sense, the outer one of a line whose key is missing.
+fn read_line(line: &[u8], key: Option<&Arc<Key>>) -> io::Result<io::Result<Line>> {
+    let sealed = match serde_json::from_slice::<Line>(line) {
+        Ok(Line::Sealed { r#box }) => r#box,
+        plain => return Ok(plain.map_err(io::Error::from)),
+    };
+    let Some(key) = key else {
+        return Err(io::Error::other(format!("{LEDGER_FILE} is encrypted, and no key is configured")));
+    };
+    let opened = STANDARD.decode(sealed).map_err(io::Error::other);
+    let opened = opened.and_then(|sealed| key.unseal(LEDGER_FILE.as_bytes(), sealed));
+    Ok(opened.and_then(|line| serde_json::from_slice(&line).map_err(io::Error::from)))
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use platen_model::{CaptureId, Failure, FailureClass, Stage, durable};
+use platen_model::{CaptureId, Failure, FailureClass, Stage};
 
 use super::ledger::Ledger;
 use super::release::{Release, Released};
@@ -64,16 +64,16 @@ pub(crate) fn set_apart(spool: &Spool, ledger: &Ledger, id: CaptureId, error: &i
 /// Reads the spool's copies again: only equal digests prove that a capture is whole.
 pub(crate) fn prove(spool: &Spool, id: CaptureId) -> io::Result<Claimed> {
     let folder = spool.capture(id);
-    let record = CaptureRecord::read(&folder)?;
+    let record = CaptureRecord::read(spool, &folder)?;
     for file in &record.files {
-        let found = durable::digest_file(&folder.join(&file.stored))?;
+        let found = spool.durably().digest_file(&folder.join(&file.stored))?;
         if found != (file.sha256, file.bytes) {
             let message =
                 format!("{} has digest {}, but was claimed with {}", file.stored, found.0, file.sha256);
             return Err(io::Error::other(message));
         }
     }
-    Ok(Claimed::proven(record, folder))
+    Ok(Claimed::proven(spool, record, folder))
 }
 
 #[cfg(test)]

@@ -11,7 +11,6 @@ use super::ledger::{Ledger, key_of};
 use super::reach::{Place, done_name};
 use super::take::{Claimed, Steps};
 use crate::config::After;
-use crate::spool::folders::{read_json, write_json};
 use crate::spool::{CaptureRecord, ClaimedFile};
 use crate::watch::Identity;
 use crate::watch::listing::DONE_FOLDER;
@@ -95,8 +94,9 @@ impl Claimed {
     fn try_release(&self, ledger: &Ledger, steps: &dyn Steps) -> io::Result<Way> {
         let record = self.record();
         let marker = self.folder().join(RELEASE_FILE);
-        let marked = if marker.try_exists()? {
-            read_json::<Marked>(&marker)?
+        let spool = self.spool();
+        let marked = if spool.disk().exists(&marker)? {
+            spool.read_json::<Marked>(&marker)?
         } else {
             for file in &record.files {
                 match find(record, file)? {
@@ -104,7 +104,7 @@ impl Claimed {
                         // An attempt that was stopped may have noted the bytes. They leave the spool now, and must
                         // not make a duplicate of the next file that has them.
                         ledger.forget(record.capture_id)?;
-                        durable::remove_folder(self.folder())?;
+                        spool.durably().remove_folder(self.folder())?;
                         return Ok(Way::Premature);
                     }
                     // Gone or replaced by someone else: our copy is the only one left, so it goes on.
@@ -121,7 +121,7 @@ impl Claimed {
             // From here on a file under the old name that differs is a new scan, never ours: a removed
             // file's inode number is soon used again, so without this mark the two could not be told apart.
             let marked = Marked { version: RELEASE_VERSION, duplicate_of };
-            write_json(&marker, &marked)?;
+            spool.write_json(&marker, &marked)?;
             steps.passed("the release is marked")?;
             marked
         };
@@ -140,7 +140,7 @@ impl Claimed {
         }
         match marked.duplicate_of {
             Some(of) => {
-                durable::remove_folder(self.folder())?;
+                spool.durably().remove_folder(self.folder())?;
                 Ok(Way::Duplicate(of))
             }
             None => Ok(Way::Whole),

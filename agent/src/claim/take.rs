@@ -1,10 +1,10 @@
 //! Copying a whole file, or a whole batch, into the spool.
 
-use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
+use platen_model::disk::Readers;
 use platen_model::{CaptureId, CorrelationId, crash, durable};
 
 use super::reach::open_inside;
@@ -18,13 +18,14 @@ use crate::watch::{Identity, Offer, Sight};
 /// Made only by [`claim`], and by [`super::recover`] after it has read the spool's copies again.
 #[derive(Debug)]
 pub struct Claimed {
+    spool: Spool,
     record: CaptureRecord,
     folder: PathBuf,
 }
 
 impl Claimed {
-    pub(super) fn proven(record: CaptureRecord, folder: PathBuf) -> Self {
-        Self { record, folder }
+    pub(super) fn proven(spool: &Spool, record: CaptureRecord, folder: PathBuf) -> Self {
+        Self { spool: spool.clone(), record, folder }
     }
 
     /// What was claimed.
@@ -38,7 +39,11 @@ impl Claimed {
     ///
     /// Where the copies cannot be removed; the next start of the agent takes the capture on.
     pub fn undo(self) -> io::Result<()> {
-        durable::remove_folder(&self.folder)
+        self.spool.durably().remove_folder(&self.folder)
+    }
+
+    pub(super) fn spool(&self) -> &Spool {
+        &self.spool
     }
 
     /// Where it lies in the spool.
@@ -83,7 +88,7 @@ pub fn claim(spool: &Spool, source: &Source, offer: &Offer) -> io::Result<Option
     let claimed = claim_in_steps(spool, source, offer, id, &NoStop);
     if !matches!(claimed, Ok(Some(_))) {
         for folder in [spool.captures().join(format!(".tmp-{id}")), spool.capture(id)] {
-            if let Err(error) = durable::remove_folder(&folder) {
+            if let Err(error) = spool.durably().remove_folder(&folder) {
                 tracing::warn!(folder = %folder.display(), %error, "cannot be removed");
             }
         }
@@ -100,17 +105,18 @@ pub(super) fn claim_in_steps(
     steps: &dyn Steps,
 ) -> io::Result<Option<Claimed>> {
     let temporary = spool.captures().join(format!(".tmp-{id}"));
-    durable::create_folder(&temporary)?;
-    let Some(record) = copy_all(source, offer, id, &temporary, steps)? else { return Ok(None) };
-    record.write(&temporary)?;
+    spool.durably().create_folder(&temporary)?;
+    let Some(record) = copy_all(spool, source, offer, id, &temporary, steps)? else { return Ok(None) };
+    record.write(spool, &temporary)?;
     steps.passed("the record is written")?;
     let folder = spool.capture(id);
-    durable::rename(&temporary, &folder)?;
+    spool.durably().rename(&temporary, &folder)?;
     steps.passed("the capture has its name")?;
-    Ok(Some(Claimed { record, folder }))
+    Ok(Some(Claimed::proven(spool, record, folder)))
 }
 
 fn copy_all(
+    spool: &Spool,
     source: &Source,
     offer: &Offer,
     id: CaptureId,
@@ -125,8 +131,8 @@ fn copy_all(
             return Ok(None);
         }
         let stored = stored_name(index);
-        let mut copy = File::create_new(temporary.join(&stored))?;
-        let durable = durable::write_and_sync(&mut copy, &mut file)?;
+        let mut copy = spool.disk().create(&temporary.join(&stored), Readers::Usual)?;
+        let durable = durable::write_and_sync(&mut *copy, &mut file)?;
         if durable.bytes() != sight.identity.bytes || Identity::of(&file.metadata()?) != sight.identity {
             return Ok(None);
         }

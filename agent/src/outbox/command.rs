@@ -13,60 +13,63 @@ use crate::identity::Identity;
 use crate::instance::{self, Ask};
 use crate::quarantine::{ask_or_do, trouble};
 use crate::spool::Spool;
+use crate::vault::Vault;
 
 /// The records in the order of delivery: the daemon's, or the database's where none runs.
-pub fn list(state: &Path, limit: usize) -> Result<Vec<Entry>, Complaint> {
-    let listed = match instance::ask(state, &Ask::Outbox { limit }) {
+pub fn list(vault: &Vault, limit: usize) -> Result<Vec<Entry>, Complaint> {
+    let listed = match instance::ask(vault.state(), &Ask::Outbox { limit }) {
         Ok(Some(answer)) => serde_json::from_value(answer).map_err(io::Error::from),
-        Ok(None) => open_alone(state).and_then(|outbox| outbox.entries(limit)),
+        Ok(None) => open_alone(vault).and_then(|outbox| outbox.entries(limit)),
         Err(error) => Err(error),
     };
-    listed.map_err(|error| trouble(state, &error))
+    listed.map_err(|error| trouble(vault.state(), &error))
 }
 
 /// One document's manifest.
-pub fn show(state: &Path, id: DocumentId) -> Result<DocumentManifest, Complaint> {
-    let document = Spool::at(state).open_document(id);
-    document.map(|document| document.manifest).map_err(|error| trouble(state, &error))
+pub fn show(vault: &Vault, id: DocumentId) -> Result<DocumentManifest, Complaint> {
+    let document = Spool::looking(vault).open_document(id);
+    document.map(|document| document.manifest).map_err(|error| trouble(vault.state(), &error))
 }
 
 /// Asks for documents to be tried now: one, or all for `None`. Answers how many.
-pub fn retry(state: &Path, id: Option<DocumentId>) -> Result<u64, Complaint> {
-    let by_hand = || Ok(open_outbox(state)?.retry(id, Timestamp::now())? as u64);
-    ask_or_do(state, &Ask::OutboxRetry { id }, by_hand)
+pub fn retry(vault: &Vault, id: Option<DocumentId>) -> Result<u64, Complaint> {
+    let by_hand = || Ok(open_outbox(vault)?.retry(id, Timestamp::now())? as u64);
+    ask_or_do(vault.state(), &Ask::OutboxRetry { id }, by_hand)
 }
 
 /// Asks the daemon for the originals that wait for a cheap link. Answers of how many documents they are.
-pub fn originals(state: &Path) -> Result<u64, Complaint> {
+pub fn originals(vault: &Vault) -> Result<u64, Complaint> {
     let not_running = || Err(io::Error::other("the agent is not running; start it first"));
-    ask_or_do(state, &Ask::OutboxOriginals, not_running)
+    ask_or_do(vault.state(), &Ask::OutboxOriginals, not_running)
 }
 
 /// Captures the whole batch of a document again as one document. Answers the capture.
-pub fn rejoin(state: &Path, id: DocumentId) -> Result<CaptureId, Complaint> {
-    let done = match instance::ask(state, &Ask::Rejoin { id }) {
+pub fn rejoin(vault: &Vault, id: DocumentId) -> Result<CaptureId, Complaint> {
+    let done = match instance::ask(vault.state(), &Ask::Rejoin { id }) {
         Ok(Some(answer)) => serde_json::from_value(answer).map_err(io::Error::from),
-        Ok(None) => match instance::lock(state) {
-            Ok(Some(_lock)) => Spool::open(state).and_then(|spool| spool.rejoin(id)),
+        Ok(None) => match instance::lock(vault.state()) {
+            Ok(Some(_lock)) => {
+                vault.begin(Timestamp::now()).and_then(|_| Spool::open_in(vault)?.rejoin(id))
+            }
             Ok(None) => Err(io::Error::other("the agent is just starting or stopping; ask again")),
             Err(error) => Err(error),
         },
         Err(error) => Err(error),
     };
-    done.map_err(|error| trouble(state, &error))
+    done.map_err(|error| trouble(vault.state(), &error))
 }
 
 /// Copies one document with its originals into a folder under `target`, and answers that folder.
-pub fn export(state: &Path, id: DocumentId, target: &Path) -> Result<PathBuf, Complaint> {
-    let exported = Spool::at(state).open_document(id).and_then(|document| document.export(target));
-    exported.map_err(|error| trouble(state, &error))
+pub fn export(vault: &Vault, id: DocumentId, target: &Path) -> Result<PathBuf, Complaint> {
+    let exported = Spool::looking(vault).open_document(id).and_then(|document| document.export(target));
+    exported.map_err(|error| trouble(vault.state(), &error))
 }
 
 /// Reads every document in the spool and compares it with its manifest, and every record of the outbox. Answers the number of documents
 /// read and what is wrong, as sentences.
-pub fn verify(state: &Path) -> Result<(usize, Vec<String>), Complaint> {
+pub fn verify(vault: &Vault) -> Result<(usize, Vec<String>), Complaint> {
     let verified = || {
-        let spool = Spool::at(state);
+        let spool = Spool::looking(vault);
         let ids = spool.document_ids()?;
         let mut found = Vec::new();
         for id in &ids {
@@ -77,10 +80,10 @@ pub fn verify(state: &Path) -> Result<(usize, Vec<String>), Complaint> {
                 Err(error) => found.push(format!("{id}: {error}")),
             }
         }
-        let (_, records) = match instance::ask(state, &Ask::OutboxVerify)? {
+        let (_, records) = match instance::ask(vault.state(), &Ask::OutboxVerify)? {
             Some(answer) => serde_json::from_value::<(usize, Vec<String>)>(answer)?,
             None => {
-                let outbox = open_alone(state)?;
+                let outbox = open_alone(vault)?;
                 let (count, mut records) = outbox.verify();
                 records.extend(outbox.health()?.rebuilt.map(|why| format!("the outbox was rebuilt: {why}")));
                 (count, records)
@@ -89,21 +92,22 @@ pub fn verify(state: &Path) -> Result<(usize, Vec<String>), Complaint> {
         found.extend(records);
         Ok((ids.len(), found))
     };
-    verified().map_err(|error: io::Error| trouble(state, &error))
+    verified().map_err(|error: io::Error| trouble(vault.state(), &error))
 }
 
-fn open_alone(state: &Path) -> io::Result<Outbox> {
-    match instance::lock(state)? {
-        Some(_lock) => open_outbox(state),
+fn open_alone(vault: &Vault) -> io::Result<Outbox> {
+    match instance::lock(vault.state())? {
+        Some(_lock) => open_outbox(vault),
         None => Err(io::Error::other("the agent is just starting or stopping; ask again")),
     }
 }
 
-fn open_outbox(state: &Path) -> io::Result<Outbox> {
-    let outbox = Outbox::open(state)?;
-    if let Some(identity) = Identity::read(state)? {
+fn open_outbox(vault: &Vault) -> io::Result<Outbox> {
+    vault.begin(Timestamp::now())?;
+    let outbox = Outbox::open_in(vault)?;
+    if let Some(identity) = Identity::read(vault.state())? {
         outbox.reconcile(
-            &Spool::open(state)?,
+            &Spool::open_in(vault)?,
             &identity.receipt_key,
             &Priorities::new(),
             Timestamp::now(),

@@ -14,10 +14,10 @@ use super::entry::{Delivered, Entry, PRIORITY_NORMAL, id_of, key_of, seal, unsea
 use super::index::{Counts, Index, Lane};
 use super::intake::Intake;
 use super::shelf::{Shelf, Volume};
-use super::store::sled::SledEngine;
 use super::store::{Change, Engine, Store};
 use crate::deliver::backoff::LONGEST_ASKED_MS;
 use crate::spool::{Receipted, Spool, SpooledDocument};
+use crate::vault::Vault;
 
 /// A database is written anew when it takes this many times the space it took when it was new.
 const ROTATED_AT_GROWTH: u64 = 3;
@@ -143,8 +143,19 @@ impl Outbox {
     /// aside and begun anew: the next [`Outbox::reconcile`] fills it from the spool, without a person and without
     /// loss (INV-2).
     pub fn open(state: &Path) -> io::Result<Self> {
-        let rotation = Rotation::default();
-        Self::open_on(Arc::new(Machine), Arc::new(SledEngine), state, rotation, Timestamp::now())
+        Self::open_in(&Vault::plain(state))
+    }
+
+    /// The same in a state folder that may be encrypted.
+    pub fn open_in(vault: &Vault) -> io::Result<Self> {
+        // The folder's own files hold numbers alone: they are plain.
+        let disk = Arc::new(Machine);
+        Self::open_on(disk, vault.engine(), vault.state(), Rotation::default(), Timestamp::now())
+    }
+
+    /// Follows the database with a new one, however small it is: what was written plain leaves the disk.
+    pub fn write_anew(&self) -> io::Result<()> {
+        lock(&self.inner).rotate()
     }
 
     /// The same with another disk, another database and another clock.
@@ -476,6 +487,12 @@ impl Inner {
         if bytes <= self.rotation.from_bytes.max(self.fresh_bytes.saturating_mul(ROTATED_AT_GROWTH)) {
             return Ok(());
         }
+        self.rotate()
+    }
+
+    fn rotate(&mut self) -> io::Result<()> {
+        let old = self.volume()?;
+        let bytes = old.store.bytes_on_disk()?;
         let fresh = self.shelf.begin()?;
         let mut page = Vec::with_capacity(PAGE);
         walk(&*old.store, |key, value| {

@@ -98,9 +98,9 @@ fn carry_on(floor: &Floor, released: &Released) -> io::Result<End> {
 
 fn try_capture(floor: &Floor, released: &Released) -> io::Result<Result<Captured, Failure>> {
     let id = released.record.capture_id;
-    let work = fresh_work_folder(&released.folder)?;
+    let work = fresh_work_folder(&floor.spool, &released.folder)?;
     let progress = |done, pages| floor.board.pages_done(id, done, pages);
-    let inputs = released.record.inputs(&released.folder);
+    let inputs = released.record.inputs(&floor.spool, &released.folder, &work)?;
     let workshop = workshop_for(floor, &released.record);
     // A panic is a defect of ours, and counted like other failures: uncounted it would be met again for ever.
     let outcome = catch_unwind(AssertUnwindSafe(|| capture(&inputs, &work, &workshop, &progress)));
@@ -212,13 +212,13 @@ fn hand_over(floor: &Floor, ids: &[DocumentId]) -> io::Result<End> {
 fn give_back(floor: &Floor, released: &Released, failure: Failure) -> io::Result<End> {
     let id = released.record.capture_id;
     let attempts =
-        Attempts { failed: Attempts::read(&released.folder).failed + 1, last: Some(failure.class) };
+        Attempts { failed: Attempts::read(&floor.spool, &released.folder).failed + 1, last: Some(failure.class) };
     if failure.passing {
         // Not counted to an end: it is the machine's, and its bytes are safe where they are.
         tracing::warn!(capture = %id, %failure, attempt = attempts.failed, "will be tried again");
         floor.board.capture_waits(id, failure.message);
         // On a full disk this fails too; then the number is not kept.
-        attempts.write(&released.folder)?;
+        attempts.write(&floor.spool, &released.folder)?;
         return Ok(End::Again(MACHINE_WAIT));
     }
     tracing::warn!(capture = %id, %failure, "goes into quarantine; its bytes are kept");

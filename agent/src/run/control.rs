@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use super::Floor;
 use crate::claim::{NoStop, Release, recover};
 use crate::instance::{self, Ask, Say};
-use crate::status::{CaptureStatus, OutboxStatus, Status, free_bytes, quarantined_by_class};
+use crate::status::{CaptureStatus, EncryptionStatus, OutboxStatus, Status, free_bytes, quarantined_by_class};
 
 /// The longest question, in bytes.
 const QUESTION_BYTES_MAX: u64 = 4 << 10;
@@ -133,6 +133,10 @@ fn status(floor: &Floor) -> io::Result<Status> {
         quarantined: floor.spool.quarantined_ids()?.len(),
         quarantined_by_class: quarantined_by_class(&floor.spool)?,
         free_bytes: free_bytes(&floor.config.state)?,
+        encryption: floor
+            .encrypted_since
+            .map(|since| EncryptionStatus::of(&floor.spool, since))
+            .transpose()?,
         sandbox_trouble: floor.sandbox_trouble.clone(),
     })
 }

@@ -250,7 +250,7 @@ impl SourceWatch {
     fn take(&mut self, floor: &Floor, offer: &Offer, claimed: Claimed) {
         for index in 0..offer.files.len() {
             let copy = claimed.folder().join(stored_name(index));
-            let ending = std::fs::File::open(&copy).map(|copy| floor.gate.ending(&copy));
+            let ending = floor.spool.open_for_worker(&copy).map(|copy| floor.gate.ending(&copy));
             if self.tray.seemed_whole(&offer.files[index].name)
                 && !matches!(ending, Ok(Ending::Properly { .. }))
             {

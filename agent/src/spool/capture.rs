@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use platen_capture::Input;
+use platen_model::disk::Machine;
 use platen_model::{CaptureId, CorrelationId, Digest, DocumentType, FailureClass, durable};
 use serde::{Deserialize, Serialize};
 
-use super::folders::{read_json, write_json};
+use super::folders::Spool;
 use crate::config::After;
 use crate::watch::Identity;
 use crate::watch::tray::Stack;
@@ -108,8 +109,8 @@ pub fn stored_name(index: usize) -> String {
 
 impl CaptureRecord {
     /// Reads the record in a capture's folder.
-    pub fn read(folder: &Path) -> io::Result<Self> {
-        let record: Self = read_json(&folder.join(CAPTURE_FILE))?;
+    pub fn read(spool: &Spool, folder: &Path) -> io::Result<Self> {
+        let record: Self = spool.read_json(&folder.join(CAPTURE_FILE))?;
         if record.version > CAPTURE_VERSION {
             let message = format!(
                 "{}: written by a newer release (version {})",
@@ -122,32 +123,40 @@ impl CaptureRecord {
     }
 
     /// Writes the record into its folder, durably.
-    pub fn write(&self, folder: &Path) -> io::Result<()> {
-        write_json(&folder.join(CAPTURE_FILE), self)
+    pub fn write(&self, spool: &Spool, folder: &Path) -> io::Result<()> {
+        spool.write_json(&folder.join(CAPTURE_FILE), self)
     }
 
-    /// The files as inputs of the capture path.
-    pub fn inputs(&self, folder: &Path) -> Vec<Input> {
-        let input = |file: &ClaimedFile| Input {
-            path: folder.join(&file.stored),
-            file_name: file.display_name(),
-            sha256: file.sha256,
+    /// The files as inputs of the capture path. From an encrypted spool they are plain copies in the folder for
+    /// unfinished pages, which lies in memory.
+    pub fn inputs(&self, spool: &Spool, folder: &Path, work: &Path) -> io::Result<Vec<Input>> {
+        let input = |file: &ClaimedFile| {
+            let mut path = folder.join(&file.stored);
+            if spool.work().is_some() {
+                let mut stored = spool.disk().open(&path)?;
+                path = work.join(&file.stored);
+                durable::on(&Machine).write_from(&path, &mut stored)?;
+            }
+            Ok(Input { path, file_name: file.display_name(), sha256: file.sha256 })
         };
         self.files.iter().map(input).collect()
     }
 }
 
 /// The folder for unfinished pages, empty: an earlier attempt may have left some.
-pub fn fresh_work_folder(capture: &Path) -> io::Result<PathBuf> {
-    let work = capture.join(WORK_FOLDER);
-    durable::remove_folder(&work)?;
+pub fn fresh_work_folder(spool: &Spool, capture: &Path) -> io::Result<PathBuf> {
+    remove_work_folder(spool, capture)?;
+    let work = spool.work_of(capture);
     durable::create_folder(&work)?;
     Ok(work)
 }
 
 /// Removes the folder for unfinished pages.
-pub fn remove_work_folder(capture: &Path) -> io::Result<()> {
-    durable::remove_folder(&capture.join(WORK_FOLDER))
+pub fn remove_work_folder(spool: &Spool, capture: &Path) -> io::Result<()> {
+    if spool.work().is_some() {
+        durable::remove_folder(&spool.work_of(capture))?;
+    }
+    spool.durably().remove_folder(&capture.join(WORK_FOLDER))
 }
 
 /// The failures of a capture that might have passed.
@@ -162,17 +171,17 @@ pub struct Attempts {
 
 impl Attempts {
     /// What is noted for a capture; nothing is noted before the first failure.
-    pub fn read(capture: &Path) -> Self {
-        read_json(&capture.join(ATTEMPTS_FILE)).unwrap_or_default()
+    pub fn read(spool: &Spool, capture: &Path) -> Self {
+        spool.read_json(&capture.join(ATTEMPTS_FILE)).unwrap_or_default()
     }
 
     /// Notes it.
-    pub fn write(&self, capture: &Path) -> io::Result<()> {
-        write_json(&capture.join(ATTEMPTS_FILE), self)
+    pub fn write(&self, spool: &Spool, capture: &Path) -> io::Result<()> {
+        spool.write_json(&capture.join(ATTEMPTS_FILE), self)
     }
 
     /// Forgets it: a person asked for a fresh start.
-    pub fn forget(capture: &Path) -> io::Result<()> {
-        durable::remove_file(&capture.join(ATTEMPTS_FILE))
+    pub fn forget(spool: &Spool, capture: &Path) -> io::Result<()> {
+        spool.durably().remove_file(&capture.join(ATTEMPTS_FILE))
     }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use platen_capture::{CapturedDocument, Inspection};
 use platen_model::crash;
-use platen_model::disk::{self, Readers, Stored};
+use platen_model::disk::{self, Disk as _, Machine, Readers, Stored};
 use platen_model::durable::Durable;
 use platen_model::keys::PublicKey;
 use platen_model::manifest::{MANIFEST_VERSION, SignedReceipt};
@@ -298,7 +298,7 @@ impl Making<'_> {
                 copy_of_signed: false,
             });
         }
-        self.bring_in(&document.pdf, PDF_FILE)?;
+        self.bring_in_made(document)?;
         let normalized =
             part(PartRole::Normalized, document.pdf_sha256, document.pdf_bytes, "application/pdf");
         parts.push(Part { copy_of_signed: document.copy_of_signed, ..normalized });
@@ -335,6 +335,19 @@ impl Making<'_> {
         self.spool.disk().link(from, &self.folder.join(name))
     }
 
+    /// Gives the PDF its place: a link where it was made in the capture's folder, a copy where that was elsewhere.
+    fn bring_in_made(&self, document: &CapturedDocument) -> io::Result<()> {
+        if self.spool.work().is_none() {
+            return self.bring_in(&document.pdf, PDF_FILE);
+        }
+        let mut made = Machine.open(&document.pdf)?;
+        let written = self.spool.durably().write_from(&self.folder.join(PDF_FILE), &mut made)?;
+        if (written.sha256(), written.bytes()) != (document.pdf_sha256, document.pdf_bytes) {
+            return Err(io::Error::other("the PDF is another than was made"));
+        }
+        Ok(())
+    }
+
     /// Writes the words of all pages. Their JSON goes through a file: beside the words of a thousand pages there
     /// is no room in memory for it.
     fn write_text(&self, text: &PageText) -> io::Result<Durable> {
@@ -343,7 +356,8 @@ impl Making<'_> {
         let mut writer = BufWriter::new(disk.create(&draft, Readers::Usual)?);
         serde_json::to_writer(&mut writer, text)?;
         writer.flush()?;
-        drop(writer);
+        // An encrypted file can be read only once it was ended.
+        writer.into_inner().map_err(io::IntoInnerError::into_error)?.sync()?;
         let written = durably.write_from(&self.folder.join(TEXT_FILE), &mut disk.open(&draft)?)?;
         durably.remove_file(&draft)?;
         Ok(written)

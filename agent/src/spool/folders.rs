@@ -1,6 +1,7 @@
 //! The spool's folders, and the listing of what is in them.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Seek as _};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
@@ -8,6 +9,10 @@ use std::sync::Arc;
 use platen_model::disk::{self, Disk, Machine};
 use platen_model::durable::{self, On};
 use platen_model::{CaptureId, DocumentId};
+use rustix::fs::{Mode, OFlags};
+
+use super::capture::WORK_FOLDER;
+use crate::vault::Vault;
 
 /// Names that were being written or removed when the agent was stopped.
 const UNFINISHED: [&str; 2] = [".tmp-", ".gone-"];
@@ -18,6 +23,9 @@ pub struct Spool {
     root: PathBuf,
     /// Every byte of a document in the spool is read and written through this.
     disk: Arc<dyn Disk>,
+    /// Where page images and plain copies are, while a capture is worked on: in memory, where the disk is encrypted. In the
+    /// capture's own folder where absent.
+    work: Option<PathBuf>,
 }
 
 impl Spool {
@@ -26,18 +34,33 @@ impl Spool {
         Self::open_on(Arc::new(Machine), state)
     }
 
-    /// The same on another disk.
+    /// Opens the spool of a state folder that may be encrypted.
+    pub fn open_in(vault: &Vault) -> io::Result<Self> {
+        let spool = Self::looking(vault);
+        spool.make_folders()?;
+        Ok(spool)
+    }
+
+    /// The same for looking at: makes nothing, and is empty where there is none.
+    pub fn looking(vault: &Vault) -> Self {
+        Self { disk: vault.disk(), work: vault.work().map(Path::to_owned), ..Self::at(vault.state()) }
+    }
+
+    /// The spool on another disk.
     pub fn open_on(disk: Arc<dyn Disk>, state: &Path) -> io::Result<Self> {
         let spool = Self { disk, ..Self::at(state) };
-        for folder in [spool.captures(), spool.documents(), spool.quarantine()] {
-            spool.durably().create_folder(&folder)?;
-        }
+        spool.make_folders()?;
         Ok(spool)
+    }
+
+    fn make_folders(&self) -> io::Result<()> {
+        let folders = [self.captures(), self.documents(), self.quarantine()];
+        folders.iter().try_for_each(|folder| self.durably().create_folder(folder))
     }
 
     /// The spool under a state folder for looking at: makes nothing, and is empty where there is none.
     pub fn at(state: &Path) -> Self {
-        Self { root: state.join("spool"), disk: Arc::new(Machine) }
+        Self { root: state.join("spool"), disk: Arc::new(Machine), work: None }
     }
 
     /// The disk it lies on.
@@ -50,6 +73,30 @@ impl Spool {
         durable::on(&*self.disk)
     }
 
+    /// Where plain bytes are while a capture is worked on, if not in its own folder.
+    pub(super) fn work(&self) -> Option<&Path> {
+        self.work.as_deref()
+    }
+
+    /// Opens a stored file for a worker: the file itself, or a plain copy in memory that nothing but its descriptor leads
+    /// to.
+    pub fn open_for_worker(&self, path: &Path) -> io::Result<File> {
+        let Some(work) = &self.work else { return File::open(path) };
+        let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
+        let mut plain = File::from(rustix::fs::open(work, flags, Mode::RUSR | Mode::WUSR)?);
+        io::copy(&mut self.disk.open(path)?, &mut plain)?;
+        plain.rewind()?;
+        Ok(plain)
+    }
+
+    /// The folder for a capture's unfinished pages.
+    pub(super) fn work_of(&self, capture: &Path) -> PathBuf {
+        match (&self.work, capture.file_name()) {
+            (Some(work), Some(id)) => work.join(id),
+            _ => capture.join(WORK_FOLDER),
+        }
+    }
+
     /// Clears away what was half-written or half-removed when the agent was stopped. Only for the one
     /// instance that holds the state folder's lock.
     pub fn clear_unfinished(&self) -> io::Result<()> {
@@ -58,6 +105,11 @@ impl Spool {
                 if UNFINISHED.iter().any(|prefix| name.to_string_lossy().starts_with(prefix)) {
                     self.durably().remove_folder(&folder.join(name))?;
                 }
+            }
+        }
+        if let Some(work) = &self.work {
+            for id in Machine.list(work)?.iter().filter(|name| is_capture(name)) {
+                durable::remove_folder(&work.join(id))?;
             }
         }
         Ok(())
@@ -121,7 +173,9 @@ impl Spool {
 
     /// Reads one of the spool's JSON files, naming it in the error.
     pub(crate) fn read_json<T: serde::de::DeserializeOwned>(&self, path: &Path) -> io::Result<T> {
-        read_json_on(&*self.disk, path)
+        let named = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
+        let bytes = disk::read(&*self.disk, path).map_err(named)?;
+        serde_json::from_slice(&bytes).map_err(|error| named(error.into()))
     }
 
     /// Writes one of the spool's JSON files durably.
@@ -130,18 +184,7 @@ impl Spool {
     }
 }
 
-/// Reads one of the spool's JSON files on this machine's disk, naming it in the error.
-pub(crate) fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> io::Result<T> {
-    read_json_on(&Machine, path)
+fn is_capture(name: &std::ffi::OsStr) -> bool {
+    name.to_str().is_some_and(|name| name.parse::<CaptureId>().is_ok())
 }
 
-fn read_json_on<T: serde::de::DeserializeOwned>(on: &dyn Disk, path: &Path) -> io::Result<T> {
-    let named = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
-    let bytes = disk::read(on, path).map_err(named)?;
-    serde_json::from_slice(&bytes).map_err(|error| named(error.into()))
-}
-
-/// Writes one of the spool's JSON files durably on this machine's disk.
-pub(crate) fn write_json(path: &Path, value: &impl serde::Serialize) -> io::Result<()> {
-    durable::write(path, &serde_json::to_vec_pretty(value)?).map(drop)
-}

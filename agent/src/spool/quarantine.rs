@@ -8,7 +8,7 @@ use platen_model::{CaptureId, Failure};
 use serde::{Deserialize, Serialize};
 
 use super::capture::{Attempts, CaptureRecord, remove_work_folder};
-use super::folders::{Spool, read_json};
+use super::folders::Spool;
 
 /// The file that says why.
 const REASON_FILE: &str = "reason.json";
@@ -45,11 +45,6 @@ impl Reason {
         let help = failure.class.what_helps().to_owned();
         Self { version: REASON_VERSION, failure, attempts, help, at: Timestamp::now() }
     }
-
-    /// The reason in a folder, where there is one.
-    pub fn in_folder(folder: &Path) -> Option<Self> {
-        read_json(&folder.join(REASON_FILE)).ok()
-    }
 }
 
 impl Spool {
@@ -72,7 +67,7 @@ impl Spool {
     }
 
     fn move_to_quarantine(&self, id: CaptureId) -> io::Result<()> {
-        remove_work_folder(&self.capture(id))?;
+        remove_work_folder(self, &self.capture(id))?;
         self.durably().rename(&self.capture(id), &self.quarantined(id))
     }
 
@@ -92,7 +87,7 @@ impl Spool {
     pub fn quarantine_show(&self, id: CaptureId) -> io::Result<Quarantined> {
         let folder = self.quarantined(id);
         Ok(Quarantined {
-            record: CaptureRecord::read(&folder)?,
+            record: CaptureRecord::read(self, &folder)?,
             reason: self.read_json(&folder.join(REASON_FILE))?,
         })
     }
@@ -101,7 +96,7 @@ impl Spool {
     /// it the ids of its documents (INV-5).
     pub fn quarantine_retry(&self, id: CaptureId) -> io::Result<()> {
         let folder = self.quarantined(id);
-        Attempts::forget(&folder)?;
+        Attempts::forget(self, &folder)?;
         // The reason goes first: with it, the capture would be moved straight back.
         self.durably().remove_file(&folder.join(REASON_FILE))?;
         self.durably().rename(&folder, &self.capture(id))

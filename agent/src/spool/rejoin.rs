@@ -10,7 +10,7 @@
 use std::io;
 
 use jiff::Timestamp;
-use platen_model::{CaptureId, CorrelationId, DocumentId, PartRole, durable};
+use platen_model::{CaptureId, CorrelationId, DocumentId, PartRole};
 
 use super::capture::{CAPTURE_VERSION, CaptureRecord, ClaimedFile, stored_name};
 use super::folders::Spool;
@@ -40,7 +40,7 @@ impl Spool {
         }
         let capture = CaptureId::new();
         let temporary = self.captures().join(format!(".tmp-{capture}"));
-        durable::create_folder(&temporary)?;
+        self.durably().create_folder(&temporary)?;
         let mut files = Vec::new();
         for (index, part) in manifest.parts.iter().enumerate() {
             if part.role != PartRole::Original {
@@ -48,7 +48,7 @@ impl Spool {
             }
             let stored = stored_name(files.len());
             // The same bytes, fsynced at the claim. They are read and compared before the capture is worked on.
-            std::fs::hard_link(document.part_file(index), temporary.join(&stored))?;
+            self.disk().link(&document.part_file(index), &temporary.join(&stored))?;
             let name = part.file_name.clone().unwrap_or_else(|| stored.clone());
             files.push(ClaimedFile {
                 name: name.into(),
@@ -76,8 +76,8 @@ impl Spool {
             rejoins: Some(whole),
         };
         // Its write fsyncs the folder with the links in it.
-        record.write(&temporary)?;
-        durable::rename(&temporary, &self.capture(capture))?;
+        record.write(self, &temporary)?;
+        self.durably().rename(&temporary, &self.capture(capture))?;
         Ok(capture)
     }
 
@@ -85,7 +85,7 @@ impl Spool {
     fn is_rejoined(&self, whole: CaptureId) -> io::Result<bool> {
         let quarantined = self.quarantined_ids()?.into_iter().map(|id| self.quarantined(id));
         for folder in self.capture_ids()?.into_iter().map(|id| self.capture(id)).chain(quarantined) {
-            if CaptureRecord::read(&folder).is_ok_and(|record| record.rejoins == Some(whole)) {
+            if CaptureRecord::read(self, &folder).is_ok_and(|record| record.rejoins == Some(whole)) {
                 return Ok(true);
             }
         }

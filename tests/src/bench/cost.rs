@@ -94,7 +94,7 @@ fn reaped(child: &mut Child) -> std::io::Result<wait4::ResUse> {
 }
 
 /// `VmHWM` of a process: `None` when it has ended.
-fn high_water_mb(process: &str) -> Option<f64> {
+pub(super) fn high_water_mb(process: &str) -> Option<f64> {
     let status = std::fs::read_to_string(Path::new(process).join("status")).ok()?;
     let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
     line.split_whitespace().nth(1)?.parse::<f64>().ok().map(|kib| kib * 1_024.0 / 1e6)

@@ -59,7 +59,7 @@ fn state(place: &Place) -> (Vec<String>, Vec<Vec<Vec<u8>>>) {
     let names = names.iter().map(|sight| sight.name.to_string_lossy().into_owned()).collect();
     let mut captures = Vec::new();
     for id in place.spool.capture_ids().expect("ids") {
-        let record = CaptureRecord::read(&place.spool.capture(id)).expect("a record");
+        let record = CaptureRecord::read(&place.spool, &place.spool.capture(id)).expect("a record");
         let read = |file: &crate::spool::ClaimedFile| {
             fs::read(place.spool.capture(id).join(&file.stored)).expect("an original")
         };
@@ -240,7 +240,7 @@ fn a_scan_in_a_folder_inside_is_taken_with_what_holds_there() {
     write(&place, "invoices/a.tif", b"page");
     assert!(carry(&place, u32::MAX));
     let id = place.spool.capture_ids().expect("ids")[0];
-    let record = CaptureRecord::read(&place.spool.capture(id)).expect("a record");
+    let record = CaptureRecord::read(&place.spool, &place.spool.capture(id)).expect("a record");
     assert_eq!(record.department.as_deref(), Some("purchasing"));
     assert_eq!(
         (record.files[0].name.to_str(), record.files[0].display_name()),

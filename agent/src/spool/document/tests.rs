@@ -52,7 +52,7 @@ fn place() -> Place {
         markers: Vec::new(),
         rejoins: None,
     };
-    record.write(&capture).expect("the record");
+    record.write(&spool, &capture).expect("the record");
     let place = Place { _folder: folder, spool, record, documents: Vec::new() };
     Place { documents: place.read("first reading"), ..place }
 }
@@ -124,7 +124,7 @@ fn a_stack_put_together_again_keeps_the_order_of_its_sides_and_its_languages() {
     }
     let ids = place.store(&documents).expect("stored");
     let capture = place.spool.rejoin(ids[1]).expect("a capture");
-    let record = CaptureRecord::read(&place.spool.capture(capture)).expect("its record");
+    let record = CaptureRecord::read(&place.spool, &place.spool.capture(capture)).expect("its record");
     assert_eq!(record.rejoins, Some(place.record.capture_id));
     assert_eq!(record.stack, Some(Stack::Both { backs_reversed: true }));
     assert_eq!(record.languages.as_deref(), Some("deu"));
