@@ -245,7 +245,9 @@ impl Config {
         }
         let encryption = &self.encryption;
         if encryption.key_file.is_some() && encryption.credential.is_some() {
-            return wrong("encryption.key_file and encryption.credential: one of the two holds the key".into());
+            return wrong(
+                "encryption.key_file and encryption.credential: one of the two holds the key".into(),
+            );
         }
         if encryption.credential.as_ref().is_some_and(|name| name.is_empty() || name.contains('/')) {
             return wrong("encryption.credential is a name, not a path".into());

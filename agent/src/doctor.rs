@@ -148,7 +148,9 @@ fn try_encryption(config: &Config) -> Finding {
     };
     let spool = Spool::looking(&vault);
     match vault.since().and_then(|since| since.map(|since| EncryptionStatus::of(&spool, since)).transpose()) {
-        Ok(None) => Finding::good(tried, format!("begins with the agent's next start, with key {}", key.name())),
+        Ok(None) => {
+            Finding::good(tried, format!("begins with the agent's next start, with key {}", key.name()))
+        }
         Ok(Some(EncryptionStatus { since, older })) => {
             let seen = format!("since {since}, with key {}; {older} items from before", key.name());
             let fix = (older > 0).then(|| "items from before are plain until they are delivered".to_owned());

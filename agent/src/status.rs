@@ -370,7 +370,9 @@ impl Status {
         if let Some(encryption) = &self.encryption {
             let older = match encryption.older {
                 0 => String::new(),
-                count => format!("; {count} captures and documents from before may be plain until they are gone"),
+                count => {
+                    format!("; {count} captures and documents from before may be plain until they are gone")
+                }
             };
             line(format!("encryption: since {}{older}", clock(encryption.since, now, &TimeZone::system())));
         }

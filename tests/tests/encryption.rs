@@ -61,7 +61,9 @@ fn files_under(folder: &Path, found: &mut BTreeMap<PathBuf, Vec<u8>>) {
     for entry in std::fs::read_dir(folder).expect("a folder").flatten() {
         match entry.file_type() {
             Ok(kind) if kind.is_dir() => files_under(&entry.path(), found),
-            Ok(kind) if kind.is_file() => drop(found.insert(entry.path(), std::fs::read(entry.path()).expect("a file"))),
+            Ok(kind) if kind.is_file() => {
+                drop(found.insert(entry.path(), std::fs::read(entry.path()).expect("a file")))
+            }
             _ => {}
         }
     }
@@ -93,12 +95,14 @@ fn pieces(what: &str, bytes: &[u8]) -> Vec<(String, Vec<u8>)> {
 async fn scan_and_stop(site: &mut Site) -> Vec<(String, Vec<u8>)> {
     let sample = sample();
     site.scan(&sample.paths()[0]).expect("scanned");
-    let broken: Vec<u8> = b"II*\0".iter().copied().chain((0..600u32).flat_map(|n| (n * n).to_le_bytes())).collect();
+    let broken: Vec<u8> =
+        b"II*\0".iter().copied().chain((0..600u32).flat_map(|n| (n * n).to_le_bytes())).collect();
     durable::write(&site.inbox().join("payroll-of-march.tif"), &broken).expect("a file that is none");
     site.start(Part::Agent).expect("it starts");
     until_waiting(site, 1, 1).await;
-    let list: Value = serde_json::from_str(&site.agent_command(&["outbox", "list", "--json"]).expect("a list"))
-        .expect("JSON");
+    let list: Value =
+        serde_json::from_str(&site.agent_command(&["outbox", "list", "--json"]).expect("a list"))
+            .expect("JSON");
     let id = list[0]["document_id"].as_str().expect("an id").to_owned();
     site.kill(Part::Agent);
 
@@ -152,7 +156,8 @@ async fn a_wrong_or_missing_key_harms_nothing_and_the_right_one_delivers_everyth
     let folder = tempfile::tempdir().expect("a folder");
     let mut site = site_without_cloud(&folder.path().join("site")).await;
     let scan = |number: u8| {
-        let picture = image::GrayImage::from_fn(200, 120, |x, _| image::Luma([255 - u8::from(x == u32::from(number))]));
+        let picture =
+            image::GrayImage::from_fn(200, 120, |x, _| image::Luma([255 - u8::from(x == u32::from(number))]));
         let mut bytes = std::io::Cursor::new(Vec::new());
         picture.write_to(&mut bytes, image::ImageFormat::Png).expect("a PNG");
         bytes.into_inner()
@@ -167,7 +172,10 @@ async fn a_wrong_or_missing_key_harms_nothing_and_the_right_one_delivers_everyth
     site.start(Part::Agent).expect("it starts");
     until_waiting(&site, 2, 0).await;
     let told = site.agent_command(&["status"]).expect("a status");
-    assert!(told.contains("encryption: since") && told.contains("1 captures and documents from before"), "{told}");
+    assert!(
+        told.contains("encryption: since") && told.contains("1 captures and documents from before"),
+        "{told}"
+    );
     site.kill(Part::Agent);
 
     let before = state_files(&site);

@@ -48,9 +48,7 @@ pub fn rejoin(vault: &Vault, id: DocumentId) -> Result<CaptureId, Complaint> {
     let done = match instance::ask(vault.state(), &Ask::Rejoin { id }) {
         Ok(Some(answer)) => serde_json::from_value(answer).map_err(io::Error::from),
         Ok(None) => match instance::lock(vault.state()) {
-            Ok(Some(_lock)) => {
-                vault.begin(Timestamp::now()).and_then(|_| Spool::open_in(vault)?.rejoin(id))
-            }
+            Ok(Some(_lock)) => vault.begin(Timestamp::now()).and_then(|_| Spool::open_in(vault)?.rejoin(id)),
             Ok(None) => Err(io::Error::other("the agent is just starting or stopping; ask again")),
             Err(error) => Err(error),
         },

@@ -211,8 +211,10 @@ fn hand_over(floor: &Floor, ids: &[DocumentId]) -> io::Result<End> {
 
 fn give_back(floor: &Floor, released: &Released, failure: Failure) -> io::Result<End> {
     let id = released.record.capture_id;
-    let attempts =
-        Attempts { failed: Attempts::read(&floor.spool, &released.folder).failed + 1, last: Some(failure.class) };
+    let attempts = Attempts {
+        failed: Attempts::read(&floor.spool, &released.folder).failed + 1,
+        last: Some(failure.class),
+    };
     if failure.passing {
         // Not counted to an end: it is the machine's, and its bytes are safe where they are.
         tracing::warn!(capture = %id, %failure, attempt = attempts.failed, "will be tried again");

@@ -13,7 +13,9 @@ use tokio::time::timeout;
 use super::Floor;
 use crate::claim::{NoStop, Release, recover};
 use crate::instance::{self, Ask, Say};
-use crate::status::{CaptureStatus, EncryptionStatus, OutboxStatus, Status, free_bytes, quarantined_by_class};
+use crate::status::{
+    CaptureStatus, EncryptionStatus, OutboxStatus, Status, free_bytes, quarantined_by_class,
+};
 
 /// The longest question, in bytes.
 const QUESTION_BYTES_MAX: u64 = 4 << 10;

@@ -187,4 +187,3 @@ impl Spool {
 fn is_capture(name: &std::ffi::OsStr) -> bool {
     name.to_str().is_some_and(|name| name.parse::<CaptureId>().is_ok())
 }
-

@@ -1,7 +1,6 @@
 //! Captures that could not be carried on, kept whole beside the reason, for a person.
 
 use std::io;
-use std::path::Path;
 
 use jiff::Timestamp;
 use platen_model::{CaptureId, Failure};

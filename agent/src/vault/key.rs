@@ -10,7 +10,7 @@ use ring::hkdf::{HKDF_SHA256, Prk, Salt};
 use crate::config::Encryption;
 
 /// Bytes of a key.
-pub const KEY_BYTES: usize = 32;
+pub(super) const KEY_BYTES: usize = 32;
 /// Bytes of a key's name.
 pub(super) const NAME_BYTES: usize = 8;
 /// The largest file that is looked at as a key.
@@ -81,9 +81,9 @@ pub(super) fn of(encryption: &Encryption) -> Result<Option<Key>, String> {
     let path = match (&encryption.key_file, &encryption.credential) {
         (Some(file), _) => file.clone(),
         (None, Some(credential)) => {
-            let folder = std::env::var_os(CREDENTIALS)
-                .map(PathBuf::from)
-                .ok_or(format!("encryption.credential is set, but {CREDENTIALS} is not: is this started by systemd?"))?;
+            let folder = std::env::var_os(CREDENTIALS).map(PathBuf::from).ok_or(format!(
+                "encryption.credential is set, but {CREDENTIALS} is not: is this started by systemd?"
+            ))?;
             folder.join(credential)
         }
         (None, None) => return Ok(None),

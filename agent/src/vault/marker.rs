@@ -56,7 +56,8 @@ pub(super) fn begin(state: &Path, key: String, since: Timestamp) -> io::Result<b
 /// Whether some record in the spool is encrypted: a marker that somebody removed must not let us take it for damage.
 pub(super) fn seems_sealed(state: &Path) -> bool {
     let spool = state.join("spool");
-    let records = [("documents", "manifest.json"), ("captures", "capture.json"), ("quarantine", "capture.json")];
+    let records =
+        [("documents", "manifest.json"), ("captures", "capture.json"), ("quarantine", "capture.json")];
     records.iter().any(|(folder, record)| {
         let entries = std::fs::read_dir(spool.join(folder)).into_iter().flatten().flatten();
         entries.take(SAMPLES).any(|entry| begins_sealed(&entry.path().join(record)).unwrap_or(false))

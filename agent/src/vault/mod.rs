@@ -74,7 +74,11 @@ impl Vault {
     /// encrypted and no key is configured.
     pub fn open(config: &Config) -> Result<Self, Complaint> {
         let refused = |what: String, help: &str| {
-            Err(Complaint::new(what, "nothing was read or changed; all that is in the spool is as it was", help))
+            Err(Complaint::new(
+                what,
+                "nothing was read or changed; all that is in the spool is as it was",
+                help,
+            ))
         };
         let state = &config.state;
         let begun = match marker::read(state) {
@@ -84,7 +88,8 @@ impl Vault {
         let key = match key::of(&config.encryption) {
             Ok(key) => key,
             Err(error) => {
-                let help = "make the key readable for the agent's user; docs/encryption.md says how keys are kept";
+                let help =
+                    "make the key readable for the agent's user; docs/encryption.md says how keys are kept";
                 return refused(error, help);
             }
         };
@@ -114,7 +119,9 @@ impl Vault {
             ),
             (Some(key), _) => match work_folder(config) {
                 Ok(work) => Ok(Self::sealed(state, key, &work)),
-                Err(error) => refused(error, "set encryption.work to a folder on a tmpfs, such as /run/platen-agent"),
+                Err(error) => {
+                    refused(error, "set encryption.work to a folder on a tmpfs, such as /run/platen-agent")
+                }
             },
         }
     }

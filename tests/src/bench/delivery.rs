@@ -17,7 +17,7 @@ use platen_agent::outbox::{Arrival, Delivered, Lane, Outbox};
 use platen_agent::spool::Spool;
 use platen_agent::watch::{Offer, Scope, listing};
 use platen_model::keys::SigningKey;
-use platen_model::{CaptureId, DeviceId, Digest, DocumentId, durable};
+use platen_model::{CaptureId, DeviceId, Digest, durable};
 
 use super::contender::Tools;
 use super::cost::high_water_mb;
@@ -296,7 +296,6 @@ fn one_start(tools: &Tools, config: &Path, waiting: usize) -> Result<Start, Stri
     }
 }
 
-/// The ids are made as the product makes them.
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -319,7 +318,8 @@ mod tests {
 
     #[test]
     fn ids_are_of_their_own() {
-        let ids: std::collections::BTreeSet<DocumentId> = arrivals(1_000).iter().map(|it| it.document_id).collect();
+        let ids: std::collections::BTreeSet<platen_model::DocumentId> =
+            arrivals(1_000).iter().map(|it| it.document_id).collect();
         assert_eq!(ids.len(), 1_000);
     }
 }

@@ -4,6 +4,8 @@ use std::cell::Cell;
 use std::fs;
 use std::path::Path;
 
+use platen_model::durable;
+
 use super::*;
 use crate::claim::take::claim_in_steps;
 use crate::claim::{Ledger, Steps, claim};

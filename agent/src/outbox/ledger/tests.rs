@@ -1,6 +1,7 @@
 //! The outbox over sled: order, durability, rebuilding, bounded space.
 
 use super::*;
+use crate::outbox::store::sled::SledEngine;
 use platen_model::CaptureId;
 
 fn now() -> Timestamp {
