@@ -47,7 +47,7 @@ pub struct Entry {
     /// The cloud refused it in a way that time alone will not heal. It is kept, and tried on rarely.
     pub needs_person: bool,
     /// Uploads under way: the part's digest and the upload's address.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub uploads: BTreeMap<String, String>,
     /// The cloud has everything but the originals, which wait for a cheap link.
     pub originals_owed: bool,
@@ -230,7 +230,8 @@ mod tests {
 
     fn entry() -> Entry {
         let now = Timestamp::from_millisecond(1_700_000_000_123).expect("a time");
-        Entry::new(CaptureId::new().document(0), now)
+        let capture = CaptureId::from_uuid(Uuid::from_u128(0x0198_0000_0000_7000_8000_0000_0000_0001));
+        Entry::new(capture.document(0), now)
     }
 
     #[test]
@@ -250,6 +251,12 @@ mod tests {
             assert_eq!(read, entry);
         }
         assert!(entry().to_value().len() < 60, "a million of them must fit");
+    }
+
+    #[test]
+    fn what_the_daemon_tells_of_a_record_is_understood() {
+        let json = serde_json::to_string(&entry()).expect("plain data");
+        assert_eq!(serde_json::from_str::<Entry>(&json).expect("our own words"), entry());
     }
 
     #[test]
