@@ -21,4 +21,4 @@ pub use ledger::Ledger;
 pub use reach::open_inside;
 pub use recover::{Recovered, recover};
 pub use release::{Release, Released};
-pub use take::{Claimed, NoStop, Steps, claim};
+pub use take::{Claimed, NoStop, Steps, claim, claim_as};

@@ -84,8 +84,22 @@ impl Steps for NoStop {
 /// removed: a full disk must not become fuller by every attempt, and a capture that has its name must not be
 /// found by [`super::recover`] beside the one of the next attempt.
 pub fn claim(spool: &Spool, source: &Source, offer: &Offer) -> io::Result<Option<Claimed>> {
-    let id = CaptureId::new();
-    let claimed = claim_in_steps(spool, source, offer, id, &NoStop);
+    claim_as(spool, source, offer, CaptureId::new(), Timestamp::now())
+}
+
+/// The same under this id, at this time.
+///
+/// # Errors
+///
+/// As [`claim`].
+pub fn claim_as(
+    spool: &Spool,
+    source: &Source,
+    offer: &Offer,
+    id: CaptureId,
+    now: Timestamp,
+) -> io::Result<Option<Claimed>> {
+    let claimed = claim_in_steps(spool, source, offer, id, now, &NoStop);
     if !matches!(claimed, Ok(Some(_))) {
         for folder in [spool.captures().join(format!(".tmp-{id}")), spool.capture(id)] {
             if let Err(error) = spool.durably().remove_folder(&folder) {
@@ -102,11 +116,12 @@ pub(super) fn claim_in_steps(
     source: &Source,
     offer: &Offer,
     id: CaptureId,
+    now: Timestamp,
     steps: &dyn Steps,
 ) -> io::Result<Option<Claimed>> {
     let temporary = spool.captures().join(format!(".tmp-{id}"));
     spool.durably().create_folder(&temporary)?;
-    let Some(record) = copy_all(spool, source, offer, id, &temporary, steps)? else { return Ok(None) };
+    let Some(record) = copy_all(spool, source, offer, (id, now), &temporary, steps)? else { return Ok(None) };
     record.write(spool, &temporary)?;
     steps.passed("the record is written")?;
     let folder = spool.capture(id);
@@ -119,7 +134,7 @@ fn copy_all(
     spool: &Spool,
     source: &Source,
     offer: &Offer,
-    id: CaptureId,
+    (id, now): (CaptureId, Timestamp),
     temporary: &Path,
     steps: &dyn Steps,
 ) -> io::Result<Option<CaptureRecord>> {
@@ -157,7 +172,7 @@ fn copy_all(
         stack: offer.stack,
         folder: source.folder.clone(),
         after: source.after,
-        claimed_at: Timestamp::now(),
+        claimed_at: now,
         files,
         markers: offer.markers.iter().map(marker).collect(),
     }))

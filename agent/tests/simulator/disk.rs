@@ -305,10 +305,14 @@ impl Read for Open {
 
 impl Seek for Open {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        match to {
-            SeekFrom::Start(at) => self.at = at,
-            _ => return Err(io::Error::from(io::ErrorKind::Unsupported)),
-        }
+        let inner = self.disk.lock();
+        let Node::File { now, .. } = &inner.nodes[self.node] else { return Err(missing()) };
+        let at = match to {
+            SeekFrom::Start(at) => Some(at),
+            SeekFrom::End(by) => (now.len() as u64).checked_add_signed(by),
+            SeekFrom::Current(by) => self.at.checked_add_signed(by),
+        };
+        self.at = at.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
         Ok(self.at)
     }
 }

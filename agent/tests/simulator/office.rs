@@ -1,12 +1,20 @@
-//! One office: a scanner that hands in captures, an agent that may lose power at any operation, a cloud, a clock.
+//! One office: a scanner that writes into a hot folder, an agent that may lose power at any operation, a cloud, a clock.
+//!
+//! The hot folder and the ledger are real files in memory: they are other people's, and lose nothing. The claim copies
+//! from there into the spool of the simulated disk, and takes the source away: whatever happens, one of the two is there
+//! (INV-1). In every fourth life the spool is encrypted.
 
 use std::collections::BTreeMap;
-use std::io;
-use std::path::Path;
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
 
 use jiff::{SignedDuration, Timestamp};
-use platen_agent::config::After;
+use platen_agent::claim::{Claimed, Ledger, NoStop, Release, Released, claim_as, recover};
+use platen_agent::config::Source;
 use platen_agent::deliver::access::Badge;
 use platen_agent::deliver::dispatch::Policy;
 use platen_agent::deliver::journey::Next;
@@ -16,15 +24,15 @@ use platen_agent::deliver::wire::{Answer, Cut};
 use platen_agent::deliver::{Dispatcher, Journey, Tools};
 use platen_agent::outbox::ledger::{Priorities, Rotation};
 use platen_agent::outbox::{Arrival, Outbox};
-use platen_agent::spool::capture::CAPTURE_VERSION;
-use platen_agent::spool::{CaptureRecord, ClaimedFile, Spool};
-use platen_agent::watch::Identity;
+use platen_agent::spool::Spool;
+use platen_agent::vault::{Key, SealedDisk};
+use platen_agent::watch::{Offer, Scope, listing};
 use platen_capture::{CapturedDocument, Inspection, Kind};
 use platen_model::disk::Disk;
 use platen_model::keys::SigningKey;
 use platen_model::{
-    CaptureId, CorrelationId, Decision, DeviceId, Digest, DocumentId, DocumentType, PageRecord, PageText,
-    PolicyRef, Verdict, durable,
+    CaptureId, Decision, DeviceId, Digest, DocumentId, DocumentType, PageRecord, PageText, PolicyRef, Verdict,
+    durable,
 };
 use uuid::{Builder, Uuid};
 
@@ -55,6 +63,11 @@ pub(crate) struct Trial {
 pub(crate) struct Office {
     random: Random,
     disk: SimDisk,
+    /// The key of the spool, where it is encrypted.
+    key: Option<Arc<Key>>,
+    /// What is real: the hot folder, and the state folder's ledger.
+    real: tempfile::TempDir,
+    source: Source,
     faults: Arc<Mutex<Option<Random>>>,
     network: Network,
     cloud: Cloud,
@@ -77,8 +90,8 @@ struct Scan {
     original: Vec<u8>,
     pdf: Vec<u8>,
     documents: u32,
-    /// Its capture is durable: from here on it may not be lost.
-    claimed: bool,
+    /// Its file in the hot folder.
+    file: PathBuf,
 }
 
 struct Agent {
@@ -86,6 +99,11 @@ struct Agent {
     outbox: Outbox,
     tools: Tools,
     dispatcher: Dispatcher,
+    ledger: Ledger,
+    /// Captures to work on.
+    released: BTreeMap<CaptureId, Released>,
+    /// Captures whose sources could not be taken away yet.
+    unreleased: BTreeMap<CaptureId, Claimed>,
     behind: bool,
     under_way: Vec<UnderWay>,
 }
@@ -139,13 +157,24 @@ impl Office {
         let new_key = || SigningKey::generate().expect("randomness");
         let (device_key, cloud_key) = (new_key(), new_key());
         let count = if trial.storm { 1 + random.below(5) } else { 3 };
-        let scans = (0..count).map(|number| Scan::new(&mut random, number)).collect();
+        let memory = Path::new("/dev/shm");
+        let mut folder = tempfile::Builder::new();
+        folder.prefix("platen-simulator-");
+        let real = if memory.is_dir() { folder.tempdir_in(memory) } else { folder.tempdir() };
+        let real = real.expect("a folder");
+        let source = Source::new("desk", real.path().join("inbox"));
+        durable::create_folder(&source.folder).expect("a hot folder");
+        let scans = (0..count).map(|number| Scan::new(&mut random, number, &source.folder)).collect();
         let key = |key: &SigningKey| key.to_pkcs8().to_vec();
         let public = device_key.public();
         let keep = SignedDuration::from_secs(i64::try_from(random.below(3) * 20).expect("small"));
         let (faults, network) = (fork(&mut random), Network::new(fork(&mut random)));
+        let key = trial.seed % 4 == 3;
         Self {
             disk,
+            key: key.then(|| Arc::new(Key::from_bytes(&[7; 32]))),
+            real,
+            source,
             faults: Arc::new(Mutex::new(trial.storm.then_some(faults))),
             network,
             device,
@@ -232,11 +261,11 @@ impl Office {
         }
         // For the names alone.
         let spool = Spool::at(Path::new(STATE));
-        for scan in self.scans.iter().filter(|scan| scan.claimed) {
+        for scan in self.scans.iter().filter(|scan| !scan.file.exists()) {
             let capture = self.disk.is_folder(&spool.capture(scan.capture));
             let safe = |id| self.cloud.has_whole(id) || self.disk.is_folder(&spool.document(id));
             if !capture && !scan.ids().all(safe) {
-                return Err(format!("a scan that was claimed is lost: {:?}", scan.capture));
+                return Err(format!("a scan that left its hot folder is lost: {:?}", scan.capture));
             }
         }
         Ok(())
@@ -301,13 +330,15 @@ impl Office {
     /// Starts the agent as `run` does.
     fn boot(&mut self, now: Timestamp) -> io::Result<Agent> {
         let disk: Arc<dyn Disk> = Arc::new(self.disk.clone());
-        let spool = Spool::open_on(Arc::clone(&disk), Path::new(STATE))?;
-        spool.clear_unfinished()?;
-        spool.finish_retrying()?;
-        spool.finish_quarantining()?;
-        for id in spool.capture_ids()? {
-            spool.finish_storing(id)?;
-        }
+        let under_spool: Arc<dyn Disk> = match &self.key {
+            Some(key) => Arc::new(SealedDisk::over(Arc::clone(&disk), Arc::clone(key))),
+            None => Arc::clone(&disk),
+        };
+        let spool = Spool::open_on(under_spool, Path::new(STATE))?;
+        let ledger = Ledger::open(self.real.path())?;
+        let recovered = recover(&spool, &ledger)?;
+        let released = recovered.released.into_iter().map(|one| (one.record.capture_id, one)).collect();
+        let unreleased = recovered.unreleased.into_iter().map(|(one, _)| (one.record().capture_id, one)).collect();
         let engine = LogEngine { disk: self.disk.clone(), faults: Arc::clone(&self.faults) };
         let rotation = Rotation { from_bytes: 4, weighed_every: 7 };
         let outbox = Outbox::open_on(disk, Arc::new(engine), Path::new(STATE), rotation, now)?;
@@ -318,26 +349,35 @@ impl Office {
         let tools = Tools::new(spool.clone(), outbox.clone(), badge, 700, Bandwidth::new(None));
         let policy = Policy { at_once: 3, keep: self.keep, windows: Windows::always() };
         let dispatcher = Dispatcher::new(policy);
-        Ok(Agent { spool, outbox, tools, dispatcher, behind: false, under_way: Vec::new() })
+        let (behind, under_way) = (false, Vec::new());
+        Ok(Agent { spool, outbox, tools, dispatcher, ledger, released, unreleased, behind, under_way })
     }
 
     /// The scanner's next scan is claimed, or a claimed one is captured.
     fn hand_in(&mut self, agent: &mut Agent, now: Timestamp) {
         let index = self.random.index(self.scans.len());
-        let scan = &mut self.scans[index];
-        if !scan.claimed {
-            scan.claimed = scan.claim(&agent.spool).is_ok();
+        let scan = &self.scans[index];
+        let claimed = match agent.unreleased.remove(&scan.capture) {
+            Some(claimed) => Some(claimed),
+            None if scan.file.exists() => scan.claim(&agent.spool, &self.source, now).ok().flatten(),
+            None => None,
+        };
+        if let Some(claimed) = claimed {
+            match claimed.release(&agent.ledger, &NoStop) {
+                Release::Done(released) => drop(agent.released.insert(scan.capture, *released)),
+                Release::Stuck(claimed, _) => drop(agent.unreleased.insert(scan.capture, *claimed)),
+                other => panic!("{other:?}"),
+            }
             return;
         }
-        if !agent.spool.disk().is_folder(&agent.spool.capture(scan.capture)) {
-            return;
-        }
+        let Some(released) = agent.released.get(&scan.capture) else { return };
         let stored = match agent.spool.finish_storing(scan.capture) {
             Ok(Some(ids)) => Ok(ids),
-            Ok(None) => scan.store(&agent.spool, self.device, now),
+            Ok(None) => scan.store(&agent.spool, released, self.device, now),
             Err(error) => Err(error),
         };
         if let Ok(ids) = stored {
+            agent.released.remove(&scan.capture);
             let arrivals: Vec<Arrival> = ids.into_iter().map(Arrival::plain).collect();
             agent.behind |= agent.outbox.enqueue(&arrivals, now).is_err();
         }
@@ -357,7 +397,7 @@ impl Office {
     /// Whether the cloud knows every document, though perhaps not its originals.
     fn all_received(&self) -> bool {
         let received = |id| self.cloud.documents.contains_key(&id);
-        self.scans.iter().all(|scan| scan.claimed && scan.ids().all(received))
+        self.scans.iter().all(|scan| scan.ids().all(received))
     }
 
     fn state(&mut self) -> String {
@@ -420,14 +460,18 @@ impl Agent {
 }
 
 impl Scan {
-    fn new(random: &mut Random, number: u64) -> Self {
+    fn new(random: &mut Random, number: u64, inbox: &Path) -> Self {
         let bytes: [u8; 10] = random.bytes(10).try_into().expect("ten bytes");
         let at = u64::try_from(BEGIN_MS).expect("after 1970") + number;
         let capture = CaptureId::from_uuid(Builder::from_unix_timestamp_millis(at, &bytes).into_uuid());
         let (original, pdf) = (random.below(3_000), random.below(1_500));
         let mut some = |length| random.bytes(usize::try_from(length).expect("small"));
-        let (original, pdf) = (some(original), some(pdf));
-        Self { capture, original, pdf, documents: 1 + u32::from(number % 3 == 1), claimed: false }
+        let (mut original, pdf) = (some(original), some(pdf));
+        // Equal bytes would be one scan twice.
+        original.push(u8::try_from(number).expect("few scans"));
+        let file = inbox.join(format!("scan-{number}.tif"));
+        write_source(&file, &original).expect("a file in memory");
+        Self { capture, original, pdf, documents: 1 + u32::from(number % 3 == 1), file }
     }
 
     fn ids(&self) -> impl Iterator<Item = DocumentId> + use<> {
@@ -435,22 +479,24 @@ impl Scan {
         (0..self.documents).map(move |index| capture.document(index))
     }
 
-    /// What the claim leaves in the spool, in its order; what a crash left half done is there already, or is not.
-    fn claim(&self, spool: &Spool) -> io::Result<()> {
-        let folder = spool.capture(self.capture);
-        if spool.disk().is_folder(&folder) {
-            return spool.disk().sync_folder(&spool.captures());
-        }
-        let temporary = spool.captures().join(format!(".tmp-{}", self.capture));
-        spool.durably().create_folder(&temporary)?;
-        spool.durably().write(&temporary.join("original-0000"), &self.original)?;
-        spool.durably().rename(&temporary, &folder)
+    /// The claim as the agent makes it.
+    fn claim(&self, spool: &Spool, source: &Source, now: Timestamp) -> io::Result<Option<Claimed>> {
+        let listed = listing::list(&source.folder, &Scope::of(source))?;
+        let name = self.file.file_name().expect("a name");
+        let files = listed.files.into_iter().filter(|sight| sight.name == name).collect();
+        let offer = Offer { files, markers: Vec::new(), stack: None, why: "the simulator" };
+        claim_as(spool, source, &offer, self.capture, now)
     }
 
     /// What a capture's reading gives, stored.
-    fn store(&self, spool: &Spool, device: DeviceId, now: Timestamp) -> io::Result<Vec<DocumentId>> {
-        let folder = spool.capture(self.capture);
-        let work = folder.join("work");
+    fn store(
+        &self,
+        spool: &Spool,
+        released: &Released,
+        device: DeviceId,
+        now: Timestamp,
+    ) -> io::Result<Vec<DocumentId>> {
+        let work = released.folder.join("work");
         spool.durably().remove_folder(&work)?;
         spool.durably().create_folder(&work)?;
         let mut documents = Vec::new();
@@ -472,35 +518,20 @@ impl Scan {
             });
         }
         let inspection = Inspection::plain(Kind::Tiff, 1);
-        spool.store_documents(&self.record(), &[inspection], &documents, device, now)
+        spool.store_documents(&released.record, &[inspection], &documents, device, now)
     }
+}
 
-    fn record(&self) -> CaptureRecord {
-        let bytes = self.original.len() as u64;
-        CaptureRecord {
-            rejoins: None,
-            version: CAPTURE_VERSION,
-            capture_id: self.capture,
-            correlation_id: CorrelationId::of_capture(self.capture),
-            source: "desk".into(),
-            department: None,
-            document_type: None,
-            languages: None,
-            labels: BTreeMap::new(),
-            stack: None,
-            folder: "/inbox".into(),
-            after: After::Remove,
-            claimed_at: Timestamp::UNIX_EPOCH,
-            files: vec![ClaimedFile {
-                name: "scan.tif".into(),
-                stored: "original-0000".into(),
-                sha256: Digest::of(&self.original),
-                bytes,
-                identity: Identity { device: 0, inode: 0, bytes, changed_ns: 0 },
-            }],
-            markers: Vec::new(),
-        }
-    }
+/// Writes a file into the hot folder. A record of a claim names inode and time of its file; so that a life depends on
+/// its seed alone, the two have the same number of digits together in each.
+fn write_source(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    const DIGITS: usize = 24;
+    let mut file = File::create(path)?;
+    file.write_all(bytes)?;
+    let digits = DIGITS - file.metadata()?.ino().to_string().len().min(DIGITS - 10);
+    let nanoseconds = 10u128.pow(u32::try_from(digits).expect("few") - 1);
+    let after_1970 = Duration::from_secs(u64::try_from(nanoseconds / 1_000_000_000).expect("small"));
+    file.set_modified(SystemTime::UNIX_EPOCH + after_1970)
 }
 
 fn decision() -> Decision {
