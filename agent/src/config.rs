@@ -65,7 +65,7 @@ impl Default for Config {
 }
 
 /// Where documents go.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Cloud {
     /// The cloud's address, `https://platen.example.org`.
@@ -76,6 +76,15 @@ pub struct Cloud {
     /// Certificates (PEM) trusted beside the system's, for a cloud or a proxy with an authority of its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ca_file: Option<PathBuf>,
+    /// How often the cloud is told how this device stands, in seconds; its pages show it, and people there can ask for a
+    /// retry. 0 for never. On a metered link it is told a fifteenth as often.
+    pub report_s: u64,
+}
+
+impl Default for Cloud {
+    fn default() -> Self {
+        Self { url: None, proxy: None, ca_file: None, report_s: 60 }
+    }
 }
 
 /// The worker processes.

@@ -12,6 +12,7 @@ mod control;
 mod deliveries;
 mod gate;
 mod pressure;
+mod reports;
 mod sources;
 
 use std::io;
@@ -223,6 +224,7 @@ async fn supervise(
         parts.spawn(sources::watch(Arc::clone(&floor), watch));
     }
     parts.spawn(captures::work_off(Arc::clone(&floor), captures));
+    parts.spawn(reports::report_all(Arc::clone(&floor), Arc::clone(&desk.tools), desk.wire.clone()));
     parts.spawn(deliveries::deliver_all(Arc::clone(&floor), desk));
     parts.spawn(control::answer(Arc::clone(&floor)));
     tracing::info!(sources = floor.config.sources.len(), state = %state.display(), "the agent runs");

@@ -66,6 +66,8 @@ fn sample(operation: &str) -> Option<Value> {
         "add_client" => json!({ "name": "x", "scopes": ["documents:read"] }),
         "correct" => json!({ "department": "legal" }),
         "add_credential" | "make_enrolment_code" => json!({}),
+        "report_status" => json!({ "agent": "x", "free_bytes": 1, "outbox": { "waiting": 0 } }),
+        "give_order" => json!({ "order": "retry_all_captures" }),
         "rotate_device_key" => json!({ "public_key": SigningKey::generate().expect("randomness").public() }),
         _ => return None,
     })

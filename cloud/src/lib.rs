@@ -47,6 +47,8 @@ mod contract_tests;
 #[cfg(test)]
 mod deferred_tests;
 #[cfg(test)]
+mod device_tests;
+#[cfg(test)]
 mod history_tests;
 #[cfg(test)]
 mod journey_tests;

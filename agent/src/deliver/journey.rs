@@ -129,6 +129,26 @@ impl Tools {
         self.lock().chunk.was_cut();
     }
 
+    /// The token in force.
+    pub(super) fn token(&self, now: Timestamp) -> Option<String> {
+        self.lock().access.token(now).map(str::to_owned)
+    }
+
+    /// The request for a new one.
+    pub(super) fn token_request(&self, now: Timestamp) -> Request {
+        self.lock().access.request(&self.badge, now)
+    }
+
+    /// Takes the token out of an answer; without an error but without a token: ask once more.
+    pub(super) fn token_answered(&self, answer: &Answer, now: Timestamp) -> Result<(), Trouble> {
+        self.lock().access.answered(answer, now)
+    }
+
+    /// Forgets a token that the cloud did not accept.
+    pub(super) fn forget_token(&self, token: &str) {
+        self.lock().access.forget(token);
+    }
+
     fn lock(&self) -> MutexGuard<'_, Shared> {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }

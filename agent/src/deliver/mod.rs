@@ -16,6 +16,7 @@ pub mod backoff;
 pub mod breaker;
 pub mod courier;
 pub mod dispatch;
+pub mod errand;
 pub mod journey;
 pub mod metered;
 pub mod pace;

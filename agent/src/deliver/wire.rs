@@ -27,6 +27,8 @@ pub enum Method {
     Post,
     /// Goes on.
     Patch,
+    /// Replaces.
+    Put,
 }
 
 /// What is sent.
@@ -142,6 +144,7 @@ impl Wire {
             Method::Head => reqwest::Method::HEAD,
             Method::Post => reqwest::Method::POST,
             Method::Patch => reqwest::Method::PATCH,
+            Method::Put => reqwest::Method::PUT,
         };
         let mut sent = self.client.request(method, &request.url);
         for (name, value) in &request.headers {

@@ -74,11 +74,7 @@ fn act(floor: &Floor, ask: &Ask) -> io::Result<serde_json::Value> {
             floor.to_deliver.notify_one();
             Ok(count.into())
         }
-        Ask::OutboxOriginals => {
-            floor.originals_asked.store(true, std::sync::atomic::Ordering::Release);
-            floor.to_deliver.notify_one();
-            Ok(floor.outbox.counts().originals_owed.into())
-        }
+        Ask::OutboxOriginals => Ok(send_originals(floor).into()),
         Ask::QuarantineDiscard { id } => {
             floor.ledger.forget(*id)?;
             floor.spool.quarantine_discard(*id)?;
@@ -100,7 +96,15 @@ fn act(floor: &Floor, ask: &Ask) -> io::Result<serde_json::Value> {
     }
 }
 
-fn retry_capture(floor: &Floor, id: CaptureId) -> io::Result<()> {
+/// Sends the originals that are owed, whatever it costs. Answers of how many documents they are.
+pub(super) fn send_originals(floor: &Floor) -> usize {
+    floor.originals_asked.store(true, std::sync::atomic::Ordering::Release);
+    floor.to_deliver.notify_one();
+    floor.outbox.counts().originals_owed
+}
+
+/// Gives a capture in quarantine another chance.
+pub(super) fn retry_capture(floor: &Floor, id: CaptureId) -> io::Result<()> {
     floor.spool.quarantine_retry(id)?;
     take_up(floor, id)
 }
@@ -123,7 +127,8 @@ fn take_up(floor: &Floor, id: CaptureId) -> io::Result<()> {
     Ok(())
 }
 
-fn status(floor: &Floor) -> io::Result<Status> {
+/// How the agent stands.
+pub(super) fn status(floor: &Floor) -> io::Result<Status> {
     let (sources, in_work, link) = floor.board.read();
     let (waiting, waiting_for) = floor.board.waiting();
     Ok(Status {

@@ -6,6 +6,7 @@ use crate::app::App;
 
 pub mod content;
 mod corrections;
+pub mod devices;
 pub mod documents;
 pub mod health;
 pub mod review;
@@ -16,5 +17,6 @@ pub fn routes() -> OpenApiRouter<App> {
         .merge(content::routes())
         .merge(review::routes())
         .merge(corrections::routes())
+        .merge(devices::routes())
         .merge(health::routes())
 }

@@ -257,7 +257,8 @@ fn shown(device: DeviceRow) -> ShownDevice {
     }
 }
 
-async fn find(app: &App, tenant: &TenantId, id: &str) -> Result<DeviceRow, Refusal> {
+/// A device of this tenant, by the id in a path.
+pub(crate) async fn find(app: &App, tenant: &TenantId, id: &str) -> Result<DeviceRow, Refusal> {
     let missing = || Refusal::not_found(format!("device {id}"));
     let key: DeviceId = id.parse().map_err(|_| missing())?;
     let found = people::device(&app.store, key).await?;

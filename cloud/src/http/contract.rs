@@ -59,9 +59,12 @@ pub fn finished(collected: OpenApi) -> Value {
             standards say.",
         "license": { "name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0" },
     });
-    // `Review` refuses what it does not know, as every body does; its variants do not say so by themselves.
-    for variant in document["components"]["schemas"]["Review"]["oneOf"].as_array_mut().into_iter().flatten() {
-        variant["additionalProperties"] = json!(false);
+    // They refuse what they do not know, as every body does; their variants do not say so by themselves.
+    for body in ["Review", "OrderKind"] {
+        let variants = document["components"]["schemas"][body]["oneOf"].as_array_mut();
+        for variant in variants.into_iter().flatten() {
+            variant["additionalProperties"] = json!(false);
+        }
     }
     document["servers"] = json!([{ "url": "/" }]);
     document["components"]["securitySchemes"] = security_schemes();

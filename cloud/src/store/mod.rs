@@ -17,6 +17,7 @@ use sqlx::{Any, AnyConnection, AnyPool, Transaction};
 pub mod audit;
 pub mod blobs;
 pub mod clients;
+pub mod devices;
 pub mod documents;
 pub mod engine;
 pub mod envelopes;

@@ -104,7 +104,7 @@ pub(super) async fn void(
     Ok(Redirect::to(&format!("/documents/{id}")).into_response())
 }
 
-fn allow(user: &User, csrf: Option<&str>) -> Result<(), Refusal> {
+pub(super) fn allow(user: &User, csrf: Option<&str>) -> Result<(), Refusal> {
     user.must_be(Role::Reviewer)?;
     user.must_have_sent(csrf)
 }

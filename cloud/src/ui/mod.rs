@@ -25,6 +25,8 @@ use crate::store::{envelopes, events};
 use session::SignedIn;
 
 mod actions;
+mod devices;
+mod devices_page;
 pub mod document_page;
 pub mod frame;
 pub mod list_page;
@@ -49,6 +51,8 @@ pub fn routes() -> Router<App> {
         .route("/documents/{id}/retry", post(actions::retry))
         .route("/documents/{id}/void", post(actions::void))
         .route("/review", get(review))
+        .route("/devices", get(devices::list))
+        .route("/devices/{id}/orders", post(devices::order))
         .route("/assets/platen.css", get(frame::style))
         .route("/assets/icon.svg", get(frame::icon))
         .route("/assets/sign.js", get(frame::sign_script))

@@ -10,6 +10,7 @@
 
 pub mod api;
 pub mod crash;
+pub mod device;
 pub mod digest;
 pub mod disk;
 pub mod document;
