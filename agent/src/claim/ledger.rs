@@ -49,13 +49,18 @@ enum Line {
 #[derive(Debug)]
 pub struct Ledger {
     inner: Mutex<Inner>,
+    /// How many lines are durable. Whoever holds it makes durable what all have written so far: of many who wait, one
+    /// fsync is enough.
+    durable: Mutex<u64>,
 }
 
 #[derive(Debug)]
 struct Inner {
     key: Option<Arc<Key>>,
-    file: File,
+    file: Arc<File>,
     path: PathBuf,
+    /// Lines written since it was opened.
+    written: u64,
     /// Its length without a line that could not be written whole.
     length: u64,
     taken: HashMap<Digest, CaptureId>,
@@ -137,9 +142,9 @@ impl Ledger {
             }
         }
         durable::write(&path, &text)?;
-        let file = OpenOptions::new().append(true).open(&path)?;
-        let inner = Inner { key: key.cloned(), file, path, length: text.len() as u64, taken, left };
-        Ok(Self { inner: Mutex::new(inner) })
+        let file = Arc::new(OpenOptions::new().append(true).open(&path)?);
+        let inner = Inner { key: key.cloned(), file, path, written: 0, length: text.len() as u64, taken, left };
+        Ok(Self { inner: Mutex::new(inner), durable: Mutex::new(0) })
     }
 
     /// The capture that has these bytes, if it is another; else they are this one's from now on.
@@ -148,16 +153,22 @@ impl Ledger {
     ///
     /// Where it cannot be written down; then nothing has changed.
     pub fn take(&self, key: Digest, capture: CaptureId) -> io::Result<Option<CaptureId>> {
-        let mut inner = self.lock();
-        match inner.taken.get(&key) {
-            Some(known) if *known == capture => Ok(None),
-            Some(known) => Ok(Some(*known)),
-            None => {
-                inner.append(&Line::Taken { key, capture })?;
-                inner.taken.insert(key, capture);
-                Ok(None)
+        let line = {
+            let mut inner = self.lock();
+            match inner.taken.get(&key) {
+                Some(known) if *known == capture => return Ok(None),
+                Some(known) => return Ok(Some(*known)),
+                None => {
+                    let line = inner.put(&Line::Taken { key, capture })?;
+                    inner.taken.insert(key, capture);
+                    line
+                }
             }
-        }
+        };
+        self.make_durable(line).inspect_err(|_| {
+            self.lock().taken.remove(&key);
+        })?;
+        Ok(None)
     }
 
     /// A file of these measures stays where it lies.
@@ -166,12 +177,16 @@ impl Ledger {
     ///
     /// Where it cannot be written down.
     pub fn leave(&self, source: &str, name: &OsStr, identity: &Identity) -> io::Result<()> {
-        let mut inner = self.lock();
         let (bytes, changed_ns) = (identity.bytes, identity.changed_ns);
-        if inner.left.get(source).and_then(|names| names.get(name)) == Some(&(bytes, changed_ns)) {
-            return Ok(());
-        }
-        inner.append(&Line::Left { source: source.to_owned(), name: name.to_owned(), bytes, changed_ns })?;
+        let line = {
+            let mut inner = self.lock();
+            if inner.left.get(source).and_then(|names| names.get(name)) == Some(&(bytes, changed_ns)) {
+                return Ok(());
+            }
+            inner.put(&Line::Left { source: source.to_owned(), name: name.to_owned(), bytes, changed_ns })?
+        };
+        self.make_durable(line)?;
+        let mut inner = self.lock();
         inner.left.entry(source.to_owned()).or_default().insert(name.to_owned(), (bytes, changed_ns));
         Ok(())
     }
@@ -189,12 +204,30 @@ impl Ledger {
     ///
     /// Where it cannot be written down.
     pub fn forget(&self, capture: CaptureId) -> io::Result<()> {
-        let mut inner = self.lock();
-        if !inner.taken.values().any(|known| *known == capture) {
+        let line = {
+            let mut inner = self.lock();
+            if !inner.taken.values().any(|known| *known == capture) {
+                return Ok(());
+            }
+            inner.put(&Line::Forgotten { capture })?
+        };
+        self.make_durable(line)?;
+        self.lock().taken.retain(|_, known| *known != capture);
+        Ok(())
+    }
+
+    /// Returns once this line and those before it are durable.
+    fn make_durable(&self, line: u64) -> io::Result<()> {
+        let mut durable = self.durable.lock().unwrap_or_else(PoisonError::into_inner);
+        if *durable >= line {
             return Ok(());
         }
-        inner.append(&Line::Forgotten { capture })?;
-        inner.taken.retain(|_, known| *known != capture);
+        let (file, written) = {
+            let inner = self.lock();
+            (Arc::clone(&inner.file), inner.written)
+        };
+        file.sync_data()?;
+        *durable = written;
         Ok(())
     }
 
@@ -219,14 +252,15 @@ pub fn forget_in(state: &Path, capture: CaptureId) -> io::Result<()> {
 }
 
 impl Inner {
-    fn append(&mut self, line: &Line) -> io::Result<()> {
+    /// Writes a line, and answers its number. It is durable only after [`Ledger::make_durable`].
+    fn put(&mut self, line: &Line) -> io::Result<u64> {
         let mut text = Vec::new();
         push(&mut text, line, self.key.as_ref())?;
-        let written = self.file.write_all(&text).and_then(|()| self.file.sync_data());
-        match written {
+        match (&*self.file).write_all(&text) {
             Ok(()) => {
                 self.length += text.len() as u64;
-                Ok(())
+                self.written += 1;
+                Ok(self.written)
             }
             Err(error) => {
                 // Half a line would spoil the next one; a disk that cannot even do this is told by the next attempt.

@@ -30,6 +30,9 @@ const LISTING_COSTS: u32 = 10;
 const RESCAN_COSTS: u32 = 100;
 /// How long files are looked into, or claimed, before the folder is listed again.
 const WORK_TIME: Duration = Duration::from_secs(1);
+/// How many claims are made at once. A claim is mostly waiting for the disk, and a disk makes many things durable in the
+/// time of one.
+const CLAIMS_AT_ONCE: usize = 16;
 /// How often habits are kept, silence is weighed and old files are removed from `done`.
 const CHORES_EVERY: Duration = Duration::from_secs(60);
 
@@ -61,6 +64,18 @@ struct Watched {
     listed_before: bool,
 }
 
+/// How far a claim came.
+enum Taken {
+    /// As far as its release.
+    Released(Release),
+    /// Its copy does not end as its source did: it was given up.
+    NotWhole,
+    /// A file changed or went away since it was offered.
+    Changed,
+    /// Nothing was claimed.
+    Failed(io::Error),
+}
+
 /// When to look again.
 #[derive(Clone, Copy, Debug)]
 struct Next {
@@ -68,6 +83,29 @@ struct Next {
     within: Duration,
     /// After a notice.
     pause: Duration,
+}
+
+/// Claims, and releases the claim if its copies end as their sources did: what was copied may be another state of the
+/// file than what was looked into, and a file server may have shown an old time for new bytes.
+fn take(floor: &Floor, source: &Source, tray: &Tray, offer: &Offer) -> Taken {
+    let claimed = match claim(&floor.spool, source, offer) {
+        Ok(Some(claimed)) => claimed,
+        Ok(None) => return Taken::Changed,
+        Err(error) => return Taken::Failed(error),
+    };
+    for (index, file) in offer.files.iter().enumerate() {
+        if !tray.seemed_whole(&file.name) {
+            continue;
+        }
+        let copy = floor.spool.open_for_worker(&claimed.folder().join(stored_name(index)));
+        if !matches!(copy.map(|copy| floor.gate.ending(&copy)), Ok(Ending::Properly { .. })) {
+            return match claimed.undo() {
+                Ok(()) => Taken::NotWhole,
+                Err(error) => Taken::Failed(error),
+            };
+        }
+    }
+    Taken::Released(claimed.release(&floor.ledger, &NoStop))
 }
 
 impl SourceWatch {
@@ -149,6 +187,7 @@ impl SourceWatch {
             self.release(floor, claimed);
         }
         let begun = Instant::now();
+        let mut listing_cost = Duration::ZERO;
         let mut more = false;
         match list(&self.source.folder, &self.scope) {
             Ok(listing) => {
@@ -157,6 +196,7 @@ impl SourceWatch {
                 let resting = |sight: &Sight| floor.ledger.is_left(name, sight);
                 let changed = self.tray.take_in(listing, &heard, resting, floor.tick());
                 self.weigh(&changed, &heard);
+                listing_cost = begun.elapsed().min(WORK_TIME);
                 more |= self.examine_all(floor);
                 more |= self.claim_all(floor);
             }
@@ -165,7 +205,6 @@ impl SourceWatch {
                 self.status.trouble = Some(format!("cannot list the folder: {error}"));
             }
         }
-        let listing_cost = begun.elapsed().min(WORK_TIME);
         let view = self.tray.view(floor.tick());
         self.do_chores();
         self.tell(floor, view.count, view.told);
@@ -218,51 +257,56 @@ impl SourceWatch {
         false
     }
 
-    /// Claims what is whole. Answers whether something is left for the next time.
+    /// Claims what is whole, some at once. Answers whether something is left for the next time.
     fn claim_all(&mut self, floor: &Floor) -> bool {
         let begun = Instant::now();
         let offers = self.tray.view(floor.tick()).offers;
-        for offer in offers {
+        let offers: Vec<Offer> = offers.into_iter().filter(|offer| !self.is_claimed(offer)).collect();
+        for some in offers.chunks(CLAIMS_AT_ONCE) {
             if floor.stop.is_cancelled() || begun.elapsed() > WORK_TIME {
                 return true;
             }
-            if self.is_claimed(&offer) {
-                continue;
-            }
-            let config = &floor.config;
-            if let Err(why) =
-                floor.pressure.room_for(offer.bytes(), &config.state, &floor.spool, &config.spool)
-            {
-                self.status.trouble = Some(why);
-                continue;
-            }
-            match claim(&floor.spool, &self.source, &offer) {
-                Ok(Some(claimed)) => self.take(floor, &offer, claimed),
-                Ok(None) => self.came_back(floor, &offer),
-                Err(error) => offer.files.iter().for_each(|sight| self.hinder(floor, sight, &error)),
+            let some: Vec<&Offer> = some.iter().filter(|offer| self.has_room(floor, offer)).collect();
+            let taken: Vec<Taken> = std::thread::scope(|scope| {
+                let begin = |offer: &&Offer| {
+                    let (offer, source, tray) = (*offer, &self.source, &self.tray);
+                    scope.spawn(move || take(floor, source, tray, offer))
+                };
+                let claims: Vec<_> = some.iter().map(begin).collect();
+                let panicked = |_| Taken::Failed(io::Error::other("the claim panicked; the log says where"));
+                claims.into_iter().map(|claim| claim.join().unwrap_or_else(panicked)).collect()
+            });
+            for (offer, taken) in some.into_iter().zip(taken) {
+                match taken {
+                    Taken::Released(release) => self.released(floor, release),
+                    Taken::NotWhole => {
+                        let name = offer.files.first().map(|file| file.name.to_string_lossy().into_owned());
+                        tracing::warn!(
+                            file = name.unwrap_or_default(),
+                            "its copy is not whole; it is watched on"
+                        );
+                        self.came_back(floor, offer);
+                    }
+                    Taken::Changed => self.came_back(floor, offer),
+                    Taken::Failed(error) => {
+                        offer.files.iter().for_each(|sight| self.hinder(floor, sight, &error));
+                    }
+                }
             }
         }
         false
     }
 
-    /// Takes a claim on, if its copies end as their sources did: what was copied may be another state of the file than
-    /// what was looked into, and a file server may have shown an old time for new bytes.
-    fn take(&mut self, floor: &Floor, offer: &Offer, claimed: Claimed) {
-        for index in 0..offer.files.len() {
-            let copy = claimed.folder().join(stored_name(index));
-            let ending = floor.spool.open_for_worker(&copy).map(|copy| floor.gate.ending(&copy));
-            if self.tray.seemed_whole(&offer.files[index].name)
-                && !matches!(ending, Ok(Ending::Properly { .. }))
-            {
-                tracing::warn!(file = %offer.files[index].name.to_string_lossy(), "its copy is not whole; it is watched on");
-                if let Err(error) = claimed.undo() {
-                    self.status.trouble = Some(format!("cannot undo a claim: {error}"));
-                }
-                self.came_back(floor, offer);
-                return;
+    fn has_room(&mut self, floor: &Floor, offer: &Offer) -> bool {
+        let config = &floor.config;
+        let room = floor.pressure.room_for(offer.bytes(), &config.state, &floor.spool, &config.spool);
+        match room {
+            Ok(()) => true,
+            Err(why) => {
+                self.status.trouble = Some(why);
+                false
             }
         }
-        self.release(floor, claimed);
     }
 
     fn came_back(&mut self, floor: &Floor, offer: &Offer) {
@@ -277,7 +321,11 @@ impl SourceWatch {
     }
 
     fn release(&mut self, floor: &Floor, claimed: Claimed) {
-        match claimed.release(&floor.ledger, &NoStop) {
+        self.released(floor, claimed.release(&floor.ledger, &NoStop));
+    }
+
+    fn released(&mut self, floor: &Floor, release: Release) {
+        match release {
             Release::Done(released) => {
                 let record = &released.record;
                 self.tray.taken(record.files.iter().map(|file| &file.name), Timestamp::now());
