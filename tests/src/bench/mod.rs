@@ -7,7 +7,8 @@
 //! part of the project; where it is absent the generated samples stand in, and the tables say so.
 //!
 //! [`figures`] holds the arithmetic, [`cost`] what a process cost, [`pages`] what is read, [`contender`] who reads it.
-//! [`side_by_side`], [`accuracy`], [`stages`], [`size`], [`growth`], [`skew`] and [`delivery`] measure; [`targets`] judges and
+//! [`side_by_side`], [`accuracy`], [`stages`], [`size`], [`growth`], [`skew`], [`delivery`]
+//! and [`folders`] measure; [`targets`] judges and
 //! [`report`] writes it down.
 
 pub mod accuracy;
@@ -15,6 +16,7 @@ pub mod contender;
 pub mod cost;
 pub mod delivery;
 pub mod figures;
+pub mod folders;
 pub mod growth;
 pub mod machine;
 pub mod manifest;

@@ -13,7 +13,7 @@ use platen_tests::bench::side_by_side::Measured;
 use platen_tests::bench::skew::{self, Found};
 use platen_tests::bench::stages::Stages;
 use platen_tests::bench::targets::Targets;
-use platen_tests::bench::{delivery, growth, machine, size};
+use platen_tests::bench::{delivery, folders, growth, machine, size};
 
 /// Makes the benchmark tables.
 #[derive(Parser)]
@@ -50,6 +50,8 @@ enum Part {
     Skew,
     /// The agent's claim, outbox and start, with a million documents waiting.
     Delivery,
+    /// Hot folders with the real agent: time to a claim, ten thousand files at once, ten thousand that rest.
+    Folders,
 }
 
 impl Arguments {
@@ -132,6 +134,9 @@ fn run(arguments: &Arguments) -> Result<(), String> {
     }
     if arguments.wants(Part::Delivery) {
         delivery::measure(&tools, arguments.quick, scratch, &mut report, &mut targets)?;
+    }
+    if arguments.wants(Part::Folders) {
+        folders::measure(&tools, arguments.quick, scratch, &mut report, &mut targets)?;
     }
     targets.tell(&mut report);
     match &arguments.write {
