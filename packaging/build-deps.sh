@@ -13,6 +13,8 @@ build='build-essential pkg-config libclang-dev libleptonica-dev libtesseract-dev
 run='tesseract-ocr tesseract-ocr-eng tesseract-ocr-deu tesseract-ocr-osd poppler-utils qpdf'
 bench_only='python3-venv unpaper ghostscript pngquant'
 test_only='postgresql chromium chromium-driver debootstrap fonts-liberation fonts-dejavu-core openssl python3-venv curl'
+# Jumps the clock of one program.
+test_only="$test_only faketime"
 # One more reader of PDF.
 test_only="$test_only mupdf-tools"
 # Preflight of PDFBox, which validates PDF/A-1b, with two parts that Java 11 and later lack.

@@ -71,6 +71,56 @@ async fn slow_writers_of_every_rhythm_are_waited_for_where_no_events_arrive() {
     check_rhythms("events = \"never\"").await;
 }
 
+/// Where Debian keeps the library that lies about the time.
+fn faketime() -> std::path::PathBuf {
+    let folders = std::fs::read_dir("/usr/lib").expect("a system");
+    let library = |entry: std::fs::DirEntry| entry.path().join("faketime/libfaketime.so.1");
+    let found = folders.flatten().map(library).find(|library| library.is_file());
+    found.expect("faketime is a need of the tests: packaging/build-deps.sh --test installs it")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_jumps_by_years_has_no_file_taken_early_or_twice_and_none_removed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = folder.path().join("clock");
+    let jump = |by: &str| durable::write(&clock, format!("{by}\n").as_bytes()).expect("the clock is set");
+    jump("+0");
+    let variables = [
+        format!("LD_PRELOAD={}", faketime().display()),
+        format!("FAKETIME_TIMESTAMP_FILE={}", clock.display()),
+        "FAKETIME_NO_CACHE=1".to_owned(),
+        "FAKETIME_DONT_FAKE_MONOTONIC=1".to_owned(),
+    ];
+    let wrapper: Vec<&str> = std::iter::once("env").chain(variables.iter().map(String::as_str)).collect();
+    let source = "quiet_ms = 3000\ngive_up_ms = 60000\nafter = \"done\"\ndone_days = 1";
+    let mut desk = desk(folder.path(), source).behind(&wrapper);
+    desk.start().expect("the agent starts");
+    let inbox = desk.inbox();
+    let writers: Vec<_> = (1u32..)
+        .zip(RHYTHMS)
+        .map(|(seed, rhythm)| {
+            let inbox = inbox.clone();
+            tokio::task::spawn_blocking(move || rhythm.bring(&inbox, seed))
+        })
+        .collect();
+    // While they write, the agent's clock is set on and back, as by a battery that is empty and a server that is wrong.
+    let jumps = ["+3650d", "-3650d", "+1d", "-2h", "+0"];
+    let mut written = Vec::new();
+    for (number, writer) in writers.into_iter().enumerate() {
+        jump(jumps[number % jumps.len()]);
+        written.push(writer.await.expect("it does not panic").expect("it writes"));
+    }
+    jump("+7300d");
+    let late = Kind::Pdf.made(77);
+    std::fs::write(inbox.join("late.pdf"), &late).expect("write");
+    written.push(("late.pdf".into(), Digest::of(&late)));
+    let kept = desk.settled(DEADLINE).await.expect("all is taken");
+    check_kept(&kept, &written, &desk);
+    assert!(kept.iter().all(|one| one.state == "document"), "{kept:?}");
+    // By its clock all of them are twenty years old; but that clock has not proven itself.
+    assert_eq!(std::fs::read_dir(inbox.join("done")).expect("done").count(), written.len());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn many_files_at_once_are_each_taken_once() {
     let folder = tempfile::tempdir().expect("a folder");
