@@ -74,6 +74,4 @@ async fn inv12_a_device_tells_how_it_stands_and_is_asked_by_its_own_tenant_alone
     assert_eq!(order(&own, json!({ "order": "send_originals" })).await, StatusCode::CONFLICT);
 }
 
-crate::testing::also_on_postgres!(
-    inv12_a_device_tells_how_it_stands_and_is_asked_by_its_own_tenant_alone,
-);
+crate::testing::also_on_postgres!(inv12_a_device_tells_how_it_stands_and_is_asked_by_its_own_tenant_alone,);

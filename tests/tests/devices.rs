@@ -19,7 +19,8 @@ async fn what_is_in_quarantine_beside_the_scanner_is_seen_and_retried_from_the_c
     let page = person.page("/devices").await.expect("a page");
     assert!(page.contains("never heard of"), "{page}");
 
-    durable::write(&site.inbox().join("torn <b>.tif"), b"II*\0\x08\0\0\0nothing").expect("a file that is none");
+    durable::write(&site.inbox().join("torn <b>.tif"), b"II*\0\x08\0\0\0nothing")
+        .expect("a file that is none");
     site.start(Part::Agent).expect("it starts");
     let seen = wait::until("the quarantine on the page", DEADLINE, || {
         let mut person = person.clone();
@@ -30,7 +31,10 @@ async fn what_is_in_quarantine_beside_the_scanner_is_seen_and_retried_from_the_c
     for said in ["class", "stage"] {
         assert!(page.contains(entry[said].as_str().expect("said")), "{said}: {page}");
     }
-    assert!(page.contains("torn &#60;b&#62;.tif") && !page.contains("torn <b>"), "a name is no markup: {page}");
+    assert!(
+        page.contains("torn &#60;b&#62;.tif") && !page.contains("torn <b>"),
+        "a name is no markup: {page}"
+    );
     assert!(page.contains("needs somebody") && page.contains("front-desk"), "{page}");
 
     let action = page.split("action=\"").find(|part| part.starts_with("/devices/")).expect("a form");

@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use platen_model::Digest;
+use platen_tests::Programs;
 use platen_tests::bench::manifest;
 use platen_tests::desk::Desk;
-use platen_tests::Programs;
 
 /// The largest of them is worked on for minutes where nothing limits it; this is enough to know.
 const LIMITS: &str = "[capture.limits]\npage_seconds = 10\npages = 50\n";
@@ -66,7 +66,9 @@ async fn every_hostile_file_ends_in_its_stated_class_and_the_agent_goes_on() {
         };
         let states_agree = states.iter().all(|state| *state == states[0]);
         let in_class = match class {
-            None => !expected.starts_with("must give a clear error") && !expected.contains("password is needed"),
+            None => {
+                !expected.starts_with("must give a clear error") && !expected.contains("password is needed")
+            }
             Some(class) if expected.contains("password is needed") => class == "locked",
             Some(class) => CLASSES.contains(&class) && !expected.starts_with("must process"),
         };

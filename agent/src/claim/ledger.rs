@@ -143,7 +143,8 @@ impl Ledger {
         }
         durable::write(&path, &text)?;
         let file = Arc::new(OpenOptions::new().append(true).open(&path)?);
-        let inner = Inner { key: key.cloned(), file, path, written: 0, length: text.len() as u64, taken, left };
+        let inner =
+            Inner { key: key.cloned(), file, path, written: 0, length: text.len() as u64, taken, left };
         Ok(Self { inner: Mutex::new(inner), durable: Mutex::new(0) })
     }
 

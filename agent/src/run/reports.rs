@@ -86,7 +86,8 @@ fn make(floor: &Floor, done: Vec<OrderDone>) -> io::Result<(DeviceReport, bool)>
     // One that is just given another chance is not there any more.
     let quarantine = ids.filter_map(|id| floor.spool.quarantine_show(id).ok()).map(QuarantineLine::from);
     let database = outbox.database.trouble.map(|why| format!("the outbox's database cannot be used: {why}"));
-    let waiting = captures.waiting_for.map(|why| format!("{} captures are tried again: {why}", captures.waiting));
+    let waiting =
+        captures.waiting_for.map(|why| format!("{} captures are tried again: {why}", captures.waiting));
     let troubles = sandbox_trouble.into_iter().chain(database).chain(waiting);
     let report = DeviceReport {
         agent: env!("CARGO_PKG_VERSION").into(),

@@ -267,12 +267,10 @@ impl SourceWatch {
                 return true;
             }
             let some: Vec<&Offer> = some.iter().filter(|offer| self.has_room(floor, offer)).collect();
+            let (source, tray) = (&self.source, &self.tray);
             let taken: Vec<Taken> = std::thread::scope(|scope| {
-                let begin = |offer: &&Offer| {
-                    let (offer, source, tray) = (*offer, &self.source, &self.tray);
-                    scope.spawn(move || take(floor, source, tray, offer))
-                };
-                let claims: Vec<_> = some.iter().map(begin).collect();
+                let begin = |offer| scope.spawn(move || take(floor, source, tray, offer));
+                let claims: Vec<_> = some.iter().copied().map(begin).collect();
                 let panicked = |_| Taken::Failed(io::Error::other("the claim panicked; the log says where"));
                 claims.into_iter().map(|claim| claim.join().unwrap_or_else(panicked)).collect()
             });

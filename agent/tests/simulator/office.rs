@@ -31,8 +31,8 @@ use platen_capture::{CapturedDocument, Inspection, Kind};
 use platen_model::disk::Disk;
 use platen_model::keys::SigningKey;
 use platen_model::{
-    CaptureId, Decision, DeviceId, Digest, DocumentId, DocumentType, PageRecord, PageText, PolicyRef, Verdict,
-    durable,
+    CaptureId, Decision, DeviceId, Digest, DocumentId, DocumentType, PageRecord, PageText, PolicyRef,
+    Verdict, durable,
 };
 use uuid::{Builder, Uuid};
 
@@ -169,10 +169,10 @@ impl Office {
         let public = device_key.public();
         let keep = SignedDuration::from_secs(i64::try_from(random.below(3) * 20).expect("small"));
         let (faults, network) = (fork(&mut random), Network::new(fork(&mut random)));
-        let key = trial.seed % 4 == 3;
+        let is_encrypted = trial.seed % 4 == 3;
         Self {
             disk,
-            key: key.then(|| Arc::new(Key::from_bytes(&[7; 32]))),
+            key: is_encrypted.then(|| Arc::new(Key::from_bytes(&[7; 32]))),
             real,
             source,
             faults: Arc::new(Mutex::new(trial.storm.then_some(faults))),
@@ -338,7 +338,8 @@ impl Office {
         let ledger = Ledger::open(self.real.path())?;
         let recovered = recover(&spool, &ledger)?;
         let released = recovered.released.into_iter().map(|one| (one.record.capture_id, one)).collect();
-        let unreleased = recovered.unreleased.into_iter().map(|(one, _)| (one.record().capture_id, one)).collect();
+        let unreleased =
+            recovered.unreleased.into_iter().map(|(one, _)| (one.record().capture_id, one)).collect();
         let engine = LogEngine { disk: self.disk.clone(), faults: Arc::clone(&self.faults) };
         let rotation = Rotation { from_bytes: 4, weighed_every: 7 };
         let outbox = Outbox::open_on(disk, Arc::new(engine), Path::new(STATE), rotation, now)?;

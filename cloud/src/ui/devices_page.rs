@@ -18,7 +18,7 @@ const ENDED_SHOWN: usize = 5;
 /// The page, ready to be rendered.
 #[derive(Debug, Template)]
 #[template(path = "devices.html")]
-pub struct DevicesPage {
+pub(super) struct DevicesPage {
     frame: Frame,
     devices: Vec<DeviceView>,
     may_order: bool,
@@ -75,22 +75,22 @@ struct OrderView {
 
 /// What the page is made of.
 #[derive(Debug)]
-pub struct Material {
+pub(super) struct Material {
     /// The devices.
-    pub devices: Vec<DeviceRow>,
+    pub(super) devices: Vec<DeviceRow>,
     /// What they told last.
-    pub reports: Vec<Reported>,
+    pub(super) reports: Vec<Reported>,
     /// What they are asked to do, oldest first.
-    pub orders: Vec<KeptOrder>,
+    pub(super) orders: Vec<KeptOrder>,
     /// The reader may ask them for something.
-    pub may_order: bool,
+    pub(super) may_order: bool,
     /// The time.
-    pub now: Timestamp,
+    pub(super) now: Timestamp,
 }
 
 impl DevicesPage {
     /// The page of these devices; those with an alarm first.
-    pub fn new(frame: Frame, material: Material) -> Self {
+    pub(super) fn new(frame: Frame, material: Material) -> Self {
         let Material { devices, reports, orders, may_order, now } = material;
         let view = |device: &DeviceRow| {
             let reported = reports.iter().find(|one| one.device_id == device.device_id);
@@ -133,7 +133,8 @@ fn device_view(
         name: device.name.clone(),
         state,
         tone,
-        heard: heard.map_or("It has not reported yet.".into(), |at| format!("Last report {}", words::second(at))),
+        heard: heard
+            .map_or("It has not reported yet.".into(), |at| format!("Last report {}", words::second(at))),
         report,
         orders: open.chain(ended).map(|kept| order_view(kept)).collect(),
     }

@@ -64,9 +64,8 @@ pub fn measure(
 
 fn desk(tools: &Tools, folder: &Path, source: &str) -> Result<Desk, String> {
     let inbox = folder.join("inbox");
-    let config = format!(
-        "[spool]\nmin_free_mb = 64\n[[source]]\nname = \"desk\"\nfolder = {inbox:?}\n{source}\n"
-    );
+    let config =
+        format!("[spool]\nmin_free_mb = 64\n[[source]]\nname = \"desk\"\nfolder = {inbox:?}\n{source}\n");
     Desk::set_up(folder, tools.programs.clone(), &config)
 }
 
@@ -84,7 +83,12 @@ fn latency(tools: &Tools, scratch: &Path) -> Result<(f64, f64), String> {
         let begun = Instant::now();
         while path.exists() {
             if begun.elapsed() > PATIENCE {
-                return Err(format!("{} is not taken: {}\n{}", path.display(), desk.source(), desk.last_lines()));
+                return Err(format!(
+                    "{} is not taken: {}\n{}",
+                    path.display(),
+                    desk.source(),
+                    desk.last_lines()
+                ));
             }
             std::thread::sleep(Duration::from_millis(1));
         }
@@ -99,7 +103,8 @@ fn latency(tools: &Tools, scratch: &Path) -> Result<(f64, f64), String> {
 
 /// A small page of its own.
 fn picture(number: u32) -> Result<Vec<u8>, String> {
-    let picture = image::GrayImage::from_fn(200, 120, |x, y| image::Luma([255 - u8::from(x + y * 200 == number)]));
+    let picture =
+        image::GrayImage::from_fn(200, 120, |x, y| image::Luma([255 - u8::from(x + y * 200 == number)]));
     let mut bytes = std::io::Cursor::new(Vec::new());
     picture.write_to(&mut bytes, image::ImageFormat::Png).map_err(|error| error.to_string())?;
     Ok(bytes.into_inner())
@@ -107,7 +112,12 @@ fn picture(number: u32) -> Result<Vec<u8>, String> {
 
 /// Puts many files into the folder of a running agent, and waits until all are claimed. Answers in how many seconds; for
 /// files that stay, also what it costs in percent of a core while they rest, and its memory in MiB.
-fn at_once(tools: &Tools, scratch: &Path, many: u32, after: &str) -> Result<(f64, Option<(f64, f64)>), String> {
+fn at_once(
+    tools: &Tools,
+    scratch: &Path,
+    many: u32,
+    after: &str,
+) -> Result<(f64, Option<(f64, f64)>), String> {
     eprintln!("{many} files at once, after = {after}");
     let folder = tempfile::tempdir_in(scratch).map_err(|error| error.to_string())?;
     let mut desk = desk(tools, folder.path(), &format!("quiet_ms = 500\nafter = \"{after}\""))?;

@@ -78,7 +78,8 @@ fn write(place: &Place, name: &str, bytes: &[u8]) {
 fn carry(place: &Place, steps: u32) -> bool {
     let stop = StopAfter(Cell::new(steps));
     let offer = offer(place);
-    match claim_in_steps(&place.spool, &place.source, &offer, CaptureId::new(), jiff::Timestamp::now(), &stop) {
+    match claim_in_steps(&place.spool, &place.source, &offer, CaptureId::new(), jiff::Timestamp::now(), &stop)
+    {
         Ok(Some(claimed)) => {
             matches!(claimed.release(&place.ledger, &stop), Release::Done(_) | Release::Duplicate { .. })
         }
