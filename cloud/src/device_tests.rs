@@ -32,6 +32,7 @@ async fn tell(server: &Server, agent: &Agent, body: &Value) -> (StatusCode, Orde
 async fn inv12_a_device_tells_how_it_stands_and_is_asked_by_its_own_tenant_alone() {
     let server = Server::start().await;
     let (agent, other) = (server.enrol("default").await, server.enrol("default").await);
+    server.enrol("other").await;
     let all: Scopes = [Scope::DocumentsRead, Scope::Review].into_iter().collect();
     let (own, stranger) = (token(&server, "default", all.clone()).await, token(&server, "other", all).await);
     let path = format!("{}/v1/devices/{}", server.url, agent.id);
