@@ -127,9 +127,12 @@ fn at_once(
     }
     let begun = Instant::now();
     desk.start()?;
-    let patient = |begun: Instant, what: &str| match begun.elapsed() > PATIENCE {
-        true => Err(format!("{what}: {}\n{}", desk.source(), desk.last_lines())),
-        false => Ok(std::thread::sleep(Duration::from_millis(100))),
+    let patient = |begun: Instant, what: &str| {
+        if begun.elapsed() > PATIENCE {
+            return Err(format!("{what}: {}\n{}", desk.source(), desk.last_lines()));
+        }
+        std::thread::sleep(Duration::from_millis(100));
+        Ok(())
     };
     let is_claimed = || match after {
         "remove" => files_in(&desk.inbox()).is_empty(),
