@@ -1,13 +1,10 @@
 //! Separators that nobody found: what speaks for one.
+//!
+//! Only what whoever scans has said of the batch counts: how many separators it has, how long a document may be. Comparing
+//! a document with the others of its batch was tried and left: papers of most offices are of one page, two of them
+//! together are not long, and no collection of real batches was there to find out what is.
 
 use super::{Group, Separation};
-
-/// With so many documents in a batch, its lengths can be compared.
-const COMPARED_MIN: usize = 4;
-/// A document so many times as long as is usual in its batch is doubted ...
-const LONGER_TIMES: usize = 3;
-/// ... if it has at least so many pages.
-const LONG_PAGES: usize = 6;
 
 /// Notes what is doubtful about the way these documents were parted by so many separators.
 pub(super) fn doubt(groups: &mut [Group], separators: u32, separation: &Separation) {
@@ -17,20 +14,9 @@ pub(super) fn doubt(groups: &mut [Group], separators: u32, separation: &Separati
         let doubt = format!("{separators} separators were found in the batch, and {expected} were expected.");
         groups.iter_mut().for_each(|group| group.doubts.push(doubt.clone()));
     }
-    let mut lengths: Vec<usize> = groups.iter().map(|group| group.pages.len()).collect();
-    lengths.sort_unstable();
-    let usual = lengths[lengths.len() / 2];
-    let compared = lengths.len() >= COMPARED_MIN;
-    for group in groups {
+    let Some(longest) = separation.longest else { return };
+    for group in groups.iter_mut().filter(|group| group.pages.len() > longest as usize) {
         let length = group.pages.len();
-        if let Some(longest) = separation.longest
-            && length > longest as usize
-        {
-            group.doubts.push(format!("It has {length} pages, and {longest} are the most (longest)."));
-        } else if compared && length >= LONG_PAGES && length > usual * LONGER_TIMES {
-            group.doubts.push(format!(
-                "It has {length} pages, and {usual} are usual in its batch: a separator may be missing."
-            ));
-        }
+        group.doubts.push(format!("It has {length} pages, and {longest} are the most (longest)."));
     }
 }

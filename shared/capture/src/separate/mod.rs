@@ -12,9 +12,8 @@
 //! - where there would be no document at all because every page is blank, all pages are one: a person sees what was
 //!   scanned. A capture of sheets alone is refused ([`NothingButSheets`]), and waits for a person
 //!
-//! The danger is a separator that nobody found: two people's papers become one document. So a batch may say how many
-//! separators it has, a document may say how long it may be, and one that is far longer than the others of its batch
-//! is doubted in any case. Doubted documents go to a person.
+//! The danger is a separator that nobody found: two people's papers become one document. So a site may say how
+//! many separators a batch has, and how long a document may be. Doubted documents go to a person.
 
 mod decide;
 mod guard;

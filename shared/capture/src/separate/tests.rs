@@ -166,15 +166,16 @@ fn a_batch_with_another_number_of_separators_than_expected_is_doubted() {
 }
 
 #[test]
-fn a_document_that_is_far_longer_than_its_batch_or_than_allowed_is_doubted() {
-    let doubted = |letters: &str, separation: &Separation| -> Vec<usize> {
-        let groups = part(letters, separation).expect("documents");
+fn a_document_that_is_longer_than_allowed_is_doubted_and_no_other() {
+    let doubted = |letters: &str, longest: Option<u32>| -> Vec<usize> {
+        let separation = Separation { longest, ..Separation::default() };
+        let groups = part(letters, &separation).expect("documents");
         (0..groups.len()).filter(|&group| !groups[group].doubts.is_empty()).collect()
     };
-    let usual = Separation::default();
-    assert_eq!(doubted("aTaTaaaaaaTa", &usual), [2]);
-    assert_eq!(doubted("aaTaaTaaaaaaTa", &usual), [0usize; 0]);
-    assert_eq!(doubted("aaaTaaaa", &Separation { longest: Some(3), ..usual }), [1]);
+    assert_eq!(doubted("aTaTaaaaaaTa", Some(5)), [2]);
+    assert_eq!(doubted("aTaTaaaaaaTa", Some(6)), [0usize; 0]);
+    assert_eq!(doubted("aTaTaaaaaaTa", None), [0usize; 0], "what is long is the site's to say");
+    assert_eq!(doubted("aaTaaaTa", Some(2)), [1]);
 }
 
 proptest! {
