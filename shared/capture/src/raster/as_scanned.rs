@@ -5,7 +5,8 @@
 
 use platen_model::{Failure, PageRecord};
 
-use super::{Clock, FinishedPage, encode, incoming, resolution};
+use super::encode::{self, Lettering};
+use super::{Clock, FinishedPage, incoming, resolution};
 use crate::decode::Document;
 use crate::options::Options;
 
@@ -21,7 +22,7 @@ pub fn as_scanned(input: &mut Document, page: u32, options: &Options) -> Result<
     let incoming = input.makeup(page)?.map(|makeup| incoming::judged(makeup, false));
     let dpi = resolution::of(picture.dimensions(), picture.dpi, None);
     let size = picture.dimensions();
-    let (image, bytes) = encode::encode(picture, dpi, options.profile)?;
+    let (image, bytes) = encode::encode(picture, Lettering::unknown(dpi), options.profile)?;
     clock.lap("encode");
     let record = PageRecord {
         index: page,

@@ -14,6 +14,7 @@ use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer
 use image::GrayImage;
 use platen_model::{Failure, FailureClass, Rect, Stage, Word};
 
+use super::encode::Lettering;
 use super::ink::Ink;
 use super::{litter, underline, unread};
 use crate::ocr::{Engines, Layout};
@@ -53,6 +54,12 @@ impl TextSize {
             capital_px: ink.capital_height_px(lines_are_vertical),
             stated_dpi: stated_dpi.filter(|dpi| *dpi >= SCANNER_DPI_MIN),
         }
+    }
+
+    /// What decides how a page of this width may be coded.
+    pub(super) fn lettering(&self, dpi: u32, width: u32) -> Lettering {
+        let is_narrow = self.layout(width) == Layout::Lines;
+        Lettering { dpi, capital_px: self.capital_px, is_narrow }
     }
 
     /// How a page of this width is laid out, as far as that can be told before it is read.

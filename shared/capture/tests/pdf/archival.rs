@@ -41,7 +41,8 @@ fn check_preflight(files: &[&Path]) {
 /// A PDF of one picture, coded by this profile.
 fn pictured(picture: Picture, profile: Profile, pdfa: PdfA) -> (PageImage, NamedTempFile) {
     let (width_px, height_px) = picture.dimensions();
-    let (image, bytes) = encode::encode(picture, 300, profile).expect("it is coded");
+    let (image, bytes) =
+        encode::encode(picture, encode::Lettering::unknown(300), profile).expect("it is coded");
     let mut source = tempfile::tempfile().expect("a file");
     source.write_all(&bytes).expect("write");
     let words = vec![word("Letters", [100, 100, 300, 60], 0, 0)];
@@ -123,7 +124,8 @@ fn an_untouched_jbig2_stream_passes_as_it_is() {
     let mut document =
         platen_capture::decode::Document::open(file.reopen().expect("open"), &limits).expect("it opens");
     let picture = document.page(0, &limits).expect("it decodes");
-    let (again, bytes) = encode::encode(picture, 300, Profile::Exact).expect("it is coded");
+    let (again, bytes) =
+        encode::encode(picture, encode::Lettering::unknown(300), Profile::Exact).expect("it is coded");
     assert_eq!(again, image);
     let original = std::fs::read(file.path()).expect("read");
     assert!(original.windows(bytes.len()).any(|window| window == bytes), "the stream is another");

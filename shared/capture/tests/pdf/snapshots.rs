@@ -93,7 +93,8 @@ fn a_page_in_layers_as_pdf_a_1() {
         })
     });
     let (image, bytes) =
-        encode::encode(Picture::new(Samples::Rgb(page)), 300, Profile::Compact).expect("coded");
+        encode::encode(Picture::new(Samples::Rgb(page)), encode::Lettering::unknown(300), Profile::Compact)
+            .expect("coded");
     let mut source = tempfile::tempfile().expect("a file");
     source.write_all(&bytes).expect("write");
     let record = PageRecord { width_px: 600, height_px: 400, dpi: 300, ..PageRecord::default() };
