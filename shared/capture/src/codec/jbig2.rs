@@ -53,7 +53,7 @@ fn coded_pixels(image: &GrayImage) -> Vec<u8> {
     let width = image.width() as usize;
     // Three columns of white stand on the left and on the right of each row, and two rows above the first.
     let blank = vec![0u8; width + 6];
-    let (mut above_2, mut above, mut row) = (blank.clone(), blank.clone(), blank);
+    let (mut above_2, mut above, mut row, mut any) = (blank.clone(), blank.clone(), blank.clone(), blank);
     let mut coder = Coder::new();
     let mut states = vec![State::default(); CONTEXTS];
     for samples in image.as_raw().chunks_exact(width.max(1)) {
@@ -67,17 +67,40 @@ fn coded_pixels(image: &GrayImage) -> Vec<u8> {
         let mut far = bits(&above_2, 1, 5);
         let mut near = bits(&above, 0, 6);
         let mut before = 0usize;
-        for x in 0..width {
+        for ((any, dot), (near, far)) in any.iter_mut().zip(&row).zip(above.iter().zip(&above_2)) {
+            *any = dot | near | far;
+        }
+        let mut x = 0;
+        while x < width {
+            if far | near | before == 0 {
+                // Most of a page is white on white: such pixels all have one context, and are coded together.
+                let next = next_black(&any, x + 3).unwrap_or(width + 6);
+                let white = next.saturating_sub(x + 6).min(width - x);
+                if white > 0 {
+                    coder.code_run(white, &mut states[0]);
+                    x += white;
+                    continue;
+                }
+            }
             far = (far << 1 | usize::from(above_2[x + 5])) & 0x1f;
             near = (near << 1 | usize::from(above[x + 6])) & 0x7f;
             let dot = row[x + 3];
             coder.code(dot, &mut states[far << 11 | near << 4 | before]);
             before = (before << 1 | usize::from(dot)) & 0xf;
+            x += 1;
         }
         std::mem::swap(&mut above_2, &mut above);
         std::mem::swap(&mut above, &mut row);
     }
     coder.finish()
+}
+
+/// The first black dot of a row from a place on, eight at a time.
+fn next_black(row: &[u8], from: usize) -> Option<usize> {
+    let (eights, rest) = row[from..].as_chunks::<8>();
+    let white = eights.iter().take_while(|eight| u64::from_ne_bytes(**eight) == 0).count();
+    let tail = eights.get(white).map_or(rest, |eight| eight.as_slice());
+    tail.iter().position(|&dot| dot != 0).map(|at| from + white * 8 + at)
 }
 
 /// What is known of a context: how probable its usual pixel is, and which that is.
@@ -123,6 +146,23 @@ struct Coder {
 impl Coder {
     fn new() -> Self {
         Self { interval: 0x8000, code: 0, shifts_left: 12, bytes: vec![0] }
+    }
+
+    /// Codes so many white pixels of one context.
+    fn code_run(&mut self, mut count: usize, state: &mut State) {
+        while count > 0 {
+            let Estimate(unusual, ..) = ESTIMATES[usize::from(state.index)];
+            // As long as the interval stays large, a usual pixel changes nothing but it.
+            let room = ((self.interval - 0x8000) / unusual) as usize;
+            let together = if state.usual == 0 { room.min(count) } else { 0 };
+            self.interval -= together as u32 * unusual;
+            self.code += together as u32 * unusual;
+            count -= together;
+            if count > 0 {
+                self.code(0, state);
+                count -= 1;
+            }
+        }
     }
 
     fn code(&mut self, dot: u8, state: &mut State) {

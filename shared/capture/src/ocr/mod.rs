@@ -5,13 +5,14 @@
 //! in one pass of Tesseract's result iterator. Nothing here opens a file but Tesseract itself, which reads
 //! its language data; a language that is not installed is a [`Failure`] that names the package to install.
 //!
-//! The danger is in [`tesseract`] and [`leptonica`], which talk to C libraries, and in two modules whose functions
-//! stand in for some of theirs, which take time and change no word: `line_pictures` and `ambiguities`.
+//! The danger is in [`tesseract`] and [`leptonica`], which talk to C libraries, and in three modules whose functions
+//! stand in for some of theirs, which take time and change no word: `line_pictures`, `ambiguities` and `threads`.
 
 mod ambiguities;
 pub mod leptonica;
 mod line_pictures;
 pub mod tesseract;
+mod threads;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -30,6 +31,7 @@ const ORIENTATION_DATA: &str = "osd";
 fn stand_in() {
     line_pictures::stand_in();
     ambiguities::stand_in();
+    threads::stand_in();
 }
 
 /// Recognisers by language set, made once and reused.
@@ -160,8 +162,10 @@ mod tests {
                 image::Luma([0]),
             );
         }
-        let count =
-            || [&line_pictures::KEPT, &ambiguities::LANGUAGES].map(|calls| calls.load(Ordering::Relaxed));
+        let count = || {
+            [&line_pictures::KEPT, &ambiguities::LANGUAGES, &threads::CALLS]
+                .map(|calls| calls.load(Ordering::Relaxed))
+        };
         let before = count();
         Engines::default().read(&page, Some(150), Layout::Lines, "eng").expect("English is installed");
         let after = count();

@@ -33,6 +33,9 @@ const PATCHES_MAX: usize = 24;
 const BANDS: u32 = 12;
 /// So many bands must read the same.
 const AGREE: usize = 2;
+/// The fewest bars of a code: a start, a check and an end of Code 128, each of three and the last of four, or one
+/// character of Code 39 between its start and its end, each of five.
+const BARS_MIN: usize = 10;
 /// The longest text that is believed.
 const TEXT_MAX: usize = 256;
 
@@ -192,7 +195,11 @@ fn read(page: &GrayImage, patch: Patch, cell: usize, axis: Axis) -> Option<Barco
 
     let mut readings: HashMap<(&'static str, String), usize> = HashMap::new();
     for band in 0..BANDS {
-        let Some(result) = read_line(&line(&picture, band)) else { continue };
+        let line = line(&picture, band);
+        if !has_bars(&line) {
+            continue;
+        }
+        let Some(result) = read_line(&line) else { continue };
         let text = result.getText();
         if !text.trim().is_empty() && text.len() <= TEXT_MAX {
             *readings.entry((symbology(&result), text.to_owned())).or_default() += 1;
@@ -226,6 +233,12 @@ fn line(picture: &GrayImage, band: u32) -> Vec<u8> {
         Some(threshold) if is_rough => scan_line::hard(&line, threshold),
         _ => line,
     }
+}
+
+/// Whether there are bars enough on a line: what is bold or ruled looks like bars to a cell, and decoding is dear.
+fn has_bars(line: &[u8]) -> bool {
+    let is_ink = |threshold: u8| scan_line::edges(line, threshold) >= 2 * BARS_MIN;
+    scan_line::threshold(line).is_none_or(is_ink)
 }
 
 fn read_line(line: &[u8]) -> Option<RXingResult> {

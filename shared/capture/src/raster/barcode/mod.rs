@@ -20,7 +20,7 @@ mod matrix;
 mod patch;
 mod scan_line;
 
-use image::{GrayImage, imageops};
+use image::GrayImage;
 use platen_model::{Barcode, Rect};
 
 use super::ink::Ink;
@@ -74,7 +74,12 @@ fn piece(page: &GrayImage, left: f32, top: f32, right: f32, bottom: f32) -> Opti
     let within = |place: f32, most: u32| (place.max(0.0) as u32).min(most);
     let (x, y) = (within(left, page.width()), within(top, page.height()));
     let (x1, y1) = (within(right.ceil(), page.width()), within(bottom.ceil(), page.height()));
-    (x < x1 && y < y1).then(|| imageops::crop_imm(page, x, y, x1 - x, y1 - y).to_image())
+    if x >= x1 || y >= y1 {
+        return None;
+    }
+    let rows = page.as_raw().chunks_exact(page.width() as usize).skip(y as usize).take((y1 - y) as usize);
+    let samples = rows.flat_map(|row| &row[x as usize..x1 as usize]).copied().collect();
+    GrayImage::from_raw(x1 - x, y1 - y, samples)
 }
 
 /// Whether the middle of one box lies in another.

@@ -32,6 +32,11 @@ pub(super) fn runs(line: &[u8], threshold: u8) -> Vec<Run> {
     whole
 }
 
+/// How often a line changes between ink and paper.
+pub(super) fn edges(line: &[u8], threshold: u8) -> usize {
+    line.windows(2).filter(|pair| (pair[0] < threshold) != (pair[1] < threshold)).count()
+}
+
 /// Half-way between the ink and the paper of a line; `None` where it has no ink to speak of.
 pub(super) fn threshold(line: &[u8]) -> Option<u8> {
     let mut counts = [0usize; 256];

@@ -74,9 +74,18 @@ impl Dirt {
         let rim = Rim::of(page, paper.white, lay).filter(is_dirt);
         let is_gray = page.iter().step_by(97).any(|&sample| !matches!(sample, 0 | 255));
         let veil = is_gray.then(|| Veil::of(page, &paper, ink.reduction)).flatten();
-        let marks = holes::are_likely(ink).then(|| match lay.is_as_found(page) {
-            true => Cow::Borrowed(ink),
-            false => Cow::Owned(Ink::of(page)),
+        // A border swallows holes that touch it, and hides others in the shadow that a threshold sees around it.
+        let without_rim = rim.as_ref().map(|rim| {
+            let mut page = page.clone();
+            let size = (page.width() as usize, page.height() as usize);
+            rim.paint_over::<1>(&mut page, size);
+            Cow::Owned(Ink::of(&page))
+        });
+        let marks = without_rim.or_else(|| {
+            holes::are_likely(ink).then(|| match lay.is_as_found(page) {
+                true => Cow::Borrowed(ink),
+                false => Cow::Owned(Ink::of(page)),
+            })
         });
         let holes = marks.map_or((Vec::new(), 1), |ink| (holes::find(&ink), ink.reduction));
         let is_clean = paper.is_even() && veil.is_none() && rim.is_none() && holes.0.is_empty();

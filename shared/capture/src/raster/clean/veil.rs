@@ -49,7 +49,7 @@ impl Veil {
     /// What shines through on this page with such paper, judged on a copy that is reduced by this; `None` where
     /// nothing does. In uneven light there is no telling it from shadows.
     pub(super) fn of(page: &GrayImage, paper: &Paper, reduction: u32) -> Option<Self> {
-        if !paper.is_even() || !has_pale(page, paper.white) {
+        if !paper.is_even() || !has_pale(page, paper.white, reduction) {
             return None;
         }
         let contrast = Contrast::of(page, reduction);
@@ -95,14 +95,23 @@ impl Veil {
 }
 
 /// Whether enough of a page is pale for show-through, by one sample in many.
-fn has_pale(page: &GrayImage, white: u8) -> bool {
+fn has_pale(page: &GrayImage, white: u8, reduction: u32) -> bool {
     let below = |level: u8| 255 - (f32::from(level) * 255.0 / f32::from(white.max(1))).min(255.0) as u8;
+    let (samples, width) = (page.as_raw(), page.width() as usize);
+    // The soft edges of print are pale too. Those above and below it are counted, so that this can only be more than
+    // what counts.
+    let reach = EDGE * reduction as usize;
+    let is_edge = |at: usize| {
+        let row = at / width * width..(at / width + 1) * width;
+        let near = at.saturating_sub(reach).max(row.start)..(at + reach + 1).min(row.end);
+        samples[near].iter().any(|&level| below(level) > PRINT)
+    };
     let (mut print, mut pale) = (0u32, 0u32);
-    for contrast in page.iter().step_by(PROBE).map(|&level| below(level)) {
+    for at in (0..samples.len()).step_by(PROBE) {
+        let contrast = below(samples[at]);
         print += u32::from(contrast > PRINT);
-        pale += u32::from((PALE..=PRINT).contains(&contrast));
+        pale += u32::from((PALE..=PRINT).contains(&contrast) && !is_edge(at));
     }
-    // The soft edges of print are pale too, so that this can only be more than what counts.
     pale as f32 >= print as f32 * SHARE.start()
 }
 
