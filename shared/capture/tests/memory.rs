@@ -7,19 +7,28 @@ use std::error::Error;
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
-use image::RgbImage;
+use image::{GrayImage, RgbImage};
 use jpeg_encoder::{Encoder, ImageBuffer, JpegColorType, PixelDensity};
+use platen_capture::classify::RuleSet;
 use platen_capture::decode::Samples;
+use platen_capture::inspection::{ImageCodec, PageImage};
 use platen_capture::raster::measures::turned_by_quarters;
-use platen_capture::worker::protocol::{BindInfo, Reply, Request};
+use platen_capture::worker::protocol::{self, BindInfo, Reply, Request};
 use platen_capture::worker::{Pool, Program, serve};
-use platen_capture::{Effort, Limits, Options, Passwords, PdfA};
+use platen_capture::{Effort, Input, Inspection, Kind, Limits, Options, Passwords, PdfA, Workshop, capture};
+use platen_model::{Digest, PageRecord, Rect, Word};
 
 const WORKER_MB_MAX: u64 = 400;
 const SUPERVISOR_MB_MAX: u64 = 80;
+/// A page of a book or of a contract, full from top to bottom, has so many words.
+const DENSE_WORDS: u32 = 500;
+/// Pages of the largest file that is promised.
+const MANY_PAGES: u32 = 1_000;
 /// What turning a page takes beside the page: one band of it, and some room.
 const TURNING_MB_MAX: u64 = 60;
 
@@ -29,8 +38,54 @@ fn child_that_serves() -> Result<(), Box<dyn Error>> {
     Ok(serve(4_096)?)
 }
 
+/// A worker that has read a thousand full pages before it is asked: what it says of each is what the supervisor holds.
+#[test]
+#[ignore = "is run by other tests as a worker"]
+fn child_that_finds_full_pages() -> Result<(), Box<dyn Error>> {
+    let mut socket = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
+    let word = |number: u32| Word {
+        text: ["agreement", "the", "party", "of", "shall"][number as usize % 5].into(),
+        confidence: 0.93,
+        rect: Rect { x: 200 + number % 10 * 200, y: 200 + number / 10 * 60, w: 180, h: 40 },
+        line: number / 10,
+        block: number / 100,
+    };
+    let words: Vec<Word> = (0..DENSE_WORDS).map(word).collect();
+    while let Some((request, mut files)) = protocol::receive::<Request>(&mut socket)? {
+        let reply = match request {
+            Request::Inspect { .. } => Reply::Inspected(Inspection::plain(Kind::Tiff, MANY_PAGES)),
+            Request::Page { page, .. } => {
+                File::from(files.remove(1)).write_all(b"image")?;
+                let (width_px, height_px) = (2_480, 3_508);
+                let record = PageRecord {
+                    index: page,
+                    width_px,
+                    height_px,
+                    dpi: 300,
+                    words: words.clone(),
+                    ..PageRecord::default()
+                };
+                let image = PageImage::plain(ImageCodec::CcittG4, (width_px, height_px), 1, 1, 5);
+                Reply::Page { record: Box::new(record), image }
+            }
+            Request::BindBegin { .. } | Request::BindPage { .. } => Reply::Noted,
+            Request::BindFinish => {
+                File::from(files.remove(0)).write_all(b"%PDF-")?;
+                Reply::Bound { bytes: 5, pdfa: PdfA::A2b, breaches: Vec::new() }
+            }
+            other => panic!("{other:?}"),
+        };
+        protocol::send(&mut socket, &Ok::<_, platen_model::Failure>(reply), &[])?;
+    }
+    Ok(())
+}
+
 fn pool() -> Pool {
-    let arguments = ["--ignored", "--exact", "--nocapture", "--test-threads=1", "child_that_serves"];
+    pool_of("child_that_serves")
+}
+
+fn pool_of(child: &str) -> Pool {
+    let arguments = ["--ignored", "--exact", "--nocapture", "--test-threads=1", child];
     let path = std::env::current_exe().expect("this program has a path");
     let program = Program { path, arguments: arguments.map(Into::into).to_vec() };
     Pool::new(program, 1, Limits { worker_pages: u32::MAX, ..Limits::default() })
@@ -94,12 +149,53 @@ impl ImageBuffer for Scan {
     }
 }
 
+/// A written page, as large as A3 at 600 dpi, that was scanned on its side.
+struct OnItsSide {
+    page: GrayImage,
+}
+
+impl ImageBuffer for OnItsSide {
+    fn get_jpeg_color_type(&self) -> JpegColorType {
+        JpegColorType::Ycbcr
+    }
+
+    fn width(&self) -> u16 {
+        9_921
+    }
+
+    fn height(&self) -> u16 {
+        7_016
+    }
+
+    fn fill_buffers(&self, y: u16, buffers: &mut [Vec<u8>; 4]) {
+        let (width, height) = (u32::from(self.height()), u32::from(self.width()));
+        let column = (width - 1 - u32::from(y)) * self.page.width() / width;
+        for x in 0..height {
+            buffers[0].push(self.page.get_pixel(column, x * self.page.height() / height)[0]);
+            buffers[1].push(125);
+            buffers[2].push(130);
+        }
+    }
+}
+
+/// An A3 page in colour, scanned at 600 dpi, a quarter of a turn off.
+fn a3_on_its_side() -> File {
+    let samples = platen_testdata::samples();
+    let letter = samples.iter().find(|sample| sample.name == "letter-marlow").expect("the sample");
+    let page = image::open(letter.paths().remove(0)).expect("a picture").to_luma8();
+    coded(OnItsSide { page })
+}
+
 /// An A3 page in colour, scanned at 600 dpi.
 fn a3_in_colour(slope: f64) -> File {
+    coded(Scan { width: 7_016, height: 9_921, slope })
+}
+
+fn coded(page: impl ImageBuffer) -> File {
     let mut bytes = Vec::new();
     let mut encoder = Encoder::new(&mut bytes, 80);
     encoder.set_density(PixelDensity::dpi(600));
-    encoder.encode_image(Scan { width: 7_016, height: 9_921, slope }).expect("it is coded");
+    encoder.encode_image(page).expect("it is coded");
     let mut file = tempfile::tempfile().expect("a file");
     file.write_all(&bytes).expect("written");
     file
@@ -152,8 +248,8 @@ fn group_4(pages: u32) -> File {
 }
 
 /// Inspects, finishes and binds the first `pages` pages of a file with one worker, as a capture does. Answers the
-/// seconds that the pages took.
-fn carry_through(pool: &Pool, input: &File, pages: u32) -> f64 {
+/// seconds that the pages took, and how far the first was turned.
+fn carry_through(pool: &Pool, input: &File, pages: u32) -> (f64, u32) {
     let options = Options { languages: "eng".into(), ..Options::default() };
     let request = Request::Inspect { limits: options.limits.clone(), passwords: Passwords::default() };
     let inspected = pool.call(&request, &[input.as_fd()]).expect("inspected");
@@ -172,6 +268,7 @@ fn carry_through(pool: &Pool, input: &File, pages: u32) -> f64 {
         }
     }
     let seconds = begun.elapsed().as_secs_f64();
+    let turned_deg = finished.first().map_or(0, |(record, ..)| record.rotation_deg);
     let mut worker = pool.lease();
     let info = BindInfo {
         title: "large".into(),
@@ -187,16 +284,18 @@ fn carry_through(pool: &Pool, input: &File, pages: u32) -> f64 {
     let pdf = tempfile::tempfile().expect("a file");
     let bound = worker.call(&Request::BindFinish, &[pdf.as_fd()]).expect("bound");
     assert!(matches!(bound, Reply::Bound { .. }), "{bound:?}");
-    seconds
+    (seconds, turned_deg)
 }
 
-fn check(what: &str, input: &File, pages: u32) {
+/// Answers how far the first page was turned.
+fn check(what: &str, input: &File, pages: u32) -> u32 {
     let pool = pool();
-    let seconds = carry_through(&pool, input, pages);
+    let (seconds, turned_deg) = carry_through(&pool, input, pages);
     let (worker, supervisor) = (worker_peak_mb(), peak_mb("self"));
     println!("{what}: worker {worker} MB, supervisor {supervisor} MB, {seconds:.1} s");
     assert!(worker <= WORKER_MB_MAX, "{what}: the worker held {worker} MB");
     assert!(supervisor <= SUPERVISOR_MB_MAX, "{what}: the supervisor held {supervisor} MB");
+    turned_deg
 }
 
 #[test]
@@ -204,6 +303,37 @@ fn an_a3_colour_scan_at_600_dpi_stays_within_the_memory_of_a_worker() -> io::Res
     check("a straight page", &a3_in_colour(0.0), 1);
     check("a skewed page", &a3_in_colour(0.02), 1);
     Ok(())
+}
+
+#[test]
+fn an_a3_colour_scan_on_its_side_is_turned_and_straightened_within_the_memory_of_a_worker() {
+    assert_eq!(check("a page on its side", &a3_on_its_side(), 1) % 180, 90, "it is put upright");
+}
+
+#[test]
+fn the_words_of_a_thousand_full_pages_stay_within_the_memory_of_the_supervisor() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let input = folder.path().join("book.tif");
+    std::fs::write(&input, b"read already").expect("write");
+    let work = folder.path().join("work");
+    std::fs::create_dir(&work).expect("a folder");
+    let inputs = [Input { path: input, file_name: "book.tif".into(), sha256: Digest::of(b"read already") }];
+    let workshop =
+        Workshop::new(pool_of("child_that_finds_full_pages"), RuleSet::shipped(), Options::default());
+    let captured = capture(&inputs, &work, &workshop, &|_, _| {}).expect("one document");
+    let pages = &captured.documents[0].text.pages;
+    assert_eq!(pages.len(), MANY_PAGES as usize);
+    assert!(pages.iter().all(|page| page.words.len() == DENSE_WORDS as usize));
+    write_text(&work.join("page-text.json"), &captured.documents[0].text);
+    let supervisor = peak_mb("self");
+    println!("{MANY_PAGES} pages of {DENSE_WORDS} words: supervisor {supervisor} MB");
+    assert!(supervisor <= SUPERVISOR_MB_MAX, "the supervisor held {supervisor} MB");
+}
+
+/// As the agent stores it: through a file, never as a text in memory.
+fn write_text(path: &Path, text: &platen_model::PageText) {
+    let mut writer = io::BufWriter::new(File::create(path).expect("a file"));
+    serde_json::to_writer(&mut writer, text).expect("written");
 }
 
 #[test]

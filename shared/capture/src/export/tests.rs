@@ -147,6 +147,41 @@ fn alto_is_built_as_its_schema_demands() {
 }
 
 #[test]
+fn alto_has_no_attribute_and_no_value_that_its_schema_forbids() {
+    let script = "import sys, xml.etree.ElementTree as t\n\
+        for e in t.fromstring(sys.stdin.buffer.read()).iter():\n \
+        [print(e.tag.split('}')[1], k, v, sep='|') for k, v in e.attrib.items() if '}' not in k]\n";
+    let places = ["HPOS", "VPOS", "WIDTH", "HEIGHT", "PHYSICAL_IMG_NR"];
+    for attribute in asked(script, "", &written(Format::Alto)) {
+        let [element, name, value] = attribute.splitn(3, '|').collect::<Vec<_>>()[..] else {
+            panic!("{attribute}")
+        };
+        let needed = ALTO.iter().find(|(known, ..)| *known == element).map_or("", |(_, _, needed)| needed);
+        let more = match element {
+            "String" => "SUBS_TYPE SUBS_CONTENT",
+            "HYP" => "CONTENT",
+            _ => "",
+        };
+        assert!(needed.split(' ').chain(more.split(' ')).any(|known| known == name), "{attribute}");
+        let is_allowed = match name {
+            "ID" => {
+                value.starts_with(|first: char| first.is_ascii_alphabetic())
+                    && value.chars().all(|one| one.is_ascii_alphanumeric() || one == '_')
+            }
+            "WC" | "PC" => value.parse::<f32>().is_ok_and(|part| (0.0..=1.0).contains(&part)),
+            "SUBS_TYPE" => ["HypPart1", "HypPart2"].contains(&value),
+            "SCHEMAVERSION" => value == "4.4",
+            _ if places.contains(&name) => value.parse::<u32>().is_ok(),
+            _ => true,
+        };
+        assert!(is_allowed, "{attribute}");
+    }
+    // What divides a word says so on both its parts, and with what they are together.
+    let alto = written(Format::Alto);
+    assert_eq!(alto.matches("SUBS_TYPE=").count(), alto.matches("SUBS_CONTENT=").count());
+}
+
+#[test]
 fn json_and_plain_text_are_the_page_text_itself() {
     let read: PageText = serde_json::from_str(&written(Format::Json)).expect("page text");
     assert_eq!(read, text());
