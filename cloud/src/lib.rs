@@ -53,4 +53,6 @@ mod history_tests;
 #[cfg(test)]
 mod journey_tests;
 #[cfg(test)]
+mod related_tests;
+#[cfg(test)]
 mod testing;

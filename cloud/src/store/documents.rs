@@ -2,13 +2,16 @@
 
 use platen_model::api::{Document, Page};
 use platen_model::event::Status;
-use platen_model::{DocumentId, DocumentType, TenantId};
+use platen_model::{CorrelationId, DocumentId, DocumentType, TenantId};
 use sqlx::Row as _;
 use sqlx::{Any, AnyConnection, Executor};
 
 use super::record::Record;
 use super::search::{self, Question};
 use super::{Store, StoreError, Write, json, to_json};
+
+/// The most documents that are told of one capture.
+pub const RELATED_MAX: i64 = 200;
 
 /// What a list shows.
 #[derive(Clone, Debug, Default)]
@@ -74,6 +77,53 @@ pub async fn list(store: &Store, tenant: &TenantId, filter: &Filter) -> Result<P
     Ok(Page { items, next })
 }
 
+/// The documents that came of one capture, at most [`RELATED_MAX`].
+pub async fn of_trace(
+    store: &Store,
+    tenant: &TenantId,
+    trace: &CorrelationId,
+) -> Result<Vec<Document>, StoreError> {
+    related(
+        store,
+        tenant,
+        trace,
+        "SELECT record, 0 AS failures FROM documents WHERE tenant_id = $1 AND trace = $2
+         ORDER BY document_id LIMIT $3",
+    )
+    .await
+}
+
+/// The documents that take the place of those that came of one capture, at most [`RELATED_MAX`].
+pub async fn replacing(
+    store: &Store,
+    tenant: &TenantId,
+    trace: &CorrelationId,
+) -> Result<Vec<Document>, StoreError> {
+    related(
+        store,
+        tenant,
+        trace,
+        "SELECT record, 0 AS failures FROM documents WHERE tenant_id = $1 AND replaces = $2
+         ORDER BY document_id LIMIT $3",
+    )
+    .await
+}
+
+async fn related(
+    store: &Store,
+    tenant: &TenantId,
+    trace: &CorrelationId,
+    wording: &'static str,
+) -> Result<Vec<Document>, StoreError> {
+    let rows = sqlx::query(wording)
+        .bind(tenant.as_str())
+        .bind(trace.as_str())
+        .bind(RELATED_MAX)
+        .fetch_all(store.reading())
+        .await?;
+    rows.iter().map(|row| read(row).map(|record| record.document)).collect()
+}
+
 /// How many documents of the tenant are in a state.
 pub async fn count(store: &Store, tenant: &TenantId, status: Status) -> Result<u64, StoreError> {
     let row = sqlx::query("SELECT COUNT(*) AS count FROM documents WHERE tenant_id = $1 AND status = $2")
@@ -88,8 +138,9 @@ pub(crate) async fn insert(write: &mut Write, tenant: &TenantId, record: &Record
     let document = &record.document;
     sqlx::query(
         "INSERT INTO documents
-         (document_id, tenant_id, status, document_type, file_name, version, created_ms, updated_ms, record)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+         (document_id, tenant_id, status, document_type, file_name, version, created_ms, updated_ms, record, trace,
+          replaces)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
     )
     .bind(document.document_id.to_string())
     .bind(tenant.as_str())
@@ -100,6 +151,8 @@ pub(crate) async fn insert(write: &mut Write, tenant: &TenantId, record: &Record
     .bind(document.created_at.as_millisecond())
     .bind(document.updated_at.as_millisecond())
     .bind(to_json(record))
+    .bind(document.correlation_id.as_str())
+    .bind(record.replaces.as_ref().map(CorrelationId::as_str))
     .execute(&mut **write)
     .await?;
     search::insert(write, tenant, record).await
@@ -146,6 +199,9 @@ pub(crate) async fn find_sound(
     let agree = text("status") == told.status.as_str()
         && text("document_type") == told.document_type.0
         && text("file_name") == told.file_name
+        && text("trace") == told.correlation_id.as_str()
+        && row.get::<Option<String>, _>("replaces").as_deref()
+            == record.replaces.as_ref().map(CorrelationId::as_str)
         && number("version") == told.version as i64
         && number("created_ms") == told.created_at.as_millisecond()
         && number("updated_ms") == told.updated_at.as_millisecond();

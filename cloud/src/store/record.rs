@@ -9,7 +9,8 @@ use jiff::Timestamp;
 use platen_model::api::Document;
 use platen_model::event::{Actor, Event, EventBody, Status};
 use platen_model::{
-    Blank, Decision, Digest, DocumentManifest, DocumentType, Field, Part, PartRole, Recipient, TenantId,
+    Blank, CorrelationId, Decision, Digest, DocumentManifest, DocumentType, Field, Part, PartRole, Recipient,
+    TenantId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -30,6 +31,9 @@ pub struct Record {
     /// When the last of those that followed later came.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub whole_since: Option<Timestamp>,
+    /// The trace of the documents it takes the place of: their division was undone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaces: Option<CorrelationId>,
     /// The decision of the rules, before any correction by a person.
     pub decision: Option<Decision>,
     /// The provider its route names.
@@ -112,6 +116,7 @@ impl Record {
             parts: manifest.parts.clone(),
             awaiting: Vec::new(),
             whole_since: None,
+            replaces: manifest.rejoins.map(CorrelationId::of_capture),
             decision: None,
             provider: None,
             recipients: Vec::new(),

@@ -44,6 +44,12 @@ pub struct DocumentPage {
     envelope: Option<EnvelopeView>,
     plan: Option<PlanView>,
     files: Vec<FileView>,
+    /// The document stands for a batch whose division was undone.
+    is_whole: bool,
+    /// The documents it takes the place of.
+    replaces: Vec<RelatedView>,
+    /// The documents that take its place.
+    replaced_by: Vec<RelatedView>,
     /// The pages that were left out, by where they are in what was scanned, and why.
     set_aside: Vec<String>,
     events: Vec<EventView>,
@@ -131,6 +137,16 @@ struct FileView {
 }
 
 #[derive(Debug)]
+struct RelatedView {
+    id: String,
+    name: String,
+    document_type: String,
+    pages: u32,
+    status: String,
+    tone: &'static str,
+}
+
+#[derive(Debug)]
 struct EventView {
     tone: &'static str,
     at: String,
@@ -182,6 +198,10 @@ pub struct Material<'a> {
     pub envelope: Option<&'a Envelope>,
     /// How it will be signed, where it has no envelope yet.
     pub plan: Option<&'a Plan>,
+    /// What it takes the place of, where a division was undone; `None` where it is no such document.
+    pub replaces: Option<&'a [Document]>,
+    /// What takes its place.
+    pub replaced_by: &'a [Document],
     /// The document types the rules know.
     pub types: &'a [String],
     /// The reader works through the review queue.
@@ -230,6 +250,9 @@ impl DocumentPage {
             envelope: material.envelope.map(envelope_view),
             plan: material.plan.map(plan_view),
             files: files(document, events),
+            is_whole: material.replaces.is_some(),
+            replaces: material.replaces.unwrap_or_default().iter().map(related_view).collect(),
+            replaced_by: material.replaced_by.iter().map(related_view).collect(),
             set_aside: material.text.map(set_aside).unwrap_or_default(),
             events: events.iter().map(event_view).collect(),
             head: events
@@ -414,6 +437,17 @@ fn files(document: &Document, events: &[Event]) -> Vec<FileView> {
         files.push(file("evidence", "Evidence package", "check it with platen-cloud verify"));
     }
     files
+}
+
+fn related_view(document: &Document) -> RelatedView {
+    RelatedView {
+        id: document.document_id.to_string(),
+        name: document.file_name.clone(),
+        document_type: words::title_case(&document.document_type.0),
+        pages: document.page_count,
+        status: words::label(document.status),
+        tone: words::tone(document.status),
+    }
 }
 
 /// Where the pages that were set aside are, in the words of whoever opens the scan, and why they were.

@@ -15,13 +15,14 @@ use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use platen_capture::classify::RuleSet;
 use platen_model::event::Event;
-use platen_model::{PageText, PartRole, Problem};
+use platen_model::{PageText, PartRole, Problem, TenantId};
 
 use crate::api;
 use crate::app::App;
 use crate::refusal::Refusal;
 use crate::signing;
-use crate::store::{envelopes, events};
+use crate::store::record::Record;
+use crate::store::{documents, envelopes, events};
 use session::SignedIn;
 
 mod actions;
@@ -47,6 +48,7 @@ pub fn routes() -> Router<App> {
         .route("/documents", get(list))
         .route("/documents/{id}", get(document))
         .route("/documents/{id}/pages/{page}", get(picture))
+        .route("/documents/{id}/aside/{number}", get(aside_picture))
         .route("/documents/{id}/review", post(actions::review))
         .route("/documents/{id}/retry", post(actions::retry))
         .route("/documents/{id}/void", post(actions::void))
@@ -87,14 +89,19 @@ async fn review(State(app): State<App>, who: SignedIn) -> PageResult {
     }
 }
 
+/// The page text of a document; `None` where it has none that can be read.
+async fn page_text(app: &App, tenant: &TenantId, record: &Record) -> Result<Option<PageText>, PageError> {
+    Ok(match record.part(PartRole::PageText) {
+        Some(part) => serde_json::from_slice(&app.keep.get(tenant, part.sha256).await?).ok(),
+        None => None,
+    })
+}
+
 async fn show(app: &App, who: &SignedIn, id: &str, queue: bool) -> PageResult {
     let tenant = &who.0.tenant;
     let record = api::documents::find(app, tenant, id).await?;
     let document_id = record.document.document_id;
-    let text: Option<PageText> = match record.part(PartRole::PageText) {
-        Some(part) => serde_json::from_slice(&app.keep.get(tenant, part.sha256).await?).ok(),
-        None => None,
-    };
+    let text = page_text(app, tenant, &record).await?;
     let chain = events::of_document(&app.store, tenant, document_id).await?;
     let chain: Vec<Event> =
         chain.iter().filter_map(|event| serde_json::from_str(&event.bytes).ok()).collect();
@@ -106,12 +113,19 @@ async fn show(app: &App, who: &SignedIn, id: &str, queue: bool) -> PageResult {
         (None, Some(text)) => signing::plan::plan(&app.policy, &record, text),
         _ => None,
     };
+    let replaces = match &record.replaces {
+        Some(trace) => Some(documents::of_trace(&app.store, tenant, trace).await?),
+        None => None,
+    };
+    let replaced_by = documents::replacing(&app.store, tenant, &record.document.correlation_id).await?;
     let material = document_page::Material {
         document: &record.document,
         text: text.as_ref(),
         events: &chain,
         envelope: envelope.as_ref(),
         plan: plan.as_ref(),
+        replaces: replaces.as_deref(),
+        replaced_by: &replaced_by,
         types: &types_to_choose(app, who, &record.document.document_type.0).await?,
         queue,
         message: None,
@@ -147,6 +161,23 @@ async fn picture(
     let pdf = record.signed_sha256.or(normalized);
     let pdf = pdf.ok_or_else(|| Refusal::not_found("picture: the document has no PDF"))?;
     Ok(pictures::answer(&app, &user.tenant, pdf, record.document.page_count, &page).await?)
+}
+
+/// `GET /documents/{id}/aside/{n}.png`: the n-th of the pages that were set aside, as it was scanned.
+async fn aside_picture(
+    State(app): State<App>,
+    SignedIn(user): SignedIn,
+    Path((id, name)): Path<(String, String)>,
+) -> PageResult {
+    let record = api::documents::find(&app, &user.tenant, &id).await?;
+    let text = page_text(&app, &user.tenant, &record).await?;
+    let number = name.strip_suffix(".png").and_then(|number| number.parse::<usize>().ok());
+    let aside = number.and_then(|number| text?.set_aside.get(number.checked_sub(1)?).copied());
+    let missing = || Refusal::not_found(format!("page {name} among those set aside"));
+    let page = aside.ok_or_else(missing)?.page;
+    let mut originals = record.parts.iter().filter(|part| part.role == PartRole::Original);
+    let original = originals.nth(page.source as usize).ok_or_else(missing)?;
+    Ok(pictures::answer_scan(&app, &user.tenant, original.sha256, page.page).await?)
 }
 
 #[derive(Debug, Template)]

@@ -1,4 +1,4 @@
-//! Pictures of pages: rendered once by a worker, kept as blobs, found again by PDF, page and width.
+//! Pictures of pages: rendered once by a worker, kept as blobs, found again by PDF or scan, page and width.
 
 use std::io::{Read as _, Seek as _};
 use std::os::fd::AsFd as _;
@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
+use platen_capture::options::Limits;
 use platen_capture::worker::protocol::{Reply, Request};
-use platen_model::{Digest, TenantId};
+use platen_model::{Digest, Failure, FailureClass, TenantId};
 
 use crate::app::App;
 use crate::refusal::Refusal;
@@ -26,9 +27,25 @@ pub async fn answer(
     let number = name.strip_suffix(".png").and_then(|number| number.parse::<u32>().ok());
     let page = number.and_then(|number| number.checked_sub(1)).filter(|page| *page < pages);
     let page = page.ok_or_else(|| Refusal::not_found(format!("page {name}")))?;
-    let sha256 = match find(app, tenant, pdf, page).await? {
+    answer_with(app, tenant, pdf, page, Request::Render { page, width_px: WIDTH_PX }).await
+}
+
+/// A page (from 0) of an original as it was scanned.
+pub async fn answer_scan(app: &App, tenant: &TenantId, scan: Digest, page: u32) -> Result<Response, Refusal> {
+    let limits = Limits::default();
+    answer_with(app, tenant, scan, page, Request::RenderScan { page, width_px: WIDTH_PX, limits }).await
+}
+
+async fn answer_with(
+    app: &App,
+    tenant: &TenantId,
+    source: Digest,
+    page: u32,
+    request: Request,
+) -> Result<Response, Refusal> {
+    let sha256 = match find(app, tenant, source, page).await? {
         Some(sha256) => sha256,
-        None => render(app, tenant, pdf, page).await?,
+        None => render(app, tenant, source, page, request).await?,
     };
     let bytes = app.keep.get(tenant, sha256).await?;
     let headers =
@@ -36,6 +53,7 @@ pub async fn answer(
     Ok((headers, bytes).into_response())
 }
 
+/// `pdf_sha256` is an original's where the page was shown from it.
 async fn find(app: &App, tenant: &TenantId, pdf: Digest, page: u32) -> Result<Option<Digest>, Refusal> {
     let row: Option<(String,)> = sqlx::query_as(
         "SELECT png_sha256 FROM page_pictures
@@ -50,23 +68,30 @@ async fn find(app: &App, tenant: &TenantId, pdf: Digest, page: u32) -> Result<Op
     row.map(|(sha256,)| sha256.parse().map_err(Refusal::internal)).transpose()
 }
 
-async fn render(app: &App, tenant: &TenantId, pdf: Digest, page: u32) -> Result<Digest, Refusal> {
+async fn render(
+    app: &App,
+    tenant: &TenantId,
+    pdf: Digest,
+    page: u32,
+    request: Request,
+) -> Result<Digest, Refusal> {
     let (source, _) = app.keep.open(tenant, pdf).await?;
     let workers = Arc::clone(&app.pool);
     let png = tokio::task::spawn_blocking(move || {
-        let mut target = tempfile::tempfile().map_err(|error| error.to_string())?;
-        let request = Request::Render { page, width_px: WIDTH_PX };
+        let mut target = tempfile::tempfile().map_err(Refusal::internal)?;
         match workers.call(&request, &[source.as_fd(), target.as_fd()]) {
-            Ok(Reply::Rendered { .. }) => {}
-            Ok(other) => return Err(format!("the worker answered something else: {other:?}")),
-            Err(failure) => return Err(failure.to_string()),
+            Ok(Reply::Rendered { .. } | Reply::Shown) => {}
+            Ok(other) => {
+                return Err(Refusal::internal(format!("the worker answered something else: {other:?}")));
+            }
+            Err(failure) => return Err(no_picture(&failure)),
         }
         let mut png = Vec::new();
-        target.rewind().map_err(|error| error.to_string())?;
-        target.read_to_end(&mut png).map_err(|error| error.to_string())?;
+        target.rewind().map_err(Refusal::internal)?;
+        target.read_to_end(&mut png).map_err(Refusal::internal)?;
         Ok(png)
     });
-    let png = png.await.map_err(Refusal::internal)?.map_err(Refusal::internal)?;
+    let png = png.await.map_err(Refusal::internal)??;
     let sha256 = app.keep.put(tenant, png, "image/png").await?;
     sqlx::query(
         "INSERT INTO page_pictures (tenant_id, pdf_sha256, page, width_px, png_sha256)
@@ -80,4 +105,14 @@ async fn render(app: &App, tenant: &TenantId, pdf: Digest, page: u32) -> Result<
     .execute(app.store.writing())
     .await?;
     Ok(sha256)
+}
+
+/// A page that its file does not let us show is no fault of the server.
+fn no_picture(failure: &Failure) -> Refusal {
+    match failure.class {
+        FailureClass::Internal | FailureClass::TimedOut | FailureClass::OutOfMemory => {
+            Refusal::internal(failure)
+        }
+        _ => Refusal::not_found(format!("picture: {failure}")),
+    }
 }

@@ -100,6 +100,16 @@ fn document_page(status: Status, name: &str) -> String {
 /// The page of a document from which these pages, of these files, were set aside: the first as a separator, others as
 /// blank.
 fn document_page_without(status: Status, name: &str, aside: &[(u32, u32)]) -> String {
+    document_page_among(status, name, aside, (None, &[]))
+}
+
+/// The page of a document that takes the place of some and whose place others take.
+fn document_page_among(
+    status: Status,
+    name: &str,
+    aside: &[(u32, u32)],
+    (replaces, replaced_by): (Option<&[Document]>, &[Document]),
+) -> String {
     let document = document(status, name);
     let events = events(&document, name);
     let word = |text: &str, line, rect| Word { text: text.into(), confidence: 0.9, rect, line, block: line };
@@ -132,6 +142,8 @@ fn document_page_without(status: Status, name: &str, aside: &[(u32, u32)]) -> St
         events: &events,
         envelope: (status == Status::Sent).then_some(&envelope),
         plan: None,
+        replaces,
+        replaced_by,
         types: &["nda".to_owned(), "invoice".to_owned()],
         queue: false,
         message: None,
@@ -178,8 +190,11 @@ fn pages_that_were_set_aside_are_named_with_the_original_that_keeps_them() {
             return assert!(named.is_empty(), "{aside:?} are not shown");
         };
         let listed: Vec<&str> =
-            panel.split("<li>").skip(1).filter_map(|item| item.split("</li>").next()).collect();
+            panel.split("<summary>").skip(1).filter_map(|item| item.split("</summary>").next()).collect();
         assert_eq!(listed, named);
+        for number in 1..=named.len() {
+            assert!(panel.contains(&format!("/aside/{number}.png\"")), "page {number} can be looked at");
+        }
         assert!(panel.contains("/content/original"), "the original can be opened");
     };
     check(&[], &[]);
@@ -188,6 +203,29 @@ fn pages_that_were_set_aside_are_named_with_the_original_that_keeps_them() {
         &[(0, 2), (1, 0)],
         &["Page 3 of file 1: blank", &format!("Page 1 of file 2: {}", Aside::Sheet.as_words())],
     );
+}
+
+#[test]
+fn a_division_that_was_undone_is_told_on_both_sides() {
+    let other = document(Status::InReview, HOSTILE);
+    let others = [other.clone(), document(Status::Rejected, "other.tif")];
+    let link = format!("href=\"/documents/{}\"", other.document_id);
+    let page = document_page_among(Status::InReview, "scan.tif", &[], (Some(&others), &[]));
+    let told = page.split_once("id=\"replaces\"").map(|(_, rest)| rest.split("</div>").next());
+    let told = told.flatten().expect("what it takes the place of");
+    assert!(told.contains(&link) && told.contains("other.tif") && told.contains("Rejected"), "{told}");
+    assert!(!page.contains("<img src=x"), "names are no markup");
+    assert!(!page.contains("id=\"replaced-by\""));
+
+    let page = document_page_among(Status::InReview, "scan.tif", &[], (Some(&[]), &[]));
+    assert!(page.contains("have not come here"), "{page}");
+
+    let page = document_page_among(Status::InReview, "scan.tif", &[], (None, &others[..1]));
+    let told = page.split_once("id=\"replaced-by\"").map(|(_, rest)| rest.split("</div>").next());
+    assert!(told.flatten().is_some_and(|told| told.contains(&link)), "{page}");
+    assert!(!page.contains("id=\"replaces\""));
+    let page = document_page(Status::InReview, "scan.tif");
+    assert!(!page.contains("id=\"replaces\"") && !page.contains("id=\"replaced-by\""));
 }
 
 #[test]

@@ -6,6 +6,7 @@
 //! done for its sake shows in the page's image.
 
 mod as_scanned;
+mod as_shown;
 mod barcode;
 mod blank;
 mod clean;
@@ -40,6 +41,7 @@ use crate::inspection::PageImage;
 use crate::ocr::Engines;
 use crate::options::{Clean, Effort, Options};
 pub use as_scanned::as_scanned;
+pub use as_shown::as_shown;
 use clean::Lay;
 pub(crate) use embedded::is_language;
 use ink::Ink;
@@ -133,7 +135,8 @@ pub fn finish_page(
     let stated_dpi = picture.dpi;
     let size = picture.dimensions();
     barcode::move_along(&mut barcodes, searched_size, upright.rotation_deg, upright.skew_deg, size);
-    let (image, bytes) = encode::encode(picture, dpi, options.profile)?;
+    let text = TextSize::of(&ink, upright.rotation_deg % 180 == 90, stated_dpi);
+    let (image, bytes) = encode::encode(picture, text.lettering(dpi, size.0), options.profile)?;
     clock.lap("encode");
 
     let copy = (is_read && embedded.is_none()).then(|| match options.clean {
@@ -142,7 +145,6 @@ pub fn finish_page(
     });
     clock.lap("clean");
 
-    let text = TextSize::of(&ink, upright.rotation_deg % 180 == 90, stated_dpi);
     let text_source = embedded.as_ref().map_or(TextSource::Recognised, |_| TextSource::Embedded);
     let mut words = match copy {
         Some(copy) => reading::read(&copy, text, &options.languages, engines)?,

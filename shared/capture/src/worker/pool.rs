@@ -301,7 +301,7 @@ fn stage_of(request: &Request) -> Stage {
         | Request::BindPage { .. }
         | Request::BindKept { .. }
         | Request::BindFinish => Stage::Bind,
-        Request::Render { .. } => Stage::Render,
+        Request::Render { .. } | Request::RenderScan { .. } => Stage::Render,
         Request::PrepareSeal { .. } => Stage::Seal,
         Request::Sandbox => Stage::Inspect,
     }

@@ -97,6 +97,15 @@ pub enum Request {
         /// The width of the picture in pixels.
         width_px: u32,
     },
+    /// Show a page of a scan as it came in, of any format. Files: input, PNG (written).
+    RenderScan {
+        /// The page, from 0.
+        page: u32,
+        /// The greatest width of the picture in pixels.
+        width_px: u32,
+        /// The limits to hold it to.
+        limits: Limits,
+    },
     /// Say what the sandbox holds. Files: none.
     Sandbox,
     /// Make room for a signature in a PDF. Files: PDF, PDF (written).
@@ -189,6 +198,8 @@ pub enum Reply {
         /// Pages in the PDF.
         pages: u32,
     },
+    /// To [`Request::RenderScan`].
+    Shown,
     /// To [`Request::Sandbox`].
     Held(Sandbox),
     /// To [`Request::PrepareSeal`].

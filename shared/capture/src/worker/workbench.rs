@@ -10,6 +10,7 @@ use platen_model::{Failure, FailureClass, Lack, PageRecord, Stage};
 use crate::decode::{Desk, Ending};
 use crate::ocr::{self, Engines};
 use crate::options::Effort;
+use crate::passwords::Passwords;
 use crate::pdf::{self, Binder, Bound};
 use crate::raster::{self, FinishedPage};
 use crate::worker::protocol::{self, Answer, Reply, Request};
@@ -95,6 +96,14 @@ impl Workbench {
                 let (png, pages) = pdf::render(&source, page, width_px)?;
                 target.write_all(&png).map_err(|error| cannot_write(Stage::Render, &error))?;
                 Ok(Reply::Rendered { pages })
+            }
+            Request::RenderScan { page, width_px, limits } => {
+                let source = file(Stage::Render)?;
+                let mut target = file(Stage::Render)?;
+                let document = self.desk.lay(source, &limits, &Passwords::default())?;
+                let png = raster::as_shown(document, page, width_px, &limits)?;
+                target.write_all(&png).map_err(|error| cannot_write(Stage::Render, &error))?;
+                Ok(Reply::Shown)
             }
             Request::PrepareSeal { seal } => {
                 let source = file(Stage::Seal)?;
