@@ -25,6 +25,12 @@ pub fn as_shown(input: &mut Document, page: u32, width_px: u32, limits: &Limits)
         let message = format!("a picture {width_px} pixels wide is outside the limit of 1 to {WIDTH_MAX}");
         return Err(failed(FailureClass::TooLarge, message));
     }
+    // A file of one picture gives it whatever page is asked for.
+    let pages = input.inspect(limits)?.pages;
+    if page >= pages {
+        let message = format!("page {} does not exist; the file has {pages}", u64::from(page) + 1);
+        return Err(failed(FailureClass::NoPages, message));
+    }
     let picture = match input.page(page, limits)?.samples {
         Samples::Bitonal(image) | Samples::Gray(image) => DynamicImage::ImageLuma8(image),
         Samples::Rgb(image) => DynamicImage::ImageRgb8(image),
