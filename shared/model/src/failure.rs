@@ -56,7 +56,10 @@ impl FailureClass {
             Self::Empty => "scan the page again; the scanner wrote no bytes",
             Self::Truncated => "scan or copy the file again; it was cut off",
             Self::Corrupt => "scan the page again, or save the file anew from the program that made it",
-            Self::Locked => "supply the password, or save a copy without one",
+            Self::Locked => {
+                "put the password, a line of its own, into the `passwords_file` of its source or of `[capture]` \
+                 (`--password-file` of `process`), or save a copy without one"
+            }
             Self::Unsupported => "save the file as PDF, TIFF, JPEG or PNG",
             Self::TooLarge => {
                 "split the file, scan at a lower resolution, or raise the limit in the configuration"
