@@ -4,8 +4,9 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use platen_model::Digest;
 use platen_testdata::samples;
-use platen_tests::desk::Desk;
+use platen_tests::desk::{Desk, Kept};
 use platen_tests::{Programs, wait};
 use serde_json::Value;
 
@@ -13,8 +14,8 @@ const DEADLINE: Duration = Duration::from_secs(120);
 /// What opens the sample.
 const SAMPLE_PASSWORD: &str = "correct horse";
 
-/// The locked letter of the samples, locked again with another password.
-fn locked_letter(password: &str, target: &Path) {
+/// The locked letter of the samples, locked again with another password. Answers the digest of the file.
+fn locked_letter(password: &str, target: &Path) -> Digest {
     let sample = samples().into_iter().find(|sample| sample.name == "letter-locked").expect("the sample");
     let locked = Command::new("qpdf")
         .arg(format!("--password={SAMPLE_PASSWORD}"))
@@ -22,6 +23,7 @@ fn locked_letter(password: &str, target: &Path) {
         .args([&sample.paths().remove(0), target])
         .status();
     assert!(locked.expect("qpdf starts").success(), "{}", target.display());
+    Digest::of(&std::fs::read(target).expect("readable"))
 }
 
 /// Every file in and below a folder that holds this text.
@@ -61,22 +63,30 @@ async fn a_locked_pdf_opens_with_its_folders_passwords_and_waits_for_the_right_o
     for source in ["legal", "office", "post"] {
         std::fs::create_dir_all(desk.inbox().join(source)).expect("a hot folder");
     }
-    locked_letter("parchment 7", &desk.inbox().join("legal/deed.pdf"));
+    let deed = locked_letter("parchment 7", &desk.inbox().join("legal/deed.pdf"));
     // What the other folder's passwords would open.
-    locked_letter("parchment 7", &desk.inbox().join("office/minutes.pdf"));
-    locked_letter("parchment 7", &desk.inbox().join("post/letter.pdf"));
+    let minutes = locked_letter("parchment 7", &desk.inbox().join("office/minutes.pdf"));
+    let letter = locked_letter("parchment 7", &desk.inbox().join("post/letter.pdf"));
     desk.start().expect("the agent starts");
 
     let kept = desk.settled(DEADLINE).await.expect("all is taken");
-    let state = |name: &str| kept.iter().find(|one| one.name == name).map(|one| one.state.as_str());
-    assert_eq!(state("deed.pdf"), Some("document"), "{kept:?}\n{}", desk.last_lines());
-    assert_eq!(state("minutes.pdf"), Some("quarantine locked"), "{kept:?}");
-    assert_eq!(state("letter.pdf"), Some("quarantine locked"), "{kept:?}");
+    let state = |kept: &[Kept], sha256: Digest| {
+        kept.iter().find(|one| one.sha256 == sha256).map(|one| one.state.clone())
+    };
+    assert_eq!(
+        state(&kept, deed).as_deref(),
+        Some("document"),
+        "{kept:?}
+{}",
+        desk.last_lines()
+    );
+    assert_eq!(state(&kept, minutes).as_deref(), Some("quarantine locked"), "{kept:?}");
+    assert_eq!(state(&kept, letter).as_deref(), Some("quarantine locked"), "{kept:?}");
 
     let list = desk.command(&[], &["quarantine", "list", "--json"]).expect("a list");
     let list: Vec<Value> = serde_json::from_str(&list).expect("JSON");
-    let minutes = list.iter().find(|one| one["files"][0] == "minutes.pdf").expect("it is listed");
-    let (id, help) = (minutes["capture_id"].as_str().expect("an id"), minutes["help"].to_string());
+    let listed = list.iter().find(|one| one["files"][0] == "minutes.pdf").expect("it is listed");
+    let (id, help) = (listed["capture_id"].as_str().expect("an id"), listed["help"].to_string());
     assert!(help.contains("passwords_file"), "it says where the password goes: {help}");
 
     // Another wrong one changes nothing; with the right one it goes through, while the agent runs.
@@ -91,12 +101,15 @@ async fn a_locked_pdf_opens_with_its_folders_passwords_and_waits_for_the_right_o
     desk.command(&[], &["quarantine", "retry", id]).expect("it is tried");
     let through = wait::until("it to be a document", DEADLINE, || async {
         let kept = desk.kept().ok()?;
-        kept.iter().any(|one| one.name == "minutes.pdf" && one.state == "document").then_some(kept)
+        (state(&kept, minutes).as_deref() == Some("document")).then_some(kept)
     });
     let kept = through.await.unwrap_or_else(|error| panic!("{error}\n{}", desk.last_lines()));
-    let left: Vec<&str> =
-        kept.iter().filter(|one| one.state == "quarantine locked").map(|one| one.name.as_str()).collect();
-    assert_eq!(left, ["letter.pdf"], "a folder without passwords has none of the others");
+    let left = state(&kept, letter);
+    assert_eq!(
+        left.as_deref(),
+        Some("quarantine locked"),
+        "a folder without passwords has none of the others"
+    );
 
     // A password is in no record, no message and no log.
     assert_eq!(holding(&desk.state(), "parchment"), Vec::<std::path::PathBuf>::new());
