@@ -354,6 +354,12 @@ pub(crate) enum OutboxCommand {
         /// Any of the batch's documents.
         id: DocumentId,
     },
+    /// Have blank pages back that were set aside: capture the scan of a document again with them, as one document,
+    /// which goes to a person.
+    Restore {
+        /// The document.
+        id: DocumentId,
+    },
     /// Read every document in the spool and compare it with its manifest.
     Verify,
 }

@@ -81,6 +81,11 @@ pub enum Ask {
         /// The document.
         id: DocumentId,
     },
+    /// Capture what a document was scanned with again, with its blank pages.
+    Restore {
+        /// The document.
+        id: DocumentId,
+    },
     /// Give captures in quarantine another chance.
     QuarantineRetry {
         /// Which; all for `None`.

@@ -163,6 +163,10 @@ fn run_outbox(config: Option<PathBuf>, command: OutboxCommand) -> Result<(), End
             let capture = outbox::rejoin(&vault, id).map_err(Ended::Failed)?;
             print(&format!("capture {capture} has the whole batch; its document will go to a person\n"))
         }
+        OutboxCommand::Restore { id } => {
+            let capture = outbox::restore(&vault, id).map_err(Ended::Failed)?;
+            print(&format!("capture {capture} keeps the blank pages; its document will go to a person\n"))
+        }
         OutboxCommand::Verify => {
             let (count, damage) = outbox::verify(&vault).map_err(Ended::Failed)?;
             if damage.is_empty() {

@@ -44,6 +44,7 @@ use crate::deliver::{Dispatcher, Tools};
 use crate::outbox::Outbox;
 use crate::outbox::ledger::Priorities;
 use crate::spool::Spool;
+use crate::status::BLANK_LOOKED_AT;
 use crate::vault::Vault;
 use crate::watch::Tick;
 use crate::{Complaint, doctor, identity, instance};
@@ -140,9 +141,10 @@ pub fn run(config: Config, rules: RuleSet) -> Result<(), Complaint> {
     if let Some(trouble) = &sandbox_trouble {
         tracing::warn!(%trouble, "the sandbox of the workers is not whole");
     }
+    let blank_aside = spool.newest_blank_aside(BLANK_LOOKED_AT).map_err(unusable)?;
     let (to_capture, captures) = mpsc::unbounded_channel();
     let floor = Arc::new(Floor {
-        board: Board::new(&config.sources),
+        board: Board::new(&config.sources, blank_aside),
         ledger,
         encrypted_since,
         gate: Gate::new(&config.capture.limits),

@@ -8,17 +8,22 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use platen_model::SourcePage;
 use serde::{Deserialize, Serialize};
 
 use crate::instance::{self, Ask};
 use crate::outbox::Outbox;
 use crate::outbox::ledger::Health;
-use crate::spool::Spool;
+use crate::spool::{BlankAside, Spool};
 use crate::vault::Vault;
 use crate::watch::tray::{FileState, TrayCount};
 
 /// How many files of a source are shown to a person one by one.
 const SOURCE_FILES_SHOWN: usize = 10;
+/// How many documents without their blank pages are shown to a person one by one.
+const BLANK_ASIDE_SHOWN: usize = 10;
+/// So many of the newest documents in the spool are looked at for blank pages that were set aside.
+pub(crate) const BLANK_LOOKED_AT: usize = 1_000;
 
 /// How it stands.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -38,6 +43,9 @@ pub struct Status {
     /// How many of them are of which class.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub quarantined_by_class: BTreeMap<String, usize>,
+    /// Documents in the spool without blank pages of their scans, newest first; not all, where there are many.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub blank_aside: Vec<BlankAside>,
     /// Free space where the spool lies, in bytes.
     pub free_bytes: u64,
     /// Whether the state folder is encrypted.
@@ -263,6 +271,7 @@ fn from_disk(vault: &Vault) -> io::Result<Status> {
         outbox: OutboxStatus { waiting: documents, ..OutboxStatus::default() },
         quarantined: spool.quarantined_ids()?.len(),
         quarantined_by_class: quarantined_by_class(&spool)?,
+        blank_aside: spool.newest_blank_aside(BLANK_LOOKED_AT)?,
         free_bytes: free_bytes(vault.state())?,
         encryption: vault.since()?.map(|since| EncryptionStatus::of(&spool, since)).transpose()?,
         ..Status::default()
@@ -282,6 +291,21 @@ pub(crate) fn quarantined_by_class(spool: &Spool) -> io::Result<BTreeMap<String,
 pub fn free_bytes(path: &Path) -> io::Result<u64> {
     let space = rustix::fs::statvfs(path)?;
     Ok(space.f_bavail.saturating_mul(space.f_frsize))
+}
+
+/// Pages in the words of whoever opens the scan.
+fn places(pages: &[SourcePage]) -> String {
+    let is_one_file = pages.iter().all(|page| page.source == 0);
+    let place = |page: &SourcePage| {
+        let number = u64::from(page.page) + 1;
+        if is_one_file {
+            format!("{number}")
+        } else {
+            format!("{number} of file {}", u64::from(page.source) + 1)
+        }
+    };
+    let places: Vec<String> = pages.iter().map(place).collect();
+    format!("page{} {}", if places.len() == 1 { "" } else { "s" }, places.join(", "))
 }
 
 /// A length of time as people say it: the largest unit that fits.
@@ -366,6 +390,15 @@ impl Status {
             let count = self.quarantined;
             line(format!("quarantine: {count} ({}); see: platen-agent quarantine list", classes.join(", ")));
         }
+        if !self.blank_aside.is_empty() {
+            line("blank pages set aside; to have them back: platen-agent outbox restore ID".into());
+        }
+        for aside in self.blank_aside.iter().take(BLANK_ASIDE_SHOWN) {
+            line(format!("  {}: {} ({})", aside.file_name, places(&aside.pages), aside.document_id));
+        }
+        if let Some(more) = self.blank_aside.len().checked_sub(BLANK_ASIDE_SHOWN).filter(|more| *more > 0) {
+            line(format!("  and {more} more; see: platen-agent status --json"));
+        }
         line(format!("disk: {} MiB free", self.free_bytes >> 20));
         if let Some(encryption) = &self.encryption {
             let older = match encryption.older {
@@ -386,6 +419,28 @@ impl Status {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn blank_pages_are_told_by_their_places_in_the_scan() {
+        let place = |source, page| SourcePage { source, page };
+        let id = platen_model::CaptureId::new().document(0);
+        let aside = |pages| BlankAside { document_id: id, file_name: "scan.tif".into(), pages };
+        let told = vec![
+            aside(vec![place(0, 1)]),
+            aside(vec![place(0, 1), place(0, 3)]),
+            aside(vec![place(0, 0), place(1, 4)]),
+        ];
+        let text = Status { blank_aside: told, ..Status::default() }.to_text(Timestamp::UNIX_EPOCH);
+        for words in [
+            "platen-agent outbox restore",
+            &format!("  scan.tif: page 2 ({id})\n"),
+            &format!("  scan.tif: pages 2, 4 ({id})\n"),
+            &format!("  scan.tif: pages 1 of file 1, 5 of file 2 ({id})\n"),
+        ] {
+            assert!(text.contains(words), "{words:?} in {text}");
+        }
+        assert!(!Status::default().to_text(Timestamp::UNIX_EPOCH).contains("blank"));
+    }
 
     #[test]
     fn a_link_that_is_down_is_told_with_its_reason_and_the_age_of_what_waits() {

@@ -225,3 +225,51 @@ async fn a_division_undone_while_the_agent_rests_is_worked_on_when_it_starts() {
     desk.start().expect("the agent starts");
     assert_eq!(whole_of(&desk, parts[0].capture_id).await.page_count, 2);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn blank_pages_that_were_set_aside_are_told_by_status_and_had_back_by_a_person() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let inbox = folder.path().join("inbox");
+    let config = format!("[[source]]\nname = \"desk\"\nfolder = {inbox:?}\nquiet_ms = 500\n");
+    let mut desk = Desk::set_up(folder.path(), Programs::of_this_build(), &config).expect("a desk");
+    let letter = letter();
+    let page = imageops::crop_imm(&letter, 0, 0, letter.width(), letter.height() / 3).to_image();
+    let blank = GrayImage::from_pixel(page.width(), page.height(), image::Luma([250]));
+    batch(&desk.inbox(), "duplex.pdf", &[&page, &blank, &page, &blank]);
+    batch(&desk.inbox(), "simplex.pdf", &[&page]);
+    desk.start().expect("the agent starts");
+    desk.settled(DEADLINE).await.expect("it is taken");
+    let (duplex, simplex): (Vec<_>, Vec<_>) =
+        documents(&desk).into_iter().partition(|manifest| manifest.file_name() == "duplex.pdf");
+    assert_eq!((duplex.len(), duplex[0].page_count, simplex.len()), (1, 2, 1), "{}", desk.last_lines());
+    let id = duplex[0].document_id.to_string();
+
+    // While the agent runs, when it rests, and after it was started anew.
+    let told = format!("  duplex.pdf: pages 2, 4 ({id})\n");
+    let check_told = |desk: &Desk| {
+        let status = desk.command(&[], &["status"]).expect("a status");
+        assert!(status.contains(&told) && !status.contains("simplex.pdf"), "{status}");
+    };
+    check_told(&desk);
+    desk.kill();
+    check_told(&desk);
+    desk.start().expect("it starts again");
+    let up = wait::until("the agent to be up", DEADLINE, || async {
+        desk.command(&[], &["status", "--json"])
+            .ok()
+            .filter(|status| status.contains("\"running\":true") || status.contains("\"running\": true"))
+            .map(drop)
+    });
+    up.await.unwrap_or_else(|error| panic!("{error}\n{}", desk.last_lines()));
+    check_told(&desk);
+
+    let restored = desk.command(&[], &["outbox", "restore", &id]).expect("a running agent does it");
+    assert!(restored.contains("keeps the blank pages"), "{restored}");
+    let whole = whole_of(&desk, duplex[0].capture_id).await;
+    assert_eq!((whole.page_count, whole.decision.verdict), (4, Verdict::Review));
+    let again = desk.command(&[], &["outbox", "restore", &id]).expect_err("it is done");
+    assert!(again.contains("put together before"), "{again}");
+    let other = simplex[0].document_id.to_string();
+    let refused = desk.command(&[], &["outbox", "restore", &other]).expect_err("nothing was set aside");
+    assert!(refused.contains("no blank page"), "{refused}");
+}

@@ -161,6 +161,7 @@ fn copy_all(
     let place = source.place(first);
     Ok(Some(CaptureRecord {
         rejoins: None,
+        keep_blank: false,
         version: CAPTURE_VERSION,
         capture_id: id,
         correlation_id: CorrelationId::of_capture(id),

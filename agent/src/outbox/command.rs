@@ -45,10 +45,26 @@ pub fn originals(vault: &Vault) -> Result<u64, Complaint> {
 
 /// Captures the whole batch of a document again as one document. Answers the capture.
 pub fn rejoin(vault: &Vault, id: DocumentId) -> Result<CaptureId, Complaint> {
-    let done = match instance::ask(vault.state(), &Ask::Rejoin { id }) {
+    capture_again(vault, &Ask::Rejoin { id }, |spool| spool.rejoin(id))
+}
+
+/// Captures what a document was scanned with again, with its blank pages. Answers the capture.
+pub fn restore(vault: &Vault, id: DocumentId) -> Result<CaptureId, Complaint> {
+    capture_again(vault, &Ask::Restore { id }, |spool| spool.restore(id))
+}
+
+/// Asks the daemon for a capture, or makes it under the daemon's lock, to be found by its next start.
+fn capture_again(
+    vault: &Vault,
+    ask: &Ask,
+    by_hand: impl FnOnce(Spool) -> io::Result<CaptureId>,
+) -> Result<CaptureId, Complaint> {
+    let done = match instance::ask(vault.state(), ask) {
         Ok(Some(answer)) => serde_json::from_value(answer).map_err(io::Error::from),
         Ok(None) => match instance::lock(vault.state()) {
-            Ok(Some(_lock)) => vault.begin(Timestamp::now()).and_then(|_| Spool::open_in(vault)?.rejoin(id)),
+            Ok(Some(_lock)) => {
+                vault.begin(Timestamp::now()).and_then(|_| Spool::open_in(vault)).and_then(by_hand)
+            }
             Ok(None) => Err(io::Error::other("the agent is just starting or stopping; ask again")),
             Err(error) => Err(error),
         },

@@ -1,6 +1,6 @@
 //! What the parts tell about themselves, for `status`. Nothing is decided from it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use platen_model::CaptureId;
@@ -9,7 +9,11 @@ use jiff::Timestamp;
 
 use crate::config::Source;
 use crate::deliver::breaker::Breaker;
+use crate::spool::BlankAside;
 use crate::status::{InWork, LinkStatus, SourceStatus};
+
+/// The most documents whose blank pages are told, the newest.
+const BLANK_ASIDE_MAX: usize = 100;
 
 #[derive(Debug)]
 pub(super) struct Board {
@@ -23,13 +27,17 @@ struct Inner {
     /// Captures that are tried again in a while, and why they could not be carried on.
     waiting: BTreeMap<CaptureId, String>,
     link: LinkStatus,
+    /// Documents without the blank pages of their scans, newest first.
+    blank_aside: VecDeque<BlankAside>,
 }
 
 impl Board {
-    pub(super) fn new(sources: &[Source]) -> Self {
+    /// `blank_aside`: what is known from before, newest first.
+    pub(super) fn new(sources: &[Source], blank_aside: Vec<BlankAside>) -> Self {
         let status = |source: &Source| SourceStatus { name: source.name.clone(), ..SourceStatus::default() };
         let sources = sources.iter().map(|source| (source.name.clone(), status(source))).collect();
-        Self { inner: Mutex::new(Inner { sources, ..Inner::default() }) }
+        let blank_aside = blank_aside.into_iter().take(BLANK_ASIDE_MAX).collect();
+        Self { inner: Mutex::new(Inner { sources, blank_aside, ..Inner::default() }) }
     }
 
     pub(super) fn source(&self, told: SourceStatus) {
@@ -64,6 +72,19 @@ impl Board {
 
     pub(super) fn work_ended(&self, id: CaptureId) {
         self.lock().in_work.remove(&id);
+    }
+
+    /// Blank pages of a new document were set aside.
+    pub(super) fn blank_set_aside(&self, aside: BlankAside) {
+        let mut inner = self.lock();
+        inner.blank_aside.retain(|other| other.document_id != aside.document_id);
+        inner.blank_aside.push_front(aside);
+        inner.blank_aside.truncate(BLANK_ASIDE_MAX);
+    }
+
+    /// The documents whose blank pages were set aside, newest first.
+    pub(super) fn blank_aside(&self) -> Vec<BlankAside> {
+        self.lock().blank_aside.iter().cloned().collect()
     }
 
     /// How many captures are tried again in a while, and why the first could not be carried on.

@@ -118,6 +118,7 @@ fn workshop_for(floor: &Floor, record: &CaptureRecord) -> Workshop {
     if let Some(Stack::Both { backs_reversed }) = record.stack {
         workshop.collation = Collation::Leaves { backs_reversed };
     }
+    workshop.options.keep_blank_pages |= record.keep_blank;
     workshop.options.passwords_file = floor.config.passwords_file_of(&record.source).cloned();
     workshop.separation = match record.rejoins {
         Some(_) => Separation::off(),
@@ -195,6 +196,11 @@ fn store(floor: &Floor, released: &Released, captured: &Captured) -> io::Result<
 
 fn hand_over(floor: &Floor, ids: &[DocumentId]) -> io::Result<End> {
     // Lost here, the deliveries put the documents in before their next round: the spool has them.
+    for id in ids {
+        if let Ok(Some(aside)) = floor.spool.blank_aside(*id) {
+            floor.board.blank_set_aside(aside);
+        }
+    }
     let arrival = |id: &DocumentId| match floor.spool.open_document(*id) {
         Ok(document) => Arrival::of(&document, &floor.priorities),
         Err(_) => Arrival::plain(*id),

@@ -13,6 +13,7 @@ use tokio::time::timeout;
 use super::Floor;
 use crate::claim::{NoStop, Release, recover};
 use crate::instance::{self, Ask, Say};
+use crate::spool::BlankAside;
 use crate::status::{
     CaptureStatus, EncryptionStatus, OutboxStatus, Status, free_bytes, quarantined_by_class,
 };
@@ -85,6 +86,11 @@ fn act(floor: &Floor, ask: &Ask) -> io::Result<serde_json::Value> {
             take_up(floor, capture)?;
             Ok(serde_json::to_value(capture)?)
         }
+        Ask::Restore { id } => {
+            let capture = floor.spool.restore(*id)?;
+            take_up(floor, capture)?;
+            Ok(serde_json::to_value(capture)?)
+        }
         Ask::QuarantineRetry { id } => {
             let ids = match id {
                 Some(id) => vec![*id],
@@ -139,6 +145,7 @@ pub(super) fn status(floor: &Floor) -> io::Result<Status> {
         link,
         quarantined: floor.spool.quarantined_ids()?.len(),
         quarantined_by_class: quarantined_by_class(&floor.spool)?,
+        blank_aside: blank_aside(floor)?,
         free_bytes: free_bytes(&floor.config.state)?,
         encryption: floor
             .encrypted_since
@@ -146,4 +153,15 @@ pub(super) fn status(floor: &Floor) -> io::Result<Status> {
             .transpose()?,
         sandbox_trouble: floor.sandbox_trouble.clone(),
     })
+}
+
+/// What was set aside of documents that are still here: only of these it can be restored.
+fn blank_aside(floor: &Floor) -> io::Result<Vec<BlankAside>> {
+    let mut told = Vec::new();
+    for aside in floor.board.blank_aside() {
+        if floor.spool.disk().exists(&floor.spool.document(aside.document_id))? {
+            told.push(aside);
+        }
+    }
+    Ok(told)
 }

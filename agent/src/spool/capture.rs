@@ -63,6 +63,9 @@ pub struct CaptureRecord {
     /// The capture that is taken again as one document, because it should not have been divided.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rejoins: Option<CaptureId>,
+    /// Its blank pages stay in, because a person wants them back.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub keep_blank: bool,
     /// The marker files that said they were whole. They go where the files go.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub markers: Vec<ClaimedMarker>,

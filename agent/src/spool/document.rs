@@ -14,6 +14,7 @@ use platen_model::{
     CaptureId, DeviceId, Digest, DocumentId, DocumentManifest, PageText, Part, PartRole, Receipt, durable,
 };
 
+use super::aside::{ASIDE_FILE, AsideRecord};
 use super::capture::{CaptureRecord, WORK_FOLDER, stored_name};
 use super::folders::Spool;
 
@@ -304,6 +305,9 @@ impl Making<'_> {
         parts.push(Part { copy_of_signed: document.copy_of_signed, ..normalized });
         let text = self.write_text(&document.text)?;
         parts.push(part(PartRole::PageText, text.sha256(), text.bytes(), "application/json"));
+        if let Some(aside) = AsideRecord::of(record, &document.text.set_aside) {
+            self.spool.write_json(&self.folder.join(ASIDE_FILE), &aside)?;
+        }
 
         let manifest = DocumentManifest {
             version: MANIFEST_VERSION,

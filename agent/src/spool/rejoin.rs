@@ -1,4 +1,5 @@
-//! Undoing a division: the batch of a document is captured again, as one document.
+//! Undoing what was decided about pages: the scan of a document is captured again, as one document. A division is
+//! undone by [`Spool::rejoin`], and [`Spool::restore`] brings back blank pages that were set aside.
 //!
 //! Each document of a divided batch lies in the spool with all the originals, so that any one of them suffices. The
 //! new capture links to the same bytes and says which capture it takes the place of; its document says so in its
@@ -10,9 +11,10 @@
 use std::io;
 
 use jiff::Timestamp;
-use platen_model::{CaptureId, CorrelationId, DocumentId, PartRole};
+use platen_model::{Aside, CaptureId, CorrelationId, DocumentId, PartRole};
 
 use super::capture::{CAPTURE_VERSION, CaptureRecord, ClaimedFile, stored_name};
+use super::document::SpooledDocument;
 use super::folders::Spool;
 use crate::config::After;
 use crate::watch::Identity;
@@ -20,6 +22,13 @@ use crate::watch::tray::Stack;
 
 /// No file in a hot folder is this one, so none is taken away.
 const NO_FILE: Identity = Identity { device: 0, inode: 0, bytes: 0, changed_ns: 0 };
+
+/// How a scan is captured again.
+struct Way {
+    languages: Option<String>,
+    stack: Option<Stack>,
+    keep_blank: bool,
+}
 
 impl Spool {
     /// Makes a capture of the whole batch that a document was divided from. It is found by the next start of the
@@ -30,10 +39,33 @@ impl Spool {
     /// Where the document is not in the spool, was not divided from anything, or its batch was rejoined before.
     pub fn rejoin(&self, id: DocumentId) -> io::Result<CaptureId> {
         let document = self.open_document(id)?;
-        let manifest = &document.manifest;
-        let Some(batch) = &manifest.batch else {
+        let Some(batch) = &document.manifest.batch else {
             return Err(io::Error::other("it is all of what was scanned: there is nothing to put together"));
         };
+        let stack = batch.backs_reversed.map(|backs_reversed| Stack::Both { backs_reversed });
+        let way = Way { languages: Some(batch.languages.clone()), stack, keep_blank: false };
+        self.capture_again(&document, way)
+    }
+
+    /// Makes a capture of all that a document was scanned with, in which blank pages stay.
+    ///
+    /// # Errors
+    ///
+    /// Where the document is not in the spool, none of its blank pages was set aside, or what it was scanned with was
+    /// put together before.
+    pub fn restore(&self, id: DocumentId) -> io::Result<CaptureId> {
+        let document = self.open_document(id)?;
+        let aside = self.aside(id)?.filter(|aside| aside.pages.iter().any(|page| page.why == Aside::Blank));
+        let Some(aside) = aside else {
+            return Err(io::Error::other("no blank page of it was set aside: there is nothing to restore"));
+        };
+        let read_in = document.manifest.batch.as_ref().map(|batch| batch.languages.clone());
+        let way = Way { languages: read_in.or(aside.languages), stack: aside.stack, keep_blank: true };
+        self.capture_again(&document, way)
+    }
+
+    fn capture_again(&self, document: &SpooledDocument, way: Way) -> io::Result<CaptureId> {
+        let manifest = &document.manifest;
         let whole = manifest.capture_id;
         if self.is_rejoined(whole)? {
             return Err(io::Error::other(format!("capture {whole} was put together before")));
@@ -65,15 +97,16 @@ impl Spool {
             source: manifest.source.clone(),
             department: manifest.department.clone(),
             document_type: None,
-            languages: Some(batch.languages.clone()),
+            languages: way.languages,
             labels: manifest.labels.clone(),
-            stack: batch.backs_reversed.map(|backs_reversed| Stack::Both { backs_reversed }),
-            folder: self.document(id),
+            stack: way.stack,
+            folder: self.document(manifest.document_id),
             after: After::Remove,
             claimed_at: Timestamp::now(),
             files,
             markers: Vec::new(),
             rejoins: Some(whole),
+            keep_blank: way.keep_blank,
         };
         // Its write fsyncs the folder with the links in it.
         record.write(self, &temporary)?;

@@ -51,6 +51,7 @@ fn place() -> Place {
         files: vec![file],
         markers: Vec::new(),
         rejoins: None,
+        keep_blank: false,
     };
     record.write(&spool, &capture).expect("the record");
     let place = Place { _folder: folder, spool, record, documents: Vec::new() };
