@@ -31,7 +31,7 @@ pub async fn serve(config: Config) -> Result<(), String> {
     let lock = lock(&config)?;
     let app = App::open(config).await?;
     jobs::recover(&app).await.map_err(text)?;
-    ingest::tus::clear_incoming(&app).await.map_err(|refusal| refusal.problem().detail.clone())?;
+    ingest::tus::landing::clear_incoming(&app).await.map_err(|refusal| refusal.problem().detail.clone())?;
     let (stop, stopped) = watch::channel(false);
     let chores = tokio::spawn(chores::run(app.clone()));
     let mut terminate = signal(SignalKind::terminate()).map_err(text)?;
@@ -109,6 +109,9 @@ pub async fn checkpoint(config: &Config) -> Result<String, String> {
     for tenant in people::tenants(&app.store).await.map_err(text)? {
         let kept = checkpoints::make(&app.store, &tenant, &app.checkpoint_key).await.map_err(text)?;
         made.extend(kept.map(|kept| format!("{}\n{} {}", kept.bytes, kept.key.0, kept.signature)));
+        if let Some(url) = &app.config.timestamp_url {
+            checkpoints::timestamps::stamp(&app.store, &tenant, url).await.map_err(text)?;
+        }
     }
     Ok(if made.is_empty() { "nothing happened since the last checkpoints".into() } else { made.join("\n") })
 }
@@ -125,9 +128,11 @@ pub async fn garbage(config: &Config) -> Result<String, String> {
 /// `job list`: the tenant's jobs that were given up.
 pub async fn list_jobs(config: &Config, tenant: &TenantId) -> Result<String, String> {
     let store = open_store(config).await?;
-    let dead = store::jobs::dead(&store, tenant, None, 1_000).await.map_err(text)?;
-    let shown = |dead: &store::jobs::Dead| {
-        let mut lines = vec![format!("{}\n  {}", dead.job_id, dead.reason)];
+    let dead =
+        store::jobs::list(&store, tenant, Some(store::jobs::State::Dead), None, 1_000).await.map_err(text)?;
+    let shown = |dead: &store::jobs::Listed| {
+        let reason = dead.reason.as_deref().unwrap_or_default();
+        let mut lines = vec![format!("{}\n  {reason}", dead.job_id)];
         let trouble = |t: &store::jobs::Trouble| format!("  {}  {}  {}: {}", t.at, t.node, t.class, t.error);
         lines.extend(dead.troubles.iter().map(trouble));
         lines.join("\n")
@@ -153,6 +158,41 @@ pub async fn add_tenant(config: &Config, tenant: &TenantId) -> Result<String, St
     let store = open_store(config).await?;
     people::add_tenant(&store, tenant).await.map_err(text)?;
     Ok(format!("tenant {tenant} is there"))
+}
+
+/// `tenant limits`: gives a tenant limits of its own where they are named, and prints what holds.
+pub async fn tenant_limits(
+    config: &Config,
+    tenant: &TenantId,
+    named: store::limits::Own,
+    reset: bool,
+) -> Result<String, String> {
+    let store = open_store(config).await?;
+    if !people::tenants(&store).await.map_err(text)?.contains(tenant) {
+        return Err(format!("there is no tenant {tenant}"));
+    }
+    if reset || named != store::limits::Own::default() {
+        let before = if reset { None } else { Some(store::limits::own(&store, tenant).await.map_err(text)?) };
+        let own = named.or(before.unwrap_or_default());
+        let mut write = store.begin().await.map_err(text)?;
+        store::limits::put(&mut write, tenant, &own).await.map_err(text)?;
+        audit::add(&mut write, tenant, HAND, "tenant.limits", tenant.as_str(), &format!("{own:?}"))
+            .await
+            .map_err(text)?;
+        write.commit().await.map_err(text)?;
+    }
+    let (own, site) = (store::limits::own(&store, tenant).await.map_err(text)?, &config.limits);
+    let line = |name: &str, own: Option<u64>, site: u64| match own {
+        Some(own) => format!("{name}  {own}"),
+        None => format!("{name}  {site}  (the site's)"),
+    };
+    let (pages, rate) = (own.document_pages.map(u64::from), own.documents_per_minute.map(u64::from));
+    Ok([
+        line("part_bytes", own.part_bytes, site.part_bytes),
+        line("document_pages", pages, site.document_pages.into()),
+        line("documents_per_minute", rate, site.documents_per_minute.into()),
+    ]
+    .join("\n"))
 }
 
 /// `user add`: the password from a file, or from standard input (of a terminal: one line, asked for).
@@ -188,8 +228,11 @@ pub async fn add_user(
 /// `user list`: name, role and time of each.
 pub async fn list_users(config: &Config, tenant: &TenantId) -> Result<String, String> {
     let store = open_store(config).await?;
-    let users = people::users(&store, tenant).await.map_err(text)?;
-    let line = |(name, role, ms): &(String, String, i64)| format!("{name}  {role}  {}", store::from_ms(*ms));
+    let users = people::users(&store, tenant, "", u32::MAX).await.map_err(text)?;
+    let line = |user: &people::Listed| {
+        let disabled = if user.disabled_ms == 0 { "" } else { "  (disabled)" };
+        format!("{}  {}  {}{disabled}", user.name, user.role, store::from_ms(user.created_ms))
+    };
     Ok(users.iter().map(line).collect::<Vec<_>>().join("\n"))
 }
 
@@ -315,7 +358,7 @@ pub async fn device_code(config: &Config, tenant: &TenantId, ttl_minutes: u32) -
 /// `device list`: id, time, public key and name of each device. The key is what an evidence package names.
 pub async fn list_devices(config: &Config, tenant: &TenantId) -> Result<String, String> {
     let store = open_store(config).await?;
-    let devices = people::devices(&store, tenant).await.map_err(text)?;
+    let devices = people::devices(&store, tenant, None, u32::MAX).await.map_err(text)?;
     let line = |device: &people::DeviceRow| {
         let at = store::from_ms(device.created_ms);
         format!("{}  {at}  {}  {}", device.device_id, device.public_key.0, device.name)

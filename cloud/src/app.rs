@@ -4,7 +4,7 @@ use std::ops::Deref;
 use std::path::Path;
 use std::sync::Arc;
 
-use platen_capture::Limits as CaptureLimits;
+use platen_capture::classify::RuleSet;
 use platen_capture::worker::{Pool, Program};
 use platen_model::durable;
 use platen_model::keys::{PublicKey, SigningKey};
@@ -37,6 +37,8 @@ pub struct Parts {
     pub keep: Keep,
     /// The worker processes: the only place where document bytes are parsed (INV-7).
     pub pool: Arc<Pool>,
+    /// What documents are classified by that are captured here.
+    pub rules: Arc<RuleSet>,
     /// The key receipts are signed with.
     pub receipt_key: SigningKey,
     /// The key checkpoints are signed with.
@@ -67,7 +69,7 @@ impl Deref for App {
 impl App {
     /// Opens database, blobs, keys and policy, and brings the schema up to date. Each failure says what failed.
     pub async fn open(config: Config) -> Result<Self, String> {
-        let limits = CaptureLimits::default();
+        let limits = config.capture.limits.clone();
         let pool = Pool::new(Program::this(&limits), config.workers, limits);
         Self::open_with(config, pool).await
     }
@@ -76,15 +78,25 @@ impl App {
     pub async fn open_with(config: Config, pool: Pool) -> Result<Self, String> {
         let store = open_store(&config).await?;
         let blobs = open_blobs(&config)?;
+        // Nodes that start together over one folder of keys make each key once: the others read it.
+        let mut making = store.begin().await.map_err(|error| error.to_string())?;
+        making.hold("keys of the site").await.map_err(|error| error.to_string())?;
         let receipt_key = site_key(&config.keys, "receipt")?;
         let checkpoint_key = site_key(&config.keys, CHECKPOINT_KEY)?;
+        let webhook_key = site_key(&config.keys, "webhooks")?;
+        drop(making);
         let policy = match &config.routing {
             Some(path) => Policy::load(path, &offers(&config)).map_err(|error| error.to_string())?,
             None => Policy::built_in(),
         };
+        let rules = match &config.rules {
+            Some(folder) => {
+                RuleSet::load(folder).map_err(|error| format!("{}: {error}", folder.display()))?
+            }
+            None => RuleSet::shipped(),
+        };
         let keep = Keep { blobs, store: store.clone() };
         let pool = Arc::new(pool);
-        let webhook_key = site_key(&config.keys, "webhooks")?;
         let webhooks = Webhooks::open(webhook_key.to_pkcs8(), &config.webhook_networks())?;
         let signing = Signing::open(&config, &keep, &pool)?;
         let (node, wake) = (node_name(), Notify::new());
@@ -93,6 +105,7 @@ impl App {
             store,
             keep,
             pool,
+            rules: Arc::new(rules),
             receipt_key,
             checkpoint_key,
             policy,

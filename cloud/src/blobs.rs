@@ -11,14 +11,17 @@ use std::io::{self, Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Bytes;
+use axum::http::Method;
 use futures_util::TryStreamExt as _;
 use futures_util::stream::BoxStream;
 use jiff::Timestamp;
 use object_store::aws::AmazonS3Builder;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path as Name;
+use object_store::signer::Signer;
 use object_store::{GetResultPayload, ObjectMeta, ObjectStore, ObjectStoreExt as _, WriteMultipart};
 use platen_model::{Digest, TenantId, durable};
 use sha2::{Digest as _, Sha256};
@@ -32,6 +35,8 @@ pub mod garbage;
 const PIECE: usize = 8 << 20;
 /// Pieces under way at once.
 const PIECES_AT_ONCE: usize = 4;
+/// The folder of bytes that are not a blob yet.
+const PIECES: &str = "pieces";
 /// How often a blob is written again because it was removed as garbage at the same moment.
 const REPETITIONS: usize = 3;
 
@@ -99,6 +104,8 @@ pub struct Blobs {
     prefix: Name,
     /// The folder, where it is one: files are taken over by renaming.
     folder: Option<PathBuf>,
+    /// What signs addresses, where it is a bucket.
+    signer: Option<Arc<dyn Signer>>,
     incoming: PathBuf,
 }
 
@@ -123,6 +130,7 @@ impl Blobs {
             Address::Folder(root) => {
                 let incoming = root.join("incoming");
                 durable::create_folder(&incoming)?;
+                durable::create_folder(&root.join(PIECES))?;
                 // All at once: a folder that appears together with its first blob would have to be synced by
                 // everyone who finds it, not only by its maker.
                 for first in 0..=u8::MAX {
@@ -131,13 +139,17 @@ impl Blobs {
                 let root = root.canonicalize()?;
                 let objects = LocalFileSystem::new_with_prefix(&root)?.with_fsync(true);
                 let prefix = Name::default();
-                Ok(Self { objects: Arc::new(objects), prefix, folder: Some(root), incoming })
+                Ok(Self { objects: Arc::new(objects), prefix, folder: Some(root), signer: None, incoming })
             }
             Address::Bucket { name, prefix } => {
                 durable::create_folder(scratch)?;
-                let objects = AmazonS3Builder::from_env().with_bucket_name(name).build()?;
+                // What speaks to the bucket asks for it. Whoever is first sets it for the process; it is the same
+                // everywhere.
+                let _ = rustls::crypto::ring::default_provider().install_default();
+                let objects = Arc::new(AmazonS3Builder::from_env().with_bucket_name(name).build()?);
                 let prefix = Name::parse(prefix).map_err(object_store::Error::from)?;
-                Ok(Self { objects: Arc::new(objects), prefix, folder: None, incoming: scratch.to_owned() })
+                let signer: Option<Arc<dyn Signer>> = Some(Arc::clone(&objects) as Arc<dyn Signer>);
+                Ok(Self { objects, prefix, folder: None, signer, incoming: scratch.to_owned() })
             }
         }
     }
@@ -290,6 +302,60 @@ impl Blobs {
         let prefix = (!self.prefix.as_ref().is_empty()).then_some(&self.prefix);
         let listed = self.objects.list(prefix).try_filter_map(async |meta| Ok(listed(&meta)));
         Box::pin(listed.map_err(BlobError::from))
+    }
+
+    /// Keeps bytes that are not a blob yet where every node reaches them, and answers their name.
+    pub async fn put_piece(&self, bytes: Vec<u8>) -> Result<String, BlobError> {
+        let name = uuid::Uuid::now_v7().to_string();
+        self.objects.put(&self.piece(&name), bytes.into()).await?;
+        Ok(name)
+    }
+
+    /// The name of a new piece, and an address to which it may be PUT; `None` where the blobs are in no bucket.
+    pub async fn presigned_piece(&self, lasts: Duration) -> Result<Option<(String, String)>, BlobError> {
+        let Some(signer) = &self.signer else { return Ok(None) };
+        let name = uuid::Uuid::now_v7().to_string();
+        let url = signer.signed_url(Method::PUT, &self.piece(&name), lasts).await?;
+        Ok(Some((name, url.to_string())))
+    }
+
+    /// The length of a piece; `None` where it is not there.
+    pub async fn piece_bytes(&self, name: &str) -> Result<Option<u64>, BlobError> {
+        match self.objects.head(&self.piece(name)).await {
+            Ok(meta) => Ok(Some(meta.size)),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The bytes of a piece.
+    pub async fn get_piece(
+        &self,
+        name: &str,
+    ) -> Result<BoxStream<'static, object_store::Result<Bytes>>, BlobError> {
+        Ok(self.objects.get(&self.piece(name)).await?.into_stream())
+    }
+
+    /// Removes a piece; one that is gone already is no error.
+    pub async fn remove_piece(&self, name: &str) -> Result<(), BlobError> {
+        match self.objects.delete(&self.piece(name)).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// All pieces and when they were written, in no order.
+    pub fn list_pieces(&self) -> BoxStream<'static, Result<(String, Timestamp), BlobError>> {
+        let folder = self.prefix.clone().join(PIECES);
+        let listed = self.objects.list(Some(&folder)).try_filter_map(async |meta| {
+            let written_at = Timestamp::from_millisecond(meta.last_modified.timestamp_millis()).ok();
+            Ok(meta.location.filename().map(str::to_owned).zip(written_at))
+        });
+        Box::pin(listed.map_err(BlobError::from))
+    }
+
+    fn piece(&self, name: &str) -> Name {
+        self.prefix.clone().join(PIECES).join(name)
     }
 
     /// Removes a blob. Only for [`garbage`], and for tests of what is missed.

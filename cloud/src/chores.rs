@@ -25,8 +25,12 @@ pub async fn run(app: App) {
             _ = collections.tick() => {
                 collect(&app).await;
                 forget_deliveries(&app).await;
+                forget_ingest(&app).await;
             }
-            _ = checkpoints.tick() => checkpoint(&app).await,
+            _ = checkpoints.tick() => {
+                checkpoint(&app).await;
+                stamp(&app).await;
+            }
         }
     }
 }
@@ -55,6 +59,33 @@ async fn collect(app: &App) {
 async fn forget_deliveries(app: &App) {
     if let Err(error) = webhooks::forget(app).await {
         tracing::warn!(%error, "cannot forget old deliveries");
+    }
+}
+
+/// Time-stamps for checkpoints, where an authority is configured.
+async fn stamp(app: &App) {
+    let Some(url) = &app.config.timestamp_url else { return };
+    let tenants = match people::tenants(&app.store).await {
+        Ok(tenants) => tenants,
+        Err(error) => return tracing::warn!(%error, "cannot list tenants"),
+    };
+    for tenant in tenants {
+        match checkpoints::timestamps::stamp(&app.store, &tenant, url).await {
+            Ok(0) => {}
+            Ok(stamped) => tracing::info!(%tenant, stamped, "checkpoints have their time-stamps"),
+            Err(error) => tracing::warn!(%error, %tenant, "no time-stamp; it is asked for again"),
+        }
+    }
+}
+
+async fn forget_ingest(app: &App) {
+    match ingest::tus::landing::sweep_pieces(app).await {
+        Ok(0) => {}
+        Ok(removed) => tracing::info!(removed, "pieces of uploads that nobody recorded were removed"),
+        Err(refusal) => tracing::warn!(detail = refusal.problem().detail, "cannot look for stray pieces"),
+    }
+    if let Err(error) = crate::store::idempotency::forget(&app.store).await {
+        tracing::warn!(%error, "cannot forget old idempotency keys");
     }
 }
 

@@ -52,6 +52,8 @@ pub struct Config {
     pub desk: Desk,
     /// The routing policy; the built-in one where absent.
     pub routing: Option<PathBuf>,
+    /// The folder of classification rules for what is captured here; those that are part of the program where absent.
+    pub rules: Option<PathBuf>,
     /// A proxy in front of us terminates TLS, so that we may listen beyond loopback without it.
     pub behind_proxy: bool,
     /// Certificate and key, to terminate TLS ourselves.
@@ -62,8 +64,12 @@ pub struct Config {
     pub webhook_networks: Vec<String>,
     /// Accounts at signing providers.
     pub signing: Vec<AccountConfig>,
+    /// The authority that time-stamps checkpoints (RFC 3161), for example `http://timestamp.example.com`. None by default.
+    pub timestamp_url: Option<String>,
     /// Worker processes for documents.
     pub workers: usize,
+    /// How what comes as a file only is captured, and the limits of a worker.
+    pub capture: platen_capture::Options,
     /// The limits.
     pub limits: Limits,
 }
@@ -90,8 +96,14 @@ pub struct Desk {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
-    /// Largest uploaded part, in bytes.
+    /// Largest uploaded part or file, in bytes. A tenant may have a limit of its own.
     pub part_bytes: u64,
+    /// Most pages of a document. A tenant may have a limit of its own.
+    pub document_pages: u32,
+    /// Most documents a tenant may send in a minute. A tenant may have a limit of its own.
+    pub documents_per_minute: u32,
+    /// How long an `Idempotency-Key` is remembered, in seconds.
+    pub idempotency_seconds: u64,
     /// Largest manifest or other JSON body, in bytes.
     pub manifest_bytes: usize,
     /// How long an unfinished upload is kept after its last byte, in seconds.
@@ -106,6 +118,8 @@ pub struct Limits {
     pub job_attempts: u32,
     /// Longest time one step of a job may take, in seconds.
     pub job_seconds: u64,
+    /// Longest time the capture of one document may take, in seconds.
+    pub capture_seconds: u64,
     /// Jobs at work at once.
     pub jobs_at_once: usize,
     /// How long a node that falls silent keeps its jobs from others, in seconds.
@@ -134,12 +148,15 @@ impl Default for Config {
             smtp: None,
             desk: Desk::default(),
             routing: None,
+            rules: None,
             behind_proxy: false,
             tls: None,
             allowed_origins: Vec::new(),
             webhook_networks: Vec::new(),
             signing: Vec::new(),
+            timestamp_url: None,
             workers: 2,
+            capture: platen_capture::Options::default(),
             limits: Limits::default(),
         }
     }
@@ -149,6 +166,9 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             part_bytes: 4 << 30,
+            document_pages: 10_000,
+            documents_per_minute: 6_000,
+            idempotency_seconds: 30 * 24 * 3600,
             manifest_bytes: 4 << 20,
             upload_seconds: 7 * 24 * 3600,
             request_seconds: 60,
@@ -156,6 +176,7 @@ impl Default for Limits {
             checkpoint_seconds: 3600,
             job_attempts: 8,
             job_seconds: 300,
+            capture_seconds: 4 * 3600,
             jobs_at_once: 4,
             lease_seconds: 30,
             shutdown_seconds: 20,

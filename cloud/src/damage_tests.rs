@@ -116,7 +116,8 @@ async fn found(config: Config) -> App {
     for length in [1, 5, 9] {
         let bytes = format!("scan {length}").into_bytes();
         app.keep.put(&tenant(), bytes.clone(), "image/tiff").await.expect("kept");
-        let parts = vec![part(PartRole::Original, &bytes, "image/tiff")];
+        let parts =
+            [PartRole::Original, PartRole::PageText].map(|role| part(role, &bytes, "image/tiff")).to_vec();
         let manifest = manifest(DeviceId::new(), decision("nda", &[("party", "Acme")]), parts);
         receive(&app.keep, &manifest, &key).await;
         for body in life(&bytes).into_iter().take(length) {

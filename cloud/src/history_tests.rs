@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use platen_capture::worker::Pool;
 use platen_model::event::{Actor, EventBody};
 use platen_model::keys::SigningKey;
-use platen_model::{DeviceId, Digest, EnvelopeId, PolicyRef, Recipient};
+use platen_model::{DeviceId, Digest, EnvelopeId, PartRole, PolicyRef, Recipient};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
@@ -13,7 +13,7 @@ use crate::app::App;
 use crate::config::Config;
 use crate::store::events::AppendError;
 use crate::store::{documents, events, people};
-use crate::testing::{database, decision, manifest, receive, tenant};
+use crate::testing::{database, decision, manifest, part, receive, tenant};
 use crate::{integrity, machine};
 
 /// One event of each kind but the first, routed with and without a provider.
@@ -57,6 +57,15 @@ fn bodies() -> Vec<EventBody> {
         EventBody::Quarantined { reason: "broken".into(), help: "mend it".into() },
         EventBody::Retried,
         EventBody::OriginalsArrived { originals: vec![pdf] },
+        EventBody::Captured {
+            parts: vec![part(PartRole::PageText, b"captured", "application/json")],
+            decision: decision("invoice", &[("number", "1")]),
+        },
+        EventBody::TextSupplied {
+            part: part(PartRole::PageText, b"supplied", "application/json"),
+            decision: decision("letter", &[]),
+        },
+        EventBody::Reprocessed { reason: Some("read badly".into()) },
         EventBody::Corrected {
             document_type: None,
             fields: BTreeMap::from([("party".to_owned(), "ACME Inc".to_owned())]),
@@ -70,6 +79,9 @@ async fn check(app: &App, picks: Vec<(usize, bool)>) -> Result<(), TestCaseError
     let tenant = tenant();
     let manifest = manifest(DeviceId::new(), decision("nda", &[]), Vec::new());
     let document = manifest.document_id;
+    for bytes in [b"captured", b"supplied"] {
+        app.keep.put(&tenant, bytes.to_vec(), "application/json").await.expect("kept");
+    }
     let mut record = receive(&app.keep, &manifest, &SigningKey::generate().expect("randomness")).await;
     for (pick, fitting) in picks {
         let mut bodies = bodies();

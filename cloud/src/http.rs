@@ -16,18 +16,18 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::serve::ListenerExt as _;
 use tokio::sync::watch;
-use tower_http::cors::CorsLayer;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::app::App;
-use crate::config::Config;
 use crate::refusal::Refusal;
 use crate::{api, auth, ingest, signing, ui, webhooks};
 use trace::Trace;
 
 pub mod contract;
+mod cors;
 mod docs;
 pub mod metrics;
+pub mod paging;
 pub mod read;
 pub mod tls;
 pub mod trace;
@@ -54,7 +54,6 @@ pub fn router(app: App) -> Router {
     let document = contract::finished(collected);
     let page = docs::page(&document);
     let text: Arc<str> = format!("{document:#}\n").into();
-    let origins = origins(&app.config);
     let router = Router::new()
         .merge(api)
         .merge(ui::routes())
@@ -66,28 +65,7 @@ pub fn router(app: App) -> Router {
         .method_not_allowed_fallback(no_method)
         .layer(limit)
         .layer(middleware::from_fn_with_state(app.clone(), frame));
-    let router = match origins {
-        Some(origins) => router.layer(origins),
-        // The layer answers every OPTIONS itself, and tus has a use of its own for it.
-        None => router,
-    };
-    router.with_state(app)
-}
-
-/// Pages of other origins may call the API only where the configuration names them; by default none may.
-fn origins(config: &Config) -> Option<CorsLayer> {
-    let named: Vec<HeaderValue> =
-        config.allowed_origins.iter().filter_map(|origin| HeaderValue::from_str(origin).ok()).collect();
-    if named.is_empty() {
-        return None;
-    }
-    // Never with credentials: a foreign page may use a token it was given, not the session of whoever looks at it.
-    let layer = CorsLayer::new()
-        .allow_origin(named)
-        .allow_methods([Method::GET, Method::HEAD, Method::POST, Method::PATCH, Method::PUT, Method::DELETE])
-        .allow_headers(tower_http::cors::Any)
-        .expose_headers(tower_http::cors::Any);
-    Some(layer)
+    cors::around(router, &app.config).with_state(app)
 }
 
 /// Serves until `stop` says so, then lets requests under way finish.

@@ -14,6 +14,7 @@ use platen_model::keys::PublicKey;
 use platen_model::{Digest, DocumentId, DocumentManifest, PageText, TenantId};
 use sqlx::{AnyConnection, Row as _};
 
+use crate::api::versions::versions;
 use crate::blobs::Blobs;
 use crate::checkpoints;
 use crate::evidence::signature;
@@ -121,10 +122,12 @@ async fn check_document(
     }
     // Only what stands for the document itself: an event also names policies and pages that are no blobs.
     let record = &replayed.record;
-    let parts =
-        record.parts.iter().map(|part| part.sha256).filter(|sha256| !record.awaiting.contains(sha256));
+    let events = replayed.steps.iter().map(|(event, _)| event);
+    let earlier = versions(events).into_iter().flat_map(|version| version.parts).map(|part| part.sha256);
+    let here = record.parts.iter().map(|part| part.sha256).filter(|sha256| !record.awaiting.contains(sha256));
+    let parts = here.chain(earlier);
     let made = [Some(record.manifest_sha256), record.signed_sha256, record.evidence_sha256];
-    for sha256 in parts.chain(made.into_iter().flatten()) {
+    for sha256 in parts.chain(made.into_iter().flatten()).collect::<BTreeSet<Digest>>() {
         if visibility::visible(store.reading(), tenant, sha256).await?.is_none() {
             wrong.push(format!("its blob {sha256} has no row: the tenant cannot read it"));
         }

@@ -49,7 +49,11 @@ mod deferred_tests;
 #[cfg(test)]
 mod device_tests;
 #[cfg(test)]
+mod fuzz_tests;
+#[cfg(test)]
 mod history_tests;
+#[cfg(test)]
+mod ingest_tests;
 #[cfg(test)]
 mod journey_tests;
 #[cfg(test)]

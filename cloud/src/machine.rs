@@ -5,6 +5,7 @@
 //! and the only ways into that are validation and a person's approval.
 
 use platen_model::event::{EventBody, Status};
+use platen_model::{Part, PartRole};
 
 /// What the machine remembers of a document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +19,8 @@ pub struct State {
     /// Whether originals are still to come. Everything goes on without them but the archive: evidence is whole or is
     /// none.
     pub awaits_originals: bool,
+    /// Whether its pages are yet to be captured: it came as a file only, or is to be captured anew.
+    pub raw: bool,
 }
 
 /// An event that may not happen now.
@@ -37,17 +40,23 @@ pub fn apply(state: Option<State>, event: &EventBody) -> Result<State, Refused> 
     let refused = Refused { status: state.map(|state| state.status), event: event.name() };
     let Some(now) = state else {
         return match event {
-            E::Received { awaiting, .. } => Ok(State {
+            E::Received { parts, awaiting, .. } => Ok(State {
                 status: S::Received,
                 resume: None,
                 signs: false,
                 awaits_originals: !awaiting.is_empty(),
+                raw: is_raw(parts),
             }),
             _ => Err(refused),
         };
     };
     let status = match (now.status, event) {
-        (S::Received, E::OcrComplete { .. }) => S::OcrComplete,
+        (S::Received, E::Captured { .. }) if now.raw => S::Received,
+        (S::Received, E::OcrComplete { .. }) if !now.raw => S::OcrComplete,
+        (status, E::Reprocessed { .. }) if may_begin_anew(now, status) && !now.awaits_originals => {
+            S::Received
+        }
+        (status, E::TextSupplied { .. }) if may_begin_anew(now, status) && !now.raw => S::Received,
         (S::OcrComplete, E::Classified { .. }) => S::Classified,
         // After classification by a person who holds it: until an envelope is made nobody outside knows of it.
         (S::Classified | S::Validated | S::Routed, E::ReviewRequested { .. }) => S::InReview,
@@ -83,10 +92,35 @@ pub fn apply(state: Option<State>, event: &EventBody) -> Result<State, Refused> 
     };
     let signs = match event {
         E::Routed { provider, .. } => provider.is_some(),
+        // Whatever it was routed to was for what it was before.
+        E::Reprocessed { .. } | E::TextSupplied { .. } => false,
         _ => now.signs,
     };
+    let raw = match event {
+        E::Captured { .. } | E::TextSupplied { .. } => false,
+        E::Reprocessed { .. } => true,
+        _ => now.raw,
+    };
     let awaits_originals = now.awaits_originals && !matches!(event, E::OriginalsArrived { .. });
-    Ok(State { status, resume, signs, awaits_originals })
+    Ok(State { status, resume, signs, awaits_originals, raw })
+}
+
+/// Whether these parts are a file of which nothing was made yet.
+pub fn is_raw(parts: &[Part]) -> bool {
+    let has = |role| parts.iter().any(|part| part.role == role);
+    has(PartRole::Original) && !has(PartRole::PageText)
+}
+
+/// Whether a document may go back to its beginning: it rests, and nobody outside was asked to sign what it is now.
+fn may_begin_anew(now: State, status: Status) -> bool {
+    use Status as S;
+    match status {
+        S::Archived => !now.signs,
+        S::Quarantined => !now
+            .resume
+            .is_some_and(|resume| matches!(resume, S::EnvelopeCreated | S::Sent | S::Viewed | S::Signed)),
+        status => waits_for_a_person(status),
+    }
 }
 
 /// Whether a person's word is wanted, and no step of ours is under way that it could cross.
@@ -114,6 +148,7 @@ pub fn is_end(status: Status) -> bool {
 pub fn wanted(state: State) -> Option<&'static str> {
     use crate::jobs::kinds;
     match state.status {
+        Status::Received if state.raw => Some(kinds::CAPTURE),
         Status::Received => Some(kinds::READ_TEXT),
         Status::OcrComplete => Some(kinds::CLASSIFY),
         Status::Classified => Some(kinds::DECIDE),

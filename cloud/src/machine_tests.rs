@@ -8,22 +8,31 @@ fn policy() -> PolicyRef {
     PolicyRef { name: "p".into(), version: "1".into(), sha256: Digest::of(b"p") }
 }
 
-/// One event of each kind.
-fn events() -> Vec<EventBody> {
-    let sha256 = Digest::of(b"bytes");
-    let text = || "x".to_owned();
-    let decision = Decision {
+fn decision() -> Decision {
+    Decision {
         document_type: DocumentType::unknown(),
         confidence: 0.0,
         verdict: Verdict::Review,
         reasons: Vec::new(),
         fields: BTreeMap::new(),
         policy: policy(),
-    };
+    }
+}
+
+fn part(role: PartRole) -> Part {
+    let (sha256, mime) = (Digest::of(b"bytes"), "x/y".into());
+    Part { role, sha256, bytes: 5, mime, file_name: None, copy_of_signed: false }
+}
+
+/// One event of each kind.
+fn events() -> Vec<EventBody> {
+    let sha256 = Digest::of(b"bytes");
+    let text = || "x".to_owned();
+    let decision = decision();
     vec![
         EventBody::Received { manifest_sha256: sha256, parts: Vec::new(), awaiting: Vec::new() },
         EventBody::OcrComplete { page_text_sha256: sha256, ocr_confidence: 1.0, page_count: 1 },
-        EventBody::Classified { decision },
+        EventBody::Classified { decision: decision.clone() },
         EventBody::ReviewRequested { reasons: Vec::new() },
         EventBody::Approved { document_type: None, fields: BTreeMap::new(), comment: None },
         EventBody::Rejected { comment: text() },
@@ -55,6 +64,9 @@ fn events() -> Vec<EventBody> {
         EventBody::OriginalsArrived { originals: vec![sha256] },
         EventBody::RecipientSigned { signer: text() },
         EventBody::Corrected { document_type: None, fields: BTreeMap::new(), department: None },
+        EventBody::Captured { parts: Vec::new(), decision: decision.clone() },
+        EventBody::TextSupplied { part: part(PartRole::PageText), decision },
+        EventBody::Reprocessed { reason: None },
     ]
 }
 
@@ -104,27 +116,117 @@ const FOLLOWS: &str = "
     expired retried validated
     voided retried validated
     quarantined retried received
+    in_review reprocessed received
+    rejected reprocessed received
+    declined reprocessed received
+    expired reprocessed received
+    voided reprocessed received
+    quarantined reprocessed received
+    in_review text_supplied received
+    rejected text_supplied received
+    declined text_supplied received
+    expired text_supplied received
+    voided text_supplied received
+    quarantined text_supplied received
 ";
+
+/// What differs while its pages are yet to be captured.
+const WHILE_RAW: &str = "
+    received ocr_complete -
+    received captured received
+";
+
+/// What differs where its route asks for no signature.
+const WITHOUT_SIGNATURE: &str = "
+    routed envelope_created -
+    routed archived archived
+    archived reprocessed received
+    archived text_supplied received
+";
+
+type Table = BTreeMap<(String, String), String>;
+
+/// Reads a table over another; a dash takes a row away.
+fn table(rows: &str, mut table: Table) -> Table {
+    for line in rows.lines() {
+        let mut words = line.split_whitespace().map(str::to_owned);
+        let (Some(state), Some(event), Some(next)) = (words.next(), words.next(), words.next()) else {
+            continue;
+        };
+        if next == "-" {
+            table.remove(&(state, event)).expect("a row to take away");
+        } else {
+            table.insert((state, event), next);
+        }
+    }
+    table
+}
 
 #[test]
 fn every_pair_of_state_and_event_is_in_the_table_or_refused() {
-    let table: BTreeMap<(String, String), String> = FOLLOWS
-        .lines()
-        .filter_map(|line| {
-            let mut words = line.split_whitespace().map(str::to_owned);
-            Some(((words.next()?, words.next()?), words.next()?))
-        })
-        .collect();
-    for status in Status::ALL {
-        for event in events() {
-            let state =
-                State { status, resume: Some(Status::Received), signs: true, awaits_originals: false };
-            let expected = table.get(&(status.as_str().to_owned(), event.name().to_owned()));
-            let found = apply(Some(state), &event).map(|state| state.status.as_str().to_owned());
-            let refused = Refused { status: Some(status), event: event.name() };
-            assert_eq!(found, expected.cloned().ok_or(refused), "{status} + {}", event.name());
+    let all = table(FOLLOWS, Table::new());
+    for (signs, raw) in [(true, false), (true, true), (false, false), (false, true)] {
+        let mut expected = all.clone();
+        if !signs {
+            expected = table(WITHOUT_SIGNATURE, expected);
+        }
+        if raw {
+            expected = table(WHILE_RAW, expected);
+            // Of what was never captured there is no PDF that a text could be of.
+            expected.retain(|(_, event), _| event != "text_supplied");
+        }
+        for status in Status::ALL {
+            for event in events() {
+                let state =
+                    State { status, resume: Some(Status::Received), signs, awaits_originals: false, raw };
+                let expected = expected.get(&(status.as_str().to_owned(), event.name().to_owned()));
+                let found = apply(Some(state), &event).map(|state| state.status.as_str().to_owned());
+                let refused = Refused { status: Some(status), event: event.name() };
+                let expected = expected.cloned().ok_or(refused);
+                assert_eq!(found, expected, "{status} + {} (signs: {signs}, raw: {raw})", event.name());
+            }
         }
     }
+}
+
+#[test]
+fn a_file_alone_is_to_be_captured_and_a_capture_is_done_once() {
+    let sha256 = Digest::of(b"bytes");
+    let received = |parts| EventBody::Received { manifest_sha256: sha256, parts, awaiting: Vec::new() };
+    let (file, text) = (part(PartRole::Original), part(PartRole::PageText));
+    let alone = apply(None, &received(vec![file.clone()])).expect("a file");
+    assert!(alone.raw && wanted(alone) == Some("capture"));
+    let read = apply(None, &received(vec![file, text])).expect("with its text");
+    assert!(!read.raw && wanted(read) == Some("read_text"));
+    let captured = EventBody::Captured { parts: Vec::new(), decision: decision() };
+    let after = apply(Some(alone), &captured).expect("captured");
+    assert!(!after.raw && wanted(after) == Some("read_text"));
+    apply(Some(after), &captured).expect_err("once");
+}
+
+#[test]
+fn inv10_what_a_signer_may_still_have_does_not_begin_anew() {
+    let anew = EventBody::Reprocessed { reason: None };
+    for resume in Status::ALL {
+        let aside = State {
+            status: Status::Quarantined,
+            resume: Some(resume),
+            signs: true,
+            awaits_originals: false,
+            raw: false,
+        };
+        let outside =
+            [Status::EnvelopeCreated, Status::Sent, Status::Viewed, Status::Signed].contains(&resume);
+        assert_eq!(apply(Some(aside), &anew).is_err(), outside, "{resume}");
+    }
+    let signed =
+        State { status: Status::Archived, resume: None, signs: true, awaits_originals: false, raw: false };
+    apply(Some(signed), &anew).expect_err("its signatures are on what it is");
+    let again = apply(Some(State { signs: false, ..signed }), &anew).expect("nobody signed it");
+    assert_eq!(
+        again,
+        State { status: Status::Received, resume: None, signs: false, awaits_originals: false, raw: true }
+    );
 }
 
 #[test]
@@ -138,14 +240,15 @@ fn a_document_begins_with_its_receipt_and_nothing_else() {
 fn inv9_a_document_is_routed_only_when_it_is_validated() {
     let routed = &events()[7];
     for status in Status::ALL {
-        let state = State { status, resume: None, signs: false, awaits_originals: false };
+        let state = State { status, resume: None, signs: false, awaits_originals: false, raw: false };
         assert_eq!(apply(Some(state), routed).is_ok(), status == Status::Validated, "{status}");
     }
 }
 
 #[test]
 fn a_route_without_a_provider_archives_and_cannot_make_an_envelope() {
-    let state = State { status: Status::Routed, resume: None, signs: false, awaits_originals: false };
+    let state =
+        State { status: Status::Routed, resume: None, signs: false, awaits_originals: false, raw: false };
     let (envelope, archived) = (&events()[8], &events()[15]);
     apply(Some(state), envelope).expect_err("nobody is asked to sign");
     assert_eq!(apply(Some(state), archived).map(|state| state.status), Ok(Status::Archived));
@@ -158,7 +261,7 @@ fn originals_may_arrive_at_any_time_and_only_the_archive_waits_for_them() {
     for status in Status::ALL {
         for signs in [false, true] {
             let resume = (status == Status::Quarantined).then_some(Status::Routed);
-            let before = State { status, resume, signs, awaits_originals: true };
+            let before = State { status, resume, signs, awaits_originals: true, raw: false };
             let after = apply(Some(before), &arrived);
             assert_eq!(after, Ok(State { awaits_originals: false, ..before }), "{status}");
             let waits = status == Status::Signed || (status == Status::Routed && !signs);
@@ -183,7 +286,7 @@ fn originals_may_arrive_at_any_time_and_only_the_archive_waits_for_them() {
 fn a_retry_goes_back_to_where_the_document_was_quarantined() {
     let (quarantined, retried) = (&events()[16], &events()[17]);
     for status in Status::ALL.into_iter().filter(|status| !is_end(*status)) {
-        let before = State { status, resume: None, signs: true, awaits_originals: false };
+        let before = State { status, resume: None, signs: true, awaits_originals: false, raw: false };
         let aside = apply(Some(before), quarantined).expect("still on its way");
         assert_eq!(apply(Some(aside), retried), Ok(before), "{status}");
     }
@@ -193,7 +296,8 @@ fn a_retry_goes_back_to_where_the_document_was_quarantined() {
 fn inv14_every_state_is_an_end_or_waits_for_a_person_or_has_a_job() {
     for status in Status::ALL {
         for signs in [false, true] {
-            let job = wanted(State { status, resume: None, signs, awaits_originals: false }).is_some();
+            let job =
+                wanted(State { status, resume: None, signs, awaits_originals: false, raw: false }).is_some();
             let rests = is_end(status) || status == Status::InReview;
             // Others may be asked in the place of who declined, or the same again after an expiry, if the route says so.
             let may_go_on = matches!(status, Status::Declined | Status::Expired);
@@ -204,17 +308,18 @@ fn inv14_every_state_is_an_end_or_waits_for_a_person_or_has_a_job() {
 
 #[test]
 fn a_correction_forgets_no_retry_and_comes_neither_before_the_rules_nor_after_it_is_sent() {
-    let corrected = events().pop().expect("the last kind");
+    let corrected = EventBody::Corrected { document_type: None, fields: BTreeMap::new(), department: None };
     let aside = State {
         status: Status::Quarantined,
         resume: Some(Status::Routed),
         signs: true,
         awaits_originals: false,
+        raw: false,
     };
     assert_eq!(apply(Some(aside), &corrected), Ok(aside));
     let unread = State { resume: Some(Status::Received), ..aside };
     apply(Some(unread), &corrected).expect_err("the rules would undo it");
-    let sent = State { status: Status::Sent, resume: None, signs: true, awaits_originals: false };
+    let sent = State { status: Status::Sent, resume: None, signs: true, awaits_originals: false, raw: false };
     apply(Some(sent), &corrected).expect_err("its signers have it as it was");
 }
 

@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 use platen_cloud::admin;
 use platen_cloud::auth::Role;
 use platen_cloud::config::Config;
+use platen_cloud::store::limits::Own;
 use platen_model::{ClientId, DeviceId, TenantId};
 
 /// Receives documents, keeps the evidence, routes to review and signing.
@@ -81,6 +82,21 @@ enum Tenant {
     Add { name: TenantId },
     /// List the tenants.
     List,
+    /// Show how much the tenant of --tenant may send; give it limits of its own, or with --reset the site's again.
+    Limits {
+        /// Largest part or file, in bytes.
+        #[arg(long)]
+        part_bytes: Option<u64>,
+        /// Most pages of a document.
+        #[arg(long)]
+        document_pages: Option<u32>,
+        /// Most documents in a minute.
+        #[arg(long)]
+        documents_per_minute: Option<u32>,
+        /// The site's limits again, but for those that are named beside it.
+        #[arg(long)]
+        reset: bool,
+    },
 }
 
 #[derive(Subcommand)]
@@ -192,7 +208,12 @@ fn main() -> ExitCode {
     }
     start_log();
     match tokio::runtime::Runtime::new() {
-        Ok(runtime) => ended(runtime.block_on(run(arguments.command, config, &arguments.tenant))),
+        Ok(runtime) => {
+            let outcome = runtime.block_on(run(arguments.command, config, &arguments.tenant));
+            // A capture may still be at work; its job was given back, and its end is waited for by nobody.
+            runtime.shutdown_background();
+            ended(outcome)
+        }
         Err(error) => ended(Err(error)),
     }
 }
@@ -215,6 +236,10 @@ async fn run(command: Command, config: Config, tenant: &TenantId) -> Result<Stri
         Command::Device(Device::Code { ttl }) => admin::device_code(&config, tenant, ttl).await,
         Command::User(User::List) => admin::list_users(&config, tenant).await,
         Command::User(User::Remove { name }) => admin::remove_user(&config, tenant, &name).await,
+        Command::Tenant(Tenant::Limits { part_bytes, document_pages, documents_per_minute, reset }) => {
+            let named = Own { part_bytes, document_pages, documents_per_minute };
+            admin::tenant_limits(&config, tenant, named, reset).await
+        }
         Command::Tenant(Tenant::List) => admin::list_tenants(&config).await,
         Command::Client(Client::Add { name, scope, public_key }) => {
             admin::add_client(&config, tenant, &name, &scope, public_key).await

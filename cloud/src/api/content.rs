@@ -13,6 +13,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::documents::find;
+use super::versions;
 use crate::app::App;
 use crate::auth::{Caller, Scope};
 use crate::http::read::{Asked, Named, has_already};
@@ -32,7 +33,7 @@ pub fn routes() -> OpenApiRouter<App> {
 /// file that anyone can check offline. They are verified against their digest before the first of them is sent.
 #[utoipa::path(get, path = "/v1/documents/{id}/content/{what}", tag = "content",
     params(("id" = DocumentId, Path, description = "The document."),
-        ("what" = inline(Which), Path, description = "Which of its contents."),
+        ("what" = inline(Which), Path, description = "Which of its contents."), OfVersion,
         ("If-None-Match" = Option<String>, Header, description = "An `ETag` that the caller has already.")),
     security(("oauth2" = ["documents:read"]), ("session" = [])),
     responses(
@@ -43,10 +44,12 @@ async fn content(
     State(app): State<App>,
     caller: Caller,
     Named((id, what)): Named<(String, String)>,
+    Asked(asked): Asked<OfVersion>,
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
     caller.must(Scope::DocumentsRead)?;
     let record = find(&app, caller.tenant(), &id).await?;
+    let record = as_of(&app, caller.tenant(), record, asked.version).await?;
     let found = named(&record, &what).filter(|(sha256, _)| !record.awaiting.contains(sha256));
     let (sha256, name) = found.ok_or_else(|| nothing(&record, &what))?;
     let etag = format!("\"{sha256}\"");
@@ -64,6 +67,32 @@ fn nothing(record: &Record, what: &str) -> Refusal {
     }
     let outstanding = originals(record.awaiting.len());
     refusal.help(format!("{outstanding} will follow from the device, when its link is cheap: ask again then"))
+}
+
+/// Which version of what was made of it.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+struct OfVersion {
+    /// Its number; the last one by default. Of `original`, `signed` and `evidence` there is one only.
+    #[param(minimum = 1)]
+    version: Option<u32>,
+}
+
+/// The record with the parts of an earlier version, where one is named.
+async fn as_of(
+    app: &App,
+    tenant: &TenantId,
+    mut record: Record,
+    number: Option<u32>,
+) -> Result<Record, Refusal> {
+    let Some(number) = number else { return Ok(record) };
+    let found = versions::of(app, tenant, record.document.document_id).await?;
+    let found = found.into_iter().find(|version| version.number == number);
+    let version = found.ok_or_else(|| Refusal::not_found(format!("version {number} of this document")))?;
+    record.parts.retain(|part| part.role == PartRole::Original);
+    record.parts.extend(version.parts);
+    Ok(record)
 }
 
 /// The contents a document may have.
@@ -123,6 +152,9 @@ struct InForm {
     /// `json` where it is absent.
     #[param(inline)]
     format: Option<Format>,
+    /// Which version of it; the last one by default.
+    #[param(minimum = 1)]
+    version: Option<u32>,
 }
 
 /// The forms of a page text.
@@ -166,6 +198,7 @@ async fn ocr(
 ) -> Result<Response, Refusal> {
     caller.must(Scope::DocumentsRead)?;
     let record = find(&app, caller.tenant(), &id).await?;
+    let record = as_of(&app, caller.tenant(), record, asked.version).await?;
     let part =
         record.part(PartRole::PageText).ok_or_else(|| Refusal::not_found("page text of this document"))?;
     let bytes = app.keep.get(caller.tenant(), part.sha256).await?;

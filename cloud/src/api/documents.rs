@@ -17,14 +17,12 @@ use utoipa_axum::routes;
 
 use crate::app::App;
 use crate::auth::{Caller, Scope};
+use crate::http::paging::LIMIT;
 use crate::http::read::{Asked, Named, has_already};
 use crate::refusal::Refusal;
 use crate::store::record::Record;
 use crate::store::search::Question;
 use crate::store::{documents, events};
-
-/// Items of a list where the caller does not say.
-const LIMIT: u32 = 50;
 
 /// The routes of this module.
 pub fn routes() -> OpenApiRouter<App> {

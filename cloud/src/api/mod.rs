@@ -9,7 +9,9 @@ mod corrections;
 pub mod devices;
 pub mod documents;
 pub mod health;
+pub mod jobs;
 pub mod review;
+pub mod versions;
 
 /// The routes of this module.
 pub fn routes() -> OpenApiRouter<App> {
@@ -18,5 +20,7 @@ pub fn routes() -> OpenApiRouter<App> {
         .merge(review::routes())
         .merge(corrections::routes())
         .merge(devices::routes())
+        .merge(versions::routes())
+        .merge(jobs::routes())
         .merge(health::routes())
 }

@@ -107,6 +107,17 @@ pub(super) async fn act(
     if matches!(body, EventBody::Approved { .. }) {
         must_be_another(app, caller, document).await?;
     }
+    append(app, caller, document, body, version).await
+}
+
+/// Appends an event for a caller whose scope was asked for.
+pub(super) async fn append(
+    app: &App,
+    caller: &Caller,
+    document: DocumentId,
+    body: EventBody,
+    version: Option<u64>,
+) -> Result<Document, Refusal> {
     let mut write = app.store.begin().await?;
     if let Some(seen) = version {
         write.hold(document).await?;

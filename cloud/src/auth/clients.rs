@@ -10,7 +10,7 @@ use platen_model::api::Page;
 use platen_model::keys::PublicKey;
 use platen_model::{ClientId, Digest, TenantId};
 use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
@@ -18,13 +18,12 @@ use uuid::Uuid;
 use super::devices::is_key;
 use super::{Caller, Scope, Scopes, random_token};
 use crate::app::App;
+use crate::http::paging::{Limit, Paging};
 use crate::http::read::{Asked, Body, Named};
 use crate::refusal::Refusal;
 use crate::store::clients::{self as rows, ClientRow, Credential, Proof};
 use crate::store::{audit, from_ms, now_ms};
 
-/// Items of a list where the caller does not say.
-const LIMIT: u32 = 50;
 /// Most credentials of a client at once.
 const CREDENTIALS: usize = 10;
 /// The start of every secret, so that scanners of repositories can tell them.
@@ -123,34 +122,19 @@ struct Made {
     client_secret: Option<String>,
 }
 
-/// Which page of a list.
-#[derive(Debug, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-#[serde(deny_unknown_fields)]
-struct From {
-    /// The `next` of an earlier answer.
-    #[param(inline)]
-    after: Option<ClientId>,
-    /// At most so many items.
-    #[param(minimum = 1, maximum = 500)]
-    limit: Option<u32>,
-}
-
 /// Lists the tenant's clients.
-#[utoipa::path(get, path = "/v1/clients", tag = "identity", operation_id = "list_clients", params(From),
+#[utoipa::path(get, path = "/v1/clients", tag = "identity", operation_id = "list_clients", params(Paging),
     security(("oauth2" = ["admin"]), ("session" = [])),
     responses((status = 200, description = "A page of the list.", body = Page<Client>)))]
 async fn list(
     State(app): State<App>,
     caller: Caller,
-    Asked(asked): Asked<From>,
+    Asked(asked): Asked<Paging>,
 ) -> Result<Json<Page<Client>>, Refusal> {
     caller.must(Scope::Admin)?;
-    let limit = asked.limit.unwrap_or(LIMIT);
-    let mut found = rows::list(&app.store, caller.tenant(), asked.after, limit + 1).await?;
-    let more = found.len() > limit as usize;
-    found.truncate(limit as usize);
-    let next = found.last().filter(|_| more).map(|client| client.client_id.to_string());
+    let (limit, after) = (Limit::of(asked.limit), asked.after.map(ClientId::from_uuid));
+    let found = rows::list(&app.store, caller.tenant(), after, limit.to_read()).await?;
+    let Page { items: found, next } = limit.page(found, |client| client.client_id.to_string());
     let mut items = Vec::new();
     for client in found {
         items.push(shown(&app, client).await?);

@@ -12,12 +12,13 @@ use platen_model::keys::PublicKey;
 use platen_model::{DeviceId, Digest, TenantId};
 use ring::rand::{SecureRandom as _, SystemRandom};
 use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::{Caller, Scope, Who};
 use crate::app::App;
+use crate::http::paging::{self, Limit, Paging};
 use crate::http::read::{Asked, Body, Named};
 use crate::refusal::Refusal;
 use crate::store::people::DeviceRow;
@@ -25,8 +26,6 @@ use crate::store::{audit, from_ms, now_ms, people};
 
 /// The longest name of a device, in characters.
 const NAME_CHARACTERS: usize = 200;
-/// Items of a list where the caller does not say.
-const LIMIT: u32 = 50;
 /// Minutes a code lasts where nobody says.
 const CODE_MINUTES: u32 = 60;
 /// The letters of an enrolment code: none that is taken for another.
@@ -91,37 +90,19 @@ struct ShownDevice {
     revoked_at: Option<Timestamp>,
 }
 
-/// Which page of a list.
-#[derive(Debug, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-#[serde(deny_unknown_fields)]
-struct From {
-    /// The `next` of an earlier answer.
-    #[param(inline)]
-    after: Option<DeviceId>,
-    /// At most so many items.
-    #[param(minimum = 1, maximum = 500)]
-    limit: Option<u32>,
-}
-
-/// Lists the tenant's devices.
-#[utoipa::path(get, path = "/v1/devices", tag = "identity", operation_id = "list_devices", params(From),
+/// Lists the tenant's devices, oldest first.
+#[utoipa::path(get, path = "/v1/devices", tag = "identity", operation_id = "list_devices", params(Paging),
     security(("oauth2" = ["admin"]), ("session" = [])),
     responses((status = 200, description = "A page of the list.", body = Page<ShownDevice>)))]
 async fn list(
     State(app): State<App>,
     caller: Caller,
-    Asked(asked): Asked<From>,
+    Asked(asked): Asked<Paging>,
 ) -> Result<Json<Page<ShownDevice>>, Refusal> {
     caller.must(Scope::Admin)?;
-    let limit = asked.limit.unwrap_or(LIMIT) as usize;
-    let mut found = people::devices(&app.store, caller.tenant()).await?;
-    found.sort_by_key(|device| device.device_id);
-    found.retain(|device| asked.after.is_none_or(|after| device.device_id > after));
-    let more = found.len() > limit;
-    found.truncate(limit);
-    let next = found.last().filter(|_| more).map(|device| device.device_id.to_string());
-    Ok(Json(Page { items: found.into_iter().map(shown).collect(), next }))
+    let (limit, after) = (Limit::of(asked.limit), asked.after.map(DeviceId::from_uuid));
+    let found = people::devices(&app.store, caller.tenant(), after, limit.to_read()).await?;
+    Ok(Json(paging::shown(limit.page(found, |device| device.device_id.to_string()), shown)))
 }
 
 /// One device.

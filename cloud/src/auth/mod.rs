@@ -14,14 +14,17 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use platen_model::event::Actor;
 use platen_model::{ClientId, DeviceId, Digest, TenantId};
 use ring::rand::{SecureRandom as _, SystemRandom};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::refusal::Refusal;
 use crate::store;
-use crate::store::people::{self, DeviceRow};
+use crate::store::people::DeviceRow;
 
 pub mod clients;
 pub mod devices;
+mod people;
 mod record;
 mod scope;
 mod tokens;
@@ -31,14 +34,19 @@ pub use scope::{Scope, Scopes};
 
 /// The routes of identity.
 pub fn routes() -> utoipa_axum::router::OpenApiRouter<App> {
-    tokens::routes().merge(devices::routes()).merge(clients::routes()).merge(record::routes())
+    tokens::routes()
+        .merge(devices::routes())
+        .merge(clients::routes())
+        .merge(people::routes())
+        .merge(record::routes())
 }
 
 /// The session cookie's name.
 pub const SESSION_COOKIE: &str = "platen_session";
 
 /// What a user may do. Each role may do all that those before it may.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum Role {
     /// Look.
     Viewer,
@@ -231,7 +239,7 @@ async fn by_token(parts: &Parts, app: &App) -> Result<Caller, Refusal> {
     let token = store::tokens::find(&app.store, Digest::of(token.as_bytes())).await?.ok_or_else(ended)?;
     let scopes = token.scopes.parse().map_err(Refusal::internal)?;
     let device = match token.holder.parse::<DeviceId>() {
-        Ok(id) => people::device(&app.store, id).await?,
+        Ok(id) => store::people::device(&app.store, id).await?,
         Err(_) => None,
     };
     let who = match device {
@@ -243,7 +251,9 @@ async fn by_token(parts: &Parts, app: &App) -> Result<Caller, Refusal> {
 
 async fn session(parts: &Parts, app: &App) -> Result<Option<User>, Refusal> {
     let Some(token) = cookie(parts, SESSION_COOKIE) else { return Ok(None) };
-    let Some(row) = people::session(&app.store, Digest::of(token.as_bytes())).await? else { return Ok(None) };
+    let Some(row) = store::people::session(&app.store, Digest::of(token.as_bytes())).await? else {
+        return Ok(None);
+    };
     let role = row.role.parse().map_err(Refusal::internal)?;
     Ok(Some(User { tenant: row.tenant, name: row.user, role, csrf: csrf_of(&token) }))
 }

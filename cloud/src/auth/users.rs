@@ -64,7 +64,7 @@ pub async fn login(app: &App, name: &str, password: &str) -> Result<Login, Refus
     let right =
         tokio::task::spawn_blocking(move || fits(&offered, &hash)).await.map_err(Refusal::internal)?;
     let limits = &app.config.limits;
-    let Some(user) = user.as_ref().filter(|_| right) else {
+    let Some(user) = user.as_ref().filter(|user| right && user.disabled_ms == 0) else {
         let until = now_ms() + limits.lockout_seconds as i64 * 1000;
         let failures = people::count_failure(&app.store, tried, limits.login_failures, until).await?;
         tracing::warn!(failures, known = user.is_some(), "a wrong name or password");

@@ -26,7 +26,8 @@ fn bucket(server: &S3, scratch: &Path) -> Blobs {
         builder = builder.with_config(key.to_ascii_lowercase().parse().expect("a key"), value);
     }
     let objects = Arc::new(builder.build().expect("a bucket"));
-    Blobs { objects, prefix: Name::from("office/blobs"), folder: None, incoming: scratch.to_owned() }
+    let prefix = Name::from("office/blobs");
+    Blobs { objects, prefix, folder: None, signer: None, incoming: scratch.to_owned() }
 }
 
 async fn check_storage(blobs: &Blobs, damage: impl AsyncFn(Digest)) {
@@ -112,7 +113,7 @@ async fn trial() -> Trial {
     let store = base.open().await;
     people::add_tenant(&store, &tenant()).await.expect("a tenant");
     let (objects, incoming) = (Arc::new(InMemory::new()), folder.path().to_owned());
-    let blobs = Blobs { objects, prefix: Name::default(), folder: None, incoming };
+    let blobs = Blobs { objects, prefix: Name::default(), folder: None, signer: None, incoming };
     Trial { keep: Keep { blobs, store }, _folder: folder, _base: base }
 }
 

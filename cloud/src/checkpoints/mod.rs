@@ -3,7 +3,7 @@
 //! A document's chain shows that no event in it was changed, but not that its end, or a whole document, was cut
 //! off. A checkpoint is the root of a Merkle tree over the heads of all chains; it names the checkpoint before it
 //! and is signed with a key of the site (`checkpoint.pk8` in the folder of keys). Whoever holds an old checkpoint,
-//! or a time-stamp of it, can show that anything it covers was removed or replaced.
+//! or a time-stamp of it ([`timestamps`]), can show that anything it covers was removed or replaced.
 //!
 //! A leaf is `<document id>:<hash of its last event>`; leaves are in the order of the ids.
 
@@ -17,6 +17,7 @@ use sqlx::{AnyConnection, Row as _};
 use crate::store::{Store, StoreError, from_ms, json, now_ms, to_json};
 
 pub mod merkle;
+pub mod timestamps;
 
 use merkle::Tree;
 
@@ -186,8 +187,10 @@ pub async fn check(
             wrong.push(format!("checkpoint {index} of {tenant} is missing"));
             break;
         }
+        let token = timestamps::token_of(reading, tenant, number).await?;
         match kept.map_err(|error| error.to_string()).and_then(|kept| {
             fits(&kept, tenant, number, before.as_ref(), key)?;
+            is_stamped(&kept, token.as_deref())?;
             Ok(kept)
         }) {
             Ok(kept) => before = Some(kept),
@@ -216,6 +219,16 @@ pub async fn check(
         }
     }
     Ok(wrong)
+}
+
+/// Whether a checkpoint's time-stamp, where it has one, is about it.
+fn is_stamped(kept: &Kept, token: Option<&[u8]>) -> Result<(), String> {
+    let Some(token) = token else { return Ok(()) };
+    let stamp = timestamps::read(token).map_err(|error| format!("its time-stamp: {error}"))?;
+    if stamp.sha256 != Digest::of(kept.bytes.as_bytes()) {
+        return Err("its time-stamp is about other bytes".into());
+    }
+    Ok(())
 }
 
 /// Whether a checkpoint is the one its place asks for, and signed.

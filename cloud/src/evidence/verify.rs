@@ -10,8 +10,10 @@ use std::io::{Read, Seek};
 
 use platen_model::event::{Event, EventBody};
 use platen_model::manifest::Receipt;
-use platen_model::{Digest, DocumentManifest, PartRole};
+use platen_model::{Digest, DocumentManifest, Part, PartRole};
 use zip::ZipArchive;
+
+use crate::api::versions::versions;
 
 use super::package::{DeviceSignature, Index, KeyedReceipt, PACKAGE_VERSION, entry};
 
@@ -207,8 +209,16 @@ fn check_capture(unpacked: &Unpacked, events: &[Event], report: &mut Report) {
         });
         report.check_equal("the originals that were to follow have arrived", &followed, &Some(awaiting));
     }
+    let last = versions(events).pop();
+    let made = last.iter().flat_map(|version| &version.parts);
+    let originals_of = parts.iter().filter(|part| part.role == PartRole::Original);
+    let anew = events
+        .iter()
+        .any(|event| matches!(event.body, EventBody::Captured { .. } | EventBody::TextSupplied { .. }));
+    let came =
+        |part: &Part| if anew && part.role != PartRole::Original { "was made last" } else { "was received" };
     let mut originals = 0;
-    for part in parts {
+    for part in originals_of.chain(made) {
         let name = match part.role {
             PartRole::Original => {
                 originals += 1;
@@ -218,7 +228,7 @@ fn check_capture(unpacked: &Unpacked, events: &[Event], report: &mut Report) {
             PartRole::PageText => entry::PAGE_TEXT.to_owned(),
         };
         report.check_equal(
-            format!("{name} is what was received"),
+            format!("{name} is what {}", came(part)),
             &unpacked.digest(&name),
             &Some(part.sha256),
         );

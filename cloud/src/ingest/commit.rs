@@ -12,22 +12,17 @@
 use std::collections::BTreeMap;
 
 use axum::Json;
-use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use platen_model::api::Document;
 use platen_model::event::{Actor, EventBody};
 use platen_model::manifest::{DEFERRED_HEADER, MANIFEST_VERSION, SIGNATURE_HEADER, SignedReceipt};
-use platen_model::{Digest, DocumentManifest, PartRole, Receipt, crash};
-use serde::Serialize;
-use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
+use platen_model::{DeviceId, Digest, DocumentManifest, PartRole, Receipt, crash};
 
+use super::documents::Taken;
+use super::{idempotency, limits};
 use crate::app::App;
-use crate::auth::Device;
+use crate::auth::Caller;
 use crate::evidence::{DeviceSignature, signature};
-use crate::http::read::{Whole, must_be};
 use crate::refusal::Refusal;
 use crate::store::record::Record;
 use crate::store::{blobs as visibility, documents, events, people::DeviceRow};
@@ -36,8 +31,6 @@ use crate::store::{blobs as visibility, documents, events, people::DeviceRow};
 pub const MANIFEST_MIME: &str = "application/vnd.platen.manifest+json";
 /// Most parts in a manifest.
 const PARTS: usize = 1_000;
-/// Most pages of a document.
-const PAGES: u32 = 10_000;
 /// Longest page text, in bytes: it is read into memory as a whole.
 const PAGE_TEXT_BYTES: u64 = 256 << 20;
 /// The one word of [`DEFERRED_HEADER`].
@@ -45,57 +38,28 @@ const DEFERRED: &str = "originals";
 /// Longest name of a source, department or file, in characters.
 const NAME_CHARACTERS: usize = 255;
 
-/// The routes of this module.
-pub fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(commit))
-}
-
-/// A document that was taken in.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct Taken {
-    /// The document.
-    pub document: Document,
-    /// The cloud's receipt, for the device.
-    pub receipt: SignedReceipt,
-}
-
-/// Commits a document.
-///
-/// From agents: the manifest that names its uploaded parts, signed by the device (`Platen-Signature`). Repeating it
-/// gives the same receipt. With `Platen-Deferred: originals` the originals may still be missing; the receipt names them
-/// under `awaiting`. Repeating the manifest once they are uploaded completes the document.
-#[utoipa::path(post, path = "/v1/documents", tag = "documents", operation_id = "commit",
-    params(("Platen-Signature" = Option<String>, Header,
-        description = "The device's id and its signature of the manifest's exact bytes, in base64."),
-        ("Platen-Deferred" = Option<String>, Header, pattern = "^originals$",
-            description = "The originals follow later.")),
-    request_body(content_type = "application/vnd.platen.manifest+json", content = DocumentManifest),
-    security(("oauth2" = ["documents:write"])),
-    responses(
-        (status = 202, description = "It is durable and on its way.", body = Taken,
-            headers(("Location" = String, description = "Its address."))),
-        (status = 200, description = "It was here already.", body = Taken,
-            headers(("Location" = String, description = "Its address."))),
-        (status = 409, description = "The id is taken, by another manifest or another tenant.",
-            body = platen_model::Problem, content_type = "application/problem+json")))]
-async fn commit(
-    State(app): State<App>,
-    device: Device,
-    headers: HeaderMap,
-    Whole(body): Whole,
+/// Commits the document of a manifest.
+pub(super) async fn commit(
+    app: &App,
+    caller: &Caller,
+    device: &DeviceRow,
+    headers: &HeaderMap,
+    body: &[u8],
 ) -> Result<Response, Refusal> {
-    let device = device.0;
-    must_be(&headers, MANIFEST_MIME)?;
-    let signature = must_be_signed(&device, &headers, &body)?;
-    let manifest: DocumentManifest = serde_json::from_slice(&body)
+    let signature = must_be_signed(device, headers, body)?;
+    let manifest: DocumentManifest = serde_json::from_slice(body)
         .map_err(|error| Refusal::bad_request(format!("the manifest: {error}")))?;
-    must_be_sound(&device, &manifest)?;
-    let deferred = is_deferred(&headers, &manifest)?;
-    let missing = must_have_parts(&app, &device, &manifest, deferred).await?;
+    let limits = limits::of(app, &device.tenant).await?;
+    must_be_sound(device.device_id, &manifest, limits.document_pages)?;
+    let deferred = is_deferred(headers, &manifest)?;
+    let missing = must_have_parts(app, device, &manifest, deferred).await?;
 
     let manifest_sha256 = app.keep.put(&device.tenant, body.to_vec(), MANIFEST_MIME).await?;
     crash::point("the manifest is kept");
+    let key = idempotency::key_of(headers, caller, manifest_sha256)?;
     let mut write = app.store.begin().await?;
+    // The id in the manifest tells a repetition by itself; a key only must not have stood for something else.
+    idempotency::earlier(&mut write, &device.tenant, key.as_ref()).await?;
     write.hold(manifest.document_id).await?;
     let known = documents::find(&mut *write, &device.tenant, manifest.document_id).await?;
     let (status, record) = match known {
@@ -118,19 +82,21 @@ async fn commit(
             if documents::is_taken(&mut write, manifest.document_id).await? {
                 return Err(Refusal::conflict("this document id is taken").help("use a new id"));
             }
+            limits::must_be_in_time(&mut write, &device.tenant, &limits).await?;
             let record = {
                 let actor = Actor::Device(device.device_id.to_string());
                 events::receive(&mut write, &device.tenant, &manifest, manifest_sha256, missing, actor)
                     .await?
             };
             signature::keep(&mut *write, &device.tenant, manifest.document_id, &signature).await?;
+            idempotency::keep(app, &mut write, &device.tenant, key.as_ref(), manifest.document_id).await?;
             write.commit().await?;
             crash::point("the document is committed");
             app.wake.notify_one();
             (StatusCode::ACCEPTED, record)
         }
     };
-    let receipt = receipt(&app, &record);
+    let receipt = receipt(app, &record);
     let location = format!("/v1/documents/{}", record.document.document_id);
     let body = Json(Taken { document: record.document, receipt });
     Ok((status, [(header::LOCATION, location)], body).into_response())
@@ -141,7 +107,7 @@ pub(crate) fn receipt(app: &App, record: &Record) -> SignedReceipt {
     let receipt = Receipt {
         document_id: record.document.document_id,
         manifest_sha256: record.manifest_sha256,
-        parts: record.parts.iter().map(|part| part.sha256).collect(),
+        parts: record.receipted(),
         awaiting: record.awaiting.clone(),
         committed_at: record.whole_since.unwrap_or(record.document.created_at),
     };
@@ -175,7 +141,11 @@ fn must_be_signed(device: &DeviceRow, headers: &HeaderMap, body: &[u8]) -> Resul
 }
 
 /// Lists every complaint, so that a client's author needs to try only once.
-fn must_be_sound(device: &DeviceRow, manifest: &DocumentManifest) -> Result<(), Refusal> {
+pub(crate) fn must_be_sound(
+    device: DeviceId,
+    manifest: &DocumentManifest,
+    most_pages: u32,
+) -> Result<(), Refusal> {
     let mut errors = BTreeMap::new();
     let mut complain = |wrong: bool, field: String, complaint: &str| {
         if wrong {
@@ -185,15 +155,15 @@ fn must_be_sound(device: &DeviceRow, manifest: &DocumentManifest) -> Result<(), 
     let unit = |number: f32| (0.0..=1.0).contains(&number);
     let name = |text: &str| text.chars().count() <= NAME_CHARACTERS && !text.chars().any(char::is_control);
     complain(manifest.version != MANIFEST_VERSION, "version".into(), "this server reads version 1");
-    complain(
-        manifest.device_id != Some(device.device_id),
-        "device_id".into(),
-        "is not the device that sent it",
-    );
+    complain(manifest.device_id != Some(device), "device_id".into(), "is not the device that sent it");
     complain(manifest.source.is_empty() || !name(&manifest.source), "source".into(), "is not a name");
     complain(manifest.department.as_deref().is_some_and(|d| !name(d)), "department".into(), "is not a name");
     complain(manifest.page_count == 0, "page_count".into(), "a document has pages");
-    complain(manifest.page_count > PAGES, "page_count".into(), "is over 10000");
+    complain(
+        manifest.page_count > most_pages,
+        "page_count".into(),
+        &format!("is over {most_pages}, the limit (limits.document_pages)"),
+    );
     complain(!unit(manifest.ocr_confidence), "ocr_confidence".into(), "is not from 0 to 1");
     complain(!unit(manifest.decision.confidence), "decision.confidence".into(), "is not from 0 to 1");
     complain(manifest.parts.len() > PARTS, "parts".into(), "are too many");

@@ -1,11 +1,9 @@
 //! Resumable uploads: tus 1.0 (<https://tus.io/protocols/resumable-upload>) with creation, checksum,
 //! termination and expiration.
 //!
-//! Bytes are appended to a file of the incoming folder and fsynced before the offset is recorded, and the
-//! offset is recorded before it is answered. What the file holds beyond the recorded offset was never
-//! acknowledged and is cut off before the next byte is written. A file that holds less than the recorded offset
-//! (or is gone, after a crash while the upload became a blob) sends the upload back to its beginning: only
-//! bytes that are here, and were sent by this tenant, ever become a blob of this tenant (INV-12).
+//! What came is durable before its offset is recorded, and recorded before it is answered; what nobody recorded was
+//! never acknowledged. Where bytes wait until they are a blob, and how that goes on when a process or a node is lost,
+//! is [`landing`]'s. Only bytes that were sent by this tenant ever become a blob of this tenant (INV-12).
 //!
 //! The danger is a client whose connection broke without our knowing, so that it comes back while its earlier
 //! request still waits here for bytes. The newer request ends the older one, which keeps what came, and only then
@@ -16,41 +14,33 @@
 //! one; but all bytes of a part are compared with its digest before they become a blob, and a line that is cut
 //! every few seconds would never carry a chunk if its halves were thrown away.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::str::FromStr as _;
-use std::sync::{LazyLock, Mutex, PoisonError};
-use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use futures_util::StreamExt as _;
 use jiff::{SignedDuration, Timestamp};
-use platen_model::{Digest, TenantId, UploadId, crash, durable};
-use sha2::{Digest as _, Sha256};
-use tokio::io::{AsyncSeekExt as _, AsyncWriteExt as _};
-use tokio_util::sync::CancellationToken;
+use platen_model::{Digest, TenantId, UploadId, crash};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::limits;
 use crate::app::App;
 use crate::auth::{Caller, Scope};
-use crate::blobs::{BlobError, off_the_reactor};
 use crate::http::read::{Named, must_be};
 use crate::refusal::Refusal;
-use crate::store::blobs::{self as visibility, Visible};
+use crate::store::blobs as visibility;
 use crate::store::uploads::{self, Upload};
+use headers::Announced;
+use turn::Turn;
+
+pub mod headers;
+pub mod landing;
+mod turn;
 
 /// The media type of a PATCH.
 const OFFSET_STREAM: &str = "application/offset+octet-stream";
-/// The status of a failed checksum, by the checksum extension.
-const CHECKSUM_MISMATCH: u16 = 460;
-/// Longest media type of a part.
-const MIME_CHARACTERS: usize = 100;
 
 /// The versions of tus that are spoken here.
 #[derive(utoipa::ToSchema)]
@@ -59,15 +49,6 @@ enum TusVersion {
     #[schema(rename = "1.0.0")]
     One,
 }
-
-/// How long a request waits for the one before it to let go of an upload.
-const TURN_TIME: Duration = Duration::from_secs(20);
-
-/// The longest pause of a body whose client has come back with another request.
-const LAST_BYTES_TIME: Duration = Duration::from_millis(100);
-
-/// The uploads some request is at work on at this moment.
-static AT_WORK: LazyLock<Mutex<BTreeMap<UploadId, Holder>>> = LazyLock::new(Mutex::default);
 
 /// The routes of this module.
 pub fn routes() -> OpenApiRouter<App> {
@@ -86,7 +67,7 @@ async fn options(State(app): State<App>) -> Response {
     let largest = app.config.limits.part_bytes;
     tus(StatusCode::NO_CONTENT)
         .with("tus-version", "1.0.0")
-        .with("tus-extension", "creation,checksum,termination,expiration")
+        .with("tus-extension", "creation,creation-with-upload,checksum,termination,expiration")
         .with("tus-checksum-algorithm", "sha256")
         .with("tus-max-size", largest)
         .response()
@@ -116,61 +97,88 @@ async fn has_blob(
     found.map(|_| StatusCode::OK).ok_or_else(|| Refusal::not_found("such blob"))
 }
 
-/// Begins an upload (tus 1.0, creation).
+/// Begins an upload (tus 1.0, creation), and takes its first bytes where they come along (creation-with-upload).
 #[utoipa::path(post, path = "/v1/uploads", tag = "uploads", operation_id = "create_upload",
     params(
         ("Tus-Resumable" = inline(TusVersion), Header, description = "The protocol's version."),
         ("Upload-Length" = u64, Header, description = "Bytes that will come.", maximum = 9007199254740991i64),
         ("Upload-Metadata" = String, Header, pattern = "^sha256 [A-Za-z0-9+/]{86}==(,mime [A-Za-z0-9+/]*={0,2})?$",
             description = "Pairs of a key and base64: `sha256`, the digest of the bytes in hex, and `mime`, their \
-                media type.")),
+                media type."),
+        ("Upload-Checksum" = Option<String>, Header, pattern = "^sha256 [A-Za-z0-9+/]{43}=$",
+            description = "The digest of the bytes that come along, in base64.")),
+    request_body(content_type = "application/offset+octet-stream", content = Option<Vec<u8>>,
+        description = "The first bytes, or none."),
     security(("oauth2" = ["documents:write"]), ("session" = [])),
     responses((status = 201, description = "It is begun.",
         headers(("Location" = String, description = "Its address."),
+            ("Upload-Offset" = u64, description = "Bytes that are durable here, where some came along."),
             ("Upload-Expires" = String, description = "When it ends unless more comes."))),
         (status = 412, description = "Another version of tus.", body = platen_model::Problem,
             content_type = "application/problem+json"),
-        (status = 413, description = "The part is over the limit.", body = platen_model::Problem,
-            content_type = "application/problem+json"),
-        (status = 422, description = "It is empty, but its digest is not that of no bytes.",
+        (status = 413, description = "The part is over the limit, or more came than was announced.",
+            body = platen_model::Problem, content_type = "application/problem+json"),
+        (status = 422, description = "The bytes do not have the digest that was announced.",
+            body = platen_model::Problem, content_type = "application/problem+json"),
+        (status = 460, description = "The bytes do not have the checksum they came with.",
             body = platen_model::Problem, content_type = "application/problem+json")))]
-async fn create(State(app): State<App>, caller: Caller, headers: HeaderMap) -> Result<Response, Refusal> {
+async fn create(
+    State(app): State<App>,
+    caller: Caller,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Refusal> {
     caller.must(Scope::DocumentsWrite)?;
     let tenant = caller.tenant().clone();
-    speaks_tus(&headers)?;
-    let bytes: u64 = number(&headers, "upload-length")?;
-    let largest = app.config.limits.part_bytes;
+    let Announced { bytes, sha256, mime } = headers::announced(&headers)?;
+    let largest = limits::of(&app, &tenant).await?.part_bytes;
     if bytes > largest {
-        return Err(Refusal::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "too-large",
-            format!("{bytes} bytes are over the limit of {largest} (limits.part_bytes)"),
-        )
-        .help("split the document, or raise the limit"));
+        return Err(too_large(bytes, largest));
     }
-    let metadata = metadata(&headers)?;
-    let sha256 = metadata.get("sha256").and_then(|hex| hex.parse::<Digest>().ok());
-    let sha256 =
-        sha256.ok_or_else(|| Refusal::bad_request("Upload-Metadata needs `sha256`: 64 hex digits"))?;
-    let mime = metadata.get("mime").cloned().unwrap_or_else(|| "application/octet-stream".into());
-    if mime.len() > MIME_CHARACTERS || HeaderValue::from_str(&mime).is_err() || !mime.contains('/') {
-        return Err(Refusal::bad_request("Upload-Metadata: `mime` is not a media type"));
+    let checksum = headers::checksum(&headers)?;
+    let comes_along = headers.contains_key(header::CONTENT_TYPE);
+    if comes_along {
+        must_be(&headers, OFFSET_STREAM)?;
     }
     let upload =
         Upload { upload_id: UploadId::new(), sha256, mime, bytes, received: 0, expires_at: expiry(&app) };
-    // File and folder are fsynced, then the row is committed: the address we answer is there after a power cut.
-    let path = file_of(&app, upload.upload_id);
-    off_the_reactor(move || Ok(durable::write(&path, b"")?)).await?;
+    // Durable before the row is committed: the address we answer is there after a power cut.
+    landing::begin(&app, &upload).await?;
     uploads::insert(&app.store, &tenant, &upload).await?;
     crash::point("an upload is begun");
-    if bytes == 0 {
-        complete(&app, &tenant, &upload).await?;
-    }
     let location = format!("{}/v1/uploads/{}", app.config.public_url, upload.upload_id);
-    Ok(tus(StatusCode::CREATED)
-        .with("location", location)
-        .with("upload-expires", http_date(upload.expires_at))
-        .response())
+    let created = tus(StatusCode::CREATED).with("location", location);
+    if !comes_along {
+        if bytes == 0 {
+            landing::complete(&app, &tenant, &upload).await?;
+        }
+        return Ok(created.with("upload-expires", http_date(upload.expires_at)).response());
+    }
+    let id = upload.upload_id.to_string();
+    let (node, owner) = (app.clone(), tenant.clone());
+    let work = async move { append_whole(&node, owner, &id, 0, checksum, body).await };
+    let taken = tokio::spawn(work).await.map_err(Refusal::internal)?;
+    match taken {
+        Ok(upload) => Ok(created
+            .with("upload-offset", upload.received)
+            .with("upload-expires", http_date(upload.expires_at))
+            .response()),
+        Err(refusal) => {
+            // Who is refused does not learn the address: nobody would ever go on with it.
+            if let Some(left) = uploads::find(&app.store, &tenant, upload.upload_id).await? {
+                let _turn = Turn::take(left.upload_id).await?;
+                landing::forget(&app, &tenant, left.upload_id).await?;
+            }
+            Err(refusal)
+        }
+    }
+}
+
+/// 413, for a part or a file that is over the tenant's limit.
+pub(super) fn too_large(bytes: u64, largest: u64) -> Refusal {
+    let detail = format!("{bytes} bytes are over the limit of {largest} (limits.part_bytes)");
+    Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", detail)
+        .help("split the document, or have the limit raised")
 }
 
 /// How far an upload is.
@@ -190,7 +198,7 @@ async fn offset(
     let _turn = Turn::take(upload.upload_id).await?;
     // Once more: the request before us may have moved the offset.
     upload = find(&app, caller.tenant(), &id).await?;
-    settle(&app, caller.tenant(), &mut upload).await?;
+    landing::settle(&app, caller.tenant(), &mut upload).await?;
     Ok(tus(StatusCode::OK)
         .with("upload-offset", upload.received)
         .with("upload-length", upload.bytes)
@@ -213,7 +221,7 @@ async fn terminate(
     let tenant = caller.tenant().clone();
     let upload = find(&app, &tenant, &id).await?;
     let _turn = Turn::take(upload.upload_id).await?;
-    forget(&app, &tenant, upload.upload_id).await?;
+    landing::forget(&app, &tenant, upload.upload_id).await?;
     Ok(tus(StatusCode::NO_CONTENT).response())
 }
 
@@ -245,12 +253,13 @@ async fn append(
 ) -> Result<Response, Refusal> {
     caller.must(Scope::DocumentsWrite)?;
     must_be(&headers, OFFSET_STREAM)?;
-    speaks_tus(&headers)?;
-    let at: u64 = number(&headers, "upload-offset")?;
-    let checksum = checksum(&headers)?;
+    headers::speaks_tus(&headers)?;
+    let at: u64 = headers::number(&headers, "upload-offset")?;
+    let checksum = headers::checksum(&headers)?;
     // On a task of its own: when the client goes away this request is dropped, but what came must be kept.
     let work = async move { append_whole(&app, caller.tenant().clone(), &id, at, checksum, body).await };
-    tokio::spawn(work).await.map_err(Refusal::internal)?
+    let upload = tokio::spawn(work).await.map_err(Refusal::internal)??;
+    Ok(stands_at(&upload))
 }
 
 async fn append_whole(
@@ -260,39 +269,27 @@ async fn append_whole(
     at: u64,
     checksum: Option<[u8; 32]>,
     body: Body,
-) -> Result<Response, Refusal> {
+) -> Result<Upload, Refusal> {
     let turn = Turn::take(find(app, &tenant, id).await?.upload_id).await?;
     // Once more: somebody may have moved the offset before it was our turn.
     let mut upload = find(app, &tenant, id).await?;
-    settle(app, &tenant, &mut upload).await?;
+    landing::settle(app, &tenant, &mut upload).await?;
     if at != upload.received {
-        let detail = format!("the upload stands at {}, the request begins at {at}", upload.received);
-        return Err(Refusal::conflict(detail).help("ask for the offset with HEAD and go on from there"));
+        return Err(elsewhere(at, upload.received));
     }
     if upload.received == upload.bytes {
-        // It is a blob by now; there is no file to write to any more.
-        return Ok(stands_at(&upload));
+        // It is a blob by now; there is nothing to write to any more.
+        return Ok(upload);
     }
-    let came = write_body(app, &upload, &turn, body).await?;
-    if let Some(promised) = checksum
-        && came.cut.is_none()
-        && came.sha256 != promised
-    {
-        let status = StatusCode::from_u16(CHECKSUM_MISMATCH).unwrap_or(StatusCode::BAD_REQUEST);
-        return Err(Refusal::new(
-            status,
-            "checksum-mismatch",
-            "the bytes do not have the checksum they came with",
-        )
-        .safe("the bytes before them are kept; none of these are")
-        .help("send them again from the same offset"));
+    if upload.received == 0 && !uploads::pieces(&app.store, &tenant, upload.upload_id).await?.is_empty() {
+        return Err(
+            Refusal::conflict("the bytes of this upload go to the bucket itself").help("PUT them there")
+        );
     }
-    upload.received += came.bytes;
     upload.expires_at = expiry(app);
-    let expires = upload.expires_at.as_millisecond();
-    uploads::advance(&app.store, &tenant, upload.upload_id, upload.received, expires).await?;
+    let cut = landing::take(app, &tenant, &mut upload, &turn, body, checksum).await?;
     crash::point("the offset is recorded");
-    if let Some(error) = came.cut.filter(|_| upload.received < upload.bytes) {
+    if let Some(error) = cut.filter(|_| upload.received < upload.bytes) {
         // 408: what was sent is not wrong, so a device that was only slow tries again by itself.
         let detail = format!("the body was cut off: {error}");
         return Err(Refusal::new(StatusCode::REQUEST_TIMEOUT, "cut-off", detail)
@@ -300,9 +297,39 @@ async fn append_whole(
             .help("ask for the offset with HEAD and go on from there"));
     }
     if upload.received == upload.bytes {
-        complete(app, &tenant, &upload).await?;
+        landing::complete(app, &tenant, &upload).await?;
     }
-    Ok(stands_at(&upload))
+    Ok(upload)
+}
+
+/// Takes over the bytes of an upload that went to the bucket itself. Repeating it changes nothing.
+pub(super) async fn complete_presigned(app: &App, tenant: &TenantId, id: &str) -> Result<(), Refusal> {
+    let _turn = Turn::take(find(app, tenant, id).await?.upload_id).await?;
+    let mut upload = find(app, tenant, id).await?;
+    if upload.received < upload.bytes {
+        let pieces = uploads::pieces(&app.store, tenant, upload.upload_id).await?;
+        let [piece] = &pieces[..] else {
+            return Err(
+                Refusal::conflict("this upload does not go to the bucket itself").help("go on with PATCH")
+            );
+        };
+        let there = app.keep.blobs.piece_bytes(&piece.name).await?;
+        if there != Some(upload.bytes) {
+            let there = there.map_or("nothing".to_owned(), |bytes| format!("{bytes} bytes"));
+            let detail = format!("{there} came of the {} bytes that were announced", upload.bytes);
+            return Err(Refusal::conflict(detail).help("PUT them, then say so again"));
+        }
+        let whole = Upload { received: upload.bytes, ..upload.clone() };
+        uploads::advance(&app.store, tenant, &whole, upload.received, &[]).await?;
+        upload = find(app, tenant, id).await?;
+    }
+    landing::settle(app, tenant, &mut upload).await
+}
+
+/// 409: the request begins where the upload does not stand.
+fn elsewhere(at: u64, received: u64) -> Refusal {
+    Refusal::conflict(format!("the upload stands at {received}, the request begins at {at}"))
+        .help("ask for the offset with HEAD and go on from there")
 }
 
 /// The answer to a PATCH: how far the upload is now.
@@ -313,102 +340,14 @@ fn stands_at(upload: &Upload) -> Response {
         .response()
 }
 
-/// What came of a body.
-struct Came {
-    bytes: u64,
-    sha256: [u8; 32],
-    cut: Option<String>,
-}
-
-/// Writes the body behind the recorded offset and fsyncs it; a body that is too long is refused. One that
-/// pauses for longer than `limits.request_seconds`, or whose client has come back with another request, counts as
-/// cut off.
-async fn write_body(app: &App, upload: &Upload, turn: &Turn, body: Body) -> Result<Came, Refusal> {
-    let path = file_of(app, upload.upload_id);
-    let mut options = tokio::fs::File::options();
-    options.write(true);
-    let mut file = options.open(&path).await.map_err(Refusal::internal)?;
-    file.set_len(upload.received).await.map_err(Refusal::internal)?;
-    file.seek(std::io::SeekFrom::Start(upload.received)).await.map_err(Refusal::internal)?;
-    let mut stream = body.into_data_stream();
-    let mut hasher = Sha256::new();
-    let (mut bytes, mut cut) = (0u64, None);
-    let mut pause = Duration::from_secs(app.config.limits.request_seconds);
-    loop {
-        let chunk = tokio::select! {
-            biased;
-            chunk = tokio::time::timeout(pause, stream.next()) => chunk,
-            () = turn.holder.asked.cancelled(), if pause > LAST_BYTES_TIME => {
-                // What lies in the connection already is kept; no more will come of it.
-                pause = LAST_BYTES_TIME;
-                continue;
-            }
-        };
-        let Ok(chunk) = chunk else {
-            cut = Some(if turn.holder.asked.is_cancelled() {
-                "the client has come back with another request".into()
-            } else {
-                format!("nothing came for {} s (limits.request_seconds)", pause.as_secs())
-            });
-            break;
-        };
-        let Some(chunk) = chunk else { break };
-        match chunk {
-            Ok(chunk) => {
-                bytes += chunk.len() as u64;
-                if upload.received + bytes > upload.bytes {
-                    let detail = format!("more bytes came than the {} that were announced", upload.bytes);
-                    return Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", detail)
-                        .help("ask for the offset with HEAD and send the rest"));
-                }
-                hasher.update(&chunk);
-                file.write_all(&chunk).await.map_err(Refusal::internal)?;
-            }
-            Err(error) => {
-                cut = Some(error.to_string());
-                break;
-            }
-        }
-    }
-    file.flush().await.map_err(Refusal::internal)?;
-    file.sync_all().await.map_err(Refusal::internal)?;
-    crash::point("bytes are written");
-    Ok(Came { bytes, sha256: hasher.finalize().into(), cut })
-}
-
-/// All bytes are there: if they are the promised ones they become a blob, if not the upload is gone.
-///
-/// After a crash between any two lines [`settle`] finds either the file, and this is repeated, or no file and no
-/// blob of the tenant's, and the upload begins anew.
-async fn complete(app: &App, tenant: &TenantId, upload: &Upload) -> Result<(), Refusal> {
-    let blob = Visible { sha256: upload.sha256, bytes: upload.bytes, mime: upload.mime.clone() };
-    let adopted = app.keep.adopt(tenant, &file_of(app, upload.upload_id), &blob).await;
-    if let Err(BlobError::Mismatch { expected, found }) = adopted {
-        forget(app, tenant, upload.upload_id).await?;
-        let errors = BTreeMap::from([("sha256".to_owned(), format!("announced {expected}, came {found}"))]);
-        return Err(Refusal::invalid("the bytes do not have the digest that was announced", errors)
-            .safe("nothing of this upload is kept; no other upload is touched")
-            .help("upload the part again from its beginning"));
-    }
-    adopted?;
-    crash::point("a part is a blob");
-    Ok(())
-}
-
 /// Forgets uploads whose time is over. Called now and then while the server runs.
 pub async fn sweep(app: &App) -> Result<(), Refusal> {
     for (tenant, upload) in uploads::expired(&app.store).await? {
         if let Ok(_turn) = Turn::if_free(upload) {
-            forget(app, &tenant, upload).await?;
+            landing::forget(app, &tenant, upload).await?;
         }
     }
     Ok(())
-}
-
-async fn forget(app: &App, tenant: &TenantId, upload: UploadId) -> Result<(), Refusal> {
-    let path = file_of(app, upload);
-    off_the_reactor(move || Ok(durable::remove_file(&path)?)).await?;
-    Ok(uploads::remove(&app.store, tenant, upload).await?)
 }
 
 async fn find(app: &App, tenant: &TenantId, id: &str) -> Result<Upload, Refusal> {
@@ -423,160 +362,13 @@ async fn find(app: &App, tenant: &TenantId, id: &str) -> Result<Upload, Refusal>
     Ok(upload)
 }
 
-/// Brings an upload's row and its file together again where a crash parted them. Call it with the [`Turn`].
-async fn settle(app: &App, tenant: &TenantId, upload: &mut Upload) -> Result<(), Refusal> {
-    let whole = upload.received == upload.bytes;
-    if whole && visibility::visible(app.store.reading(), tenant, upload.sha256).await?.is_some() {
-        return Ok(());
-    }
-    let held = match tokio::fs::metadata(file_of(app, upload.upload_id)).await {
-        Ok(file) => Some(file.len()),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-        Err(error) => return Err(Refusal::internal(error)),
-    };
-    if held.is_none_or(|held| held < upload.received) {
-        tracing::warn!(upload = %upload.upload_id, "the file of an upload is gone; it begins anew");
-        let path = file_of(app, upload.upload_id);
-        off_the_reactor(move || Ok(durable::write(&path, b"")?)).await?;
-        upload.received = 0;
-        let expires = upload.expires_at.as_millisecond();
-        uploads::advance(&app.store, tenant, upload.upload_id, 0, expires).await?;
-    } else if whole {
-        // A crash between the last byte and the blob: finish now what was not finished then.
-        complete(app, tenant, upload).await?;
-    }
-    Ok(())
-}
-
-/// Removes what earlier processes left in the incoming folder: files that no upload is waiting for. Only for
-/// the one server process at its start, while nobody writes there.
-pub async fn clear_incoming(app: &App) -> Result<(), Refusal> {
-    let waited_for = uploads::all(&app.store).await?;
-    let folder = app.keep.blobs.incoming();
-    let removed = off_the_reactor(move || {
-        let mut removed = 0u32;
-        for entry in std::fs::read_dir(&folder)? {
-            let entry = entry?;
-            let upload = entry.file_name().to_str().and_then(|name| name.parse::<UploadId>().ok());
-            if upload.is_none_or(|upload| !waited_for.contains(&upload)) {
-                durable::remove_file(&entry.path())?;
-                removed += 1;
-            }
-        }
-        Ok(removed)
-    });
-    let removed = removed.await?;
-    if removed > 0 {
-        tracing::info!(removed, "half-written files of an earlier process were removed");
-    }
-    Ok(())
-}
-
-fn file_of(app: &App, upload: UploadId) -> PathBuf {
-    app.keep.blobs.incoming().join(upload.to_string())
-}
-
-fn expiry(app: &App) -> Timestamp {
+pub(super) fn expiry(app: &App) -> Timestamp {
     let seconds = i64::try_from(app.config.limits.upload_seconds).unwrap_or(i64::MAX);
     Timestamp::now().checked_add(SignedDuration::from_secs(seconds)).unwrap_or(Timestamp::MAX)
 }
 
 fn http_date(at: Timestamp) -> String {
     at.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
-}
-
-/// Who is at work on an upload.
-#[derive(Clone, Default)]
-struct Holder {
-    /// Somebody else wants the upload.
-    asked: CancellationToken,
-    /// It was given back.
-    ended: CancellationToken,
-}
-
-/// The right to write to an upload, given back when dropped.
-struct Turn {
-    upload: UploadId,
-    holder: Holder,
-}
-
-impl Turn {
-    /// The turn, where nobody has it; else who has.
-    fn if_free(upload: UploadId) -> Result<Self, Holder> {
-        let mut at_work = AT_WORK.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(holder) = at_work.get(&upload) {
-            return Err(holder.clone());
-        }
-        let holder = Holder::default();
-        at_work.insert(upload, holder.clone());
-        Ok(Self { upload, holder })
-    }
-
-    /// Asks whoever has the turn to end, and waits for it.
-    async fn take(upload: UploadId) -> Result<Self, Refusal> {
-        let waited_for = async {
-            loop {
-                match Self::if_free(upload) {
-                    Ok(turn) => return turn,
-                    Err(holder) => {
-                        holder.asked.cancel();
-                        holder.ended.cancelled().await;
-                    }
-                }
-            }
-        };
-        tokio::time::timeout(TURN_TIME, waited_for).await.map_err(|_| {
-            Refusal::new(StatusCode::LOCKED, "locked", "another request is writing to this upload")
-                .help("wait until it ends, then ask for the offset")
-        })
-    }
-}
-
-impl Drop for Turn {
-    fn drop(&mut self) {
-        AT_WORK.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.upload);
-        self.holder.ended.cancel();
-    }
-}
-
-fn speaks_tus(headers: &HeaderMap) -> Result<(), Refusal> {
-    match text(headers, "tus-resumable") {
-        Some("1.0.0") => Ok(()),
-        None => Err(Refusal::bad_request("the header Tus-Resumable is missing").help("speak tus 1.0.0")),
-        Some(_) => {
-            Err(Refusal::new(StatusCode::PRECONDITION_FAILED, "tus-version", "Tus-Resumable must be 1.0.0")
-                .help("speak tus 1.0.0"))
-        }
-    }
-}
-
-fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
-    headers.get(name).and_then(|value| value.to_str().ok())
-}
-
-fn number(headers: &HeaderMap, name: &str) -> Result<u64, Refusal> {
-    let number = text(headers, name).and_then(|value| value.parse().ok()).filter(|n| *n <= i64::MAX as u64);
-    number.ok_or_else(|| Refusal::bad_request(format!("the header {name} is missing or no number")))
-}
-
-fn metadata(headers: &HeaderMap) -> Result<BTreeMap<String, String>, Refusal> {
-    let wrong = || Refusal::bad_request("Upload-Metadata is not pairs of a key and base64");
-    let mut pairs = BTreeMap::new();
-    for pair in
-        text(headers, "upload-metadata").unwrap_or_default().split(',').filter(|pair| !pair.is_empty())
-    {
-        let (key, value) = pair.trim().split_once(' ').unwrap_or((pair.trim(), ""));
-        let value = STANDARD.decode(value).map_err(|_| wrong())?;
-        pairs.insert(key.to_owned(), String::from_utf8(value).map_err(|_| wrong())?);
-    }
-    Ok(pairs)
-}
-
-fn checksum(headers: &HeaderMap) -> Result<Option<[u8; 32]>, Refusal> {
-    let Some(value) = text(headers, "upload-checksum") else { return Ok(None) };
-    let value = value.strip_prefix("sha256 ").and_then(|value| STANDARD.decode(value).ok());
-    let value = value.and_then(|bytes| bytes.try_into().ok());
-    value.map(Some).ok_or_else(|| Refusal::bad_request("Upload-Checksum: `sha256 ` and base64 of 32 bytes"))
 }
 
 /// A tus answer being made.

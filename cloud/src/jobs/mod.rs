@@ -11,23 +11,27 @@
 //! [`crate::machine::wanted`] or a transaction of your own enqueue it with [`crate::store::jobs::enqueue`].
 
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use platen_model::event::{Actor, EventBody, Status};
 use platen_model::{DocumentId, TenantId, crash};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 use crate::app::App;
 use crate::store::jobs::{Job, Trouble};
 use crate::store::{self, Engine, Store, StoreError, documents, events};
 
+pub mod capture;
 pub mod retry;
 pub mod steps;
 
 /// The kinds of jobs the path of a document asks for.
 pub mod kinds {
+    /// Captures what came as a file only, or anew.
+    pub const CAPTURE: &str = "capture";
     /// Takes the page text over.
     pub const READ_TEXT: &str = "read_text";
     /// Takes the decision over.
@@ -124,24 +128,44 @@ impl From<crate::blobs::BlobError> for StepError {
     }
 }
 
+/// Whether a kind of job may take as long as its document is: hours.
+fn is_long(kind: &str) -> bool {
+    kind == kinds::CAPTURE
+}
+
+/// Long jobs at once, so that hands stay free for what takes a moment.
+fn long_at_once(app: &App) -> usize {
+    app.config.workers.min(app.config.limits.jobs_at_once.saturating_sub(1)).max(1)
+}
+
 /// Runs jobs until `stop` says so, then waits for those at work and gives back what takes too long.
 pub async fn run(app: App, mut stop: watch::Receiver<bool>) {
     let clock = tokio::spawn(crate::signing::run_clock(app.clone()));
     let mut at_work = JoinSet::new();
+    let long = Arc::new(Semaphore::new(long_at_once(&app)));
     while !*stop.borrow() {
         while at_work.try_join_next().is_some() {}
         let room = at_work.len() < app.config.limits.jobs_at_once;
-        let job =
-            if room { store::jobs::lease(&app.store, &app.node, lease_ms(&app)).await } else { Ok(None) };
+        let but = if long.available_permits() == 0 { Some(kinds::CAPTURE) } else { None };
+        let job = if room {
+            store::jobs::lease(&app.store, &app.node, lease_ms(&app), but).await
+        } else {
+            Ok(None)
+        };
         match job {
             Ok(Some(job)) => {
-                at_work.spawn(one(app.clone(), job));
+                let permit = is_long(&job.kind).then(|| Arc::clone(&long).try_acquire_owned().ok()).flatten();
+                let app = app.clone();
+                at_work.spawn(async move {
+                    one(app, job).await;
+                    drop(permit);
+                });
                 continue;
             }
             Ok(None) => {}
             Err(error) => tracing::error!(%error, "cannot look for jobs"),
         }
-        let due = store::jobs::next_due_ms(&app.store).await.ok().flatten();
+        let due = store::jobs::next_due_ms(&app.store, but).await.ok().flatten();
         // When all hands are busy only a finished job makes room; a due job must not make this loop spin.
         let pause =
             due.filter(|_| room).map_or(IDLE, |ms| Duration::from_millis(ms.unsigned_abs().max(5)).min(IDLE));
@@ -172,7 +196,7 @@ async fn wind_up(app: &App, mut at_work: JoinSet<()>) {
 
 /// Runs all jobs that are due, and those they lead to, until none is: for tests and commands.
 pub async fn run_until_idle(app: &App) -> Result<(), StoreError> {
-    while let Some(job) = store::jobs::lease(&app.store, &app.node, lease_ms(app)).await? {
+    while let Some(job) = store::jobs::lease(&app.store, &app.node, lease_ms(app), None).await? {
         one(app.clone(), job).await;
     }
     Ok(())
@@ -199,7 +223,12 @@ async fn one(app: App, job: Job) {
 
 /// Runs the step under its limits, renewing the lease; `None` where that was lost.
 async fn perform(app: &App, job: &Job) -> Option<Result<Outcome, StepError>> {
-    let limit = Duration::from_secs(app.config.limits.job_seconds);
+    let (limit, key) = if is_long(&job.kind) {
+        (app.config.limits.capture_seconds, "limits.capture_seconds")
+    } else {
+        (app.config.limits.job_seconds, "limits.job_seconds")
+    };
+    let limit = Duration::from_secs(limit);
     // A panic is a failure like others: counted, and in the end seen. Uncaught it would be tried for ever.
     let step = tokio::time::timeout(limit, AssertUnwindSafe(steps::run(app, job)).catch_unwind());
     tokio::pin!(step);
@@ -219,9 +248,7 @@ async fn perform(app: &App, job: &Job) -> Option<Result<Outcome, StepError>> {
     Some(match outcome {
         Ok(Ok(outcome)) => outcome,
         Ok(Err(_)) => Err(StepError::Later("it panicked; the log says where".into())),
-        Err(_) => {
-            Err(StepError::Later(format!("passed the limit of {} s (limits.job_seconds)", limit.as_secs())))
-        }
+        Err(_) => Err(StepError::Later(format!("passed the limit of {} s ({key})", limit.as_secs()))),
     })
 }
 

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use platen_model::event::{Actor, EventBody, Status};
 use platen_model::{DocumentManifest, PageText, PartRole};
 
-use super::{Outcome, StepError, kinds};
+use super::{Outcome, StepError, capture, kinds};
 use crate::app::App;
 use crate::policy::Route;
 use crate::signing::placement;
@@ -19,6 +19,7 @@ use crate::{signing, webhooks};
 /// Runs the step of a job's kind.
 pub async fn run(app: &App, job: &Job) -> Result<Outcome, StepError> {
     match job.kind.as_str() {
+        kinds::CAPTURE => capture::run(app, job).await,
         kinds::READ_TEXT => read_text(app, job).await,
         kinds::CLASSIFY => classify(app, job).await,
         kinds::DECIDE => decide(app, job).await,
@@ -51,6 +52,9 @@ pub async fn propose(app: &App, job: &Job, actor: Actor, body: EventBody) -> Res
 /// `Received` -> `OcrComplete`: the page text is there and readable.
 async fn read_text(app: &App, job: &Job) -> Result<Outcome, StepError> {
     let Some(record) = document_at(app, job, Status::Received).await? else { return Ok(Outcome::Done) };
+    if record.raw {
+        return Ok(Outcome::Done);
+    }
     let Some(part) = record.part(PartRole::PageText) else {
         return Err(set_aside("the manifest names no page text", "send the document again from its agent"));
     };
@@ -76,9 +80,13 @@ async fn read_text(app: &App, job: &Job) -> Result<Outcome, StepError> {
     Ok(Outcome::Done)
 }
 
-/// `OcrComplete` -> `Classified`: the agent's decision, which its manifest signed.
+/// `OcrComplete` -> `Classified`: what the capture here took it to be, or the agent's decision, which its manifest
+/// signed.
 async fn classify(app: &App, job: &Job) -> Result<Outcome, StepError> {
     let Some(record) = document_at(app, job, Status::OcrComplete).await? else { return Ok(Outcome::Done) };
+    if let Some(decision) = record.proposed {
+        return propose(app, job, Actor::System, EventBody::Classified { decision }).await;
+    }
     let bytes = app.keep.get(&job.tenant, record.manifest_sha256).await?;
     let manifest: DocumentManifest = serde_json::from_slice(&bytes).map_err(StepError::later)?;
     let actor = manifest.device_id.map_or(Actor::System, |device| Actor::Device(device.to_string()));
@@ -155,6 +163,6 @@ pub async fn page_text(app: &App, job: &Job, record: &Record) -> Result<PageText
     serde_json::from_slice(&bytes).map_err(StepError::later)
 }
 
-fn set_aside(reason: &str, help: &str) -> StepError {
+pub(super) fn set_aside(reason: &str, help: &str) -> StepError {
     StepError::SetAside { reason: reason.into(), help: help.into() }
 }

@@ -42,7 +42,7 @@ impl Site {
     }
 
     async fn lease(&self, node: &str, ms: i64) -> Option<Job> {
-        rows::lease(&self.app.store, node, ms).await.expect("readable")
+        rows::lease(&self.app.store, node, ms, None).await.expect("readable")
     }
 }
 
@@ -121,7 +121,9 @@ async fn inv13_a_job_given_up_is_seen_with_its_troubles_and_replayed_with_its_do
     };
     assert_eq!(status().await, Status::Quarantined);
     let stranger: TenantId = "other".parse().expect("a name");
-    let dead = async |tenant| rows::dead(&app.store, tenant, None, 10).await.expect("readable");
+    let dead = async |tenant| {
+        rows::list(&app.store, tenant, Some(rows::State::Dead), None, 10).await.expect("readable")
+    };
     assert!(dead(&stranger).await.is_empty());
     let found = dead(&tenant).await;
     let errors: Vec<&str> = found[0].troubles.iter().map(|trouble| trouble.error.as_str()).collect();

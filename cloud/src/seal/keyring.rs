@@ -4,6 +4,7 @@
 //! single purposes are derived from the secret by the purpose's name, so that one cannot stand in for another.
 
 use std::collections::HashMap;
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -65,6 +66,10 @@ impl KeyRing {
             move |source: io::Error| SealError::KeyFile { path, source }
         };
         durable::create_folder(&folder).map_err(failed(&folder))?;
+        // And so that two nodes over one folder of keys cannot: given back when this function ends.
+        let lock = folder.join("lock");
+        let making = File::create(&lock).and_then(|file| file.lock().map(|()| file));
+        let _making = making.map_err(failed(&lock))?;
         let path = folder.join("secret.key");
         let secret = secret(&path).map_err(failed(&path))?;
         let seal = SealKey::open(&folder.join("seal.pem"), &format!("{tenant} (Platen)"))?;

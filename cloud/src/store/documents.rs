@@ -2,9 +2,9 @@
 
 use platen_model::api::{Document, Page};
 use platen_model::event::Status;
-use platen_model::{CorrelationId, DocumentId, DocumentType, TenantId};
+use platen_model::{CorrelationId, Digest, DocumentId, DocumentType, PartRole, TenantId};
 use sqlx::Row as _;
-use sqlx::{Any, AnyConnection, Executor};
+use sqlx::{Any, AnyConnection, AssertSqlSafe, Executor};
 
 use super::record::Record;
 use super::search::{self, Question};
@@ -12,6 +12,8 @@ use super::{Store, StoreError, Write, json, to_json};
 
 /// The most documents that are told of one capture.
 pub const RELATED_MAX: i64 = 200;
+/// Documents that are looked at for one of the same bytes.
+const TWINS: i64 = 20;
 
 /// What a list shows.
 #[derive(Clone, Debug, Default)]
@@ -45,27 +47,69 @@ pub async fn find<'e>(
     row.map(|row| read(&row)).transpose()
 }
 
-/// The tenant's documents, newest first, by the time their capture was made.
+/// The tenant's newest document that has these bytes as its only original.
+pub async fn of_original(
+    write: &mut Write,
+    tenant: &TenantId,
+    sha256: Digest,
+) -> Result<Option<Record>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT d.record, 0 AS failures FROM blob_references r JOIN documents d ON d.document_id = r.document_id
+         WHERE r.tenant_id = $1 AND r.sha256 = $2 AND d.tenant_id = $3 ORDER BY r.document_id DESC LIMIT $4",
+    )
+    .bind(tenant.as_str())
+    .bind(sha256.to_string())
+    .bind(tenant.as_str())
+    .bind(TWINS)
+    .fetch_all(&mut **write)
+    .await?;
+    for row in &rows {
+        let record = read(row)?;
+        let mut originals = record.parts.iter().filter(|part| part.role == PartRole::Original);
+        let only = originals.next().filter(|_| originals.next().is_none());
+        if only.is_some_and(|part| part.sha256 == sha256) && record.document.status != Status::Deleted {
+            return Ok(Some(record));
+        }
+    }
+    Ok(None)
+}
+
+/// The tenant's documents, newest first, by the time their capture was made; what is searched for in the order in which it
+/// was received.
 pub async fn list(store: &Store, tenant: &TenantId, filter: &Filter) -> Result<Page<Document>, StoreError> {
     let limit = filter.limit.max(1);
-    let question = match &filter.search {
-        Some(question) if question.is_empty() => return Ok(Page { items: Vec::new(), next: None }),
-        Some(question) => Some(question.expression(store.engine(), tenant)),
-        None => None,
+    if filter.search.as_ref().is_some_and(Question::is_empty) {
+        return Ok(Page { items: Vec::new(), next: None });
+    }
+    // Only the conditions that are asked for: one that may hold for any row would keep the indices from being used.
+    let mut wording = Wording::default();
+    let tenant_place = wording.bind(tenant.to_string());
+    let (from, order) = match &filter.search {
+        None => ("documents d".to_owned(), "d.document_id"),
+        Some(question) => {
+            let place = wording.bind(question.expression(store.engine(), tenant));
+            (search::matching(store.engine(), &place), search::place(store.engine()))
+        }
     };
-    let all = "SELECT record, (SELECT COALESCE(MAX(failures), 0) FROM jobs WHERE jobs.document_id = d.document_id) AS failures
-         FROM documents d WHERE tenant_id = $1 AND ($2 IS NULL OR status = $2)
-         AND ($3 IS NULL OR document_type = $3) AND ($4 IS NULL OR document_id < $4)
-         ORDER BY document_id DESC LIMIT $5";
-    let found = search::SELECTION;
-    let wording = if question.is_some() { store.engine().pick(found.0, found.1) } else { all };
-    let query = sqlx::query(wording)
-        .bind(tenant.as_str())
-        .bind(filter.status.map(Status::as_str))
-        .bind(filter.document_type.as_ref().map(|kind| kind.0.as_str()))
-        .bind(filter.after.map(|id| id.to_string()))
-        .bind(i64::from(limit) + 1);
-    let query = question.into_iter().fold(query, |query, question| query.bind(question));
+    let mut sql = format!(
+        "SELECT d.record, (SELECT COALESCE(MAX(failures), 0) FROM jobs WHERE jobs.document_id = d.document_id) AS failures
+         FROM {from} WHERE d.tenant_id = {tenant_place}"
+    );
+    if let Some(status) = filter.status {
+        sql += &format!(" AND d.status = {}", wording.bind(status.to_string()));
+    }
+    if let Some(kind) = &filter.document_type {
+        sql += &format!(" AND d.document_type = {}", wording.bind(kind.0.clone()));
+    }
+    if let Some(after) = filter.after {
+        let after = wording.bind(after.to_string());
+        sql += &match &filter.search {
+            None => format!(" AND d.document_id < {after}"),
+            Some(_) => format!(" AND {order} < {}", search::place_of(&after)),
+        };
+    }
+    sql += &format!(" ORDER BY {order} DESC LIMIT {}", u64::from(limit) + 1);
+    let query = wording.0.iter().fold(sqlx::query(AssertSqlSafe(sql)), |query, value| query.bind(value));
     let rows = query.fetch_all(store.reading()).await?;
     let more = rows.len() > limit as usize;
     let items = rows
@@ -122,6 +166,18 @@ async fn related(
         .fetch_all(store.reading())
         .await?;
     rows.iter().map(|row| read(row).map(|record| record.document)).collect()
+}
+
+/// The values of a statement that is put together, in their order.
+#[derive(Debug, Default)]
+struct Wording(Vec<String>);
+
+impl Wording {
+    /// Takes a value, and answers how the statement names it.
+    fn bind(&mut self, value: String) -> String {
+        self.0.push(value);
+        format!("${}", self.0.len())
+    }
 }
 
 /// How many documents of the tenant are in a state.

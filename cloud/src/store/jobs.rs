@@ -12,6 +12,7 @@ use platen_model::{DocumentId, TenantId};
 use serde::{Deserialize, Serialize};
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
+use utoipa::ToSchema;
 
 use super::{Store, StoreError, Write, from_ms, json, now_ms, to_json, word};
 
@@ -62,7 +63,8 @@ pub struct Job {
 }
 
 /// One failure of a job.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = JobTrouble)]
 pub struct Trouble {
     /// When.
     pub at: jiff::Timestamp,
@@ -74,21 +76,65 @@ pub struct Trouble {
     pub error: String,
 }
 
-/// A job that was given up, as people see it.
+/// What becomes of a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = JobState)]
+pub enum State {
+    /// It waits for its time, or for a free hand.
+    Ready,
+    /// A node is at work on it.
+    Leased,
+    /// It was given up; somebody may replay it.
+    Dead,
+}
+
+impl State {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Ready, Self::Leased, Self::Dead];
+
+    /// The state's word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ready => "ready",
+            Self::Leased => "leased",
+            Self::Dead => "dead",
+        }
+    }
+}
+
+impl std::str::FromStr for State {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let found = Self::ALL.into_iter().find(|state| state.as_str() == text);
+        found.ok_or_else(|| format!("no job is {text:?}"))
+    }
+}
+
+/// A job as people see it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Dead {
+pub struct Listed {
     /// Its id.
     pub job_id: String,
-    /// What was to be done.
+    /// What is to be done.
     pub kind: String,
+    /// What becomes of it.
+    pub state: State,
     /// The document it is about.
     pub document_id: Option<DocumentId>,
-    /// What else the step needed.
+    /// What else the step needs.
     pub argument: String,
     /// How often it failed.
     pub failures: u32,
-    /// Why it was given up.
-    pub reason: String,
+    /// What went wrong last, or why it was given up.
+    pub reason: Option<String>,
+    /// When it is due.
+    pub run_at: jiff::Timestamp,
+    /// The node that is at work on it, or was last.
+    pub node: Option<String>,
+    /// Until when that node must be heard of, while it is at work.
+    pub lease_until: Option<jiff::Timestamp>,
     /// The last failures, oldest first.
     pub troubles: Vec<Trouble>,
     /// When it was asked for.
@@ -123,8 +169,13 @@ pub async fn enqueue(write: &mut Write, tenant: &TenantId, new: New) -> Result<(
 }
 
 /// Leases a due job for `lease_ms` to a node: of the tenant with the fewest jobs at work the one that is due
-/// longest.
-pub async fn lease(store: &Store, node: &str, lease_ms: i64) -> Result<Option<Job>, StoreError> {
+/// longest. None of the kind `but`: the node has no hand free for it.
+pub async fn lease(
+    store: &Store,
+    node: &str,
+    lease_ms: i64,
+    but: Option<&str>,
+) -> Result<Option<Job>, StoreError> {
     let now = now_ms();
     let mut write = store.begin().await?;
     // Nodes look one after the other, so that the count of jobs at work is true and no two take the same.
@@ -135,7 +186,7 @@ pub async fn lease(store: &Store, node: &str, lease_ms: i64) -> Result<Option<Jo
          WHERE job_id = (
            SELECT j.job_id FROM tenants t JOIN jobs j ON j.job_id = (
              SELECT job_id FROM jobs WHERE tenant_id = t.tenant_id AND state = 'ready' AND run_at_ms <= $3
-             ORDER BY run_at_ms LIMIT 1)
+               AND kind <> $4 ORDER BY run_at_ms LIMIT 1)
            ORDER BY (SELECT COUNT(*) FROM jobs l WHERE l.tenant_id = t.tenant_id AND l.state = 'leased'),
              j.run_at_ms LIMIT 1)
          RETURNING job_id, tenant_id, document_id, kind, argument, failures, lease, troubles",
@@ -143,6 +194,7 @@ pub async fn lease(store: &Store, node: &str, lease_ms: i64) -> Result<Option<Jo
     .bind(node)
     .bind(now + lease_ms)
     .bind(now)
+    .bind(but.unwrap_or_default())
     .fetch_optional(&mut *write)
     .await?;
     write.commit().await?;
@@ -298,35 +350,63 @@ pub async fn release(store: &Store, node: &str) -> Result<u64, StoreError> {
     Ok(done.rows_affected())
 }
 
-/// The tenant's jobs that were given up, oldest first, at most `limit`, after the job of this id.
-pub async fn dead(
+/// The tenant's jobs after the one of this id, by id, at most `limit`; only those in a state, where one is named.
+pub async fn list(
     store: &Store,
     tenant: &TenantId,
+    state: Option<State>,
     after: Option<&str>,
     limit: u32,
-) -> Result<Vec<Dead>, StoreError> {
+) -> Result<Vec<Listed>, StoreError> {
     let rows = sqlx::query(
-        "SELECT * FROM jobs WHERE tenant_id = $1 AND state = 'dead' AND job_id > $2 ORDER BY job_id LIMIT $3",
+        "SELECT * FROM jobs WHERE tenant_id = $1 AND job_id > $2 AND ($3 IS NULL OR state = $3)
+         ORDER BY job_id LIMIT $4",
     )
     .bind(tenant.as_str())
     .bind(after.unwrap_or_default())
+    .bind(state.map(State::as_str))
     .bind(i64::from(limit))
     .fetch_all(store.reading())
     .await?;
-    rows.iter()
-        .map(|row| {
-            Ok(Dead {
-                job_id: row.get("job_id"),
-                kind: row.get("kind"),
-                document_id: about(row)?,
-                argument: row.get("argument"),
-                failures: failures(row),
-                reason: row.get::<Option<String>, _>("last_error").unwrap_or_default(),
-                troubles: json(row.get("troubles"))?,
-                created_at: from_ms(row.get("created_ms")),
-            })
-        })
-        .collect()
+    rows.iter().map(listed).collect()
+}
+
+/// A job of the tenant.
+pub async fn find(store: &Store, tenant: &TenantId, job_id: &str) -> Result<Option<Listed>, StoreError> {
+    let row = sqlx::query("SELECT * FROM jobs WHERE tenant_id = $1 AND job_id = $2")
+        .bind(tenant.as_str())
+        .bind(job_id)
+        .fetch_optional(store.reading())
+        .await?;
+    row.map(|row| listed(&row)).transpose()
+}
+
+/// How many of the tenant's jobs are in each state.
+pub async fn counts(store: &Store, tenant: &TenantId) -> Result<Vec<(State, u64)>, StoreError> {
+    let rows = sqlx::query("SELECT state, COUNT(*) AS count FROM jobs WHERE tenant_id = $1 GROUP BY state")
+        .bind(tenant.as_str())
+        .fetch_all(store.reading())
+        .await?;
+    rows.iter().map(|row| Ok((word(row.get("state"))?, row.get::<i64, _>("count").unsigned_abs()))).collect()
+}
+
+fn listed(row: &AnyRow) -> Result<Listed, StoreError> {
+    let state: State = word(row.get("state"))?;
+    let lease_until = from_ms(row.get("lease_until_ms"));
+    Ok(Listed {
+        job_id: row.get("job_id"),
+        kind: row.get("kind"),
+        state,
+        document_id: about(row)?,
+        argument: row.get("argument"),
+        failures: failures(row),
+        reason: row.get("last_error"),
+        run_at: from_ms(row.get("run_at_ms")),
+        node: row.get("node"),
+        lease_until: (state == State::Leased).then_some(lease_until),
+        troubles: json(row.get("troubles"))?,
+        created_at: from_ms(row.get("created_ms")),
+    })
 }
 
 /// Raises a dead job of the tenant, due at once, and answers the document it is about; `None` where there is no
@@ -348,14 +428,14 @@ pub async fn raise(
     row.map(|row| about(&row)).transpose()
 }
 
-/// Milliseconds until the next job is due, if there is one.
-pub async fn next_due_ms(store: &Store) -> Result<Option<i64>, StoreError> {
+/// Milliseconds until the next job is due, if there is one; none of the kind `but`.
+pub async fn next_due_ms(store: &Store, but: Option<&str>) -> Result<Option<i64>, StoreError> {
     let mut due = None;
     for earliest in [
-        "SELECT MIN(run_at_ms) AS due FROM jobs WHERE state = 'ready'",
-        "SELECT MIN(lease_until_ms) AS due FROM jobs WHERE state = 'leased'",
+        "SELECT MIN(run_at_ms) AS due FROM jobs WHERE state = 'ready' AND kind <> $1",
+        "SELECT MIN(lease_until_ms) AS due FROM jobs WHERE state = 'leased' AND kind <> $1",
     ] {
-        let row = sqlx::query(earliest).fetch_one(store.reading()).await?;
+        let row = sqlx::query(earliest).bind(but.unwrap_or_default()).fetch_one(store.reading()).await?;
         due = [due, row.get::<Option<i64>, _>("due")].into_iter().flatten().min();
     }
     Ok(due.map(|due| (due - now_ms()).max(0)))

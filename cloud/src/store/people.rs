@@ -21,6 +21,8 @@ pub struct UserRow {
     pub role: String,
     /// The argon2id hash of the password, in PHC form.
     pub password_hash: String,
+    /// Since when the user may not sign in, in milliseconds since 1970; 0 while they may.
+    pub disabled_ms: i64,
 }
 
 /// A session as stored, with its user.
@@ -84,7 +86,8 @@ pub async fn put_user(
     let mut write = store.begin().await?;
     let done = sqlx::query(
         "INSERT INTO users (name, tenant_id, role, password_hash, created_ms) VALUES ($1, $2, $3, $4, $5)
-         ON CONFLICT (name) DO UPDATE SET role = excluded.role, password_hash = excluded.password_hash
+         ON CONFLICT (name) DO UPDATE SET role = excluded.role, password_hash = excluded.password_hash,
+           disabled_ms = 0
          WHERE users.tenant_id = excluded.tenant_id",
     )
     .bind(name)
@@ -113,18 +116,126 @@ pub async fn user(store: &Store, name: &str) -> Result<Option<UserRow>, StoreErr
             tenant: word(row.get("tenant_id"))?,
             role: row.get("role"),
             password_hash: row.get("password_hash"),
+            disabled_ms: row.get("disabled_ms"),
         })
     })
     .transpose()
 }
 
-/// The users of a tenant: name, role, when they were added.
-pub async fn users(store: &Store, tenant: &TenantId) -> Result<Vec<(String, String, i64)>, StoreError> {
-    let rows = sqlx::query("SELECT name, role, created_ms FROM users WHERE tenant_id = $1 ORDER BY name")
+/// A user as lists show one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// The name.
+    pub name: String,
+    /// The role, by its word.
+    pub role: String,
+    /// When they were added, in milliseconds since 1970.
+    pub created_ms: i64,
+    /// Since when they may not sign in, in milliseconds since 1970; 0 while they may.
+    pub disabled_ms: i64,
+}
+
+/// The users of a tenant whose names come after this one, by name.
+pub async fn users(
+    store: &Store,
+    tenant: &TenantId,
+    after: &str,
+    limit: u32,
+) -> Result<Vec<Listed>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT name, role, created_ms, disabled_ms FROM users WHERE tenant_id = $1 AND name > $2
+         ORDER BY name LIMIT $3",
+    )
+    .bind(tenant.as_str())
+    .bind(after)
+    .bind(i64::from(limit))
+    .fetch_all(store.reading())
+    .await?;
+    Ok(rows.iter().map(listed).collect())
+}
+
+/// Adds a user; answers whether the name was free, in the whole site.
+pub async fn add_user(
+    write: &mut Write,
+    tenant: &TenantId,
+    user: &Listed,
+    password_hash: &str,
+) -> Result<bool, StoreError> {
+    let done = sqlx::query(
+        "INSERT INTO users (name, tenant_id, role, password_hash, created_ms) VALUES ($1, $2, $3, $4, $5)
+         ON CONFLICT (name) DO NOTHING",
+    )
+    .bind(&user.name)
+    .bind(tenant.as_str())
+    .bind(&user.role)
+    .bind(password_hash)
+    .bind(user.created_ms)
+    .execute(&mut **write)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// A user of this tenant.
+pub async fn find_user(
+    write: &mut Write,
+    tenant: &TenantId,
+    name: &str,
+) -> Result<Option<Listed>, StoreError> {
+    let row = sqlx::query(
+        "SELECT name, role, created_ms, disabled_ms FROM users WHERE tenant_id = $1 AND name = $2",
+    )
+    .bind(tenant.as_str())
+    .bind(name)
+    .fetch_optional(&mut **write)
+    .await?;
+    Ok(row.as_ref().map(listed))
+}
+
+/// Gives a user of this tenant another role, lets them sign in or not, and perhaps another password. Their sessions end:
+/// whoever they are now signs in anew.
+pub async fn change_user(
+    write: &mut Write,
+    tenant: &TenantId,
+    user: &Listed,
+    password_hash: Option<&str>,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "UPDATE users SET role = $1, disabled_ms = $2, password_hash = COALESCE($3, password_hash)
+         WHERE tenant_id = $4 AND name = $5",
+    )
+    .bind(&user.role)
+    .bind(user.disabled_ms)
+    .bind(password_hash)
+    .bind(tenant.as_str())
+    .bind(&user.name)
+    .execute(&mut **write)
+    .await?;
+    sqlx::query("DELETE FROM sessions WHERE tenant_id = $1 AND user_name = $2")
         .bind(tenant.as_str())
-        .fetch_all(store.reading())
+        .bind(&user.name)
+        .execute(&mut **write)
         .await?;
-    Ok(rows.iter().map(|row| (row.get("name"), row.get("role"), row.get("created_ms"))).collect())
+    Ok(())
+}
+
+/// How many of the tenant's users may administer and sign in.
+pub async fn administrators(write: &mut Write, tenant: &TenantId) -> Result<u64, StoreError> {
+    let row = sqlx::query(
+        "SELECT COUNT(*) AS count FROM users WHERE tenant_id = $1 AND role = 'admin' AND disabled_ms = 0",
+    )
+    .bind(tenant.as_str())
+    .fetch_one(&mut **write)
+    .await?;
+    Ok(row.get::<i64, _>("count").unsigned_abs())
+}
+
+fn listed(row: &AnyRow) -> Listed {
+    Listed {
+        name: row.get("name"),
+        role: row.get("role"),
+        created_ms: row.get("created_ms"),
+        disabled_ms: row.get("disabled_ms"),
+    }
 }
 
 /// Removes a user and ends their sessions; answers whether there was one.
@@ -218,7 +329,7 @@ pub async fn open_session(
 pub async fn session(store: &Store, token: Digest) -> Result<Option<SessionRow>, StoreError> {
     let row = sqlx::query(
         "SELECT s.tenant_id, s.user_name, u.role FROM sessions s JOIN users u ON u.name = s.user_name
-         WHERE s.token_sha256 = $1 AND s.expires_ms > $2",
+         WHERE s.token_sha256 = $1 AND s.expires_ms > $2 AND u.disabled_ms = 0",
     )
     .bind(token.to_string())
     .bind(now_ms())
@@ -322,12 +433,21 @@ pub async fn device(store: &Store, device: DeviceId) -> Result<Option<DeviceRow>
     row.map(|row| read_device(&row)).transpose()
 }
 
-/// The tenant's devices, oldest first.
-pub async fn devices(store: &Store, tenant: &TenantId) -> Result<Vec<DeviceRow>, StoreError> {
-    let rows = sqlx::query("SELECT * FROM devices WHERE tenant_id = $1 ORDER BY created_ms")
-        .bind(tenant.as_str())
-        .fetch_all(store.reading())
-        .await?;
+/// The tenant's devices after this one, oldest first.
+pub async fn devices(
+    store: &Store,
+    tenant: &TenantId,
+    after: Option<DeviceId>,
+    limit: u32,
+) -> Result<Vec<DeviceRow>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT * FROM devices WHERE tenant_id = $1 AND device_id > $2 ORDER BY device_id LIMIT $3",
+    )
+    .bind(tenant.as_str())
+    .bind(after.map_or_else(String::new, |id| id.to_string()))
+    .bind(i64::from(limit))
+    .fetch_all(store.reading())
+    .await?;
     rows.iter().map(read_device).collect()
 }
 

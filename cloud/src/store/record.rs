@@ -65,6 +65,15 @@ pub struct Record {
     pub review_reasons: Vec<String>,
     /// Where a retry goes back to.
     pub resume: Option<Status>,
+    /// Whether its pages are yet to be captured.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub raw: bool,
+    /// What the capture in the cloud takes it to be, once there was one; before, its manifest says that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proposed: Option<Decision>,
+    /// What its receipt names, where that is not what its parts are by now.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub receipted: Vec<Digest>,
     /// Hash of the newest event: the head of the chain.
     pub head: Digest,
 }
@@ -130,6 +139,9 @@ impl Record {
             trouble: None,
             review_reasons: Vec::new(),
             resume: None,
+            raw: false,
+            proposed: None,
+            receipted: Vec::new(),
             head: Event::origin(manifest.document_id),
         }
     }
@@ -141,12 +153,53 @@ impl Record {
             resume: self.resume,
             signs: self.provider.is_some(),
             awaits_originals: !self.awaiting.is_empty(),
+            raw: self.raw,
         })
     }
 
     /// The first part of a role.
     pub fn part(&self, role: PartRole) -> Option<&Part> {
         self.parts.iter().find(|part| part.role == role)
+    }
+
+    /// The digests its receipt names: of the parts it was received with.
+    pub fn receipted(&self) -> Vec<Digest> {
+        if self.receipted.is_empty() {
+            self.parts.iter().map(|part| part.sha256).collect()
+        } else {
+            self.receipted.clone()
+        }
+    }
+
+    /// Puts what was made anew in the place of what was made before.
+    fn replace_made(&mut self, made: &[Part], decision: &Decision) {
+        self.receipted = self.receipted();
+        for part in made {
+            self.parts.retain(|before| before.role != part.role);
+            self.parts.push(part.clone());
+        }
+        self.proposed = Some(decision.clone());
+    }
+
+    /// Forgets what followed from what its pages said.
+    fn begin_anew(&mut self) {
+        let document = &mut self.document;
+        document.reviewer_status = "none".into();
+        document.route = None;
+        document.policy_tags = Vec::new();
+        document.retention_class = None;
+        document.envelope_id = None;
+        self.provider = None;
+        self.recipients = Vec::new();
+        self.blanks = Vec::new();
+        self.signed_by = Vec::new();
+        self.ends = Ends::default();
+        self.approved_by = Vec::new();
+        self.expires_at = None;
+        self.signed_sha256 = None;
+        self.evidence_sha256 = None;
+        self.trouble = None;
+        self.review_reasons = Vec::new();
     }
 
     /// Takes an event in. `state` is what [`crate::machine::apply`] answered, `hash` the digest of its bytes.
@@ -163,6 +216,12 @@ impl Record {
                 self.awaiting.clear();
                 self.whole_since = Some(event.at);
             }
+            EventBody::Captured { parts, decision } => self.replace_made(parts, decision),
+            EventBody::TextSupplied { part, decision } => {
+                self.begin_anew();
+                self.replace_made(std::slice::from_ref(part), decision);
+            }
+            EventBody::Reprocessed { .. } => self.begin_anew(),
             EventBody::OcrComplete { ocr_confidence, page_count, .. } => {
                 document.ocr_confidence = *ocr_confidence;
                 document.page_count = *page_count;
@@ -239,6 +298,7 @@ impl Record {
         self.document.version = event.sequence;
         self.document.updated_at = event.at;
         self.resume = state.resume;
+        self.raw = state.raw;
         self.head = hash;
     }
 }

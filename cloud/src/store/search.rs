@@ -32,24 +32,28 @@ const PHRASES: usize = 20;
 const PLACES: usize = 255;
 const LAST_PLACE: usize = 16_383;
 
-/// How found documents are selected, on SQLite and on PostgreSQL: `$1` to `$5` as for a list without a question, `$6` the
-/// question. The newest place first, so that a word of a million documents costs no more than one of fifty.
-pub(super) const SELECTION: (&str, &str) = (
-    "SELECT record, (SELECT COALESCE(MAX(failures), 0) FROM jobs WHERE jobs.document_id = d.document_id) AS failures
-     FROM search_words s JOIN search_places p ON p.place = s.rowid
-     JOIN documents d ON d.document_id = p.document_id
-     WHERE s.search_words MATCH $6 AND d.tenant_id = $1 AND ($2 IS NULL OR d.status = $2)
-     AND ($3 IS NULL OR d.document_type = $3)
-     AND s.rowid < COALESCE((SELECT place FROM search_places WHERE document_id = $4), 9223372036854775807)
-     ORDER BY s.rowid DESC LIMIT $5",
-    "SELECT record, (SELECT COALESCE(MAX(failures), 0) FROM jobs WHERE jobs.document_id = d.document_id) AS failures
-     FROM search_words s JOIN search_places p ON p.place = s.place
-     JOIN documents d ON d.document_id = p.document_id
-     WHERE s.all_of @@ $6::tsquery AND d.tenant_id = $1 AND ($2 IS NULL OR d.status = $2)
-     AND ($3 IS NULL OR d.document_type = $3)
-     AND s.place < COALESCE((SELECT place FROM search_places WHERE document_id = $4), 9223372036854775807)
-     ORDER BY s.place DESC LIMIT $5",
-);
+/// Where found documents are selected from, with the condition that they are found; `question` is how the statement names
+/// the question. They are read by [`place`], the newest first, so that a word of a million documents costs no more than
+/// one of fifty.
+pub(super) fn matching(engine: Engine, question: &str) -> String {
+    let found = match engine {
+        Engine::Sqlite => format!("p.place = s.rowid AND s.search_words MATCH {question}"),
+        Engine::Postgres => format!("p.place = s.place AND s.all_of @@ {question}::tsquery"),
+    };
+    format!(
+        "search_words s JOIN search_places p ON {found} JOIN documents d ON d.document_id = p.document_id"
+    )
+}
+
+/// The column of the place in that.
+pub(super) fn place(engine: Engine) -> &'static str {
+    engine.pick("s.rowid", "s.place")
+}
+
+/// The place of a document; behind all others for one that has none. `document` is how the statement names it.
+pub(super) fn place_of(document: &str) -> String {
+    format!("COALESCE((SELECT place FROM search_places WHERE document_id = {document}), 9223372036854775807)")
+}
 
 /// A question: all of these must be in a document.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,7 +102,7 @@ impl Question {
     }
 
     /// In the engine's language.
-    pub(super) fn expression(&self, engine: Engine, tenant: &TenantId) -> String {
+    pub(crate) fn expression(&self, engine: Engine, tenant: &TenantId) -> String {
         let tenant = tenant_word(tenant);
         // Words are letters and digits: nothing in them needs escaping, on either engine.
         match engine {
@@ -171,11 +175,7 @@ pub(super) async fn update_names(
 }
 
 /// Makes the words of a document's pages findable, in place of those before.
-pub(crate) async fn update_text(
-    write: &mut Write,
-    document: DocumentId,
-    text: &Words,
-) -> Result<(), StoreError> {
+pub async fn update_text(write: &mut Write, document: DocumentId, text: &Words) -> Result<(), StoreError> {
     let engine = write.engine();
     let wording = engine.pick(
         "UPDATE search_words SET words = $1
@@ -197,11 +197,11 @@ pub(crate) async fn clear(write: &mut Write) -> Result<(), StoreError> {
 
 /// The words of a text, as they are kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Words(Vec<String>);
+pub struct Words(Vec<String>);
 
 impl Words {
     /// Of a text, within the limits.
-    pub(crate) fn of(text: &str) -> Self {
+    pub fn of(text: &str) -> Self {
         let (mut kept, mut bytes, mut rest) = (Vec::new(), 0, words_of(text));
         for word in rest.by_ref() {
             bytes += word.len() + 1;

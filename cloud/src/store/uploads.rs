@@ -62,22 +62,104 @@ pub async fn find(store: &Store, tenant: &TenantId, upload: UploadId) -> Result<
     .transpose()
 }
 
-/// Records how many bytes are durable, and puts the end of its life off.
+/// Bytes of an upload that wait beside the blobs, where nodes share the work.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Piece {
+    /// Where they begin in the upload.
+    pub begins: u64,
+    /// Their number.
+    pub bytes: u64,
+    /// Their name in the storage.
+    pub name: String,
+}
+
+/// Keeps a new upload whose bytes are to come as one piece by another way.
+pub async fn insert_presigned(
+    store: &Store,
+    tenant: &TenantId,
+    upload: &Upload,
+    piece: &Piece,
+) -> Result<(), StoreError> {
+    insert(store, tenant, upload).await?;
+    // Nothing was received by that: the offset stays where it is.
+    advance(store, tenant, upload, upload.received, std::slice::from_ref(piece)).await?;
+    Ok(())
+}
+
+/// Records how many bytes are durable, with the pieces they are in, and puts the end of its life off. `false`, and
+/// nothing changed, where the upload does not stand at `before` any more.
 pub async fn advance(
     store: &Store,
     tenant: &TenantId,
-    upload: UploadId,
-    received: u64,
-    expires_ms: i64,
-) -> Result<(), StoreError> {
-    sqlx::query("UPDATE uploads SET received = $1, expires_ms = $2 WHERE tenant_id = $3 AND upload_id = $4")
-        .bind(received as i64)
-        .bind(expires_ms)
+    upload: &Upload,
+    before: u64,
+    pieces: &[Piece],
+) -> Result<bool, StoreError> {
+    let mut write = store.begin().await?;
+    let done = sqlx::query(
+        "UPDATE uploads SET received = $1, expires_ms = $2
+         WHERE tenant_id = $3 AND upload_id = $4 AND received = $5",
+    )
+    .bind(upload.received as i64)
+    .bind(upload.expires_at.as_millisecond())
+    .bind(tenant.as_str())
+    .bind(upload.upload_id.to_string())
+    .bind(before as i64)
+    .execute(&mut *write)
+    .await?;
+    if done.rows_affected() == 0 {
+        return Ok(false);
+    }
+    for piece in pieces {
+        sqlx::query(
+            "INSERT INTO upload_pieces (upload_id, tenant_id, begins, bytes, name) VALUES ($1, $2, $3, $4, $5)",
+        )
+        .bind(upload.upload_id.to_string())
+        .bind(tenant.as_str())
+        .bind(piece.begins as i64)
+        .bind(piece.bytes as i64)
+        .bind(&piece.name)
+        .execute(&mut *write)
+        .await?;
+    }
+    write.commit().await?;
+    Ok(true)
+}
+
+/// The recorded pieces of an upload, in their order.
+pub async fn pieces(store: &Store, tenant: &TenantId, upload: UploadId) -> Result<Vec<Piece>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT begins, bytes, name FROM upload_pieces WHERE tenant_id = $1 AND upload_id = $2 ORDER BY begins",
+    )
+    .bind(tenant.as_str())
+    .bind(upload.to_string())
+    .fetch_all(store.writing())
+    .await?;
+    let piece = |row: &super::DbRow| Piece {
+        begins: row.get::<i64, _>("begins").unsigned_abs(),
+        bytes: row.get::<i64, _>("bytes").unsigned_abs(),
+        name: row.get("name"),
+    };
+    Ok(rows.iter().map(piece).collect())
+}
+
+/// Forgets the pieces of an upload.
+pub async fn remove_pieces(store: &Store, tenant: &TenantId, upload: UploadId) -> Result<(), StoreError> {
+    sqlx::query("DELETE FROM upload_pieces WHERE tenant_id = $1 AND upload_id = $2")
         .bind(tenant.as_str())
         .bind(upload.to_string())
         .execute(store.writing())
         .await?;
     Ok(())
+}
+
+/// Whether a piece of this name is recorded, whoever's it is: housekeeping, not an answer to anybody.
+pub async fn is_piece(store: &Store, name: &str) -> Result<bool, StoreError> {
+    let row = sqlx::query("SELECT COUNT(*) AS count FROM upload_pieces WHERE name = $1")
+        .bind(name)
+        .fetch_one(store.reading())
+        .await?;
+    Ok(row.get::<i64, _>("count") > 0)
 }
 
 /// Forgets an upload.

@@ -81,6 +81,19 @@ pub(super) async fn retry(
     Ok(Redirect::to(&format!("/documents/{id}")).into_response())
 }
 
+/// `POST /documents/{id}/reprocess`.
+pub(super) async fn reprocess(
+    State(app): State<App>,
+    SignedIn(user): SignedIn,
+    Path(id): Path<String>,
+    Form(form): Form<Token>,
+) -> PageResult {
+    allow(&user, Some(&form.csrf))?;
+    let record = find(&app, &user, &id).await?;
+    api::versions::begin_anew(&app, &user.into(), record.document.document_id, None, None).await?;
+    Ok(Redirect::to(&format!("/documents/{id}")).into_response())
+}
+
 /// The form that withdraws an envelope.
 #[derive(Debug, Deserialize)]
 pub(super) struct Void {

@@ -17,11 +17,14 @@ use crate::auth::Role;
 use crate::refusal::Refusal;
 use crate::store::{devices, people};
 
+/// Devices that are shown at most; the API lists all.
+const SHOWN: u32 = 1_000;
+
 /// `GET /devices`.
 pub(super) async fn list(State(app): State<App>, who: SignedIn) -> PageResult {
     let tenant = &who.0.tenant;
     let material = Material {
-        devices: people::devices(&app.store, tenant).await?,
+        devices: people::devices(&app.store, tenant, None, SHOWN).await?,
         reports: devices::reports(&app.store, tenant).await?,
         orders: devices::orders(&app.store, tenant).await?,
         may_order: who.0.role >= Role::Reviewer,

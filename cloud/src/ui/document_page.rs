@@ -3,10 +3,12 @@
 use askama::Template;
 use platen_model::api::{Document, Envelope};
 use platen_model::event::{Event, EventBody, Status};
-use platen_model::{Blank, BlankKind, Decision, Digest, PageText, Recipient, Rect, Role, SetAside};
+use platen_model::{Blank, BlankKind, Decision, Digest, PageText, PartRole, Recipient, Rect, Role, SetAside};
 
 use super::frame::{Choice, Frame};
 use super::words;
+use crate::api::versions::{MadeBy, Version, versions};
+use crate::machine;
 use crate::signing::plan::Plan;
 
 /// The size assumed for a page without page text: letter at 200 dots per inch, in pixels.
@@ -50,6 +52,10 @@ pub struct DocumentPage {
     replaces: Vec<RelatedView>,
     /// The documents that take its place.
     replaced_by: Vec<RelatedView>,
+    /// What was made of it, version by version, where there is more than one.
+    versions: Vec<VersionView>,
+    /// It may be captured anew.
+    anew: bool,
     /// The pages that were left out, by where they are in what was scanned, and why.
     set_aside: Vec<String>,
     events: Vec<EventView>,
@@ -144,6 +150,15 @@ struct RelatedView {
     pages: u32,
     status: String,
     tone: &'static str,
+}
+
+#[derive(Debug)]
+struct VersionView {
+    number: u32,
+    at: String,
+    how: &'static str,
+    current: bool,
+    has_pdf: bool,
 }
 
 #[derive(Debug)]
@@ -253,6 +268,9 @@ impl DocumentPage {
             is_whole: material.replaces.is_some(),
             replaces: material.replaces.unwrap_or_default().iter().map(related_view).collect(),
             replaced_by: material.replaced_by.iter().map(related_view).collect(),
+            versions: version_views(events),
+            anew: machine::waits_for_a_person(document.status)
+                || (document.status == Status::Archived && document.envelope_id.is_none()),
             set_aside: material.text.map(set_aside).unwrap_or_default(),
             events: events.iter().map(event_view).collect(),
             head: events
@@ -425,9 +443,9 @@ fn files(document: &Document, events: &[Event]) -> Vec<FileView> {
     let has = |wanted: fn(&EventBody) -> bool| events.iter().any(|event| wanted(&event.body));
     let mut files = Vec::new();
     if document.originals_outstanding == 0 {
-        files.push(file("original", "Original", "as the scanner wrote it"));
+        files.push(file("original", "Original", "as it came"));
     }
-    if document.page_count > 0 {
+    if !versions(events).is_empty() {
         files.push(file("normalized", "Searchable PDF", "PDF/A with invisible text"));
     }
     if has(|body| matches!(body, EventBody::Signed { .. })) {
@@ -448,6 +466,26 @@ fn related_view(document: &Document) -> RelatedView {
         status: words::label(document.status),
         tone: words::tone(document.status),
     }
+}
+
+/// What was made of it, the newest first; nothing where there is one version only.
+fn version_views(events: &[Event]) -> Vec<VersionView> {
+    let found = versions(events);
+    if found.len() < 2 {
+        return Vec::new();
+    }
+    let view = |version: &Version| VersionView {
+        number: version.number,
+        at: words::minute(version.at),
+        how: match version.made_by {
+            MadeBy::Device => "by the scanning device",
+            MadeBy::Cloud => "captured in the cloud",
+            MadeBy::TextSupplied => "with a text from a program",
+        },
+        current: version.current,
+        has_pdf: version.part(PartRole::Normalized).is_some(),
+    };
+    found.iter().rev().map(view).collect()
 }
 
 /// Where the pages that were set aside are, in the words of whoever opens the scan, and why they were.

@@ -14,6 +14,8 @@ pub struct Frame {
     pub csrf: String,
     /// How many documents wait for review.
     pub waiting: u64,
+    /// Whether the user may administer.
+    pub administers: bool,
     /// Which entry of the navigation this is.
     pub here: &'static str,
 }

@@ -7,6 +7,7 @@ use platen_model::event::Status;
 use serde::Deserialize;
 
 use super::frame::{Choice, Frame, encode};
+use super::lookup::COUNTED;
 use super::words;
 
 /// What the list is narrowed to; the query string of `/documents`.
@@ -47,7 +48,7 @@ impl Filter {
 #[template(path = "documents.html")]
 pub struct ListPage {
     frame: Frame,
-    total: u64,
+    total: String,
     oldest_waiting: String,
     counters: Vec<Counter>,
     filter: Filter,
@@ -62,7 +63,7 @@ pub struct ListPage {
 struct Counter {
     label: String,
     tone: &'static str,
-    count: u64,
+    count: String,
     href: String,
     selected: bool,
 }
@@ -106,7 +107,7 @@ impl ListPage {
             let status_filter = if selected { String::new() } else { status.as_str().to_owned() };
             let other = Filter { status: status_filter, ..filter.clone() };
             let (label, tone) = (words::label(*status), words::tone(*status));
-            Counter { label, tone, count: *count, href: other.href(None), selected }
+            Counter { label, tone, count: counted(*count), href: other.href(None), selected }
         });
         let statuses = Status::ALL.iter().map(|status| {
             Choice::new(status.as_str(), &words::label(*status), filter.status == status.as_str())
@@ -116,7 +117,7 @@ impl ListPage {
             .map(|name| Choice::new(name, &words::title_case(name), filter.document_type == *name));
         Self {
             frame,
-            total: counts.iter().map(|(_, count)| count).sum(),
+            total: total(&counts),
             oldest_waiting: oldest_waiting.map(words::minute).unwrap_or_default(),
             counters: counters.collect(),
             statuses: statuses.collect(),
@@ -127,6 +128,16 @@ impl ListPage {
             filter,
         }
     }
+}
+
+/// A number that was counted up to a limit.
+fn counted(count: u64) -> String {
+    if count > COUNTED { format!("over {COUNTED}") } else { count.to_string() }
+}
+
+fn total(counts: &[(Status, u64)]) -> String {
+    let total: u64 = counts.iter().map(|(_, count)| *count.min(&COUNTED)).sum();
+    if counts.iter().any(|(_, count)| *count > COUNTED) { format!("over {total}") } else { total.to_string() }
 }
 
 fn row(document: &Document) -> Row {

@@ -8,35 +8,57 @@ use sqlx::Row as _;
 use super::list_page::Filter;
 use crate::store::record::Record;
 use crate::store::search::Question;
-use crate::store::{Store, StoreError, documents, json, word};
+use crate::store::{Store, StoreError, documents, json};
 
 /// Documents on one page of the list.
 const PAGE: u32 = 50;
 
-/// How many documents are in each state that has any, in the order of a document's life.
+/// Documents that are counted at most in one state: a count that reads a million rows keeps everybody waiting.
+pub(super) const COUNTED: u64 = 1_000;
+/// Document types that are listed at most.
+const TYPES: i64 = 200;
+
+/// How many documents are in a state, up to [`COUNTED`] and one.
+pub(super) async fn count(store: &Store, tenant: &TenantId, status: Status) -> Result<u64, StoreError> {
+    let row = sqlx::query(
+        "SELECT COUNT(*) AS count FROM
+           (SELECT 1 FROM documents WHERE tenant_id = $1 AND status = $2 LIMIT $3) counted",
+    )
+    .bind(tenant.as_str())
+    .bind(status.as_str())
+    .bind(COUNTED as i64 + 1)
+    .fetch_one(store.reading())
+    .await?;
+    Ok(row.get::<i64, _>("count").unsigned_abs())
+}
+
+/// The same for each state that has any, in the order of a document's life.
 pub(super) async fn counts(store: &Store, tenant: &TenantId) -> Result<Vec<(Status, u64)>, StoreError> {
-    let rows =
-        sqlx::query("SELECT status, COUNT(*) AS count FROM documents WHERE tenant_id = $1 GROUP BY status")
-            .bind(tenant.as_str())
-            .fetch_all(store.reading())
-            .await?;
-    let mut counts = rows
-        .iter()
-        .map(|row| Ok((word(row.get("status"))?, row.get::<i64, _>("count").unsigned_abs())))
-        .collect::<Result<Vec<(Status, u64)>, StoreError>>()?;
-    counts.sort();
+    let mut counts = Vec::new();
+    for status in Status::ALL {
+        counts.push((status, count(store, tenant, status).await?));
+    }
+    counts.retain(|(_, count)| *count > 0);
     Ok(counts)
 }
 
-/// The document types the tenant's documents have.
+/// The document types the tenant's documents have. From each the index leads to the next, so that the number of
+/// documents does not matter.
 pub(super) async fn types(store: &Store, tenant: &TenantId) -> Result<Vec<String>, StoreError> {
     let rows = sqlx::query(
-        "SELECT DISTINCT document_type FROM documents WHERE tenant_id = $1 ORDER BY document_type",
+        "WITH RECURSIVE kinds (kind) AS (
+           SELECT MIN(document_type) FROM documents WHERE tenant_id = $1
+           UNION ALL
+           SELECT (SELECT MIN(d.document_type) FROM documents d WHERE d.tenant_id = $2 AND d.document_type > kind)
+           FROM kinds WHERE kind IS NOT NULL)
+         SELECT kind FROM kinds WHERE kind IS NOT NULL LIMIT $3",
     )
     .bind(tenant.as_str())
+    .bind(tenant.as_str())
+    .bind(TYPES)
     .fetch_all(store.reading())
     .await?;
-    Ok(rows.iter().map(|row| row.get("document_type")).collect())
+    Ok(rows.iter().map(|row| row.get("kind")).collect())
 }
 
 /// The document that waits longest for review.

@@ -30,6 +30,7 @@ mod devices;
 mod devices_page;
 pub mod document_page;
 pub mod frame;
+mod jobs_page;
 pub mod list_page;
 mod lookup;
 pub mod pictures;
@@ -52,6 +53,9 @@ pub fn routes() -> Router<App> {
         .route("/documents/{id}/review", post(actions::review))
         .route("/documents/{id}/retry", post(actions::retry))
         .route("/documents/{id}/void", post(actions::void))
+        .route("/documents/{id}/reprocess", post(actions::reprocess))
+        .route("/jobs", get(jobs_page::page))
+        .route("/jobs/{id}/replay", post(jobs_page::replay))
         .route("/review", get(review))
         .route("/devices", get(devices::list))
         .route("/devices/{id}/orders", post(devices::order))

@@ -6,13 +6,14 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use platen_model::Digest;
+use platen_model::event::Status;
 use serde::Deserialize;
 
 use super::frame::{Frame, encode};
 use super::{PageError, PageResult, html, lookup};
 use crate::app::App;
 use crate::auth::users::{self, Login};
-use crate::auth::{SESSION_COOKIE, User, random_token};
+use crate::auth::{Role, SESSION_COOKIE, User, random_token};
 
 /// The cookie that proves that a login form came from us.
 const LOGIN_COOKIE: &str = "platen_login";
@@ -45,13 +46,13 @@ impl FromRequestParts<App> for SignedIn {
 impl SignedIn {
     /// The frame around a page for this person.
     pub async fn frame(&self, app: &App, here: &'static str) -> Result<Frame, PageError> {
-        let counts = lookup::counts(&app.store, &self.0.tenant).await?;
-        let waiting = counts.iter().find(|(status, _)| *status == platen_model::event::Status::InReview);
+        let waiting = lookup::count(&app.store, &self.0.tenant, Status::InReview).await?;
         Ok(Frame {
             user: self.0.name.clone(),
             tenant: self.0.tenant.to_string(),
             csrf: self.0.csrf.clone(),
-            waiting: waiting.map_or(0, |(_, count)| *count),
+            waiting,
+            administers: self.0.role >= Role::Admin,
             here,
         })
     }

@@ -18,7 +18,7 @@ const HOSTILE: &str = "<script>alert('1')</script>\"><img src=x>";
 
 fn frame() -> Frame {
     let (user, tenant, csrf) = ("ada".into(), "office".into(), "token".into());
-    Frame { user, tenant, csrf, waiting: 2, here: "documents" }
+    Frame { user, tenant, csrf, waiting: 2, administers: true, here: "documents" }
 }
 
 fn document(status: Status, name: &str) -> Document {

@@ -67,8 +67,12 @@ pub fn sentence(event: &Event) -> String {
             let here = parts.iter().filter(|part| !awaiting.contains(&part.sha256)).count();
             format!("Received with {here} files; {} will follow.", originals(awaiting.len()))
         }
+        EventBody::Received { parts, .. } if parts.len() == 1 => "Received as one file.".into(),
         EventBody::Received { parts, .. } => format!("Received with {} files.", parts.len()),
         EventBody::OriginalsArrived { originals: came } => format!("{} followed.", originals(came.len())),
+        EventBody::Captured { .. } => "Captured: pages straightened and read, searchable PDF made.".into(),
+        EventBody::TextSupplied { .. } => "Page text supplied by a program.".into(),
+        EventBody::Reprocessed { reason } => format!("To be captured anew{}", said(reason.as_deref())),
         EventBody::OcrComplete { page_count, ocr_confidence, .. } => {
             let pages = if *page_count == 1 { "1 page".into() } else { format!("{page_count} pages") };
             format!("Text of {pages} in place, read with {} % confidence.", percent(*ocr_confidence))

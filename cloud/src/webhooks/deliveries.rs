@@ -12,13 +12,11 @@ use uuid::Uuid;
 
 use crate::app::App;
 use crate::auth::{Caller, Scope};
+use crate::http::paging::{self, Limit};
 use crate::http::read::{Asked, Named};
 use crate::refusal::Refusal;
 use crate::store::webhooks::{self as rows, Delivery, State as DeliveryState};
 use crate::store::{audit, from_ms};
-
-/// Items of a list where the caller does not say.
-const LIMIT: u32 = 50;
 
 pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(list)).routes(routes!(one)).routes(routes!(replay))
@@ -93,14 +91,12 @@ async fn list(
     Asked(asked): Asked<Which>,
 ) -> Result<Json<Page<ShownDelivery>>, Refusal> {
     caller.must(Scope::Webhooks)?;
-    let limit = asked.limit.unwrap_or(LIMIT);
+    let limit = Limit::of(asked.limit);
     let Which { endpoint, state, after, .. } = asked;
-    let filter = rows::Filter { endpoint, state, after, limit: limit + 1 };
-    let mut found = rows::deliveries(&app.store, caller.tenant(), &filter).await?;
-    let more = found.len() > limit as usize;
-    found.truncate(limit as usize);
-    let next = found.last().filter(|_| more).map(|delivery| delivery.delivery_id.to_string());
-    Ok(Json(Page { items: found.into_iter().map(Into::into).collect(), next }))
+    let filter = rows::Filter { endpoint, state, after, limit: limit.to_read() };
+    let found = rows::deliveries(&app.store, caller.tenant(), &filter).await?;
+    let page = limit.page(found, |delivery| delivery.delivery_id.to_string());
+    Ok(Json(paging::shown(page, Into::into)))
 }
 
 /// One delivery.

@@ -27,9 +27,12 @@ mod sign;
 pub use send::deliver;
 
 /// The names of all events, in the order of a document's life.
-pub const EVENTS: [&str; 21] = [
+pub const EVENTS: [&str; 24] = [
     "received",
     "originals_arrived",
+    "captured",
+    "text_supplied",
+    "reprocessed",
     "ocr_complete",
     "classified",
     "review_requested",

@@ -45,11 +45,14 @@ pub const AGENT_DEFERRED: &[&str] = &["the first receipt is kept", "the original
 /// The cloud's point that only such a document comes to.
 pub const CLOUD_DEFERRED: &[&str] = &["the originals are committed"];
 
+/// The cloud's point that only a document comes to which came as a file only.
+pub const CLOUD_CAPTURED: &[&str] = &["a document is captured"];
+
 /// Dies here where that is asked for.
 #[inline]
 pub fn point(name: &str) {
     if cfg!(debug_assertions) {
-        let lists = [AGENT, CLOUD, AGENT_DEFERRED, CLOUD_DEFERRED];
+        let lists = [AGENT, CLOUD, AGENT_DEFERRED, CLOUD_DEFERRED, CLOUD_CAPTURED];
         debug_assert!(lists.iter().any(|list| list.contains(&name)), "{name:?} is in no list");
         if std::env::var_os(VARIABLE).is_some_and(|at| at == name) {
             die();

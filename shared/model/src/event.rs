@@ -165,6 +165,27 @@ pub enum EventBody {
         /// Their digests.
         originals: Vec<Digest>,
     },
+    /// What came without them was given pages, text and a searchable PDF, or was given them anew. What was made of it
+    /// before stays, as an earlier version.
+    Captured {
+        /// The searchable PDF and the page text.
+        parts: Vec<Part>,
+        /// What the rules take it to be.
+        decision: Decision,
+    },
+    /// A program outside supplied the page text. What was read before stays, as an earlier version.
+    TextSupplied {
+        /// The page text.
+        part: Part,
+        /// What the rules take the document to be by this text.
+        decision: Decision,
+    },
+    /// It is to be captured anew, from its originals.
+    Reprocessed {
+        /// Why.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
     /// The page text is in place.
     OcrComplete {
         /// Digest of the page text.
@@ -307,6 +328,9 @@ impl EventBody {
         match self {
             Self::Received { .. } => "received",
             Self::OriginalsArrived { .. } => "originals_arrived",
+            Self::Captured { .. } => "captured",
+            Self::TextSupplied { .. } => "text_supplied",
+            Self::Reprocessed { .. } => "reprocessed",
             Self::OcrComplete { .. } => "ocr_complete",
             Self::Classified { .. } => "classified",
             Self::ReviewRequested { .. } => "review_requested",

@@ -55,18 +55,27 @@ impl Report {
     ///
     /// When the document cannot be read or written, or has no place for tables.
     pub fn write_into(&self, document: &Path) -> Result<(), String> {
+        self.write_between(document, BEGIN, END)
+    }
+
+    /// The same, between other lines.
+    ///
+    /// # Errors
+    ///
+    /// As [`Report::write_into`].
+    pub fn write_between(&self, document: &Path, begin: &str, end: &str) -> Result<(), String> {
         let failed = |error: std::io::Error| format!("{}: {error}", document.display());
         let old = std::fs::read_to_string(document).map_err(failed)?;
-        let new = replaced(&old, &self.text)
-            .ok_or_else(|| format!("{} has no lines {BEGIN:?} and {END:?}", document.display()))?;
+        let new = replaced(&old, &self.text, begin, end)
+            .ok_or_else(|| format!("{} has no lines {begin:?} and {end:?}", document.display()))?;
         std::fs::write(document, new).map_err(failed)
     }
 }
 
-fn replaced(document: &str, tables: &str) -> Option<String> {
-    let (before, rest) = document.split_once(BEGIN)?;
-    let (_, after) = rest.split_once(END)?;
-    Some(format!("{before}{BEGIN}\n\n{}\n\n{END}{after}", tables.trim_end()))
+fn replaced(document: &str, tables: &str, begin: &str, end: &str) -> Option<String> {
+    let (before, rest) = document.split_once(begin)?;
+    let (_, after) = rest.split_once(end)?;
+    Some(format!("{before}{begin}\n\n{}\n\n{end}{after}", tables.trim_end()))
 }
 
 /// A figure with this many digits behind the point, or a dash where there is none.
@@ -86,9 +95,9 @@ mod tests {
     #[test]
     fn new_tables_take_the_place_of_the_old_and_nothing_else_changes() {
         let document = format!("# Title\n\n{BEGIN}\n\nold\n\n{END}\n\nRemarks.\n");
-        let new = replaced(&document, "new\n").expect("there is a place");
+        let new = replaced(&document, "new\n", BEGIN, END).expect("there is a place");
         assert_eq!(new, format!("# Title\n\n{BEGIN}\n\nnew\n\n{END}\n\nRemarks.\n"));
-        assert_eq!(replaced(&new, "new\n").as_deref(), Some(new.as_str()));
-        assert_eq!(replaced("no place", "new"), None);
+        assert_eq!(replaced(&new, "new\n", BEGIN, END).as_deref(), Some(new.as_str()));
+        assert_eq!(replaced("no place", "new", BEGIN, END), None);
     }
 }

@@ -29,6 +29,16 @@ pub struct Postgres {
 impl Postgres {
     /// Starts a server and waits until it answers. Panics with the server's own words where it does not.
     pub fn start() -> Self {
+        // Nothing here must outlive the test.
+        Self::start_with(&["fsync=off", "full_page_writes=off", "shared_buffers=32MB"])
+    }
+
+    /// Starts one that commits to stable storage, with room for many rows: for benchmarks.
+    pub fn start_durable() -> Self {
+        Self::start_with(&["shared_buffers=512MB", "max_wal_size=2GB"])
+    }
+
+    fn start_with(more: &[&str]) -> Self {
         let programs = programs();
         let folder = tempfile::Builder::new().prefix("platen-pg-").tempdir().expect("a folder");
         copy(&template(&programs), &folder.path().join("data"));
@@ -36,17 +46,10 @@ impl Postgres {
             run(Command::new("chown").arg("nobody:nogroup").arg(folder.path()));
         }
         let log = File::create(folder.path().join("log")).expect("a log");
-        let settings = [
-            // Nothing here must outlive the test.
-            "fsync=off",
-            "full_page_writes=off",
-            "listen_addresses=",
-            "shared_buffers=32MB",
-            "max_connections=100",
-        ];
+        let settings = ["listen_addresses=", "max_connections=100"];
         let mut command = as_server(&programs.join("postgres"));
         command.arg("-D").arg(folder.path().join("data")).arg("-k").arg(folder.path());
-        for setting in settings {
+        for setting in settings.iter().chain(more) {
             command.args(["-c", setting]);
         }
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);

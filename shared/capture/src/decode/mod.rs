@@ -72,6 +72,14 @@ impl From<io::Error> for Fault {
     }
 }
 
+/// The format of a file, by the bytes that begin it: two kilobytes are enough. Says what it looks like instead, where
+/// it is none that is read.
+///
+/// Nothing is parsed here, so this alone may be asked outside a worker.
+pub fn kind_of(head: &[u8]) -> Result<Kind, Failure> {
+    sniff(head).map_err(|fault| fault.at(Stage::Inspect))
+}
+
 /// The format, by the bytes that begin it.
 fn sniff(head: &[u8]) -> Result<Kind, Fault> {
     let pdf = || head.windows(5).take(PDF_LEAD_BYTES).any(|bytes| bytes == b"%PDF-");

@@ -1,0 +1,482 @@
+//! Taking in what programs send: a file in one request, repetitions, duplicates, limits; and what becomes of it.
+
+use platen_model::{DocumentType, PartRole, Verdict};
+use reqwest::{Method, RequestBuilder, Response, StatusCode};
+use serde_json::{Value, json};
+
+use crate::auth::Scope;
+use crate::auth::users::{self, Login};
+use crate::contract_tests::token;
+use crate::ingest::tus::landing;
+use crate::journey_tests::{Server, header};
+use crate::store::limits::{self, Own};
+use crate::store::people;
+use crate::testing::{part, tenant};
+use crate::{integrity, jobs};
+
+/// A receipt, as a telephone would send it.
+const RECEIPT: &[u8] = include_bytes!("../../testdata/samples/receipt-colbert.jpg");
+const LOCKED: &[u8] = include_bytes!("../../testdata/samples/letter-locked.pdf");
+
+/// The line between the parts of a form.
+const BOUNDARY: &str = "a-line-that-is-in-no-file";
+
+/// A form: the name of each part, what its header says more, and its bytes.
+fn form(parts: &[(&str, &str, &[u8])]) -> Vec<u8> {
+    let mut body = Vec::new();
+    for (name, more, bytes) in parts {
+        let head = format!("--{BOUNDARY}\r\ncontent-disposition: form-data; name=\"{name}\"{more}\r\n\r\n");
+        body.extend_from_slice(head.as_bytes());
+        body.extend_from_slice(bytes);
+        body.extend_from_slice(b"\r\n");
+    }
+    body.extend_from_slice(format!("--{BOUNDARY}--\r\n").as_bytes());
+    body
+}
+
+/// A server and a program's token.
+struct Site {
+    server: Server,
+    token: String,
+}
+
+impl Site {
+    async fn start() -> Self {
+        let server = Server::start().await;
+        let scopes = [Scope::DocumentsWrite, Scope::DocumentsRead, Scope::Review].into_iter().collect();
+        let token = token(&server, "default", scopes).await;
+        Self { server, token }
+    }
+
+    fn ask(&self, method: Method, path: &str) -> RequestBuilder {
+        self.server.client.request(method, format!("{}{path}", self.server.url)).bearer_auth(&self.token)
+    }
+
+    async fn get(&self, path: &str) -> Value {
+        self.ask(Method::GET, path).send().await.expect("an answer").json().await.expect("JSON")
+    }
+
+    fn sending(&self, file: &[u8], name: &str, metadata: Value) -> RequestBuilder {
+        // The header lies on purpose: what a file is is seen by its bytes.
+        let of_file = format!("; filename=\"{name}\"\r\ncontent-type: text/html");
+        let json = "\r\ncontent-type: application/json";
+        let metadata = metadata.to_string();
+        self.posting(form(&[("metadata", json, metadata.as_bytes()), ("file", &of_file, file)]))
+    }
+
+    fn posting(&self, body: Vec<u8>) -> RequestBuilder {
+        let mime = format!("multipart/form-data; boundary={BOUNDARY}");
+        self.ask(Method::POST, "/v1/documents").header("content-type", mime).body(body)
+    }
+
+    async fn send(&self, file: &[u8], name: &str, metadata: Value) -> Response {
+        self.sending(file, name, metadata).send().await.expect("an answer")
+    }
+
+    async fn count(&self) -> usize {
+        self.get("/v1/documents").await["items"].as_array().expect("a list").len()
+    }
+}
+
+async fn problem(answer: Response) -> (u16, Value) {
+    let status = answer.status().as_u16();
+    (status, answer.json().await.expect("a problem"))
+}
+
+#[tokio::test]
+async fn a_file_in_one_request_is_captured_classified_and_found_and_keeps_its_bytes() {
+    let site = Site::start().await;
+    let metadata = json!({ "source": "till", "department": "sales", "labels": { "shop": "7" } });
+    let answer = site.send(RECEIPT, "C:\\scans\\bon.jpg", metadata).await;
+    assert_eq!(answer.status(), StatusCode::ACCEPTED);
+    let location = header(&answer, "location");
+    let taken: Value = answer.json().await.expect("JSON");
+    assert_eq!(taken["document"]["status"], "received");
+    assert_eq!(taken["document"]["mime_type"], "image/jpeg", "by its bytes");
+    assert_eq!(
+        (&taken["document"]["file_name"], &taken["document"]["source"]),
+        (&json!("bon.jpg"), &json!("till"))
+    );
+
+    jobs::run_until_idle(&site.server.app).await.expect("jobs");
+    let document = site.get(&location).await;
+    assert_eq!(document["document_type"], "receipt", "{document}");
+    assert!(document["page_count"] == 1 && document["ocr_confidence"].as_f64() > Some(0.5), "{document}");
+    let found = site.get("/v1/documents?q=colbert").await;
+    assert_eq!(found["items"][0]["document_id"], document["document_id"]);
+    let original =
+        site.ask(Method::GET, &format!("{location}/content/original")).send().await.expect("bytes");
+    assert_eq!(original.bytes().await.expect("bytes"), RECEIPT);
+    let pdf = site.ask(Method::GET, &format!("{location}/content/normalized")).send().await.expect("bytes");
+    assert!(pdf.bytes().await.expect("bytes").starts_with(b"%PDF-"));
+    let events = site.get(&format!("{location}/events")).await;
+    let names: Vec<&str> = events["items"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .filter_map(|event| event["event"].as_str())
+        .collect();
+    assert_eq!(names[..4], ["received", "captured", "ocr_complete", "classified"]);
+    let app = &site.server.app;
+    let checked = integrity::check(&app.store, &app.keep.blobs, None).await.expect("readable");
+    assert!(checked.wrong.is_empty(), "{:?}", checked.wrong);
+}
+
+#[tokio::test]
+async fn the_sender_may_name_the_type_and_the_receipt_names_what_was_sent() {
+    let site = Site::start().await;
+    let answer =
+        site.send(RECEIPT, "bon.jpg", json!({ "document_type": "expense", "languages": "eng" })).await;
+    let location = header(&answer, "location");
+    let receipt = async |answer: Response| answer.json::<Value>().await.expect("JSON")["receipt"].clone();
+    let first = receipt(answer).await;
+    jobs::run_until_idle(&site.server.app).await.expect("jobs");
+    let document = site.get(&location).await;
+    assert_eq!((&document["document_type"], &document["confidence"]), (&json!("expense"), &json!(1.0)));
+    // Long after it was captured, the receipt is still of what was sent.
+    let again = site.send(RECEIPT, "bon.jpg", json!({})).await;
+    assert_eq!((again.status(), receipt(again).await), (StatusCode::OK, first));
+}
+
+#[tokio::test]
+async fn what_cannot_be_captured_is_refused_at_once_with_the_reason_and_leaves_nothing() {
+    let site = Site::start().await;
+    let check = async |file: &[u8], status: u16, words: &str| {
+        let (found, problem) = problem(site.send(file, "x.pdf", json!({})).await).await;
+        assert_eq!(found, status, "{problem}");
+        assert!(problem.to_string().contains(words), "{words}: {problem}");
+    };
+    check(b"PK\x03\x04 a spreadsheet", 415, "ZIP archive").await;
+    check(b"<html>", 415, "HTML").await;
+    check(b"", 422, "no bytes").await;
+    check(LOCKED, 422, "password").await;
+    check(&RECEIPT[..500], 422, "file").await;
+    let (status, refused) = problem(site.send(RECEIPT, "x", json!({ "colour": "red" })).await).await;
+    assert_eq!(status, 422, "{refused}");
+    let (status, _) = problem(site.send(RECEIPT, "x", json!({ "languages": "../../etc" })).await).await;
+    assert_eq!(status, 422);
+    let twice =
+        site.posting(form(&[("file", "", b"a"), ("file", "", b"b")])).send().await.expect("an answer");
+    assert_eq!(twice.status(), StatusCode::BAD_REQUEST);
+    let strange = site.posting(form(&[("colour", "", b"red")])).send().await.expect("an answer");
+    assert_eq!(strange.status(), StatusCode::BAD_REQUEST);
+    let cut = site.posting(form(&[("file", "", RECEIPT)])[..9_000].to_vec()).send().await.expect("an answer");
+    assert_eq!(cut.status(), StatusCode::REQUEST_TIMEOUT);
+    let none = site.ask(Method::POST, "/v1/documents").header("content-type", "multipart/form-data");
+    assert_eq!(none.body("x").send().await.expect("an answer").status(), StatusCode::BAD_REQUEST);
+    let other = site.ask(Method::POST, "/v1/documents").header("content-type", "image/jpeg");
+    assert_eq!(
+        other.body(RECEIPT).send().await.expect("an answer").status(),
+        StatusCode::UNSUPPORTED_MEDIA_TYPE
+    );
+    assert_eq!(site.count().await, 0);
+    let incoming = site.server.app.keep.blobs.incoming();
+    assert_eq!(std::fs::read_dir(incoming).expect("a folder").count(), 0, "nothing is left over");
+}
+
+#[tokio::test]
+async fn the_same_bytes_are_answered_with_where_they_are_unless_they_are_meant_again() {
+    let site = Site::start().await;
+    let first = header(&site.send(RECEIPT, "a.jpg", json!({})).await, "location");
+    let twin = site.send(RECEIPT, "b.jpg", json!({ "source": "other" })).await;
+    assert_eq!((twin.status(), header(&twin, "location")), (StatusCode::OK, first.clone()));
+    let again = site.send(RECEIPT, "b.jpg", json!({ "again": true })).await;
+    assert_eq!(again.status(), StatusCode::ACCEPTED);
+    assert_ne!(header(&again, "location"), first);
+    let other = "other".parse().expect("a name");
+    people::add_tenant(&site.server.app.store, &other).await.expect("a tenant");
+    let stranger = token(&site.server, "other", [Scope::DocumentsWrite].into_iter().collect()).await;
+    let request = site.server.client.post(format!("{}/v1/documents", site.server.url)).bearer_auth(stranger);
+    let request = request.header("content-type", format!("multipart/form-data; boundary={BOUNDARY}"));
+    let answer = request.body(form(&[("file", "", RECEIPT)])).send().await.expect("an answer");
+    assert_eq!(answer.status(), StatusCode::ACCEPTED, "INV-12: nobody learns what others have");
+    // Two at once, of new bytes: one of them makes the document.
+    let other = include_bytes!("../../testdata/samples/letter-marlow.jpg");
+    let (one, two) = tokio::join!(site.send(other, "1.jpg", json!({})), site.send(other, "2.jpg", json!({})));
+    let mut statuses = [one.status().as_u16(), two.status().as_u16()];
+    statuses.sort_unstable();
+    assert_eq!((statuses, header(&one, "location")), ([200, 202], header(&two, "location")));
+}
+
+#[tokio::test]
+async fn inv5_a_request_repeated_under_its_key_makes_one_document_and_another_body_is_refused() {
+    let site = Site::start().await;
+    let send = async |key: &'static str, metadata: Value| {
+        let request = site.sending(RECEIPT, "a.jpg", metadata).header("idempotency-key", key);
+        request.send().await.expect("an answer")
+    };
+    let meant = || json!({ "again": true });
+    let (one, two) = tokio::join!(send("\"k 1\"", meant()), send("\"k 1\"", meant()));
+    let mut statuses = [one.status().as_u16(), two.status().as_u16()];
+    statuses.sort_unstable();
+    assert_eq!((statuses, header(&one, "location")), ([200, 202], header(&two, "location")));
+    let later = send("\"k 1\"", meant()).await;
+    assert_eq!((later.status(), header(&later, "location")), (StatusCode::OK, header(&one, "location")));
+    let (status, refused) = problem(send("\"k 1\"", json!({ "again": true, "source": "else" })).await).await;
+    assert_eq!((status, &refused["type"]), (422, &json!("urn:platen:problem:idempotency-key-conflict")));
+    assert_eq!(send("a key", meant()).await.status(), StatusCode::BAD_REQUEST);
+    // A key is of who sent it.
+    let other = token(&site.server, "default", [Scope::DocumentsWrite].into_iter().collect()).await;
+    let mut request = site.sending(RECEIPT, "a.jpg", meant()).build().expect("a request");
+    let bearer = format!("Bearer {other}").parse().expect("a header");
+    request.headers_mut().insert("authorization", bearer);
+    request.headers_mut().insert("idempotency-key", "\"k 1\"".parse().expect("a header"));
+    let answer = site.server.client.execute(request).await.expect("an answer");
+    assert_ne!(header(&answer, "location"), header(&one, "location"));
+    // Its time is over.
+    sqlx::query("UPDATE idempotency_keys SET expires_ms = 1")
+        .execute(site.server.app.store.writing())
+        .await
+        .expect("rows");
+    assert_eq!(send("\"k 1\"", meant()).await.status(), StatusCode::ACCEPTED);
+}
+
+#[tokio::test]
+async fn a_manifest_under_a_key_that_stood_for_another_is_refused() {
+    let server = Server::start().await;
+    let agent = server.enrol("default").await;
+    let commit = async |document_type: &str| {
+        let manifest = server.prepare(&agent, document_type).await;
+        let bytes = serde_json::to_vec(&manifest).expect("plain data");
+        let signature = format!("{} {}", agent.id, agent.key.sign(&bytes));
+        let request = server.ask(&agent, Method::POST, "/v1/documents").header("idempotency-key", "\"k\"");
+        let request = request.header("content-type", "application/vnd.platen.manifest+json");
+        request.header("platen-signature", signature).body(bytes).send().await.expect("an answer").status()
+    };
+    assert_eq!(commit("nda").await, StatusCode::ACCEPTED);
+    assert_eq!(commit("invoice").await, StatusCode::UNPROCESSABLE_ENTITY);
+}
+
+#[tokio::test]
+async fn inv13_a_tenants_own_limits_are_answered_with_413_422_and_429_and_when_to_come_again() {
+    let site = Site::start().await;
+    let limit = async |own: Own| {
+        let mut write = site.server.app.store.begin().await.expect("a write");
+        limits::put(&mut write, &tenant(), &own).await.expect("kept");
+        write.commit().await.expect("committed");
+    };
+    limit(Own { part_bytes: Some(1_000), ..Own::default() }).await;
+    let (status, refused) = problem(site.send(RECEIPT, "a.jpg", json!({})).await).await;
+    assert_eq!((status, refused["detail"].to_string().contains("1000")), (413, true), "{refused}");
+    let upload = site.ask(Method::POST, "/v1/uploads").header("tus-resumable", "1.0.0");
+    let digest = "c2hhMjU2";
+    let upload = upload.header("upload-length", "1001").header("upload-metadata", format!("sha256 {digest}"));
+    assert_eq!(upload.send().await.expect("an answer").status(), StatusCode::BAD_REQUEST, "no digest");
+    limit(Own { document_pages: Some(1), ..Own::default() }).await;
+    let contract = include_bytes!("../../testdata/samples/contract-halden.tif");
+    let (status, refused) = problem(site.send(contract, "a.tif", json!({})).await).await;
+    assert_eq!((status, refused["errors"]["file"].to_string().contains("pages")), (422, true), "{refused}");
+    limit(Own { documents_per_minute: Some(2), ..Own::default() }).await;
+    assert_eq!(site.get("/v1/limits").await["documents_per_minute"], 2);
+    for _ in 0..2 {
+        assert_eq!(
+            site.send(RECEIPT, "a.jpg", json!({ "again": true })).await.status(),
+            StatusCode::ACCEPTED
+        );
+    }
+    let refused = site.send(RECEIPT, "a.jpg", json!({ "again": true })).await;
+    let after: u64 = header(&refused, "retry-after").parse().expect("seconds");
+    assert_eq!(refused.status(), StatusCode::TOO_MANY_REQUESTS);
+    assert!((1..=60).contains(&after), "{after}");
+    let twin = site.send(RECEIPT, "a.jpg", json!({})).await;
+    assert_eq!(twin.status(), StatusCode::OK, "what is here already may be asked for");
+    sqlx::query("UPDATE documents SET created_ms = created_ms - 60000")
+        .execute(site.server.app.store.writing())
+        .await
+        .expect("rows");
+    assert_eq!(site.send(RECEIPT, "a.jpg", json!({ "again": true })).await.status(), StatusCode::ACCEPTED);
+}
+
+#[tokio::test]
+async fn inv8_a_document_captured_anew_has_a_further_version_and_the_one_before_as_it_was() {
+    let site = Site::start().await;
+    let agent = site.server.enrol("default").await;
+    let mut manifest = site.server.prepare(&agent, "unknown").await;
+    site.server.upload(&agent, RECEIPT, "image/jpeg").await;
+    manifest.parts[0] = part(PartRole::Original, RECEIPT, "image/jpeg");
+    (manifest.decision.verdict, manifest.decision.document_type) = (Verdict::Review, DocumentType::unknown());
+    let bytes = serde_json::to_vec(&manifest).expect("plain data");
+    let committed = site.server.commit(&agent, &bytes, &agent.key.sign(&bytes)).await;
+    let receipt = committed.json::<Value>().await.expect("JSON")["receipt"].clone();
+    jobs::run_until_idle(&site.server.app).await.expect("jobs");
+    let path = format!("/v1/documents/{}", manifest.document_id);
+    assert_eq!(site.get(&path).await["status"], "in_review");
+    let content = async |query: &str| {
+        let answer = site.ask(Method::GET, &format!("{path}/content/normalized{query}")).send().await;
+        answer.expect("an answer").bytes().await.expect("bytes")
+    };
+    assert_eq!(content("").await, "%PDF-");
+    let anew = json!({ "reason": "read badly" });
+    let answer = site.ask(Method::POST, &format!("{path}/reprocess")).json(&anew).send().await;
+    assert_eq!(answer.expect("an answer").status(), StatusCode::ACCEPTED);
+    let twice = site.ask(Method::POST, &format!("{path}/reprocess")).json(&anew).send().await;
+    assert_eq!(twice.expect("an answer").status(), StatusCode::CONFLICT, "it is under way");
+    jobs::run_until_idle(&site.server.app).await.expect("jobs");
+    let document = site.get(&path).await;
+    assert_eq!(document["document_type"], "receipt", "{document}");
+    assert!(content("").await.len() > 1_000);
+    assert_eq!(content("?version=1").await, "%PDF-");
+    let versions = site.get(&format!("{path}/versions")).await;
+    let shown: Vec<(u64, &str, bool)> = versions["items"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|it| {
+            let current = it["current"].as_bool().expect("a truth");
+            (it["number"].as_u64().expect("a number"), it["made_by"].as_str().expect("a word"), current)
+        })
+        .collect();
+    assert_eq!(shown, [(1, "device", false), (2, "cloud", true)]);
+    let hash = users::hash_password("correct horse").expect("a hash");
+    people::put_user(&site.server.app.store, &tenant(), "ada", "reviewer", &hash).await.expect("a user");
+    let Login::Open(session) =
+        users::login(&site.server.app, "ada", "correct horse").await.expect("an outcome")
+    else {
+        panic!("she is let in");
+    };
+    let own = format!("{}/documents/{}", site.server.url, manifest.document_id);
+    let page = site.server.client.get(own).header("cookie", format!("platen_session={session}")).send().await;
+    let page = page.expect("an answer").text().await.expect("text");
+    assert!(
+        page.contains("captured in the cloud") && page.contains("content/normalized?version=1"),
+        "{page}"
+    );
+    let again = site.server.commit(&agent, &bytes, &agent.key.sign(&bytes)).await;
+    assert_eq!(again.json::<Value>().await.expect("JSON")["receipt"], receipt);
+    let app = &site.server.app;
+    let checked = integrity::check(&app.store, &app.keep.blobs, None).await.expect("readable");
+    assert!(checked.wrong.is_empty(), "{:?}", checked.wrong);
+}
+
+#[tokio::test]
+async fn a_text_from_a_recogniser_outside_is_a_further_version_and_classified_anew() {
+    let site = Site::start().await;
+    let location = header(&site.send(RECEIPT, "a.jpg", json!({})).await, "location");
+    jobs::run_until_idle(&site.server.app).await.expect("jobs");
+    let supply = async |text: &Value| {
+        let request = site.ask(Method::POST, &format!("{location}/ocr-result")).json(text);
+        request.send().await.expect("an answer").status()
+    };
+    let mut text = site.get(&format!("{location}/ocr")).await;
+    if site.get(&location).await["status"] != "archived" {
+        let reject = json!({ "action": "reject", "comment": "read badly" });
+        let answer = site.ask(Method::POST, &format!("{location}/review")).json(&reject).send().await;
+        assert_eq!(answer.expect("an answer").status(), StatusCode::OK);
+    }
+    let word = text["pages"][0]["words"][0].clone();
+    let mut surety = word.clone();
+    surety["text"] = json!("zanzibar");
+    text["pages"][0]["words"].as_array_mut().expect("words").push(surety);
+    assert_eq!(supply(&json!({ "version": 1, "pages": [] })).await, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(supply(&text).await, StatusCode::ACCEPTED);
+    jobs::run_until_idle(&site.server.app).await.expect("jobs");
+    let found = site.get("/v1/documents?q=zanzibar").await;
+    assert_eq!(found["items"].as_array().expect("a list").len(), 1);
+    let versions = site.get(&format!("{location}/versions")).await;
+    assert_eq!(versions["items"][1]["made_by"], "text_supplied");
+    assert_eq!(
+        versions["items"][0]["parts"][0], versions["items"][1]["parts"][0],
+        "the PDF is the one before"
+    );
+}
+
+#[tokio::test]
+async fn an_upload_may_bring_its_first_bytes_along() {
+    let server = Server::start().await;
+    let agent = server.enrol("default").await;
+    let begin = |bytes: &[u8], length: usize, checksum: &[u8]| {
+        use base64::Engine as _;
+        let encode = |bytes: &[u8]| base64::engine::general_purpose::STANDARD.encode(bytes);
+        let digest = encode(platen_model::Digest::of(b"hello world").to_string().as_bytes());
+        let checksum = encode(platen_model::Digest::of(checksum).as_bytes());
+        server
+            .ask(&agent, Method::POST, "/v1/uploads")
+            .header("upload-length", length)
+            .header("upload-metadata", format!("sha256 {digest}"))
+            .header("upload-checksum", format!("sha256 {checksum}"))
+            .header("content-type", "application/offset+octet-stream")
+            .body(bytes.to_vec())
+    };
+    let some = begin(b"hello", 11, b"hello").send().await.expect("an answer");
+    assert_eq!((some.status(), header(&some, "upload-offset")), (StatusCode::CREATED, "5".into()));
+    let rest =
+        server.patch(&agent, &header(&some, "location"), 5, b" world").send().await.expect("an answer");
+    assert_eq!(rest.status(), StatusCode::NO_CONTENT);
+    let all = begin(b"hello world", 11, b"hello world").send().await.expect("an answer");
+    assert_eq!((all.status(), header(&all, "upload-offset")), (StatusCode::CREATED, "11".into()));
+    let wrong = begin(b"hello", 11, b"other").send().await.expect("an answer");
+    assert_eq!(wrong.status().as_u16(), 460);
+    let more = begin(b"hello world", 5, b"hello world").send().await.expect("an answer");
+    assert_eq!(more.status(), StatusCode::PAYLOAD_TOO_LARGE);
+    let left: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM uploads")
+        .fetch_one(server.app.store.reading())
+        .await
+        .expect("a number");
+    assert_eq!(left, 2, "what was refused is gone");
+    let options = server.ask(&agent, Method::OPTIONS, "/v1/uploads").send().await.expect("an answer");
+    assert!(header(&options, "tus-extension").contains("creation-with-upload"));
+}
+
+// Where one node is alone, uploads wait in files.
+#[test]
+fn pieces_that_nobody_recorded_are_removed_after_a_day_and_others_stay() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    crate::testing::on_postgres(|| runtime.block_on(pieces_are_swept()));
+}
+
+async fn pieces_are_swept() {
+    let server = Server::start().await;
+    let agent = server.enrol("default").await;
+    let upload = server.begin_upload(&agent, b"hello world", "text/plain").await;
+    let answer = server.patch(&agent, &upload, 0, b"hello").send().await.expect("an answer");
+    assert_eq!(answer.status(), StatusCode::NO_CONTENT);
+    let blobs = &server.app.keep.blobs;
+    for _ in 0..2 {
+        blobs.put_piece(b"stray".to_vec()).await.expect("stored");
+    }
+    let folder = blobs.incoming().with_file_name("pieces");
+    let names = || std::fs::read_dir(&folder).expect("a folder").map(|entry| entry.expect("an entry").path());
+    let young = names().max().expect("the last piece");
+    let old = std::time::SystemTime::now() - std::time::Duration::from_secs(2 * 86_400);
+    for path in names().filter(|path| *path != young) {
+        std::fs::File::options()
+            .append(true)
+            .open(path)
+            .and_then(|file| file.set_modified(old))
+            .expect("aged");
+    }
+    assert_eq!(landing::sweep_pieces(&server.app).await.expect("swept"), 1);
+    assert_eq!(names().count(), 2);
+    let rest = server.patch(&agent, &upload, 5, b" world").send().await.expect("an answer");
+    assert_eq!(rest.status(), StatusCode::NO_CONTENT);
+    assert_eq!(names().collect::<Vec<_>>(), [young], "what is a blob needs no pieces");
+}
+
+#[tokio::test]
+async fn tus_answers_its_options_and_a_browser_its_question_where_an_origin_is_named() {
+    let server =
+        Server::start_with(|config| config.allowed_origins = vec!["https://app.example".into()]).await;
+    let ask = async |asks: Option<&str>| {
+        let request = server.client.request(Method::OPTIONS, format!("{}/v1/uploads", server.url));
+        let request = request.header("origin", "https://app.example");
+        let request = asks
+            .into_iter()
+            .fold(request, |request, method| request.header("access-control-request-method", method));
+        request.send().await.expect("an answer")
+    };
+    let tus = ask(None).await;
+    assert_eq!((header(&tus, "tus-version"), tus.status()), ("1.0.0".into(), StatusCode::NO_CONTENT));
+    assert_eq!(header(&tus, "access-control-allow-origin"), "https://app.example");
+    let browser = ask(Some("PATCH")).await;
+    assert!(header(&browser, "access-control-allow-methods").contains("PATCH"));
+    assert!(!browser.headers().contains_key("tus-version"));
+}
+
+crate::testing::also_on_postgres!(
+    a_file_in_one_request_is_captured_classified_and_found_and_keeps_its_bytes,
+    the_same_bytes_are_answered_with_where_they_are_unless_they_are_meant_again,
+    inv5_a_request_repeated_under_its_key_makes_one_document_and_another_body_is_refused,
+    inv13_a_tenants_own_limits_are_answered_with_413_422_and_429_and_when_to_come_again,
+    inv8_a_document_captured_anew_has_a_further_version_and_the_one_before_as_it_was,
+    an_upload_may_bring_its_first_bytes_along,
+);

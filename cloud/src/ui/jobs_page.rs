@@ -1,0 +1,122 @@
+//! The page of jobs, for administrators: what was given up and why, with a button that sends it on its way again; and
+//! what waits or is at work.
+
+use askama::Template;
+use axum::extract::{Form, Path, Query, State};
+use axum::response::{IntoResponse, Redirect};
+use serde::Deserialize;
+
+use super::actions::Token;
+use super::frame::{Frame, encode};
+use super::session::SignedIn;
+use super::{PageResult, html, words};
+use crate::api::jobs::{again, inside, outside};
+use crate::app::App;
+use crate::auth::Role;
+use crate::http::paging::Limit;
+use crate::store::jobs::{self, Listed, State as JobState};
+
+/// The query of `/jobs`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Which {
+    state: String,
+    after: String,
+    replayed: String,
+}
+
+#[derive(Debug, Template)]
+#[template(path = "jobs.html")]
+struct JobsPage {
+    frame: Frame,
+    waiting: u64,
+    at_work: u64,
+    dead: u64,
+    only_dead: bool,
+    message: Option<&'static str>,
+    rows: Vec<Row>,
+    next: Option<String>,
+}
+
+#[derive(Debug)]
+struct Row {
+    id: String,
+    kind: String,
+    state: &'static str,
+    tone: &'static str,
+    document: Option<String>,
+    reason: String,
+    failures: u32,
+    troubles: Vec<String>,
+    node: String,
+    lease_until: String,
+    created: String,
+}
+
+impl From<Listed> for Row {
+    fn from(job: Listed) -> Self {
+        let (state, tone) = match job.state {
+            JobState::Ready => ("waits", "wait"),
+            JobState::Leased => ("at work", "busy"),
+            JobState::Dead => ("given up", "bad"),
+        };
+        let trouble = |trouble: &jobs::Trouble| {
+            format!(
+                "{} on {} ({}): {}",
+                words::second(trouble.at),
+                trouble.node,
+                trouble.class,
+                trouble.error
+            )
+        };
+        Self {
+            id: outside(&job.job_id),
+            kind: words::title_case(&job.kind),
+            state,
+            tone,
+            document: job.document_id.map(|document| document.to_string()),
+            reason: job.reason.unwrap_or_default(),
+            failures: job.failures,
+            troubles: job.troubles.iter().map(trouble).collect(),
+            node: job.node.unwrap_or_default(),
+            lease_until: job.lease_until.map(words::second).unwrap_or_default(),
+            created: words::second(job.created_at),
+        }
+    }
+}
+
+/// `GET /jobs`.
+pub(super) async fn page(State(app): State<App>, who: SignedIn, Query(which): Query<Which>) -> PageResult {
+    who.0.must_be(Role::Admin)?;
+    let tenant = &who.0.tenant;
+    let state = which.state.parse().unwrap_or(JobState::Dead);
+    let after = inside(&which.after).unwrap_or_default();
+    let limit = Limit::of(None);
+    let found = jobs::list(&app.store, tenant, Some(state), Some(&after), limit.to_read()).await?;
+    let page = limit.page(found, |job| outside(&job.job_id));
+    let counts = jobs::counts(&app.store, tenant).await?;
+    let count = |state| counts.iter().find(|(of, _)| *of == state).map_or(0, |(_, count)| *count);
+    html(&JobsPage {
+        waiting: count(JobState::Ready),
+        at_work: count(JobState::Leased),
+        dead: count(JobState::Dead),
+        only_dead: state == JobState::Dead,
+        message: (!which.replayed.is_empty()).then_some("The job will run again."),
+        rows: page.items.into_iter().map(Row::from).collect(),
+        next: page.next.map(|after| format!("/jobs?state={}&after={}", state.as_str(), encode(&after))),
+        frame: who.frame(&app, "jobs").await?,
+    })
+}
+
+/// `POST /jobs/{id}/replay`.
+pub(super) async fn replay(
+    State(app): State<App>,
+    SignedIn(user): SignedIn,
+    Path(id): Path<String>,
+    Form(form): Form<Token>,
+) -> PageResult {
+    user.must_be(Role::Admin)?;
+    user.must_have_sent(Some(&form.csrf))?;
+    again(&app, &user.into(), &inside(&id)?).await?;
+    Ok(Redirect::to("/jobs?replayed=1").into_response())
+}
