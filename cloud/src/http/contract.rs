@@ -45,6 +45,17 @@ const REFUSALS: [(u16, &str, &str); 15] = [
     (460, "ChecksumMismatch", "The bytes do not have the checksum they came with."),
 ];
 
+/// Bodies that are one of several things and, as every body does, refuse what they do not know; the schemas of their
+/// variants do not say so by themselves.
+const CLOSED: [&str; 2] = ["Review", "OrderKind"];
+
+/// Says of each variant of a schema that it has no other properties.
+fn close(schema: &mut Value) {
+    for variant in schema["oneOf"].as_array_mut().into_iter().flatten() {
+        variant["additionalProperties"] = json!(false);
+    }
+}
+
 /// The document of what [`super::api_routes`] collected, finished.
 pub fn finished(collected: OpenApi) -> Value {
     let mut document = serde_json::to_value(collected).expect("an OpenAPI document is plain data");
@@ -59,12 +70,8 @@ pub fn finished(collected: OpenApi) -> Value {
             standards say.",
         "license": { "name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0" },
     });
-    // They refuse what they do not know, as every body does; their variants do not say so by themselves.
-    for body in ["Review", "OrderKind"] {
-        let variants = document["components"]["schemas"][body]["oneOf"].as_array_mut();
-        for variant in variants.into_iter().flatten() {
-            variant["additionalProperties"] = json!(false);
-        }
+    for body in CLOSED {
+        close(&mut document["components"]["schemas"][body]);
     }
     document["servers"] = json!([{ "url": "/" }]);
     document["components"]["securitySchemes"] = security_schemes();
@@ -196,6 +203,9 @@ fn schema_of<T: ToSchema>() -> Value {
     let mut named = Vec::new();
     T::schemas(&mut named);
     let mut schema = serde_json::to_value(T::schema()).expect("a schema is plain data");
+    if CLOSED.contains(&T::name().as_ref()) {
+        close(&mut schema);
+    }
     let named: serde_json::Map<String, Value> = named
         .into_iter()
         .map(|(name, schema)| (name, serde_json::to_value(schema).expect("a schema is plain data")))
