@@ -12,7 +12,10 @@ fn check(routes: &str, expected: Result<(), &str>) {
 }
 
 fn offers() -> Offers {
-    crate::signing::offers(&crate::config::Config::default())
+    // An account that can do little.
+    let account = toml::from_str("provider = 'esignly'\naccount = 'main'\ntoken = 'env:A'");
+    let signing = vec![account.expect("an account")];
+    crate::signing::offers(&crate::config::Config { signing, ..Default::default() })
 }
 
 fn when(condition: &str) -> String {
@@ -31,7 +34,12 @@ fn typing_errors_stop_a_policy_from_being_loaded() {
     check(&(when("true") + "provider = \"desk\"\n"), Err("needs `signers`"));
     check(&(when("true") + "signers = [\"a@b.c\"]\n"), Err("has no `signers`"));
     let unknown = when("true") + "provider = \"desc\"\nsigners = [\"a@b.c\"]\n";
-    check(&unknown, Err("routing.toml, route \"a\": there is no provider \"desc\"; there are desk, sandbox"));
+    check(
+        &unknown,
+        Err(
+            "routing.toml, route \"a\": there is no provider \"desc\"; there are desk, esignly/main, sandbox",
+        ),
+    );
     let signers = |count: usize| format!("provider = \"desk\"\nsigners = {:?}\n", vec!["a@b.c"; count]);
     check(&(when("true") + &signers(12)), Ok(()));
     check(&(when("true") + &signers(13)), Err("over the limit of 12"));
@@ -115,10 +123,15 @@ fn a_route_that_asks_for_what_its_account_cannot_do_is_refused() {
     let route = |provider: &str, rest: &str| format!("{}provider = \"{provider}\"\n{rest}", when("true"));
     let approver = "recipients = [{address = \"a@b.c\", role = \"approver\"}, \"d@e.f\"]\n";
     check(&route("sandbox", approver), Ok(()));
-    check(&route("desk", approver), Err("knows no approvers"));
+    check(&route("esignly/main", approver), Err("knows no approvers"));
     let copy = "recipients = [\"a@b.c\", {address = \"d@e.f\", role = \"cc\"}]\n";
+    check(&route("desk", approver), Ok(()));
+    let in_turn = "signers = [\"a@b.c\", \"d@e.f\"]";
+    check(&route("esignly/main", in_turn), Err("one after the other"));
+    let place = "signers = [\"a@b.c\"]\n[[route.place]]\nrecipient = 1\nanchor = \"Signature\"";
+    check(&route("esignly/main", place), Err("by coordinates"));
     check(&route("sandbox", copy), Ok(()));
-    check(&route("desk", copy), Err("at most 0 copies"));
+    check(&route("esignly/main", copy), Err("at most 0 copies"));
     check(&route("sandbox", "recipients = [{address = \"d@e.f\", role = \"cc\"}]"), Err("nobody who signs"));
     check(&route("sandbox", "recipients = [{field = \"a\", person = \"b\"}]"), Err("has one of"));
     check(&route("sandbox", "recipients = [{person = \"b\"}]"), Err("the directory has no \"b\""));
