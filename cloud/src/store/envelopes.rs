@@ -43,7 +43,8 @@ pub(crate) fn change(record: &Record, event: &Event) -> Option<Change> {
                 status: "created".into(),
                 recipients: record.recipients.clone(),
                 blanks: record.blanks.clone(),
-                expires_at: record.expires_at,
+                // As its row can hold it.
+                expires_at: record.expires_at.map(|at| from_ms(at.as_millisecond())),
                 created_at: event.at,
                 updated_at: event.at,
             };
