@@ -150,7 +150,7 @@ fn life(pdf: &[u8]) -> Vec<EventBody> {
             provider: Some("sandbox".into()),
             recipients: vec![Recipient::signer("ada@example.com", 1)],
             blanks: Vec::new(),
-            expires_at: None,
+            expires_at: Some("2030-01-02T03:04:05.123456789Z".parse().expect("a time")),
             tags: Vec::new(),
             retention_class: None,
         },

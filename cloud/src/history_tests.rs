@@ -24,7 +24,7 @@ fn bodies() -> Vec<EventBody> {
         provider: provider.map(str::to_owned),
         recipients: provider.map(|_| Recipient::signer("ada@example.com", 1)).into_iter().collect(),
         blanks: Vec::new(),
-        expires_at: None,
+        expires_at: Some("2030-01-02T03:04:05.123456789Z".parse().expect("a time")),
         tags: vec!["tag".into()],
         retention_class: None,
     };
