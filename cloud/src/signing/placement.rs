@@ -32,6 +32,8 @@ const ANCHORS: [&str; 12] = [
 const SIGNATURE_MM: [f32; 2] = [55.0, 14.0];
 /// Room between a label and its place, in millimetres.
 const GAP_MM: f32 = 2.0;
+/// The most words of a line that is a caption.
+const CAPTION_WORDS: usize = 4;
 /// Room left at the edges of a page, in millimetres.
 const MARGIN_MM: f32 = 12.0;
 
@@ -144,6 +146,8 @@ struct Anchor {
     h: f32,
     /// An empty line, or a colon, follows them.
     leads: bool,
+    /// They begin a short line: a caption, and not words of a sentence.
+    captions: bool,
 }
 
 struct Paper<'a> {
@@ -217,7 +221,8 @@ impl Paper<'_> {
 
     /// Where the usual labels stand, in reading order.
     fn usual_anchors(&self) -> Vec<Anchor> {
-        self.anchors(&ANCHORS)
+        // In a sentence the same words label nothing.
+        self.anchors(&ANCHORS).into_iter().filter(|anchor| anchor.leads || anchor.captions).collect()
     }
 
     /// Where any of these words stand, in reading order; each word belongs to one anchor only.
@@ -301,6 +306,9 @@ fn anchor(index: u32, page: &PageRecord, words: &[Word], next: Option<&Word>) ->
     let text: Vec<&str> = words.iter().map(|word| word.text.as_str()).collect();
     let text = text.join(" ");
     let is_rule = |word: &Word| word.line == words[0].line && word.text.chars().all(|c| "_.-—".contains(c));
+    let line = || page.words.iter().filter(|word| word.line == words[0].line);
+    let begins = line().next().is_some_and(|word| word.rect == words[0].rect);
+    let captions = begins && line().count() <= CAPTION_WORDS && text.chars().count() > 3;
     let leads = text.ends_with([':', '_']) || text.ends_with("}}") || next.is_some_and(is_rule);
     Anchor {
         page: index,
@@ -310,6 +318,7 @@ fn anchor(index: u32, page: &PageRecord, words: &[Word], next: Option<&Word>) ->
         w: (right - left) as f32 * scale,
         h: (bottom - top) as f32 * scale,
         leads,
+        captions,
     }
 }
 
@@ -377,6 +386,17 @@ mod tests {
             blanks.iter().map(|blank| (blank.recipient, blank.page, blank.why.as_str())).collect();
         assert_eq!(seen, [(0, 0, "above \"Signature\""), (1, 1, "right of \"Signature:\"")]);
         assert!(blanks[1].x > 120.0 && blanks[1].y + blanks[1].h <= 710.01, "{blanks:?}");
+    }
+
+    #[test]
+    fn the_same_words_in_a_sentence_label_nothing() {
+        let sentence = ["made", "by", "and", "between", "signed", "parties"];
+        let words: Vec<(&str, u32, u32, u32)> =
+            (0..).zip(sentence).map(|(at, word): (u32, _)| (word, 60 + 60 * at, 100, 0)).collect();
+        let blanks = place(&[], &two_signers()[..1], &PageText::new(vec![page(&words)]));
+        assert!(blanks[0].why.contains("no words were found"), "{blanks:?}");
+        let blanks = place(&[], &two_signers()[..1], &PageText::new(vec![page(&[("By:", 60, 500, 0)])]));
+        assert_eq!(blanks[0].why, "right of \"By:\"");
     }
 
     #[test]
