@@ -113,7 +113,11 @@ impl Post {
                     server = server.credentials(Credentials::new(user.clone(), password));
                 }
                 let sent = server.build().send_raw(&envelope, &bytes).await;
-                sent.map(drop).map_err(|error| internal(format!("the mail server: {error}")))
+                sent.map(drop).map_err(|error| match error.is_permanent() {
+                    // It will say so again: a person has to correct the address.
+                    true => ProviderError::Refused(format!("the mail server refuses {}: {error}", letter.to)),
+                    false => internal(format!("the mail server: {error}")),
+                })
             }
         }
     }
