@@ -16,6 +16,7 @@ pub mod disk;
 pub mod document;
 pub mod durable;
 pub mod event;
+pub mod example;
 pub mod failure;
 pub mod ids;
 pub mod joining;
@@ -27,6 +28,7 @@ pub mod signing;
 
 pub use digest::Digest;
 pub use document::{Decision, DocumentType, Field, PolicyRef, Reason, Verdict};
+pub use example::Example;
 pub use failure::{Failure, FailureClass, Stage};
 pub use ids::{CaptureId, ClientId, CorrelationId, DeviceId, DocumentId, EnvelopeId, TenantId, UploadId};
 pub use manifest::{BatchPlace, DocumentManifest, Part, PartRole, Receipt, SourceFile};

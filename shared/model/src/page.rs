@@ -133,7 +133,7 @@ pub struct PageRecord {
     /// What a person should know about this page's quality, as sentences.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
-    /// How long each stage took, in milliseconds, by the stage's name.
+    /// The processor time each stage took, in milliseconds, by the stage's name.
     #[serde(default)]
     pub timings_ms: BTreeMap<String, f64>,
 }

@@ -82,11 +82,10 @@ impl Stages {
         };
         let mut rows: Vec<Vec<String>> = stages.into_iter().map(|(name, &ms)| row(name, ms)).collect();
         rows.push(row("all stages", self.sum_ms()));
-        report.table(&["stage", "ms / page", "share"], &rows);
+        report.table(&["stage", "CPU ms / page", "share"], &rows);
         report.paragraph(&format!(
             "Everything but recognition: {} of the stages; {} of the processor time of the call, with starting, loading \
-             the model, classifying, binding and making durable (stages are timed by the clock, so that waiting for a \
-             busy processor counts as work in them).",
+             the model, classifying, binding and making durable.",
             per_cent(self.share_of_the_rest(), 1),
             per_cent(cpu_s.and_then(|cpu_s| self.share_of_the_call(cpu_s)), 1),
         ));

@@ -31,10 +31,10 @@ mod upright;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::time::Instant;
 
 use image::GrayImage;
 use platen_model::{Failure, PageRecord, TextSource, Word};
+use rustix::time::{ClockId, clock_gettime};
 
 use crate::decode::{Document, Makeup, Picture};
 use crate::inspection::PageImage;
@@ -234,22 +234,29 @@ fn mean_confidence(words: &[Word]) -> f32 {
     if letters == 0.0 { 0.0 } else { sum / letters }
 }
 
-/// Times the stages.
+/// Times the stages by the processor time of this thread, on which all of a page's work is done: waiting for a busy
+/// processor is no work of a stage.
 struct Clock {
-    last: Instant,
+    last_ms: f64,
     laps: BTreeMap<String, f64>,
 }
 
 impl Clock {
     fn start() -> Self {
-        Self { last: Instant::now(), laps: BTreeMap::new() }
+        Self { last_ms: thread_cpu_ms(), laps: BTreeMap::new() }
     }
 
     fn lap(&mut self, stage: &str) {
-        let now = Instant::now();
-        *self.laps.entry(stage.to_owned()).or_default() += (now - self.last).as_secs_f64() * 1_000.0;
-        self.last = now;
+        let now_ms = thread_cpu_ms();
+        *self.laps.entry(stage.to_owned()).or_default() += now_ms - self.last_ms;
+        self.last_ms = now_ms;
     }
+}
+
+/// Processor time that this thread has used, in milliseconds.
+fn thread_cpu_ms() -> f64 {
+    let used = clock_gettime(ClockId::ThreadCPUTime);
+    used.tv_sec as f64 * 1e3 + used.tv_nsec as f64 / 1e6
 }
 
 #[cfg(test)]
