@@ -456,7 +456,7 @@ fn waiting(manifest: &DocumentManifest) -> [EventBody; 3] {
     [
         EventBody::OcrComplete { page_text_sha256, ocr_confidence: 0.9, page_count: 1 },
         EventBody::Classified { decision: manifest.decision.clone() },
-        EventBody::ReviewRequested { reasons: vec!["a doubt".into()] },
+        EventBody::ReviewRequested { reasons: vec!["a doubt".into()], violations: Vec::new(), policy: None },
     ]
 }
 

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use platen_model::event::Actor;
 use platen_model::keys::PublicKey;
-use platen_model::{ClientId, DeviceId, Digest, Recipient, TenantId};
-use tokio::signal::unix::{SignalKind, signal};
+use platen_model::{ClientId, DeviceId, Digest, PolicyRef, TenantId};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::app::{App, open_blobs, open_store, public_checkpoint_key};
@@ -18,10 +18,14 @@ use crate::auth::users::hash_password;
 use crate::auth::{Role, Scopes, clients};
 use crate::blobs::{self, Blobs, Keep};
 use crate::config::Config;
-use crate::policy::Policy;
-use crate::signing::offers;
 use crate::store::{self, Address, audit, clients as rows, now_ms, people};
 use crate::{checkpoints, chores, http, ingest, integrity, jobs};
+
+mod examples;
+mod policies;
+
+pub use examples::export_examples;
+pub use policies::{check_policy, dry_run, explain, test_policy};
 
 /// Who acts, in the audit, when it is somebody with a shell on the server.
 const HAND: &str = "command line";
@@ -36,6 +40,7 @@ pub async fn serve(config: Config) -> Result<(), String> {
     let chores = tokio::spawn(chores::run(app.clone()));
     let mut terminate = signal(SignalKind::terminate()).map_err(text)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(text)?;
+    let renewing = tokio::spawn(renew_policy(app.clone(), signal(SignalKind::hangup()).map_err(text)?));
     let working = tokio::spawn(jobs::run(app.clone(), stopped.clone()));
     let mut serving = tokio::spawn(http::serve(app.clone(), stopped));
     let ended = tokio::select! {
@@ -51,10 +56,27 @@ pub async fn serve(config: Config) -> Result<(), String> {
         None => serving.await,
     };
     chores.abort();
+    renewing.abort();
     working.await.map_err(text)?;
     app.store.close().await;
     drop(lock);
     ended.map_err(text)?.map_err(|error| format!("cannot serve on {}: {error}", app.config.listen))
+}
+
+/// SIGHUP: the policy file as it is now. The one in force stays where the file is not sound.
+async fn renew_policy(app: App, mut hangup: Signal) {
+    while hangup.recv().await.is_some() {
+        match app.renew_policy().await {
+            Ok(Some(policy)) => {
+                let PolicyRef { version, sha256, .. } = policy.reference();
+                tracing::info!(version, %sha256, "the policy file is in force");
+            }
+            Ok(None) => tracing::info!("the policy file is the one in force"),
+            Err(error) => {
+                tracing::error!(error, "the policy file is not sound; the one before stays in force")
+            }
+        }
+    }
 }
 
 /// One server process per database file: leases found at its start belong to nobody. A database server has any
@@ -373,29 +395,6 @@ pub fn verify(package: &Path) -> Result<bool, String> {
     let report = crate::evidence::verify(std::io::BufReader::new(file));
     print!("{report}");
     Ok(report.holds())
-}
-
-/// `policy check`.
-pub fn check_policy(config: &Config, path: &Path) -> Result<String, String> {
-    let policy = Policy::load(path, &offers(config)).map_err(text)?;
-    let reference = policy.reference();
-    Ok(format!("{}: version {}, sha256 {}: sound", path.display(), reference.version, reference.sha256))
-}
-
-/// `policy test`: where a document, as the API shows it, would go.
-pub fn test_policy(config: &Config, path: &Path, document: &Path) -> Result<String, String> {
-    let policy = Policy::load(path, &offers(config)).map_err(text)?;
-    let bytes = std::fs::read(document).map_err(|error| format!("{}: {error}", document.display()))?;
-    let shown = serde_json::from_slice(&bytes).map_err(|error| format!("{}: {error}", document.display()))?;
-    let chosen = policy.route(&shown).map_err(text)?;
-    let provider = chosen.route.provider.as_deref().unwrap_or("none: archived without a signature");
-    let line = |recipient: &Recipient| {
-        let role = serde_json::to_value(recipient.role).unwrap_or_default();
-        let role = role.as_str().unwrap_or_default().to_owned();
-        format!("\n{}. {role} {}", recipient.order, recipient.address)
-    };
-    let recipients: String = chosen.recipients.iter().map(line).collect();
-    Ok(format!("route: {}\nprovider: {provider}\nrecipients:{recipients}", chosen.route.name))
 }
 
 async fn storage(config: &Config) -> Result<(store::Store, Blobs), String> {

@@ -2,7 +2,7 @@
 
 use std::ops::Deref;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use platen_capture::classify::RuleSet;
 use platen_capture::worker::{Pool, Program};
@@ -16,7 +16,7 @@ use crate::http::contract::Contract;
 use crate::http::metrics::Metrics;
 use crate::policy::Policy;
 use crate::signing::{Signing, offers};
-use crate::store::{Address, Store, StoreError};
+use crate::store::{Address, Store, StoreError, policies};
 use crate::webhooks::Webhooks;
 
 /// The name of the key checkpoints are signed with, in the folder of keys.
@@ -43,8 +43,7 @@ pub struct Parts {
     pub receipt_key: SigningKey,
     /// The key checkpoints are signed with.
     pub checkpoint_key: SigningKey,
-    /// The routing policy.
-    pub policy: Policy,
+    policy: RwLock<Arc<Policy>>,
     /// The signing providers and what they work with.
     pub signing: Signing,
     /// The name of this process among the nodes on one database; new at each start.
@@ -85,10 +84,8 @@ impl App {
         let checkpoint_key = site_key(&config.keys, CHECKPOINT_KEY)?;
         let webhook_key = site_key(&config.keys, "webhooks")?;
         drop(making);
-        let policy = match &config.routing {
-            Some(path) => Policy::load(path, &offers(&config)).map_err(|error| error.to_string())?,
-            None => Policy::built_in(),
-        };
+        let policy = configured_policy(&config)?;
+        policies::note(&store, &policy).await.map_err(|error| error.to_string())?;
         let rules = match &config.rules {
             Some(folder) => {
                 RuleSet::load(folder).map_err(|error| format!("{}: {error}", folder.display()))?
@@ -108,7 +105,7 @@ impl App {
             rules: Arc::new(rules),
             receipt_key,
             checkpoint_key,
-            policy,
+            policy: RwLock::new(Arc::new(policy)),
             signing,
             node,
             wake,
@@ -116,6 +113,33 @@ impl App {
             metrics: Metrics::default(),
             webhooks,
         })))
+    }
+}
+
+impl App {
+    /// The policy in force. A decision takes it once, and makes all of itself with it.
+    pub fn policy(&self) -> Arc<Policy> {
+        Arc::clone(&self.policy.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Puts the policy file as it is now in force; answers the policy where it is another. One that is not sound changes
+    /// nothing.
+    pub async fn renew_policy(&self) -> Result<Option<Arc<Policy>>, String> {
+        let policy = Arc::new(configured_policy(&self.config)?);
+        if policy.reference() == self.policy().reference() {
+            return Ok(None);
+        }
+        policies::note(&self.store, &policy).await.map_err(|error| error.to_string())?;
+        *self.policy.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&policy);
+        Ok(Some(policy))
+    }
+}
+
+/// The policy that the configuration names, or the built-in one.
+pub fn configured_policy(config: &Config) -> Result<Policy, String> {
+    match &config.routing {
+        Some(path) => Policy::load(path, &offers(config)).map_err(|error| error.to_string()),
+        None => Ok(Policy::built_in()),
     }
 }
 

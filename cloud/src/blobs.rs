@@ -23,10 +23,11 @@ use object_store::local::LocalFileSystem;
 use object_store::path::Path as Name;
 use object_store::signer::Signer;
 use object_store::{GetResultPayload, ObjectMeta, ObjectStore, ObjectStoreExt as _, WriteMultipart};
-use platen_model::{Digest, TenantId, durable};
+use platen_model::{Digest, PageText, PartRole, TenantId, durable};
 use sha2::{Digest as _, Sha256};
 
 use crate::store::blobs::{self as visibility, Visible};
+use crate::store::record::Record;
 use crate::store::{Store, StoreError};
 
 pub mod garbage;
@@ -417,6 +418,13 @@ impl Keep {
         visibility::grant(&mut *write, tenant, blob).await?;
         write.commit().await.map_err(StoreError::from)?;
         Ok(self.blobs.look(blob.sha256).await?.is_some())
+    }
+
+    /// The page text of a document of the tenant; `None` where it has none. One that cannot be read is damaged.
+    pub async fn page_text(&self, tenant: &TenantId, record: &Record) -> Result<Option<PageText>, BlobError> {
+        let Some(part) = record.part(PartRole::PageText) else { return Ok(None) };
+        let bytes = self.get(tenant, part.sha256).await?;
+        serde_json::from_slice(&bytes).map(Some).map_err(|_| BlobError::Damaged(part.sha256))
     }
 
     /// A blob's bytes, verified, if the tenant may see them; [`BlobError::Missing`] otherwise.

@@ -66,6 +66,7 @@ fn sample(operation: &str) -> Option<Value> {
         "change_endpoint" => json!({ "events": [] }),
         "add_client" => json!({ "name": "x", "scopes": ["documents:read"] }),
         "correct" => json!({ "department": "legal" }),
+        "dry_run_policy" => json!({ "policy": "version = '1'" }),
         "presign_upload" => json!({ "sha256": Digest::of(b"x"), "bytes": 1, "mime": "image/tiff" }),
         "reprocess" => json!({}),
         "supply_text" => serde_json::to_value(PageText::new(Vec::new())).expect("plain data"),

@@ -143,7 +143,7 @@ fn life(pdf: &[u8]) -> Vec<EventBody> {
     vec![
         EventBody::OcrComplete { page_text_sha256: pdf, ocr_confidence: 0.5, page_count: 1 },
         EventBody::Classified { decision: decision("nda", &[]) },
-        EventBody::Validated,
+        EventBody::Validated { policy: None },
         EventBody::Routed {
             route: "all".into(),
             policy: PolicyRef { name, version, sha256: Digest::of(b"policy") },

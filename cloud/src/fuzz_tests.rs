@@ -223,7 +223,7 @@ fn a_policy_is_refused_or_decides_every_document() {
     fuzz(&[demo, built_in], |input| {
         let Ok(policy) = Policy::parse(&String::from_utf8_lossy(input), "fuzzed", &offers) else { return };
         for record in &documents {
-            let _ = policy.doubts(record);
+            let _ = policy.judge(record, None);
             let _ = policy.route(&record.document);
         }
     });

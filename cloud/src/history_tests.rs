@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use platen_capture::worker::Pool;
 use platen_model::event::{Actor, EventBody};
 use platen_model::keys::SigningKey;
-use platen_model::{DeviceId, Digest, EnvelopeId, PartRole, PolicyRef, Recipient};
+use platen_model::{DeviceId, Digest, EnvelopeId, FormRef, PartRole, PolicyRef, Recipient, Violation};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
@@ -29,15 +29,31 @@ fn bodies() -> Vec<EventBody> {
         retention_class: None,
     };
     let pdf = Digest::of(b"pdf");
+    let violation = Violation {
+        field: Some("party".into()),
+        rule: Violation::FORMAT.into(),
+        message: "It is not of its form.".into(),
+        remedy: "Compare it.".into(),
+    };
     vec![
         EventBody::OcrComplete { page_text_sha256: pdf, ocr_confidence: 0.5, page_count: 2 },
         EventBody::Classified { decision: decision("nda", &[("party", "ACME")]) },
-        EventBody::ReviewRequested { reasons: vec!["doubt".into()] },
-        EventBody::Validated,
+        EventBody::FormRecognised {
+            forms: vec![FormRef { form_id: uuid::Uuid::now_v7(), name: "a form".into(), sha256: pdf }],
+            fields: decision("nda", &[("party", "Acme")]).fields,
+        },
+        EventBody::ReviewRequested {
+            reasons: vec!["doubt".into()],
+            violations: vec![violation.clone()],
+            policy: None,
+        },
+        EventBody::Validated { policy: None },
         EventBody::Approved {
             document_type: None,
             fields: BTreeMap::from([("party".to_owned(), "Acme Ltd".to_owned())]),
             comment: None,
+            override_reason: Some("known".into()),
+            overridden: vec![violation.clone()],
         },
         EventBody::Rejected { comment: "no".into() },
         routed(Some("desk")),
@@ -70,6 +86,7 @@ fn bodies() -> Vec<EventBody> {
             document_type: None,
             fields: BTreeMap::from([("party".to_owned(), "ACME Inc".to_owned())]),
             department: Some("legal".into()),
+            violations: vec![violation],
         },
     ]
 }

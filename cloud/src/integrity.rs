@@ -20,7 +20,9 @@ use crate::checkpoints;
 use crate::evidence::signature;
 use crate::machine;
 use crate::store::record::Record;
-use crate::store::{Store, StoreError, blobs as visibility, documents, envelopes, people, search, word};
+use crate::store::{
+    Store, StoreError, blobs as visibility, documents, envelopes, examples, people, search, word,
+};
 
 /// What a check saw.
 #[derive(Clone, Debug, Default)]
@@ -88,6 +90,7 @@ async fn check_document(
     let chain = chain_of(&mut moment, tenant, document).await?;
     let kept = documents::find_sound(&mut moment, tenant, document).await;
     let rows = envelopes::rows_of(&mut moment, tenant, document).await;
+    let example = examples::find(&mut moment, tenant, document).await;
     let referred = visibility::referred(&mut moment, tenant, document).await;
     let signed = signature::find(&mut *moment, tenant, document).await;
     drop(moment);
@@ -103,6 +106,10 @@ async fn check_document(
     let told = envelopes::all_of(replayed.steps.iter().map(|(event, record)| (event, record)));
     if !rows.is_ok_and(|rows| rows == told) {
         wrong.push(format!("the rows of its envelopes are not what its events say; {REBUILD}"));
+    }
+    let told = replayed.steps.iter().fold(None, |told, (event, record)| examples::told(told, record, event));
+    if !example.is_ok_and(|example| example == told) {
+        wrong.push(format!("the example made of it is not what its events say; {REBUILD}"));
     }
     match signed {
         Ok(Some(signed)) => {
@@ -184,7 +191,23 @@ async fn feed_gaps(reading: &mut AnyConnection, tenant: &TenantId) -> Result<Vec
     Ok(wrong)
 }
 
-/// Makes `documents` and `envelopes` anew. Answers the number of documents, or what stands in the way.
+/// A document's events, each with the document as it was after it. Its links are checked on the way.
+pub async fn history(
+    store: &Store,
+    blobs: &Blobs,
+    tenant: &TenantId,
+    document: DocumentId,
+) -> Result<Vec<(Event, Record)>, StoreError> {
+    let mut reading = store.reading().acquire().await?;
+    let chain = chain_of(&mut reading, tenant, document).await?;
+    drop(reading);
+    match replay(blobs, tenant, document, chain).await {
+        Ok(replayed) => Ok(replayed.steps),
+        Err(wrong) => Err(StoreError::Damaged(format!("document {document}: {wrong}"))),
+    }
+}
+
+/// Makes `documents`, `envelopes` and `examples` anew. Answers the number of documents, or what stands in the way.
 pub async fn rebuild(store: &Store, blobs: &Blobs) -> Result<Result<u64, String>, StoreError> {
     let mut all = Vec::new();
     for tenant in people::tenants(store).await? {
@@ -200,7 +223,12 @@ pub async fn rebuild(store: &Store, blobs: &Blobs) -> Result<Result<u64, String>
     let mut write = store.begin().await?;
     write.hold("rebuild").await?;
     search::clear(&mut write).await?;
-    for clearing in ["DELETE FROM envelopes", "DELETE FROM documents", "DELETE FROM blob_references"] {
+    for clearing in [
+        "DELETE FROM envelopes",
+        "DELETE FROM examples",
+        "DELETE FROM documents",
+        "DELETE FROM blob_references",
+    ] {
         sqlx::query(clearing).execute(&mut *write).await?;
     }
     for (tenant, replayed) in &all {
@@ -212,6 +240,7 @@ pub async fn rebuild(store: &Store, blobs: &Blobs) -> Result<Result<u64, String>
         }
         for (event, record) in &replayed.steps {
             envelopes::project(&mut write, tenant, record, event).await?;
+            examples::project(&mut write, tenant, record, event).await?;
         }
     }
     write.commit().await?;
@@ -330,6 +359,7 @@ async fn document_ids(
         "SELECT document_id FROM events WHERE tenant_id = $1
          UNION SELECT document_id FROM documents WHERE tenant_id = $1
          UNION SELECT document_id FROM envelopes WHERE tenant_id = $1
+         UNION SELECT document_id FROM examples WHERE tenant_id = $1
          UNION SELECT document_id FROM manifest_signatures WHERE tenant_id = $1
          UNION SELECT document_id FROM blob_references WHERE tenant_id = $1 ORDER BY document_id",
     )

@@ -57,6 +57,8 @@ mod ingest_tests;
 #[cfg(test)]
 mod journey_tests;
 #[cfg(test)]
+mod policy_tests;
+#[cfg(test)]
 mod related_tests;
 #[cfg(test)]
 mod testing;

@@ -58,9 +58,10 @@ pub fn apply(state: Option<State>, event: &EventBody) -> Result<State, Refused> 
         }
         (status, E::TextSupplied { .. }) if may_begin_anew(now, status) && !now.raw => S::Received,
         (S::OcrComplete, E::Classified { .. }) => S::Classified,
+        (S::Classified, E::FormRecognised { .. }) => S::Classified,
         // After classification by a person who holds it: until an envelope is made nobody outside knows of it.
         (S::Classified | S::Validated | S::Routed, E::ReviewRequested { .. }) => S::InReview,
-        (S::Classified, E::Validated) => S::Validated,
+        (S::Classified, E::Validated { .. }) => S::Validated,
         (S::InReview, E::Approved { .. }) => S::Validated,
         (S::InReview, E::Rejected { .. }) => S::Rejected,
         (S::Validated, E::Routed { .. }) => S::Routed,

@@ -33,10 +33,16 @@ fn events() -> Vec<EventBody> {
         EventBody::Received { manifest_sha256: sha256, parts: Vec::new(), awaiting: Vec::new() },
         EventBody::OcrComplete { page_text_sha256: sha256, ocr_confidence: 1.0, page_count: 1 },
         EventBody::Classified { decision: decision.clone() },
-        EventBody::ReviewRequested { reasons: Vec::new() },
-        EventBody::Approved { document_type: None, fields: BTreeMap::new(), comment: None },
+        EventBody::ReviewRequested { reasons: Vec::new(), violations: Vec::new(), policy: None },
+        EventBody::Approved {
+            document_type: None,
+            fields: BTreeMap::new(),
+            comment: None,
+            override_reason: None,
+            overridden: Vec::new(),
+        },
         EventBody::Rejected { comment: text() },
-        EventBody::Validated,
+        EventBody::Validated { policy: None },
         EventBody::Routed {
             route: text(),
             policy: policy(),
@@ -63,10 +69,16 @@ fn events() -> Vec<EventBody> {
         EventBody::Retried,
         EventBody::OriginalsArrived { originals: vec![sha256] },
         EventBody::RecipientSigned { signer: text() },
-        EventBody::Corrected { document_type: None, fields: BTreeMap::new(), department: None },
+        EventBody::Corrected {
+            document_type: None,
+            fields: BTreeMap::new(),
+            department: None,
+            violations: Vec::new(),
+        },
         EventBody::Captured { parts: Vec::new(), decision: decision.clone() },
         EventBody::TextSupplied { part: part(PartRole::PageText), decision },
         EventBody::Reprocessed { reason: None },
+        EventBody::FormRecognised { forms: Vec::new(), fields: BTreeMap::new() },
     ]
 }
 
@@ -83,6 +95,7 @@ const FOLLOWS: &str = "
     voided corrected voided
     ocr_complete classified classified
     ocr_complete quarantined quarantined
+    classified form_recognised classified
     classified review_requested in_review
     classified validated validated
     classified quarantined quarantined
@@ -308,7 +321,12 @@ fn inv14_every_state_is_an_end_or_waits_for_a_person_or_has_a_job() {
 
 #[test]
 fn a_correction_forgets_no_retry_and_comes_neither_before_the_rules_nor_after_it_is_sent() {
-    let corrected = EventBody::Corrected { document_type: None, fields: BTreeMap::new(), department: None };
+    let corrected = EventBody::Corrected {
+        document_type: None,
+        fields: BTreeMap::new(),
+        department: None,
+        violations: Vec::new(),
+    };
     let aside = State {
         status: Status::Quarantined,
         resume: Some(Status::Routed),

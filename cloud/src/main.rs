@@ -8,7 +8,7 @@ use platen_cloud::admin;
 use platen_cloud::auth::Role;
 use platen_cloud::config::Config;
 use platen_cloud::store::limits::Own;
-use platen_model::{ClientId, DeviceId, TenantId};
+use platen_model::{ClientId, DeviceId, DocumentId, TenantId};
 
 /// Receives documents, keeps the evidence, routes to review and signing.
 #[derive(Parser)]
@@ -66,6 +66,9 @@ enum Command {
     /// The routing policy.
     #[command(subcommand)]
     Policy(Policy),
+    /// What people said documents are.
+    #[command(subcommand)]
+    Examples(Examples),
     /// Print the API's OpenAPI document.
     Openapi,
     /// Process documents for a supervisor. Started by the server itself.
@@ -169,6 +172,24 @@ enum Policy {
         #[arg(long)]
         on: PathBuf,
     },
+    /// Say why a document goes where it goes: of each route which part of its condition holds, and what it saw.
+    Explain { document: DocumentId },
+    /// Say what a policy file would change for the tenant's documents. Nothing is written.
+    DryRun {
+        file: PathBuf,
+        /// Only documents received since then: `30d`, `12h`, or a time by RFC 3339.
+        #[arg(long)]
+        since: Option<String>,
+        /// Print at most so many of the changes; all are counted.
+        #[arg(long, default_value_t = 50)]
+        show: usize,
+    },
+}
+
+#[derive(Subcommand)]
+enum Examples {
+    /// Write the tenant's examples as files that `platen-agent rules fit` and `rules check` read.
+    Export { folder: PathBuf },
 }
 
 fn main() -> ExitCode {
@@ -188,7 +209,8 @@ fn main() -> ExitCode {
         };
     }
     // A policy can be checked where nothing is installed: with the accounts that need no configuration.
-    let needs_none = matches!(arguments.command, Command::Policy(_)) && !arguments.config.exists();
+    let needs_none = matches!(arguments.command, Command::Policy(Policy::Check { .. } | Policy::Test { .. }))
+        && !arguments.config.exists();
     let loaded = match needs_none {
         true => Ok(Config::default()),
         false => Config::load(&arguments.config, std::env::vars()),
@@ -200,11 +222,10 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    if let Command::Policy(command) = &arguments.command {
-        return ended(match command {
-            Policy::Check { file } => admin::check_policy(&config, file),
-            Policy::Test { file, on } => admin::test_policy(&config, file, on),
-        });
+    match &arguments.command {
+        Command::Policy(Policy::Check { file }) => return ended(admin::check_policy(&config, file)),
+        Command::Policy(Policy::Test { file, on }) => return ended(admin::test_policy(&config, file, on)),
+        _ => {}
     }
     start_log();
     match tokio::runtime::Runtime::new() {
@@ -248,9 +269,17 @@ async fn run(command: Command, config: Config, tenant: &TenantId) -> Result<Stri
         Command::Client(Client::Revoke { id }) => admin::revoke_client(&config, tenant, id).await,
         Command::Device(Device::Revoke { id }) => admin::revoke_device(&config, tenant, id).await,
         Command::Device(Device::List) => admin::list_devices(&config, tenant).await,
-        Command::Policy(_) | Command::Verify { .. } | Command::Openapi | Command::Worker { .. } => {
-            Err("handled before the configuration is read".into())
+        Command::Examples(Examples::Export { folder }) => {
+            admin::export_examples(&config, tenant, &folder).await
         }
+        Command::Policy(Policy::Explain { document }) => admin::explain(&config, tenant, document).await,
+        Command::Policy(Policy::DryRun { file, since, show }) => {
+            admin::dry_run(&config, tenant, &file, since.as_deref(), show).await
+        }
+        Command::Policy(Policy::Check { .. } | Policy::Test { .. })
+        | Command::Verify { .. }
+        | Command::Openapi
+        | Command::Worker { .. } => Err("handled before the configuration is read".into()),
     }
 }
 

@@ -17,11 +17,12 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::documents::shown;
-use super::review::{TEXT_CHARACTERS, act, parse};
+use super::review::{TEXT_CHARACTERS, act, parse, violations};
 use crate::app::App;
 use crate::auth::{Caller, Scope};
 use crate::http::read::{Body, Named, expected_version};
 use crate::refusal::Refusal;
+use crate::store::record::Record;
 
 /// Longest name of a field, in characters.
 const NAME_CHARACTERS: usize = 255;
@@ -32,18 +33,18 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 }
 
 /// What to correct; what is absent stays as it is.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Correction {
+pub struct Correction {
     /// The right type.
     #[schema(nullable = false)]
-    document_type: Option<DocumentType>,
+    pub document_type: Option<DocumentType>,
     /// Right values by field name.
     #[serde(default)]
-    fields: BTreeMap<String, String>,
+    pub fields: BTreeMap<String, String>,
     /// The right department.
     #[schema(nullable = false, min_length = 1, max_length = 255)]
-    department: Option<String>,
+    pub department: Option<String>,
 }
 
 /// Corrects what is known of a document that waits for a person.
@@ -62,19 +63,18 @@ async fn correct(
     Body(correction): Body<Correction>,
 ) -> Result<Response, Refusal> {
     caller.must(Scope::Review)?;
-    let document = parse(&id)?;
     let Some(version) = expected_version(&headers)? else {
         super::documents::find(&app, caller.tenant(), &id).await?;
         let detail = "a correction names the version it was made on";
         return Err(Refusal::new(StatusCode::PRECONDITION_REQUIRED, "if-match-required", detail)
             .help("send the document's ETag as If-Match"));
     };
-    let Correction { document_type, fields, department } = correction;
+    let Correction { document_type, fields, department } = &correction;
     let mut errors = BTreeMap::new();
     if document_type.is_none() && fields.is_empty() && department.is_none() {
         errors.insert("(all of it)".to_owned(), "corrects nothing".to_owned());
     }
-    for (name, value) in &fields {
+    for (name, value) in fields {
         if name.chars().count() > NAME_CHARACTERS || value.chars().count() > TEXT_CHARACTERS {
             errors.insert(format!("fields.{name}"), "is too long".to_owned());
         }
@@ -82,8 +82,23 @@ async fn correct(
     if !errors.is_empty() {
         return Err(Refusal::invalid("the correction is not sound", errors));
     }
-    let body = EventBody::Corrected { document_type, fields, department };
-    act(&app, &caller, document, body, Some(version)).await.map(shown)
+    let record = super::documents::find(&app, caller.tenant(), &id).await?;
+    apply(&app, &caller, &record, correction, version).await.map(shown)
+}
+
+/// Corrects what is known of a document as it was at this version.
+pub async fn apply(
+    app: &App,
+    caller: &Caller,
+    record: &Record,
+    correction: Correction,
+    version: u64,
+) -> Result<Document, Refusal> {
+    let Correction { document_type, fields, department } = correction;
+    let corrected = record.corrected(document_type.as_ref(), &fields, department.as_ref());
+    let violations = violations(app, caller, record, &corrected).await?;
+    let body = EventBody::Corrected { document_type, fields, department, violations };
+    act(app, caller, record.document.document_id, body, Some(version)).await
 }
 
 /// Why a document is held.
@@ -111,6 +126,9 @@ async fn hold(
     Body(hold): Body<Hold>,
 ) -> Result<Response, Refusal> {
     caller.must(Scope::Review)?;
-    let body = EventBody::ReviewRequested { reasons: vec![format!("held: {}", hold.reason.trim())] };
+    let record = super::documents::find(&app, caller.tenant(), &id).await?;
+    let violations = violations(&app, &caller, &record, &record.document).await?;
+    let reasons = vec![format!("held: {}", hold.reason.trim())];
+    let body = EventBody::ReviewRequested { reasons, violations, policy: None };
     act(&app, &caller, parse(&id)?, body, expected_version(&headers)?).await.map(shown)
 }

@@ -5,11 +5,14 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::app::App;
 
 pub mod content;
-mod corrections;
+pub mod corrections;
 pub mod devices;
 pub mod documents;
+pub mod examples;
 pub mod health;
 pub mod jobs;
+pub mod payload;
+mod policies;
 pub mod review;
 pub mod versions;
 
@@ -22,5 +25,8 @@ pub fn routes() -> OpenApiRouter<App> {
         .merge(devices::routes())
         .merge(versions::routes())
         .merge(jobs::routes())
+        .merge(policies::routes())
+        .merge(payload::routes())
+        .merge(examples::routes())
         .merge(health::routes())
 }

@@ -1,11 +1,13 @@
 //! What people decide: review and retry. The web pages propose the same events through [`decide`] and [`retry`].
 
+use std::collections::BTreeMap;
+
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
-use platen_model::DocumentId;
 use platen_model::api::{Document, Review};
-use platen_model::event::EventBody;
+use platen_model::event::{EventBody, Status};
+use platen_model::{DocumentId, DocumentType, Violation};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -14,6 +16,7 @@ use crate::app::App;
 use crate::auth::{Caller, Scope};
 use crate::http::read::{Body, Named, expected_version};
 use crate::refusal::Refusal;
+use crate::store::record::Record;
 use crate::store::{documents, events};
 
 /// Longest comment and longest corrected value, in characters.
@@ -71,11 +74,13 @@ pub async fn decide(
 ) -> Result<Document, Refusal> {
     let too_long = |text: &str| text.chars().count() > TEXT_CHARACTERS;
     let body = match review {
-        Review::Approve { document_type, fields, comment } => {
-            if fields.values().chain(&comment).any(|text| too_long(text)) {
+        Review::Approve { document_type, fields, comment, override_reason } => {
+            if fields.values().chain(&comment).chain(&override_reason).any(|text| too_long(text)) {
                 return Err(Refusal::bad_request(format!("texts have at most {TEXT_CHARACTERS} characters")));
             }
-            EventBody::Approved { document_type, fields, comment }
+            let reason = override_reason.filter(|reason| !reason.trim().is_empty());
+            let approval = Approval { document_type, fields, override_reason: reason };
+            approval.event(app, caller, document, comment).await?
         }
         Review::Reject { comment } if comment.trim().is_empty() || too_long(&comment) => {
             return Err(Refusal::bad_request("a rejection says why, in at most 4000 characters"));
@@ -83,6 +88,77 @@ pub async fn decide(
         Review::Reject { comment } => EventBody::Rejected { comment },
     };
     act(app, caller, document, body, version).await
+}
+
+/// What a person approves.
+struct Approval {
+    document_type: Option<DocumentType>,
+    fields: BTreeMap<String, String>,
+    override_reason: Option<String>,
+}
+
+impl Approval {
+    /// The event, where the document keeps the rules of validation with it, or where the caller may override those it does
+    /// not keep and says why.
+    async fn event(
+        self,
+        app: &App,
+        caller: &Caller,
+        document: DocumentId,
+        comment: Option<String>,
+    ) -> Result<EventBody, Refusal> {
+        let Self { document_type, fields, override_reason } = self;
+        let record = documents::find(app.store.reading(), caller.tenant(), document).await?;
+        let violations = match record.filter(|record| record.document.status == Status::InReview) {
+            Some(record) => {
+                let corrected = record.corrected(document_type.as_ref(), &fields, None);
+                let found = violations(app, caller, &record, &corrected).await?;
+                let is_changed = document_type.is_some() || !fields.is_empty();
+                if is_changed { found } else { record.not_overridden(found) }
+            }
+            // Where it is none, or does not wait for review, it is refused for that.
+            None => Vec::new(),
+        };
+        let may = app.policy().may_override(caller.scopes());
+        let hopeless = |violation: &Violation| violation.rule == Violation::SIGNERS;
+        let refuse = |detail: &str, help: &str| {
+            let complaint = |violation: &Violation| {
+                (violation.place(), format!("{} {}", violation.message, violation.remedy))
+            };
+            let errors = violations.iter().map(complaint).collect();
+            Err(Refusal::invalid(detail, errors).help(help))
+        };
+        let overridden = match &override_reason {
+            _ if violations.is_empty() => Vec::new(),
+            Some(_) if !may => {
+                let detail = "it does not keep the rules of validation, and you may not override them";
+                return refuse(detail, "mend what `errors` names, or ask an administrator");
+            }
+            Some(_) if violations.iter().any(hopeless) => {
+                let detail = "nobody can be asked to sign it: that cannot be overridden";
+                return refuse(detail, "mend what `errors` names");
+            }
+            Some(_) => violations,
+            None => {
+                let detail = "it does not keep the rules of validation";
+                let help = "mend what `errors` names; who has the right may say in `override_reason` why it may go on";
+                return refuse(detail, help);
+            }
+        };
+        let override_reason = override_reason.filter(|_| !overridden.is_empty());
+        Ok(EventBody::Approved { document_type, fields, comment, override_reason, overridden })
+    }
+}
+
+/// The rules a document would not keep if it were like this.
+pub(super) async fn violations(
+    app: &App,
+    caller: &Caller,
+    record: &Record,
+    document: &Document,
+) -> Result<Vec<Violation>, Refusal> {
+    let text = app.keep.page_text(caller.tenant(), record).await?;
+    Ok(app.policy().violations(document, text.as_ref()))
 }
 
 /// Sends a document on its way again after an end that allows it.
@@ -139,12 +215,10 @@ pub(super) async fn append(
 /// by it starts the count anew, so a correction is never refused.
 async fn must_be_another(app: &App, caller: &Caller, document: DocumentId) -> Result<(), Refusal> {
     let record = documents::find(app.store.reading(), caller.tenant(), document).await?;
-    let Some(record) =
-        record.filter(|record| record.document.status == platen_model::event::Status::InReview)
-    else {
+    let Some(record) = record.filter(|record| record.document.status == Status::InReview) else {
         return Ok(());
     };
-    let needed = app.policy.route(&record.document).map_or(0, |chosen| chosen.route.approvals);
+    let needed = app.policy().route(&record.document).map_or(0, |chosen| chosen.route.approvals);
     let there = u32::try_from(record.approved_by.len()).unwrap_or(u32::MAX);
     if (1..needed).contains(&there) && record.approved_by.contains(&caller.actor().to_string()) {
         let detail = format!("you approved it already; the route asks for {needed} people's approval");

@@ -81,23 +81,45 @@ async fn read_text(app: &App, job: &Job) -> Result<Outcome, StepError> {
 }
 
 /// `OcrComplete` -> `Classified`: what the capture here took it to be, or the agent's decision, which its manifest
-/// signed.
+/// signed; with it what was taught of its printed form.
 async fn classify(app: &App, job: &Job) -> Result<Outcome, StepError> {
     let Some(record) = document_at(app, job, Status::OcrComplete).await? else { return Ok(Outcome::Done) };
-    if let Some(decision) = record.proposed {
-        return propose(app, job, Actor::System, EventBody::Classified { decision }).await;
+    let (actor, decision) = match &record.proposed {
+        Some(decision) => (Actor::System, decision.clone()),
+        None => {
+            let bytes = app.keep.get(&job.tenant, record.manifest_sha256).await?;
+            let manifest: DocumentManifest = serde_json::from_slice(&bytes).map_err(StepError::later)?;
+            let device = manifest.device_id.map(|device| Actor::Device(device.to_string()));
+            (device.unwrap_or(Actor::System), manifest.decision)
+        }
+    };
+    let document = record.document.document_id;
+    let mut write = app.store.begin().await?;
+    match events::append(&mut write, &job.tenant, document, actor, EventBody::Classified { decision }).await {
+        Ok(_) => {}
+        Err(events::AppendError::Refused(refused)) => {
+            tracing::info!(%document, %refused, "overtaken");
+            return Ok(Outcome::Done);
+        }
+        Err(error) => return Err(error.into()),
     }
-    let bytes = app.keep.get(&job.tenant, record.manifest_sha256).await?;
-    let manifest: DocumentManifest = serde_json::from_slice(&bytes).map_err(StepError::later)?;
-    let actor = manifest.device_id.map_or(Actor::System, |device| Actor::Device(device.to_string()));
-    propose(app, job, actor, EventBody::Classified { decision: manifest.decision }).await
+    write.commit().await?;
+    Ok(Outcome::Done)
 }
 
 /// `Classified` -> `Validated`, or a person is asked.
 async fn decide(app: &App, job: &Job) -> Result<Outcome, StepError> {
     let Some(record) = document_at(app, job, Status::Classified).await? else { return Ok(Outcome::Done) };
-    let reasons = app.policy.doubts(&record);
-    let body = if reasons.is_empty() { EventBody::Validated } else { EventBody::ReviewRequested { reasons } };
+    let text = app.keep.page_text(&job.tenant, &record).await?;
+    let policy = app.policy();
+    let judgement = policy.judge(&record, text.as_ref());
+    let reference = Some(policy.reference().clone());
+    let body = if judgement.is_clear() {
+        EventBody::Validated { policy: reference }
+    } else {
+        let reasons = judgement.reasons();
+        EventBody::ReviewRequested { reasons, violations: judgement.violations, policy: reference }
+    };
     propose(app, job, Actor::System, body).await
 }
 
@@ -105,21 +127,35 @@ async fn decide(app: &App, job: &Job) -> Result<Outcome, StepError> {
 async fn route(app: &App, job: &Job) -> Result<Outcome, StepError> {
     let Some(record) = document_at(app, job, Status::Validated).await? else { return Ok(Outcome::Done) };
     let help = "correct the routing policy or the document's fields, then retry";
-    let chosen = app.policy.route(&record.document).map_err(|error| set_aside(&error.to_string(), help))?;
+    let policy = app.policy();
+    let text = app.keep.page_text(&job.tenant, &record).await?;
+    // Once more: it may have been corrected since, sent on its way again, or be under another policy by now (INV-9).
+    let violations = record.not_overridden(policy.violations(&record.document, text.as_ref()));
+    let reference = Some(policy.reference().clone());
+    if !violations.is_empty() {
+        let reasons = violations.iter().map(|violation| violation.message.clone()).collect();
+        let body = EventBody::ReviewRequested { reasons, violations, policy: reference };
+        return propose(app, job, Actor::System, body).await;
+    }
+    let chosen = policy.route(&record.document).map_err(|error| set_aside(&error.to_string(), help))?;
     let route = chosen.route;
     if let Some(reason) = unapproved(&record, route) {
-        return propose(app, job, Actor::System, EventBody::ReviewRequested { reasons: vec![reason] }).await;
+        let (reasons, violations) = (vec![reason], Vec::new());
+        let body = EventBody::ReviewRequested { reasons, violations, policy: reference };
+        return propose(app, job, Actor::System, body).await;
     }
-    let recipients = app.policy.instead(&chosen, &record.document, &record.ends.declined_by);
+    let recipients = policy.instead(&chosen, &record.document, &record.ends.declined_by);
     let recipients = recipients.map_err(|error| set_aside(&error, help))?;
     let blanks = match &route.provider {
-        Some(_) => placement::place(&route.places, &recipients, &page_text(app, job, &record).await?),
+        Some(_) => {
+            placement::place(&route.places, &recipients, &text.unwrap_or_else(|| PageText::new(Vec::new())))
+        }
         None => Vec::new(),
     };
     let expires_at = route.expires_after.and_then(|after| Timestamp::now().checked_add(after).ok());
     let body = EventBody::Routed {
         route: route.name.clone(),
-        policy: app.policy.reference().clone(),
+        policy: policy.reference().clone(),
         provider: route.provider.clone(),
         recipients,
         blanks,
@@ -136,7 +172,7 @@ async fn go_on(app: &App, job: &Job) -> Result<Outcome, StepError> {
     let Some(record) = documents::find(app.store.reading(), &job.tenant, document).await? else {
         return Ok(Outcome::Done);
     };
-    if !app.policy.goes_on(&record) {
+    if !app.policy().goes_on(&record) {
         return Ok(Outcome::Done);
     }
     propose(app, job, Actor::System, EventBody::Retried).await
@@ -154,13 +190,6 @@ fn unapproved(record: &Record, route: &Route) -> Option<String> {
             record.approved_by.join(", ")
         ),
     })
-}
-
-/// The page text of a document; empty where it has none.
-pub async fn page_text(app: &App, job: &Job, record: &Record) -> Result<PageText, StepError> {
-    let Some(part) = record.part(PartRole::PageText) else { return Ok(PageText::new(Vec::new())) };
-    let bytes = app.keep.get(&job.tenant, part.sha256).await?;
-    serde_json::from_slice(&bytes).map_err(StepError::later)
 }
 
 pub(super) fn set_aside(reason: &str, help: &str) -> StepError {

@@ -1,40 +1,39 @@
-//! The routing policy: which documents a person must see, and where the others go.
+//! Policies: which documents a person must see, what must hold before one is signed, and where the others go.
 //!
-//! A TOML file with CEL conditions (<https://cel.dev>), the first match wins. It is compiled and checked when it
-//! is loaded, so that a typing error stops the start of the server and not a document at night. The decision
-//! names the policy's version and digest in its event, so that it can be repeated later. What a route asks of its
-//! signing account is held against what the account can do when the policy is loaded: it is refused then, and never
-//! quietly made less.
+//! A TOML file with CEL conditions (<https://cel.dev>); of its routes the first match wins. It is compiled and checked
+//! when it is loaded, so that a typing error stops the start of the server and not a document at night. Every decision
+//! names the policy's version and digest in its event, and every version that was in force is kept
+//! ([`crate::store::policies`]), so that it can be repeated later. What a route asks of its signing account is held against
+//! what the account can do when the policy is loaded: it is refused then, and never quietly made less.
+//!
+//! [`Policy::judge`] says whether a person is asked, [`Policy::route`] where a document goes, [`Policy::explain`] why, and
+//! [`dry_run::compare`] what another policy would change. All of them are pure.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
-use cel::common::ast::{EntryExpr, Expr, IdedExpr};
-use cel::{Context, ExecutionError, Program, Value};
-use jiff::SignedDuration;
 use platen_model::api::Document;
 use platen_model::event::Status;
-use platen_model::{Digest, PolicyRef, Recipient, Verdict};
+use platen_model::{Digest, PageText, PolicyRef, Recipient, Verdict, Violation};
 use serde::Deserialize;
-use serde_json::json;
 
+use crate::auth::Scopes;
 use crate::signing::Offers;
-use crate::signing::placement::PlaceRule;
-use crate::signing::provider::{Capabilities, SIGNERS_MAX};
 use crate::store::record::Record;
-use recipients::{Directory, Named};
+use conditions::Facts;
+use recipients::Directory;
+use routes::RouteText;
+use validation::{Validation, ValidationText};
 
+mod conditions;
+pub mod dry_run;
+pub mod explain;
 mod recipients;
+mod routes;
+mod validation;
 
-/// What a condition may ask of `document`.
-const MEMBERS: [&str; 7] =
-    ["document_type", "confidence", "fields", "file_name", "source", "department", "page_count"];
-/// What a condition may ask of a field.
-const FIELD_MEMBERS: [&str; 2] = ["value", "confidence"];
-/// Most people who have to approve a document.
-const APPROVALS_MAX: u32 = 5;
-/// Most times an envelope is sent anew.
-const RESENDS_MAX: u32 = 10;
+pub use conditions::amount;
+pub use routes::{Route, span};
+
 /// Most routes in a policy.
 const ROUTES: usize = 1_000;
 
@@ -52,46 +51,26 @@ pub struct PolicyError {
 #[derive(Debug)]
 pub struct Policy {
     reference: PolicyRef,
+    source: Source,
     validation: Validation,
     routes: Vec<Route>,
     directory: Directory,
 }
 
-/// A route.
-#[derive(Debug)]
-pub struct Route {
-    /// Its name, as it appears in the event.
-    pub name: String,
-    /// The provider; `None` archives without a signature.
-    pub provider: Option<String>,
-    /// How long the signers have.
-    pub expires_after: Option<SignedDuration>,
-    /// Labels.
-    pub tags: Vec<String>,
-    /// The retention class.
-    pub retention_class: Option<String>,
-    /// How many people must have approved a document before it is sent.
-    pub approvals: u32,
-    /// How often an envelope that expired is sent anew.
-    pub resend: u32,
-    /// Where recipients sign.
-    pub places: Vec<PlaceRule>,
-    recipients: Vec<Named>,
-    on_decline: Option<Named>,
-    when: Program,
+/// The texts a policy is made of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// The policy file.
+    pub policy: String,
+    /// The directory of people, where the policy names one.
+    pub directory: Option<String>,
 }
 
-/// What must hold before a document may go on without a person.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct Validation {
-    minimum_confidence: f32,
-    required: BTreeMap<String, Vec<String>>,
-}
-
-impl Default for Validation {
-    fn default() -> Self {
-        Self { minimum_confidence: 0.5, required: BTreeMap::new() }
+impl Source {
+    /// The digest that names the policy: of the policy file's bytes, followed by the directory's where there is one.
+    pub fn sha256(&self) -> Digest {
+        let directory = self.directory.as_deref().unwrap_or_default();
+        Digest::of(format!("{}{directory}", self.policy).as_bytes())
     }
 }
 
@@ -101,30 +80,9 @@ struct File {
     version: String,
     directory: Option<String>,
     #[serde(default)]
-    validation: Validation,
+    validation: ValidationText,
     #[serde(default)]
     route: Vec<RouteText>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RouteText {
-    name: String,
-    when: String,
-    provider: Option<String>,
-    #[serde(default, alias = "signers")]
-    recipients: Vec<Named>,
-    on_decline: Option<Named>,
-    #[serde(default)]
-    approvals: u32,
-    #[serde(default)]
-    resend: u32,
-    #[serde(default)]
-    place: Vec<PlaceRule>,
-    expires_after: Option<String>,
-    #[serde(default)]
-    tags: Vec<String>,
-    retention_class: Option<String>,
 }
 
 /// A route that matched, with what depends on the document filled in.
@@ -136,13 +94,44 @@ pub struct Chosen<'p> {
     pub recipients: Vec<Recipient>,
 }
 
+/// What speaks against letting a document go on without a person.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Judgement {
+    /// What a person has to look at, each as a sentence.
+    pub doubts: Vec<String>,
+    /// The rules it does not keep.
+    pub violations: Vec<Violation>,
+}
+
+impl Judgement {
+    /// Whether nobody has to see it.
+    pub fn is_clear(&self) -> bool {
+        self.doubts.is_empty() && self.violations.is_empty()
+    }
+
+    /// All reasons, each as a sentence.
+    pub fn reasons(&self) -> Vec<String> {
+        let violations = self.violations.iter().map(|violation| violation.message.clone());
+        self.doubts.iter().cloned().chain(violations).collect()
+    }
+}
+
 impl Policy {
     /// Loads a policy file for an installation with these signing accounts.
     pub fn load(path: &Path, offers: &Offers) -> Result<Self, PolicyError> {
         let place = path.display().to_string();
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| PolicyError { place: place.clone(), message: error.to_string() })?;
-        Self::read(&text, &place, path.parent(), offers)
+        let wrong = |message: String| PolicyError { place: place.clone(), message };
+        let policy = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
+        let file = parse_file(&policy, &place)?;
+        let directory = match (&file.directory, path.parent()) {
+            (Some(beside), Some(folder)) => {
+                let path = folder.join(beside);
+                let text = std::fs::read_to_string(&path);
+                Some(text.map_err(|error| wrong(format!("{}: {error}", path.display())))?)
+            }
+            _ => None,
+        };
+        Self::compile(file, Source { policy, directory }, &place, offers)
     }
 
     /// The policy that is used where none is configured.
@@ -153,29 +142,32 @@ impl Policy {
 
     /// Loads a policy from text; `name` stands for the file in errors. It has no directory.
     pub fn parse(text: &str, name: &str, offers: &Offers) -> Result<Self, PolicyError> {
-        Self::read(text, name, None, offers)
+        Self::of_source(Source { policy: text.to_owned(), directory: None }, name, offers)
     }
 
-    fn read(text: &str, name: &str, folder: Option<&Path>, offers: &Offers) -> Result<Self, PolicyError> {
-        let file: File = toml::from_str(text).map_err(|error| {
-            let line =
-                error.span().map_or(1, |span| 1 + text[..span.start.min(text.len())].matches('\n').count());
-            PolicyError { place: format!("{name}:{line}"), message: error.message().to_owned() }
-        })?;
-        let wrong = |message: &str| PolicyError { place: name.to_owned(), message: message.to_owned() };
+    /// Loads a policy from the texts of its files; `name` stands for the file in errors.
+    pub fn of_source(source: Source, name: &str, offers: &Offers) -> Result<Self, PolicyError> {
+        Self::compile(parse_file(&source.policy, name)?, source, name, offers)
+    }
+
+    fn compile(file: File, source: Source, name: &str, offers: &Offers) -> Result<Self, PolicyError> {
+        let wrong = |message: String| PolicyError { place: name.to_owned(), message };
         if file.route.is_empty() {
-            return Err(wrong("a policy has at least one [[route]]"));
+            return Err(wrong("a policy has at least one [[route]]".into()));
         }
         if file.route.len() > ROUTES {
-            return Err(wrong("a policy has at most 1000 routes"));
+            return Err(wrong(format!("a policy has at most {ROUTES} routes")));
         }
-        let directory = match (&file.directory, folder) {
-            (Some(path), Some(folder)) => Directory::load(&folder.join(path)).map_err(|why| wrong(&why))?,
-            (Some(_), None) => return Err(wrong("`directory` needs a policy in a file")),
+        let directory = match (&file.directory, &source.directory) {
+            (Some(path), Some(text)) => {
+                Directory::parse(text).map_err(|why| wrong(format!("{path}: {why}")))?
+            }
+            (Some(_), None) => return Err(wrong("it names a `directory`, whose text is not here".into())),
             (None, _) => Directory::default(),
         };
-        let sha256 = Digest::of(text.as_bytes());
-        let reference = PolicyRef { name: "routing".into(), version: file.version, sha256 };
+        let validation = Validation::compile(file.validation)
+            .map_err(|message| PolicyError { place: format!("{name}, validation"), message })?;
+        let reference = PolicyRef { name: "routing".into(), version: file.version, sha256: source.sha256() };
         let routes = file
             .route
             .into_iter()
@@ -184,7 +176,7 @@ impl Policy {
                 Route::compile(route, &directory, offers).map_err(|message| PolicyError { place, message })
             })
             .collect::<Result<Vec<_>, _>>()?;
-        Ok(Self { reference, validation: file.validation, routes, directory })
+        Ok(Self { reference, source, validation, routes, directory })
     }
 
     /// The policy, named exactly.
@@ -192,8 +184,28 @@ impl Policy {
         &self.reference
     }
 
-    /// Why a person must see this document, each reason as a sentence; empty where nobody must.
-    pub fn doubts(&self, record: &Record) -> Vec<String> {
+    /// The texts it was made of.
+    pub fn source(&self) -> &Source {
+        &self.source
+    }
+
+    /// The routes, in order.
+    pub fn routes(&self) -> impl Iterator<Item = &Route> {
+        self.routes.iter()
+    }
+
+    /// Whether somebody with these scopes may let a document go on that does not keep the rules of validation.
+    pub fn may_override(&self, scopes: &Scopes) -> bool {
+        self.validation.may_override(scopes)
+    }
+
+    /// What speaks against letting this document go on without a person.
+    pub fn judge(&self, record: &Record, text: Option<&PageText>) -> Judgement {
+        Judgement { doubts: self.doubts(record), violations: self.violations(&record.document, text) }
+    }
+
+    /// What a person has to look at.
+    fn doubts(&self, record: &Record) -> Vec<String> {
         let document = &record.document;
         let mut doubts: Vec<String> = record
             .decision
@@ -205,9 +217,10 @@ impl Policy {
                 false => reason.seen.clone(),
             })
             .collect();
+        let least = self.validation.minimum_confidence(&document.document_type.0);
         if document.document_type.is_unknown() {
             doubts.push("The rules do not know what kind of document this is.".to_owned());
-        } else if document.confidence < self.validation.minimum_confidence {
+        } else if document.confidence < least {
             doubts.push(format!(
                 "It is taken for \"{}\" with a confidence of only {:.0} %.",
                 document.document_type,
@@ -222,38 +235,64 @@ impl Policy {
                 document.confidence * 100.0
             ));
         }
-        let required = self.validation.required.get(&document.document_type.0).into_iter().flatten();
-        for name in required {
-            if document.fields.get(name).is_none_or(|field| field.value.trim().is_empty()) {
-                doubts.push(format!("The required field \"{name}\" was not found."));
+        doubts
+    }
+
+    /// The rules a document does not keep as it is now. Without its page text nothing is said about its words.
+    pub fn violations(&self, document: &Document, text: Option<&PageText>) -> Vec<Violation> {
+        let facts = Facts::of(document);
+        let mut found = self.validation.violations(document, &facts, text);
+        // Of a document that no route takes nobody can say who should sign it: that is for the route's step to say.
+        if let Ok(Some(route)) = self.matching(&facts)
+            && let Err(unknown) = route.recipients_of(document, &self.directory)
+        {
+            found.push(Violation {
+                field: unknown.field,
+                rule: Violation::SIGNERS.into(),
+                message: format!(
+                    "By the route \"{}\" it cannot be said who signs: {}.",
+                    route.name, unknown.message
+                ),
+                remedy: "Correct the field that names them, the document's type, or the policy's directory."
+                    .into(),
+            });
+        }
+        found
+    }
+
+    fn matching(&self, facts: &Facts) -> Result<Option<&Route>, PolicyError> {
+        for route in &self.routes {
+            let wrong = |message: String| PolicyError { place: format!("route {:?}", route.name), message };
+            if route.holds(facts).map_err(wrong)? {
+                return Ok(Some(route));
             }
         }
-        doubts
+        Ok(None)
     }
 
     /// The first route that matches. An error names the route and says why the document cannot take it.
     pub fn route(&self, document: &Document) -> Result<Chosen<'_>, PolicyError> {
-        let seen = seen(document);
-        for route in &self.routes {
-            let wrong = |message: String| PolicyError { place: format!("route {:?}", route.name), message };
-            if route.holds(&seen).map_err(wrong)? {
-                let recipients = route.recipients_of(document, &self.directory).map_err(wrong)?;
-                return Ok(Chosen { route, recipients });
-            }
-        }
-        Err(PolicyError {
+        let route = self.matching(&Facts::of(document))?.ok_or_else(|| PolicyError {
             place: format!("routing policy {}", self.reference.version),
             message: "no route matches this document".into(),
-        })
+        })?;
+        let recipients = route.recipients_of(document, &self.directory).map_err(|unknown| PolicyError {
+            place: format!("route {:?}", route.name),
+            message: unknown.message,
+        })?;
+        Ok(Chosen { route, recipients })
     }
 }
 
-impl Policy {
-    /// The routes, in order.
-    pub fn routes(&self) -> impl Iterator<Item = &Route> {
-        self.routes.iter()
-    }
+fn parse_file(text: &str, name: &str) -> Result<File, PolicyError> {
+    toml::from_str(text).map_err(|error| {
+        let line =
+            error.span().map_or(1, |span| 1 + text[..span.start.min(text.len())].matches('\n').count());
+        PolicyError { place: format!("{name}:{line}"), message: error.message().to_owned() }
+    })
+}
 
+impl Policy {
     /// Whether a document whose envelope ended like this is sent on its way again without a person: to the fallback of
     /// who declined, once, or anew after it expired.
     pub fn goes_on(&self, record: &Record) -> bool {
@@ -281,177 +320,13 @@ impl Policy {
         };
         for recipient in &mut recipients {
             if declined_by.iter().any(|who| who.eq_ignore_ascii_case(&recipient.address)) {
-                let other = fallback.of(recipient.order, document, &self.directory)?;
+                let other = fallback.of(recipient.order, document, &self.directory);
+                let other = other.map_err(|unknown| unknown.message)?;
                 *recipient = Recipient { role: recipient.role, order: recipient.order, ..other };
             }
         }
         Ok(recipients)
     }
-}
-
-impl Route {
-    fn compile(text: RouteText, directory: &Directory, offers: &Offers) -> Result<Self, String> {
-        let when = Program::compile(&text.when).map_err(|error| format!("`when`: {error}"))?;
-        names_known(when.expression())?;
-        match (&text.provider, text.recipients.is_empty()) {
-            (Some(_), true) => return Err("a route with a provider needs `signers` or `recipients`".into()),
-            (None, false) => return Err("a route without a provider archives: it has no `signers`".into()),
-            _ => {}
-        }
-        for recipient in text.recipients.iter().chain(&text.on_decline) {
-            recipient.check(directory)?;
-        }
-        for place in &text.place {
-            place.check(text.recipients.len())?;
-        }
-        if text.approvals > APPROVALS_MAX || text.resend > RESENDS_MAX {
-            return Err(format!("`approvals` is at most {APPROVALS_MAX}, `resend` at most {RESENDS_MAX}"));
-        }
-        if let Some(provider) = &text.provider {
-            let known = || offers.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
-            let can = offers
-                .get(provider)
-                .ok_or_else(|| format!("there is no provider {provider:?}; there are {}", known()))?;
-            fits(&text, can).map_err(|lack| format!("{provider:?} {lack}"))?;
-        }
-        let expires_after = text.expires_after.as_deref().map(duration).transpose()?;
-        let route = Self {
-            name: text.name,
-            provider: text.provider,
-            expires_after,
-            tags: text.tags,
-            retention_class: text.retention_class,
-            approvals: text.approvals,
-            resend: text.resend,
-            places: text.place,
-            recipients: text.recipients,
-            on_decline: text.on_decline,
-            when,
-        };
-        // A condition that is not about truth, or compares words with numbers, shows with any document.
-        route.holds(&specimen())?;
-        Ok(route)
-    }
-
-    fn holds(&self, document: &serde_json::Value) -> Result<bool, String> {
-        let mut context = Context::default();
-        context.add_variable("document", document).map_err(|error| error.to_string())?;
-        match self.when.execute(&context) {
-            Ok(Value::Bool(holds)) => Ok(holds),
-            Ok(other) => Err(format!("`when` answers {other:?}, not true or false")),
-            // The names of members are checked when the policy is loaded: what is missing is a field's value.
-            Err(ExecutionError::NoSuchKey(_)) => Ok(false),
-            Err(error) => Err(format!("`when`: {error}")),
-        }
-    }
-
-    fn recipients_of(&self, document: &Document, directory: &Directory) -> Result<Vec<Recipient>, String> {
-        (1..).zip(&self.recipients).map(|(position, named)| named.of(position, document, directory)).collect()
-    }
-}
-
-/// Refuses what the account cannot do.
-fn fits(text: &RouteText, can: &Capabilities) -> Result<(), String> {
-    let recipients: Vec<Recipient> =
-        (1..).zip(&text.recipients).map(|(position, named)| named.shape(position)).collect();
-    let acting = recipients.iter().filter(|recipient| recipient.role.acts()).count();
-    if acting == 0 {
-        return Err("is given nobody who signs".into());
-    }
-    if acting > SIGNERS_MAX {
-        return Err(format!("is given {acting} signers, over the limit of {SIGNERS_MAX}"));
-    }
-    if let Some(lack) = can.lacks(&recipients) {
-        return Err(lack);
-    }
-    if !can.coordinates && !text.place.is_empty() {
-        return Err("cannot place signatures by coordinates: the route has no use for `place`".into());
-    }
-    if text.expires_after.is_some() && !can.expires && !can.void {
-        return Err("neither ends an envelope nor lets us withdraw it: `expires_after` cannot be kept".into());
-    }
-    Ok(())
-}
-
-/// Refuses names that no document has: they are typing errors.
-fn names_known(expression: &IdedExpr) -> Result<(), String> {
-    let all = |list: &[IdedExpr]| list.iter().try_for_each(names_known);
-    match &expression.expr {
-        Expr::Select(select) => {
-            let (known, of) = match &select.operand.expr {
-                Expr::Ident(name) if name == "document" => (&MEMBERS[..], "document"),
-                Expr::Select(inner) if is_fields(&inner.operand.expr) => (&FIELD_MEMBERS[..], "a field"),
-                _ => (&[][..], ""),
-            };
-            if !of.is_empty() && !known.contains(&select.field.as_str()) {
-                return Err(format!("`when`: {of} has no `{}`; it has {}", select.field, known.join(", ")));
-            }
-            names_known(&select.operand)
-        }
-        Expr::Call(call) => {
-            call.target.as_deref().map_or(Ok(()), names_known)?;
-            all(&call.args)
-        }
-        Expr::List(list) => all(&list.elements),
-        Expr::Map(map) => map.entries.iter().try_for_each(|entry| match &entry.expr {
-            EntryExpr::MapEntry(entry) => names_known(&entry.key).and_then(|()| names_known(&entry.value)),
-            EntryExpr::StructField(field) => names_known(&field.value),
-        }),
-        Expr::Comprehension(loop_) => {
-            [&loop_.iter_range, &loop_.accu_init, &loop_.loop_cond, &loop_.loop_step, &loop_.result]
-                .into_iter()
-                .try_for_each(names_known)
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Whether an expression is `document.fields`.
-fn is_fields(expression: &Expr) -> bool {
-    matches!(expression, Expr::Select(select)
-        if select.field == "fields" && matches!(&select.operand.expr, Expr::Ident(name) if name == "document"))
-}
-
-/// The document as conditions see it.
-fn seen(document: &Document) -> serde_json::Value {
-    let fields: serde_json::Map<_, _> = document
-        .fields
-        .iter()
-        .map(|(name, field)| (name.clone(), json!({ "value": field.value, "confidence": field.confidence })))
-        .collect();
-    json!({
-        "document_type": document.document_type,
-        "confidence": document.confidence,
-        "fields": fields,
-        "file_name": document.file_name,
-        "source": document.source,
-        "department": document.department.as_deref().unwrap_or_default(),
-        "page_count": document.page_count,
-    })
-}
-
-/// Some document, for trying conditions on.
-fn specimen() -> serde_json::Value {
-    json!({
-        "document_type": "unknown", "confidence": 0.5, "fields": {}, "file_name": "scan.tif",
-        "source": "front-desk", "department": "", "page_count": 1,
-    })
-}
-
-/// `30d`, `12h`, `90m` or `45s`.
-fn duration(text: &str) -> Result<SignedDuration, String> {
-    let wrong = || format!("`expires_after = {text:?}`: write a number and d, h, m or s, like \"30d\"");
-    let split = text.len().checked_sub(1).filter(|at| text.is_char_boundary(*at)).ok_or_else(wrong)?;
-    let (number, unit) = text.split_at(split);
-    let seconds = match unit {
-        "d" => 86_400,
-        "h" => 3_600,
-        "m" => 60,
-        "s" => 1,
-        _ => return Err(wrong()),
-    };
-    let number: u32 = number.parse().map_err(|_| wrong())?;
-    Ok(SignedDuration::from_secs(i64::from(number) * seconds))
 }
 
 #[cfg(test)]

@@ -1,11 +1,13 @@
-//! Who signs, by a route: fixed addresses, fields of the document, people of a directory.
+//! Who signs, by a route: fixed addresses, fields of the document, people of a directory, who may sign up to an
+//! amount.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use platen_model::api::Document;
 use platen_model::{Recipient, Role};
 use serde::Deserialize;
+
+use super::conditions::amount;
 
 /// A recipient as a route names it: a plain address, or a table.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -50,18 +52,95 @@ pub(super) struct Directory(BTreeMap<String, Person>);
 struct Person {
     address: String,
     name: Option<String>,
+    /// The largest amount the person signs for, with its currency: `5000.00 EUR`.
+    up_to: Option<String>,
+    /// The document's field that holds the amount.
+    #[serde(default = "total")]
+    amount: String,
+    /// Who signs for larger amounts.
+    above: Option<String>,
+}
+
+fn total() -> String {
+    "total".into()
+}
+
+/// A recipient of whom it cannot be said who it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Unknown {
+    /// The field that should tell.
+    pub(super) field: Option<String>,
+    /// What is wrong.
+    pub(super) message: String,
 }
 
 impl Directory {
     /// Reads a directory: a table for each person, `[legal]`, with `address` and `name`.
-    pub(super) fn load(path: &Path) -> Result<Self, String> {
-        let text = std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
-        let directory: Self =
-            toml::from_str(&text).map_err(|error| format!("{}: {}", path.display(), error.message()))?;
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        let directory: Self = toml::from_str(text).map_err(|error| error.message().to_owned())?;
         for (name, person) in &directory.0 {
-            is_address(&person.address).map_err(|why| format!("{}: {name}: {why}", path.display()))?;
+            person.check().map_err(|why| format!("{name}: {why}"))?;
+            directory.check_above(name)?;
         }
         Ok(directory)
+    }
+
+    /// Refuses people above who are not there, and circles of them.
+    fn check_above(&self, name: &str) -> Result<(), String> {
+        let mut seen = vec![name];
+        while let Some(above) = self.0.get(seen[seen.len() - 1]).and_then(|person| person.above.as_deref()) {
+            if !self.0.contains_key(above) {
+                return Err(format!("{name}: there is no {above:?} to sign for larger amounts"));
+            }
+            if seen.contains(&above) {
+                return Err(format!("{name}: {} stand above each other in a circle", seen.join(", ")));
+            }
+            seen.push(above);
+        }
+        Ok(())
+    }
+
+    /// The person of this name, or who signs in their place for the document's amount.
+    fn signing<'d>(&'d self, name: &str, document: &Document) -> Result<&'d Person, Unknown> {
+        let unknown =
+            |field: Option<&str>, message: String| Unknown { field: field.map(str::to_owned), message };
+        let there_is_none = || unknown(None, format!("the directory has no person {name:?} to sign"));
+        let mut person = self.0.get(name).ok_or_else(there_is_none)?;
+        while let Some(limit) = &person.up_to {
+            let (most, currency) = amount(limit).unwrap_or_default();
+            let read =
+                document.fields.get(&person.amount).map(|field| field.value.trim()).unwrap_or_default();
+            let is = amount(read).filter(|(_, read)| *read == currency);
+            let Some((is, _)) = is else {
+                let message = format!(
+                    "{} signs up to {limit}, and {read:?} in \"{}\" cannot be compared with that",
+                    person.address, person.amount
+                );
+                return Err(unknown(Some(&person.amount), message));
+            };
+            if is <= most {
+                break;
+            }
+            let above = person.above.as_deref().and_then(|above| self.0.get(above));
+            person = above.ok_or_else(|| {
+                let message = format!("{} signs up to {limit} only, and it is {read}", person.address);
+                unknown(Some(&person.amount), message)
+            })?;
+        }
+        Ok(person)
+    }
+}
+
+impl Person {
+    fn check(&self) -> Result<(), String> {
+        is_address(&self.address)?;
+        match (&self.up_to, &self.above) {
+            (Some(limit), _) if amount(limit).is_none_or(|(_, currency)| currency.is_none()) => {
+                Err(format!("`up_to = {limit:?}`: write an amount with its currency, like \"5000.00 EUR\""))
+            }
+            (None, Some(_)) => Err("`above` needs `up_to`".into()),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -105,34 +184,37 @@ impl Named {
         position: u32,
         document: &Document,
         directory: &Directory,
-    ) -> Result<Recipient, String> {
+    ) -> Result<Recipient, Unknown> {
         let table = self.table();
-        let value = |name: &str| document.fields.get(name).map(|field| field.value.trim().to_owned());
-        let person = |name: &str| {
-            directory.0.get(name).ok_or_else(|| format!("the directory has no person {name:?} to sign"))
+        let value = |name: &str| {
+            let value = document.fields.get(name).map(|field| field.value.trim().to_owned());
+            value.filter(|value| !value.is_empty())
         };
+        let unknown = |field: &str, message: String| Unknown { field: Some(field.to_owned()), message };
         let (address, known_name) = if let Some(address) = table.address {
             (address, None)
-        } else if let Some(field) = table.field {
-            let found = value(&field)
-                .ok_or_else(|| format!("the document has no field \"{field}\" to take a signer from"))?;
+        } else if let Some(field) = &table.field {
+            let lacks = || format!("the document has no field \"{field}\" to take a signer from");
+            let found = value(field).ok_or_else(|| unknown(field, lacks()))?;
+            is_address(&found).map_err(|message| unknown(field, message))?;
             (found, None)
         } else if let Some(name) = table.person {
-            let person = person(&name)?;
+            let person = directory.signing(&name, document)?;
             (person.address.clone(), person.name.clone())
         } else {
             let of = table.person_of.unwrap_or_default();
-            let name = match of.as_str() {
-                "department" => document.department.clone(),
-                "source" => Some(document.source.clone()),
-                field => value(field),
+            let (name, field) = match of.as_str() {
+                "department" => (document.department.clone(), None),
+                "source" => (Some(document.source.clone()), None),
+                field => (value(field), Some(field.to_owned())),
             };
+            let lacks = || format!("the document has no \"{of}\" to find a person by");
             let name = name.filter(|name| !name.is_empty());
-            let person =
-                person(&name.ok_or_else(|| format!("the document has no \"{of}\" to find a person by"))?)?;
+            let name = name.ok_or_else(|| Unknown { field: field.clone(), message: lacks() })?;
+            let person = directory.signing(&name, document);
+            let person = person.map_err(|unknown| Unknown { field: unknown.field.or(field), ..unknown })?;
             (person.address.clone(), person.name.clone())
         };
-        is_address(&address)?;
         let name = table.name_field.and_then(|field| value(&field)).or(known_name).or(table.name);
         let name = name.filter(|name| !name.is_empty());
         Ok(Recipient { address, name, role: table.role, order: table.order.unwrap_or(position) })

@@ -1,5 +1,8 @@
+use jiff::SignedDuration;
 use platen_model::{DocumentType, Reason};
 
+use super::dry_run::Counts;
+use super::explain::RouteOutcome;
 use super::*;
 use crate::testing::record;
 
@@ -89,18 +92,19 @@ fn a_person_is_asked_where_there_is_doubt() {
     let text = "version = \"1\"\n[validation]\nminimum_confidence = 0.6\n[validation.required]\n\
                 invoice = [\"total\"]\n[[route]]\nname = \"all\"\nwhen = \"true\"";
     let policy = Policy::parse(text, "routing.toml", &offers()).expect("fits");
+    let reasons = |record: &Record| policy.judge(record, None).reasons();
     let sure = record("invoice", &[("total", "1.00 EUR")]);
-    assert_eq!(policy.doubts(&sure), Vec::<String>::new());
-    assert_eq!(policy.doubts(&record("invoice", &[])), ["The required field \"total\" was not found."]);
-    assert_eq!(policy.doubts(&record("unknown", &[])).len(), 1);
+    assert_eq!(reasons(&sure), Vec::<String>::new());
+    assert_eq!(reasons(&record("invoice", &[])), ["The required field \"total\" was not found."]);
+    assert_eq!(reasons(&record("unknown", &[])).len(), 1);
     let mut unsure = sure.clone();
     unsure.document.confidence = 0.5;
-    assert_eq!(policy.doubts(&unsure).len(), 1);
+    assert_eq!(reasons(&unsure).len(), 1);
     let mut asked = sure;
     let decision = asked.decision.as_mut().expect("decided");
     decision.verdict = Verdict::Review;
     decision.reasons.clear();
-    assert_eq!(policy.doubts(&asked).len(), 1);
+    assert_eq!(reasons(&asked).len(), 1);
     asked.decision.as_mut().expect("decided").reasons.push(Reason {
         rule: Reason::PAGE_WITHOUT_TEXT.into(),
         document_type: DocumentType::unknown(),
@@ -109,7 +113,7 @@ fn a_person_is_asked_where_there_is_doubt() {
         page: 3,
         rect: None,
     });
-    assert_eq!(policy.doubts(&asked), ["Page 4: This page has no text: it was too large."]);
+    assert_eq!(reasons(&asked), ["Page 4: This page has no text: it was too large."]);
 }
 
 #[test]
@@ -179,4 +183,163 @@ fn people_come_from_a_directory_and_the_fallback_takes_the_place_of_who_declined
     assert!(policy.goes_on(&record));
     record.ends.expired = 2;
     assert!(!policy.goes_on(&record));
+}
+
+#[test]
+fn a_person_signs_up_to_an_amount_and_another_above_it() {
+    let policy = |people: &str| {
+        let text = "version = '1'\ndirectory = 'people.toml'\n[[route]]\nname = 'a'\nwhen = 'true'\n\
+                    provider = 'sandbox'\nrecipients = [{ person = 'clerk' }]";
+        let source = Source { policy: text.into(), directory: Some(people.into()) };
+        Policy::of_source(source, "routing.toml", &offers())
+    };
+    let people = "[clerk]\naddress = 'c@example.com'\nup_to = '1000.00 EUR'\nabove = 'boss'\n\
+                  [boss]\naddress = 'b@example.com'\nup_to = '9000.00 EUR'";
+    let found = policy(people).expect("fits");
+    let check = |fields: &[(&str, &str)], expected: Result<&str, &str>| {
+        let document = record("invoice", fields).document;
+        let violations = found.violations(&document, None);
+        match (found.route(&document), expected) {
+            (Ok(chosen), Ok(address)) => {
+                assert_eq!(chosen.recipients[0].address, address, "{fields:?}");
+                assert_eq!(violations, []);
+            }
+            (Err(error), Err(part)) => {
+                assert!(error.to_string().contains(part), "{error}");
+                let [violation] = &violations[..] else { panic!("{violations:?}") };
+                assert_eq!(
+                    (violation.rule.as_str(), violation.field.as_deref()),
+                    (Violation::SIGNERS, Some("total"))
+                );
+            }
+            (found, expected) => panic!("{fields:?}: {expected:?}, but {found:?}"),
+        }
+    };
+    check(&[("total", "999.99 EUR")], Ok("c@example.com"));
+    check(&[("total", "1000.00 EUR")], Ok("c@example.com"));
+    check(&[("total", "1000.01 EUR")], Ok("b@example.com"));
+    check(&[("total", "9000.01 EUR")], Err("up to 9000.00 EUR only"));
+    check(&[("total", "10.00 USD")], Err("cannot be compared"));
+    check(&[], Err("cannot be compared"));
+    for (people, part) in [
+        ("[clerk]\naddress = 'c@example.com'\nup_to = '1000'", "with its currency"),
+        ("[clerk]\naddress = 'c@example.com'\nabove = 'clerk'", "needs `up_to`"),
+        ("[clerk]\naddress = 'c@example.com'\nup_to = '1.00 EUR'\nabove = 'boss'", "no \"boss\""),
+        ("[clerk]\naddress = 'c@example.com'\nup_to = '1.00 EUR'\nabove = 'clerk'", "in a circle"),
+    ] {
+        let error = policy(people).expect_err(people).to_string();
+        assert!(error.contains(part), "{error}");
+    }
+}
+
+#[test]
+fn each_route_says_which_part_of_its_condition_failed_and_what_it_saw() {
+    let text = "version = '1'
+        [[route]]
+        name = 'large'
+        when = 'document.document_type == \"invoice\" && document.fields.total.number >= 10000.0'
+        provider = 'desk'
+        signers = ['boss@example.com']
+        [[route]]
+        name = 'invoices'
+        when = 'document.document_type == \"invoice\"'
+        provider = 'desk'
+        signers = [{ field = 'approver' }]
+        [[route]]
+        name = 'rest'
+        when = 'true'";
+    let policy = Policy::parse(text, "routing.toml", &offers()).expect("fits");
+    let invoice = record("invoice", &[("total", "120.00 EUR"), ("approver", "a@example.com")]);
+    let told = policy.explain(&invoice, None);
+    assert_eq!(told.route.as_deref(), Some("invoices"));
+    let outcomes: Vec<RouteOutcome> = told.routes.iter().map(|route| route.outcome).collect();
+    assert_eq!(outcomes, [RouteOutcome::NoMatch, RouteOutcome::Chosen, RouteOutcome::TooLate]);
+    let parts: Vec<(&str, bool)> =
+        told.routes[0].parts.iter().map(|part| (part.part.as_str(), part.holds)).collect();
+    let expected =
+        [("document.document_type == \"invoice\"", true), ("document.fields.total.number >= 10000.0", false)];
+    assert_eq!(parts, expected);
+    let seen = told.routes[0].parts[1].values.get("document.fields.total.number").cloned();
+    assert_eq!(seen, Some(Some("120".into())));
+    assert_eq!(told.routes[1].recipients[0].address, "a@example.com");
+    for part in
+        ["no  document.fields.total.number >= 10000.0", "document.fields.total.number = 120", "is taken"]
+    {
+        assert!(told.to_string().contains(part), "{told}");
+    }
+
+    let lost = policy.explain(&record("invoice", &[]), None);
+    let missing = &lost.routes[0].parts[1];
+    assert_eq!(missing.problem.as_deref(), Some("there is no `total`"));
+    assert!(lost.routes[1].problem.as_ref().is_some_and(|problem| problem.contains("approver")));
+    assert_eq!(lost.violations[0].field.as_deref(), Some("approver"));
+}
+
+#[test]
+fn a_dry_run_names_what_another_policy_would_do_otherwise() {
+    let before = Policy::parse(&when("true"), "routing.toml", &offers()).expect("fits");
+    let text = "version = '2'
+        [validation.type.invoice]
+        required = ['total']
+        [[route]]
+        name = 'invoices'
+        when = 'document.document_type == \"invoice\"'
+        provider = 'desk'
+        signers = [{ field = 'approver' }]
+        [[route]]
+        name = 'a'
+        when = 'true'";
+    let after = Policy::parse(text, "routing.toml", &offers()).expect("fits");
+    let mut counts = Counts::default();
+    let mut check = |record: &Record, changes: bool| {
+        let change = dry_run::compare(&before, &after, record, None, &mut counts);
+        assert_eq!(change.is_some(), changes, "{:?}", record.document.document_type);
+        change
+    };
+    check(&record("letter", &[]), false);
+    let change = check(&record("invoice", &[("approver", "a@example.com")]), true).expect("a change");
+    assert_eq!((change.before.review, change.after.review), (false, true));
+    assert_eq!(change.after.reasons, ["The required field \"total\" was not found."]);
+    assert_eq!(change.after.recipients, ["a@example.com"]);
+    // A person corrected it since: what the rules had read decides whether a person is asked, what is known now where it goes.
+    let mut corrected = record("letter", &[]);
+    corrected.document.document_type = DocumentType("invoice".into());
+    let change = check(&corrected, true).expect("a change");
+    assert!(!change.after.review && change.after.problem.is_some(), "{change}");
+    let expected = Counts {
+        documents: 3,
+        changed: 2,
+        other_route: 2,
+        other_recipients: 1,
+        more_review: 1,
+        less_review: 0,
+        more_problems: 1,
+    };
+    assert_eq!(counts, expected);
+}
+
+#[test]
+fn the_policy_in_the_documentation_is_sound_and_so_is_the_one_that_is_installed() {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+    let text = std::fs::read_to_string(format!("{root}/docs/policies.md")).expect("the page");
+    let blocks: Vec<&str> =
+        text.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    let [policy, directory] = blocks[..] else { panic!("{} blocks", blocks.len()) };
+    let source = Source { policy: policy.into(), directory: Some(directory.into()) };
+    let policy = Policy::of_source(source, "docs/policies.md", &offers()).expect("sound");
+    let fields = [
+        ("total", "1200.00 EUR"),
+        ("order_total", "1000.00 EUR"),
+        ("invoice_number", "7"),
+        ("invoice_date", "2026-03-31"),
+        ("due_date", "2026-03-01"),
+    ];
+    let invoice = record("invoice", &fields).document;
+    let rules: Vec<String> =
+        policy.violations(&invoice, None).into_iter().map(|violation| violation.rule).collect();
+    assert_eq!(rules, ["within the order", "due after its date"]);
+    let chosen = policy.route(&invoice).expect("a route");
+    assert_eq!(chosen.recipients[0].address, "board@example.com", "above the clerk's limit");
+    let installed = std::path::Path::new(root).join("packaging/default/routing.toml");
+    Policy::load(&installed, &offers()).expect("sound");
 }

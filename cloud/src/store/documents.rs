@@ -1,5 +1,6 @@
 //! The `documents` table: each document as its events left it.
 
+use jiff::Timestamp;
 use platen_model::api::{Document, Page};
 use platen_model::event::Status;
 use platen_model::{CorrelationId, Digest, DocumentId, DocumentType, PartRole, TenantId};
@@ -77,6 +78,17 @@ pub async fn of_original(
 /// The tenant's documents, newest first, by the time their capture was made; what is searched for in the order in which it
 /// was received.
 pub async fn list(store: &Store, tenant: &TenantId, filter: &Filter) -> Result<Page<Document>, StoreError> {
+    let Page { items, next } = records(store, tenant, filter, None).await?;
+    Ok(Page { items: items.into_iter().map(|record| record.document).collect(), next })
+}
+
+/// The same with everything that is known of them; only those received since a time, where one is given.
+pub async fn records(
+    store: &Store,
+    tenant: &TenantId,
+    filter: &Filter,
+    since: Option<Timestamp>,
+) -> Result<Page<Record>, StoreError> {
     let limit = filter.limit.max(1);
     if filter.search.as_ref().is_some_and(Question::is_empty) {
         return Ok(Page { items: Vec::new(), next: None });
@@ -101,6 +113,9 @@ pub async fn list(store: &Store, tenant: &TenantId, filter: &Filter) -> Result<P
     if let Some(kind) = &filter.document_type {
         sql += &format!(" AND d.document_type = {}", wording.bind(kind.0.clone()));
     }
+    if let Some(since) = since {
+        sql += &format!(" AND d.created_ms >= {}", since.as_millisecond());
+    }
     if let Some(after) = filter.after {
         let after = wording.bind(after.to_string());
         sql += &match &filter.search {
@@ -112,12 +127,8 @@ pub async fn list(store: &Store, tenant: &TenantId, filter: &Filter) -> Result<P
     let query = wording.0.iter().fold(sqlx::query(AssertSqlSafe(sql)), |query, value| query.bind(value));
     let rows = query.fetch_all(store.reading()).await?;
     let more = rows.len() > limit as usize;
-    let items = rows
-        .iter()
-        .take(limit as usize)
-        .map(|row| read(row).map(|record| record.document))
-        .collect::<Result<Vec<_>, _>>()?;
-    let next = items.last().filter(|_| more).map(|document| document.document_id.to_string());
+    let items = rows.iter().take(limit as usize).map(read).collect::<Result<Vec<_>, _>>()?;
+    let next = items.last().filter(|_| more).map(|record| record.document.document_id.to_string());
     Ok(Page { items, next })
 }
 

@@ -9,7 +9,7 @@ use platen_model::{Digest, DocumentId, DocumentManifest, TenantId};
 use sqlx::Row as _;
 
 use super::record::Record;
-use super::{Store, StoreError, Write, blobs, documents, envelopes, jobs, search, webhooks};
+use super::{Store, StoreError, Write, blobs, documents, envelopes, examples, jobs, search, webhooks};
 use crate::machine::{self, Refused};
 
 /// Why an event was not appended. Nothing was changed.
@@ -126,6 +126,7 @@ async fn link(
     record.absorb(&event, state, hash);
     blobs::refer(write, tenant, event.document_id, &blobs::named_in(&event.body)).await?;
     envelopes::project(write, tenant, record, &event).await?;
+    examples::project(write, tenant, record, &event).await?;
     webhooks::announce(write, tenant, position, event.body.name()).await?;
     if let Some(kind) = machine::wanted(state) {
         jobs::enqueue(write, tenant, jobs::New::of_document(kind, event.document_id)).await?;

@@ -10,7 +10,7 @@ use platen_model::api::Document;
 use platen_model::event::{Actor, Event, EventBody, Status};
 use platen_model::{
     Blank, CorrelationId, Decision, Digest, DocumentManifest, DocumentType, Field, Part, PartRole, Recipient,
-    TenantId,
+    TenantId, Violation,
 };
 use serde::{Deserialize, Serialize};
 
@@ -36,6 +36,9 @@ pub struct Record {
     pub replaces: Option<CorrelationId>,
     /// The decision of the rules, before any correction by a person.
     pub decision: Option<Decision>,
+    /// What was read of it because people had taught it on another copy of its form.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub taught: BTreeMap<String, Field>,
     /// The provider its route names.
     pub provider: Option<String>,
     /// Who signs, approves and gets a copy by its route.
@@ -53,6 +56,9 @@ pub struct Record {
     /// Who approved it since it was last changed, each once.
     #[serde(default)]
     pub approved_by: Vec<String>,
+    /// The rules of validation that it does not keep, and that somebody with the right overrode.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub overridden: Vec<Violation>,
     /// When an unsigned envelope ends.
     pub expires_at: Option<Timestamp>,
     /// Digest of the signed PDF.
@@ -110,6 +116,7 @@ impl Record {
             department: manifest.department.clone(),
             retention_class: None,
             reviewer_status: "none".into(),
+            violations: Vec::new(),
             envelope_id: None,
             status: Status::Received,
             version: 0,
@@ -127,12 +134,14 @@ impl Record {
             whole_since: None,
             replaces: manifest.rejoins.map(CorrelationId::of_capture),
             decision: None,
+            taught: BTreeMap::new(),
             provider: None,
             recipients: Vec::new(),
             blanks: Vec::new(),
             signed_by: Vec::new(),
             ends: Ends::default(),
             approved_by: Vec::new(),
+            overridden: Vec::new(),
             expires_at: None,
             signed_sha256: None,
             evidence_sha256: None,
@@ -144,6 +153,25 @@ impl Record {
             receipted: Vec::new(),
             head: Event::origin(manifest.document_id),
         }
+    }
+
+    /// The document with what a person corrects, as the event will say it.
+    pub fn corrected(
+        &self,
+        document_type: Option<&DocumentType>,
+        fields: &BTreeMap<String, String>,
+        department: Option<&String>,
+    ) -> Document {
+        let mut document = self.document.clone();
+        correct(&mut document, document_type, fields);
+        document.department = department.cloned().or(document.department.take());
+        document
+    }
+
+    /// The violations that nobody overrode.
+    pub fn not_overridden(&self, mut violations: Vec<Violation>) -> Vec<Violation> {
+        violations.retain(|violation| !self.overridden.iter().any(|other| other.is_of(violation)));
+        violations
     }
 
     /// What the state machine knows of it; `None` before the first event.
@@ -185,6 +213,7 @@ impl Record {
     fn begin_anew(&mut self) {
         let document = &mut self.document;
         document.reviewer_status = "none".into();
+        document.violations = Vec::new();
         document.route = None;
         document.policy_tags = Vec::new();
         document.retention_class = None;
@@ -195,6 +224,7 @@ impl Record {
         self.signed_by = Vec::new();
         self.ends = Ends::default();
         self.approved_by = Vec::new();
+        self.overridden = Vec::new();
         self.expires_at = None;
         self.signed_sha256 = None;
         self.evidence_sha256 = None;
@@ -231,17 +261,26 @@ impl Record {
                 document.confidence = decision.confidence;
                 document.fields = decision.fields.clone();
                 self.decision = Some(decision.clone());
+                self.taught.clear();
             }
-            EventBody::ReviewRequested { reasons } => {
+            EventBody::FormRecognised { fields, .. } => {
+                document.fields.extend(fields.clone());
+                self.taught = fields.clone();
+            }
+            EventBody::ReviewRequested { reasons, violations, .. } => {
                 document.reviewer_status = "requested".into();
+                document.violations = violations.clone();
                 self.review_reasons = reasons.clone();
             }
-            EventBody::Approved { document_type, fields, .. } => {
+            EventBody::Approved { document_type, fields, overridden, .. } => {
                 document.reviewer_status = "approved".into();
+                document.violations = Vec::new();
                 // What others approved was not yet corrected.
                 if document_type.is_some() || !fields.is_empty() {
                     self.approved_by.clear();
+                    self.overridden.clear();
                 }
+                self.overridden.extend(overridden.iter().cloned());
                 let who = event.actor.to_string();
                 if !self.approved_by.contains(&who) {
                     self.approved_by.push(who);
@@ -282,14 +321,16 @@ impl Record {
             EventBody::RecipientSigned { signer } => self.signed_by.push(signer.clone()),
             EventBody::Declined { signer, .. } => self.ends.declined_by.push(signer.clone()),
             EventBody::Expired => self.ends.expired += 1,
-            EventBody::Corrected { document_type, fields, department } => {
+            EventBody::Corrected { document_type, fields, department, violations } => {
                 self.approved_by.clear();
+                self.overridden.clear();
+                document.violations = violations.clone();
                 correct(document, document_type.as_ref(), fields);
                 if department.is_some() {
                     document.department.clone_from(department);
                 }
             }
-            EventBody::Validated
+            EventBody::Validated { .. }
             | EventBody::Sent { .. }
             | EventBody::Viewed { .. }
             | EventBody::Voided { .. } => {}

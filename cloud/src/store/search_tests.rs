@@ -126,9 +126,29 @@ async fn what_events_say_of_fields_and_type_is_found_and_a_rebuild_finds_all_aga
     trial
         .append(document, EventBody::Classified { decision: decision("invoice", &[("party", "ACME")]) })
         .await;
-    trial.append(document, EventBody::ReviewRequested { reasons: vec!["doubt".into()] }).await;
+    trial
+        .append(
+            document,
+            EventBody::ReviewRequested {
+                reasons: vec!["doubt".into()],
+                violations: Vec::new(),
+                policy: None,
+            },
+        )
+        .await;
     let fields = BTreeMap::from([("party".to_owned(), "Initech".to_owned())]);
-    trial.append(document, EventBody::Approved { document_type: None, fields, comment: None }).await;
+    trial
+        .append(
+            document,
+            EventBody::Approved {
+                document_type: None,
+                fields,
+                comment: None,
+                override_reason: None,
+                overridden: Vec::new(),
+            },
+        )
+        .await;
     let questions = [("invoice", 1), ("initech words", 1), ("nda", 0), ("zebra", 0)];
     for (question, expected) in questions {
         assert_eq!(trial.found(question).await.len(), expected, "{question}");

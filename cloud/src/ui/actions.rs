@@ -52,19 +52,23 @@ pub(super) async fn review(
     Ok(Redirect::to(&next).into_response())
 }
 
-/// The approval with what was corrected, and nothing that was not.
+/// The approval with what was corrected, and nothing that was not. A field that was not read may be filled in.
 fn approval(record: &Record, form: &BTreeMap<String, String>) -> Review {
     let document = &record.document;
     let document_type = form.get("document_type").filter(|name| **name != document.document_type.0);
-    let corrected = document.fields.iter().filter_map(|(name, field)| {
-        let value = form.get(&format!("field.{name}"))?.trim();
-        (value != field.value).then(|| (name.clone(), value.to_owned()))
+    let corrected = form.iter().filter_map(|(name, value)| {
+        let (name, value) = (name.strip_prefix("field.")?, value.trim());
+        let before = document.fields.get(name).map_or("", |field| field.value.as_str());
+        (value != before).then(|| (name.to_owned(), value.to_owned()))
     });
-    let comment = form.get("comment").map(|comment| comment.trim()).filter(|comment| !comment.is_empty());
+    let given = |name: &str| {
+        form.get(name).map(|text| text.trim()).filter(|text| !text.is_empty()).map(str::to_owned)
+    };
     Review::Approve {
         document_type: document_type.map(|name| DocumentType(name.clone())),
         fields: corrected.collect(),
-        comment: comment.map(str::to_owned),
+        comment: given("comment"),
+        override_reason: given("override_reason"),
     }
 }
 

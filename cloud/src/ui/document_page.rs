@@ -3,7 +3,9 @@
 use askama::Template;
 use platen_model::api::{Document, Envelope};
 use platen_model::event::{Event, EventBody, Status};
-use platen_model::{Blank, BlankKind, Decision, Digest, PageText, PartRole, Recipient, Rect, Role, SetAside};
+use platen_model::{
+    Blank, BlankKind, Decision, Digest, PageText, PartRole, Recipient, Rect, Role, SetAside, Violation,
+};
 
 use super::frame::{Choice, Frame};
 use super::words;
@@ -42,6 +44,14 @@ pub struct DocumentPage {
     review_reasons: Vec<String>,
     types: Vec<Choice>,
     fields: Vec<FieldView>,
+    /// The fields of the review: those there are, and those that must be there.
+    asked: Vec<FieldView>,
+    /// The rules of validation it does not keep that are about no field.
+    violations: Vec<Violation>,
+    /// It does not keep all rules of validation.
+    invalid: bool,
+    /// The reader may let it go on all the same.
+    may_override: bool,
     reasons: Vec<ReasonView>,
     envelope: Option<EnvelopeView>,
     plan: Option<PlanView>,
@@ -88,13 +98,15 @@ struct Mark {
     h: u32,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct FieldView {
+    number: usize,
     name: String,
     label: String,
     value: String,
     confidence: u32,
     corrected: bool,
+    violations: Vec<Violation>,
 }
 
 #[derive(Debug)]
@@ -211,6 +223,10 @@ pub struct Material<'a> {
     pub events: &'a [Event],
     /// Its current envelope.
     pub envelope: Option<&'a Envelope>,
+    /// The rules of validation it does not keep, and that nobody overrode.
+    pub violations: &'a [Violation],
+    /// The reader may let it go on all the same.
+    pub may_override: bool,
     /// How it will be signed, where it has no envelope yet.
     pub plan: Option<&'a Plan>,
     /// What it takes the place of, where a division was undone; `None` where it is no such document.
@@ -234,6 +250,8 @@ impl DocumentPage {
         let blanks = material.envelope.map(|envelope| envelope.blanks.as_slice()).or_else(planned);
         let blanks = blanks.unwrap_or_default();
         let selected = &document.document_type.0;
+        let shown_fields = fields(document, events);
+        let asked = asked(&shown_fields, material.violations);
         let unknown = "unknown".to_owned();
         let types = material.types.iter().chain((!material.types.contains(&unknown)).then_some(&unknown));
         Self {
@@ -260,7 +278,11 @@ impl DocumentPage {
             queue: material.queue,
             review_reasons: review_reasons(events),
             types: types.map(|name| Choice::new(name, &words::title_case(name), name == selected)).collect(),
-            fields: fields(document, events),
+            fields: shown_fields,
+            asked,
+            violations: material.violations.iter().filter(|one| one.field.is_none()).cloned().collect(),
+            invalid: !material.violations.is_empty(),
+            may_override: material.may_override,
             reasons: decision.map(reasons).unwrap_or_default(),
             envelope: material.envelope.map(envelope_view),
             plan: material.plan.map(plan_view),
@@ -287,12 +309,15 @@ fn decision(events: &[Event]) -> Option<&Decision> {
     })
 }
 
+/// Why a person is asked, but for the rules of validation: those stand beside what they are about, as they are now.
 fn review_reasons(events: &[Event]) -> Vec<String> {
     let requested = events.iter().rev().find_map(|event| match &event.body {
-        EventBody::ReviewRequested { reasons } => Some(reasons.clone()),
+        EventBody::ReviewRequested { reasons, violations, .. } => Some((reasons, violations)),
         _ => None,
     });
-    requested.unwrap_or_default()
+    let Some((reasons, violations)) = requested else { return Vec::new() };
+    let is_rule = |reason: &String| violations.iter().any(|violation| violation.message == *reason);
+    reasons.iter().filter(|reason| !is_rule(reason)).cloned().collect()
 }
 
 /// What went wrong, where the document stands still because of it.
@@ -335,10 +360,8 @@ fn pages(
                 width,
                 height,
                 confidence: record.map_or(0, |record| words::percent(record.mean_confidence)),
-                marks: decision
-                    .map(|decision| marks(decision, index as u32))
+                marks: marks(document, decision, index as u32)
                     .into_iter()
-                    .flatten()
                     .chain(blank_marks(blanks, index as u32, record.map_or(72, |record| record.dpi)))
                     .collect(),
                 text: record.map(|record| record.text()).unwrap_or_default(),
@@ -348,18 +371,22 @@ fn pages(
 }
 
 /// Boxes around what the decision rests on: evidence first, so that fields lie above it.
-fn marks(decision: &Decision, page: u32) -> Vec<Mark> {
+fn marks(document: &Document, decision: Option<&Decision>, page: u32) -> Vec<Mark> {
     let mark = |kind, label: String, rect: &Rect| {
         // A little air, so that the line does not run through the letters.
         let air = 5;
         let (x, y) = (rect.x.saturating_sub(air), rect.y.saturating_sub(air));
         Mark { kind, label, x, y, w: rect.w.saturating_add(2 * air), h: rect.h.saturating_add(2 * air) }
     };
-    let reasons = decision.reasons.iter().filter(|reason| reason.page == page).filter_map(|reason| {
-        reason.rect.as_ref().map(|rect| mark("reason", format!("{}: {}", reason.rule, reason.seen), rect))
-    });
+    let reasons = decision
+        .iter()
+        .flat_map(|decision| &decision.reasons)
+        .filter(|reason| reason.page == page)
+        .filter_map(|reason| {
+            reason.rect.as_ref().map(|rect| mark("reason", format!("{}: {}", reason.rule, reason.seen), rect))
+        });
     let fields =
-        decision.fields.iter().filter(|(_, field)| field.page == page).filter_map(|(name, field)| {
+        document.fields.iter().filter(|(_, field)| field.page == page).filter_map(|(name, field)| {
             let label = format!("{}: {}", words::title_case(name), field.value);
             field.rect.as_ref().map(|rect| mark("field", label, rect))
         });
@@ -391,18 +418,44 @@ fn plan_view(plan: &Plan) -> PlanView {
 fn fields(document: &Document, events: &[Event]) -> Vec<FieldView> {
     let is_corrected = |name: &str| {
         events.iter().any(|event| match &event.body {
-            EventBody::Approved { fields, .. } => fields.contains_key(name),
+            EventBody::Approved { fields, .. } | EventBody::Corrected { fields, .. } => {
+                fields.contains_key(name)
+            }
             _ => false,
         })
     };
-    let view = |(name, field): (&String, &platen_model::Field)| FieldView {
+    let view = |(number, (name, field)): (usize, (&String, &platen_model::Field))| FieldView {
+        number,
         name: name.clone(),
         label: words::title_case(name),
         value: field.value.clone(),
         confidence: words::percent(field.confidence),
         corrected: is_corrected(name),
+        violations: Vec::new(),
     };
-    document.fields.iter().map(view).collect()
+    (1..).zip(&document.fields).map(view).collect()
+}
+
+/// The fields a person is asked about, each with the rules it does not keep: those there are, and those that must be there.
+fn asked(fields: &[FieldView], violations: &[Violation]) -> Vec<FieldView> {
+    let mut asked: Vec<FieldView> = fields.to_vec();
+    for violation in violations {
+        let Some(name) = &violation.field else { continue };
+        let place = asked.iter().position(|field| field.name == *name).unwrap_or_else(|| {
+            asked.push(FieldView {
+                number: asked.len() + 1,
+                name: name.clone(),
+                label: words::title_case(name),
+                value: String::new(),
+                confidence: 0,
+                corrected: false,
+                violations: Vec::new(),
+            });
+            asked.len() - 1
+        });
+        asked[place].violations.push(violation.clone());
+    }
+    asked
 }
 
 fn reasons(decision: &Decision) -> Vec<ReasonView> {

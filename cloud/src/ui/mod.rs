@@ -14,11 +14,14 @@ use axum::http::StatusCode;
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use platen_capture::classify::RuleSet;
-use platen_model::event::Event;
+use platen_model::event::{Event, Status};
 use platen_model::{PageText, PartRole, Problem, TenantId};
+use serde::Deserialize;
 
 use crate::api;
 use crate::app::App;
+use crate::auth::Scopes;
+use crate::blobs::BlobError;
 use crate::refusal::Refusal;
 use crate::signing;
 use crate::store::record::Record;
@@ -81,27 +84,45 @@ async fn list(State(app): State<App>, who: SignedIn, Query(filter): Query<list_p
 }
 
 /// `GET /documents/{id}`.
-async fn document(State(app): State<App>, who: SignedIn, Path(id): Path<String>) -> PageResult {
-    show(&app, &who, &id, false).await
+async fn document(
+    State(app): State<App>,
+    who: SignedIn,
+    Path(id): Path<String>,
+    Query(done): Query<Done>,
+) -> PageResult {
+    let message = done.taught.map(|field| {
+        format!(
+            "{} was taught. It is read there on every copy of this form from now on.",
+            words::title_case(&field)
+        )
+    });
+    show(&app, &who, &id, (false, message)).await
+}
+
+/// What was just done, where a form sends its reader on.
+#[derive(Debug, Deserialize)]
+struct Done {
+    /// The field that was taught.
+    taught: Option<String>,
 }
 
 /// `GET /review`: the document that waits longest, or a page that says that none does.
 async fn review(State(app): State<App>, who: SignedIn) -> PageResult {
     match lookup::oldest_in_review(&app.store, &who.0.tenant).await? {
-        Some(document) => show(&app, &who, &document.document_id.to_string(), true).await,
+        Some(document) => show(&app, &who, &document.document_id.to_string(), (true, None)).await,
         None => html(&NothingToReview { frame: who.frame(&app, "review").await? }),
     }
 }
 
 /// The page text of a document; `None` where it has none that can be read.
 async fn page_text(app: &App, tenant: &TenantId, record: &Record) -> Result<Option<PageText>, PageError> {
-    Ok(match record.part(PartRole::PageText) {
-        Some(part) => serde_json::from_slice(&app.keep.get(tenant, part.sha256).await?).ok(),
-        None => None,
-    })
+    match app.keep.page_text(tenant, record).await {
+        Err(BlobError::Damaged(_)) => Ok(None),
+        text => Ok(text?),
+    }
 }
 
-async fn show(app: &App, who: &SignedIn, id: &str, queue: bool) -> PageResult {
+async fn show(app: &App, who: &SignedIn, id: &str, (queue, message): (bool, Option<String>)) -> PageResult {
     let tenant = &who.0.tenant;
     let record = api::documents::find(app, tenant, id).await?;
     let document_id = record.document.document_id;
@@ -114,7 +135,7 @@ async fn show(app: &App, who: &SignedIn, id: &str, queue: bool) -> PageResult {
         None => None,
     };
     let plan = match (&envelope, text.as_ref()) {
-        (None, Some(text)) => signing::plan::plan(&app.policy, &record, text),
+        (None, Some(text)) => signing::plan::plan(&app.policy(), &record, text),
         _ => None,
     };
     let replaces = match &record.replaces {
@@ -122,17 +143,23 @@ async fn show(app: &App, who: &SignedIn, id: &str, queue: bool) -> PageResult {
         None => None,
     };
     let replaced_by = documents::replacing(&app.store, tenant, &record.document.correlation_id).await?;
+    let violations = match record.document.status {
+        Status::InReview => record.not_overridden(app.policy().violations(&record.document, text.as_ref())),
+        _ => Vec::new(),
+    };
     let material = document_page::Material {
         document: &record.document,
         text: text.as_ref(),
         events: &chain,
         envelope: envelope.as_ref(),
+        violations: &violations,
+        may_override: app.policy().may_override(&Scopes::of_role(who.0.role)),
         plan: plan.as_ref(),
         replaces: replaces.as_deref(),
         replaced_by: &replaced_by,
         types: &types_to_choose(app, who, &record.document.document_type.0).await?,
         queue,
-        message: None,
+        message,
     };
     let here = if queue { "review" } else { "documents" };
     html(&document_page::DocumentPage::new(who.frame(app, here).await?, &material))

@@ -8,7 +8,7 @@ use platen_model::api::{Document, Envelope};
 use platen_model::event::{Actor, Event, EventBody, Status};
 use platen_model::{
     Aside, CaptureId, CorrelationId, Decision, Digest, DocumentType, EnvelopeId, Field, PageRecord, PageText,
-    PolicyRef, Reason, Recipient, Rect, SetAside, SourcePage, Verdict, Word,
+    PolicyRef, Reason, Recipient, Rect, SetAside, SourcePage, Verdict, Violation, Word,
 };
 
 use super::frame::Frame;
@@ -48,6 +48,7 @@ fn document(status: Status, name: &str) -> Document {
         department: Some("purchasing".into()),
         retention_class: None,
         reviewer_status: "requested".into(),
+        violations: Vec::new(),
         envelope_id: None,
         status,
         version: 4,
@@ -80,7 +81,11 @@ fn events(document: &Document, seen: &str) -> Vec<Event> {
         EventBody::Received { manifest_sha256: Digest::of(b""), parts: vec![], awaiting: vec![] },
         EventBody::OcrComplete { page_text_sha256: Digest::of(b""), ocr_confidence: 0.9, page_count: 1 },
         EventBody::Classified { decision },
-        EventBody::ReviewRequested { reasons: vec![format!("Only 58 % sure of {seen}.")] },
+        EventBody::ReviewRequested {
+            reasons: vec![format!("Only 58 % sure of {seen}.")],
+            violations: Vec::new(),
+            policy: None,
+        },
     ];
     let mut previous = Event::origin(document.document_id);
     let mut events = Vec::new();
@@ -100,7 +105,16 @@ fn document_page(status: Status, name: &str) -> String {
 /// The page of a document from which these pages, of these files, were set aside: the first as a separator, others as
 /// blank.
 fn document_page_without(status: Status, name: &str, aside: &[(u32, u32)]) -> String {
-    document_page_among(status, name, aside, (None, &[]))
+    document_page_with(status, name, aside, &Beside::default())
+}
+
+/// What stands beside a document: others that it takes the place of, or that take its place; rules it does not keep.
+#[derive(Default)]
+struct Beside<'b> {
+    replaces: Option<&'b [Document]>,
+    replaced_by: &'b [Document],
+    violations: &'b [Violation],
+    may_override: bool,
 }
 
 /// The page of a document that takes the place of some and whose place others take.
@@ -110,6 +124,10 @@ fn document_page_among(
     aside: &[(u32, u32)],
     (replaces, replaced_by): (Option<&[Document]>, &[Document]),
 ) -> String {
+    document_page_with(status, name, aside, &Beside { replaces, replaced_by, ..Beside::default() })
+}
+
+fn document_page_with(status: Status, name: &str, aside: &[(u32, u32)], beside: &Beside<'_>) -> String {
     let document = document(status, name);
     let events = events(&document, name);
     let word = |text: &str, line, rect| Word { text: text.into(), confidence: 0.9, rect, line, block: line };
@@ -141,9 +159,11 @@ fn document_page_among(
         text: Some(&text),
         events: &events,
         envelope: (status == Status::Sent).then_some(&envelope),
+        violations: beside.violations,
+        may_override: beside.may_override,
         plan: None,
-        replaces,
-        replaced_by,
+        replaces: beside.replaces,
+        replaced_by: beside.replaced_by,
         types: &["nda".to_owned(), "invoice".to_owned()],
         queue: false,
         message: None,
@@ -236,4 +256,36 @@ fn every_form_that_changes_something_carries_the_token_against_forged_requests()
         assert!(forms >= 1);
         assert_eq!(page.matches("name=\"csrf\" value=\"token\"").count(), forms, "{status}");
     }
+}
+
+#[test]
+fn a_rule_that_is_not_kept_stands_beside_its_field_with_the_remedy() {
+    let violation = |field: Option<&str>, message: &str| Violation {
+        field: field.map(str::to_owned),
+        rule: Violation::REQUIRED.into(),
+        message: message.into(),
+        remedy: HOSTILE.into(),
+    };
+    let violations = [
+        violation(Some("invoice_number"), "wrong number"),
+        violation(Some("total"), "no total"),
+        violation(None, "a page"),
+    ];
+    let page = |may_override: bool| {
+        let beside = Beside { violations: &violations, may_override, ..Beside::default() };
+        document_page_with(Status::InReview, "scan.tif", &[], &beside)
+    };
+    let shown = page(false);
+    let after = |what: &str| shown.split_once(what).map_or("", |(_, rest)| rest).to_owned();
+    let number = after("name=\"field.invoice_number\"");
+    let number = number.split("<label>").next().unwrap_or_default();
+    assert!(number.contains("aria-invalid") && number.contains("wrong number"), "{number}");
+    assert!(
+        after("name=\"field.total\" value=\"\"").contains("no total"),
+        "what is missing can be filled in: {shown}"
+    );
+    assert!(shown.contains("a page") && !shown.contains("<script"), "{shown}");
+    assert!(!shown.contains("override_reason"), "who may not override is not asked why");
+    assert!(page(true).contains("name=\"override_reason\""));
+    assert!(!document_page(Status::InReview, "scan.tif").contains("aria-invalid"));
 }

@@ -81,8 +81,13 @@ pub fn sentence(event: &Event) -> String {
             let kind = title_case(&decision.document_type.0);
             format!("Classified as {kind}, {} % sure.", percent(decision.confidence))
         }
-        EventBody::ReviewRequested { reasons } => format!("Sent to review: {}", reasons.join(" ")),
-        EventBody::Approved { comment, document_type, fields } => {
+        EventBody::FormRecognised { forms, fields } => {
+            let names: Vec<&str> = fields.keys().map(String::as_str).collect();
+            let form = forms.first().map_or("", |form| form.name.as_str());
+            format!("Known as a copy of “{form}”; read where it was shown: {}.", names.join(", "))
+        }
+        EventBody::ReviewRequested { reasons, .. } => format!("Sent to review: {}", reasons.join(" ")),
+        EventBody::Approved { comment, document_type, fields, override_reason, overridden } => {
             let mut text = String::from("Approved");
             if let Some(document_type) = document_type {
                 text += &format!(" as {}", title_case(&document_type.0));
@@ -90,10 +95,16 @@ pub fn sentence(event: &Event) -> String {
             if !fields.is_empty() {
                 text += &format!(", {} corrected", fields.len());
             }
-            text + &said(comment.as_deref())
+            text += &said(comment.as_deref());
+            if let Some(reason) = override_reason {
+                let rules: Vec<&str> =
+                    overridden.iter().map(|violation| violation.message.as_str()).collect();
+                text += &format!(" Overridden, because “{}”: {}", reason.trim(), rules.join(" "));
+            }
+            text
         }
         EventBody::Rejected { comment } => format!("Rejected{}", said(Some(comment))),
-        EventBody::Validated => "Passed validation.".into(),
+        EventBody::Validated { .. } => "Passed validation.".into(),
         EventBody::Routed { route, provider: Some(provider), recipients, .. } => {
             let addresses: Vec<&str> = recipients.iter().map(|r| r.address.as_str()).collect();
             format!("Routed by “{route}” to {provider} for {}.", addresses.join(", then "))

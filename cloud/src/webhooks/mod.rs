@@ -27,7 +27,7 @@ mod sign;
 pub use send::deliver;
 
 /// The names of all events, in the order of a document's life.
-pub const EVENTS: [&str; 24] = [
+pub const EVENTS: [&str; 25] = [
     "received",
     "originals_arrived",
     "captured",
@@ -35,6 +35,7 @@ pub const EVENTS: [&str; 24] = [
     "reprocessed",
     "ocr_complete",
     "classified",
+    "form_recognised",
     "review_requested",
     "corrected",
     "approved",

@@ -9,6 +9,7 @@ use reqwest::header::CONTENT_TYPE;
 use serde_json::{Value, json};
 
 use super::{DEAD_AFTER, PAUSES};
+use crate::api::payload;
 use crate::app::App;
 use crate::jobs::{Outcome, StepError};
 use crate::store::jobs::Job;
@@ -19,6 +20,20 @@ use crate::store::{audit, documents, events, now_ms};
 const TROUBLE_CHARACTERS: usize = 500;
 /// How soon a delivery comes back for which no hand is free.
 const BUSY: Duration = Duration::from_millis(500);
+
+/// The events that carry the approval payload: those of a document that has a route.
+const WITH_PAYLOAD: [&str; 10] = [
+    "routed",
+    "envelope_created",
+    "sent",
+    "viewed",
+    "recipient_signed",
+    "signed",
+    "declined",
+    "expired",
+    "voided",
+    "archived",
+];
 
 /// How an attempt ended: the status of the answer, 0 where none came, and what went wrong.
 struct Answer {
@@ -67,6 +82,10 @@ async fn send(
     let event: Event = serde_json::from_str(&stored.bytes).map_err(StepError::later)?;
     let mut data: Value = serde_json::from_str(&stored.bytes).map_err(StepError::later)?;
     data["hash"] = json!(stored.hash);
+    if WITH_PAYLOAD.contains(&event.body.name()) {
+        let (tenant, sequence) = (&endpoint.tenant, Some(event.sequence));
+        data["approval"] = json!(payload::of_document(app, tenant, event.document_id, sequence).await?);
+    }
     let body = json!({ "type": format!("document.{}", delivery.event), "timestamp": event.at, "data": data });
     let body = body.to_string();
     let seconds = Timestamp::now().as_second();

@@ -252,3 +252,36 @@ crate::testing::also_on_postgres!(
     what_is_not_taken_is_tried_again_under_the_same_id_then_given_up_and_can_be_replayed,
     an_endpoint_that_took_nothing_for_days_or_is_gone_is_disabled_and_says_why,
 );
+
+#[tokio::test]
+async fn events_of_a_routed_document_carry_the_approval_payload_as_it_was_then() {
+    let site = Site::start(&["127.0.0.0/8"]).await;
+    let (receiver, url) = Receiver::start().await;
+    site.endpoint(&url, &["classified", "routed", "archived"]).await;
+    site.document().await;
+    let payloads: Vec<(String, Value)> = receiver
+        .seen()
+        .iter()
+        .map(|(_, body)| {
+            let body: Value = serde_json::from_slice(body).expect("JSON");
+            (body["type"].as_str().unwrap_or_default().to_owned(), body["data"]["approval"].clone())
+        })
+        .collect();
+    assert_eq!(payloads.len(), 3);
+    for (event, payload) in payloads {
+        if event == "document.classified" {
+            assert_eq!(payload, Value::Null, "it has no route yet");
+            continue;
+        }
+        crate::policy_tests::check_payload(&payload);
+        // All was over before the first was sent.
+        let (status, has_evidence) = match event.as_str() {
+            "document.routed" => ("routed", false),
+            _ => ("archived", true),
+        };
+        assert_eq!(
+            (&payload["status"], payload["digests"]["evidence"].is_string()),
+            (&json!(status), has_evidence)
+        );
+    }
+}

@@ -9,6 +9,7 @@ use crate::event::{Event, Status};
 use crate::keys::PublicKey;
 use crate::{
     Blank, CorrelationId, DeviceId, Digest, DocumentId, DocumentType, EnvelopeId, Field, Recipient, TenantId,
+    Violation,
 };
 
 /// A document as the API shows it.
@@ -49,6 +50,9 @@ pub struct Document {
     pub retention_class: Option<String>,
     /// `none`, `requested`, `approved` or `rejected`.
     pub reviewer_status: String,
+    /// The rules of validation it does not keep: what is to be mended before it may be signed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub violations: Vec<Violation>,
     /// The current envelope.
     pub envelope_id: Option<EnvelopeId>,
     /// Where it is.
@@ -107,6 +111,9 @@ pub enum Review {
         /// A note.
         #[serde(default)]
         comment: Option<String>,
+        /// Why it may go on although it does not keep rules of validation. It needs the right the policy asks for.
+        #[serde(default)]
+        override_reason: Option<String>,
     },
     /// Stop it.
     Reject {

@@ -101,6 +101,18 @@ pub struct Field {
     pub rect: Option<Rect>,
 }
 
+/// A copy of a printed form that fields were taught on, named so exactly that what it read can be repeated.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct FormRef {
+    /// Its id.
+    pub form_id: uuid::Uuid,
+    /// Its name for people.
+    pub name: String,
+    /// The digest of its template.
+    pub sha256: Digest,
+}
+
 /// A policy file, named so exactly that the decision can be repeated.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

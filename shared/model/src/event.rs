@@ -8,7 +8,10 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{Blank, Decision, Digest, DocumentId, DocumentType, EnvelopeId, Part, PolicyRef, Recipient};
+use crate::{
+    Blank, Decision, Digest, DocumentId, DocumentType, EnvelopeId, Field, FormRef, Part, PolicyRef,
+    Recipient, Violation,
+};
 
 /// Where a document is. Every document is in exactly one of these (INV-14).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
@@ -59,7 +62,7 @@ impl Status {
             Self::OcrComplete => "ocr_complete",
             Self::Classified => "classified",
             Self::InReview => "in_review",
-            Self::Validated => "validated",
+            Self::Validated { .. } => "validated",
             Self::Routed => "routed",
             Self::EnvelopeCreated => "envelope_created",
             Self::Sent => "sent",
@@ -200,10 +203,23 @@ pub enum EventBody {
         /// The decision with its reasons.
         decision: Decision,
     },
+    /// It is a copy of a printed form that people taught fields of: these were read where they had shown it.
+    FormRecognised {
+        /// The copies they were taught on.
+        forms: Vec<FormRef>,
+        /// The values, in the place of what the rules had read.
+        fields: BTreeMap<String, Field>,
+    },
     /// A person is asked.
     ReviewRequested {
         /// Why, each as a sentence.
         reasons: Vec<String>,
+        /// The rules of validation it does not keep, which are among the reasons.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        violations: Vec<Violation>,
+        /// The policy that asks for a person; absent where a person held it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        policy: Option<PolicyRef>,
     },
     /// A person approved the document, perhaps with corrections.
     Approved {
@@ -216,6 +232,12 @@ pub enum EventBody {
         /// What the person wrote.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         comment: Option<String>,
+        /// Why it may go on although it does not keep rules of validation. Only where it does not.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        override_reason: Option<String>,
+        /// The rules it does not keep, and that the person overrode.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        overridden: Vec<Violation>,
     },
     /// A person rejected the document.
     Rejected {
@@ -223,7 +245,11 @@ pub enum EventBody {
         comment: String,
     },
     /// The document passed validation without a person.
-    Validated,
+    Validated {
+        /// The policy it was held against.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        policy: Option<PolicyRef>,
+    },
     /// Policy said where it goes.
     Routed {
         /// The route's name in the policy.
@@ -319,6 +345,9 @@ pub enum EventBody {
         /// The right department.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         department: Option<String>,
+        /// The rules of validation it does not keep with this correction.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        violations: Vec<Violation>,
     },
 }
 
@@ -333,10 +362,11 @@ impl EventBody {
             Self::Reprocessed { .. } => "reprocessed",
             Self::OcrComplete { .. } => "ocr_complete",
             Self::Classified { .. } => "classified",
+            Self::FormRecognised { .. } => "form_recognised",
             Self::ReviewRequested { .. } => "review_requested",
             Self::Approved { .. } => "approved",
             Self::Rejected { .. } => "rejected",
-            Self::Validated => "validated",
+            Self::Validated { .. } => "validated",
             Self::Routed { .. } => "routed",
             Self::EnvelopeCreated { .. } => "envelope_created",
             Self::Sent { .. } => "sent",

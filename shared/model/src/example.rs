@@ -11,6 +11,7 @@ use crate::{DocumentType, PageText};
 /// An example is made where a reviewer corrects or confirms a document, or by hand from a captured one. It carries the
 /// page text and no picture, so that it can be judged again without reading the page anew.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Example {
     /// Its name in reports: a document id, or the name of its file.

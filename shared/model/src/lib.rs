@@ -9,6 +9,7 @@
 //! confidences run from 0 to 1; boxes are in pixels of the output page, origin top left.
 
 pub mod api;
+pub mod approval;
 pub mod crash;
 pub mod device;
 pub mod digest;
@@ -25,9 +26,11 @@ pub mod manifest;
 pub mod page;
 pub mod problem;
 pub mod signing;
+pub mod violation;
 
+pub use approval::Approval;
 pub use digest::Digest;
-pub use document::{Decision, DocumentType, Field, PolicyRef, Reason, Verdict};
+pub use document::{Decision, DocumentType, Field, FormRef, PolicyRef, Reason, Verdict};
 pub use example::Example;
 pub use failure::{Failure, FailureClass, Stage};
 pub use ids::{CaptureId, ClientId, CorrelationId, DeviceId, DocumentId, EnvelopeId, TenantId, UploadId};
@@ -37,3 +40,4 @@ pub use page::{
 };
 pub use problem::Problem;
 pub use signing::{Blank, BlankKind, Recipient, Role};
+pub use violation::Violation;

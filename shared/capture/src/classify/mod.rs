@@ -16,6 +16,7 @@ mod fields;
 mod fuzzy;
 mod identifiers;
 mod money;
+pub mod normal;
 mod parties;
 mod reading;
 mod rules;
