@@ -7,6 +7,7 @@ use std::io::{IsTerminal as _, Read as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use platen_capture::worker::pool::{Pool, Program};
 use platen_model::event::Actor;
 use platen_model::keys::PublicKey;
 use platen_model::{ClientId, DeviceId, Digest, PolicyRef, TenantId};
@@ -392,7 +393,9 @@ pub async fn list_devices(config: &Config, tenant: &TenantId) -> Result<String, 
 pub fn verify(package: &Path) -> Result<bool, String> {
     let failed = |error: std::io::Error| format!("cannot read {}: {error}", package.display());
     let file = std::fs::File::open(package).map_err(failed)?;
-    let report = crate::evidence::verify(std::io::BufReader::new(file));
+    let limits = platen_capture::Limits::default();
+    let workers = Pool::new(Program::this(&limits), 1, limits);
+    let report = crate::evidence::verify(std::io::BufReader::new(file), &workers);
     print!("{report}");
     Ok(report.holds())
 }

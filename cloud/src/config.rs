@@ -64,6 +64,8 @@ pub struct Config {
     pub webhook_networks: Vec<String>,
     /// Accounts at signing providers.
     pub signing: Vec<AccountConfig>,
+    /// A file of certificates, as PEM: who leads to one of them is known where a signed PDF comes back.
+    pub signature_roots: Option<PathBuf>,
     /// The authority that time-stamps checkpoints (RFC 3161), for example `http://timestamp.example.com`. None by default.
     pub timestamp_url: Option<String>,
     /// Worker processes for documents.
@@ -85,11 +87,19 @@ pub struct Tls {
 }
 
 /// The built-in signing provider.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Desk {
     /// How signers prove who they are: `link`, or `code` for a one-time code by mail as well.
     pub identity: Identity,
+    /// The most codes that are sent to a signer on one day (UTC).
+    pub codes_a_day: u32,
+}
+
+impl Default for Desk {
+    fn default() -> Self {
+        Self { identity: Identity::default(), codes_a_day: 10 }
+    }
 }
 
 /// The limits (INV-13).
@@ -154,6 +164,7 @@ impl Default for Config {
             allowed_origins: Vec::new(),
             webhook_networks: Vec::new(),
             signing: Vec::new(),
+            signature_roots: None,
             timestamp_url: None,
             workers: 2,
             capture: platen_capture::Options::default(),

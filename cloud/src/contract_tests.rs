@@ -62,6 +62,12 @@ fn sample(operation: &str) -> Option<Value> {
     Some(match operation {
         "review" => json!({ "action": "reject", "comment": "no" }),
         "void" | "hold" | "pause_signing" => json!({ "reason": "not now" }),
+        "create_envelope" => json!({
+            "document_id": DocumentId::new(),
+            "provider": "desk",
+            "recipients": [{ "address": "ada@example.com", "role": "signer", "order": 1 }],
+        }),
+        "set_pin" => json!({ "pin": "4711" }),
         "add_endpoint" => json!({ "url": "https://example.com/", "events": [] }),
         "change_endpoint" => json!({ "events": [] }),
         "add_client" => json!({ "name": "x", "scopes": ["documents:read"] }),
@@ -147,6 +153,7 @@ async fn inv12_every_route_asks_who_it_is_for_its_scope_and_shows_nothing_of_ano
             .replace("{what}", "original")
             .replace("{kind}", "account")
             .replace("{name}", "nobody")
+            .replace("{number}", "1")
             .replace("{credential}", &ClientId::new().to_string())
             .replace("{sha256}", &Digest::of(b"the scan").to_string());
         let name = operation["operationId"].as_str().unwrap_or_default();

@@ -161,7 +161,7 @@ fn life(pdf: &[u8]) -> Vec<EventBody> {
         },
         EventBody::Sent { provider_reference: "sbx_1".into() },
         EventBody::Viewed { signer: "ada@example.com".into() },
-        EventBody::Signed { signers: vec!["ada@example.com".into()], signed_sha256: pdf },
+        EventBody::Signed { signers: vec!["ada@example.com".into()], signed_sha256: pdf, finding: None },
         EventBody::Archived { evidence_sha256: pdf },
     ]
 }

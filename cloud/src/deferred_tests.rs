@@ -120,7 +120,7 @@ async fn inv3_a_receipt_names_the_originals_that_are_still_to_come_and_the_next_
     assert_eq!((&whole["status"], &whole["originals_outstanding"]), (&"archived".into(), &0.into()));
     assert_eq!(read(&server, &agent, &format!("{path}/content/original")).await.1, SCAN);
     let (_, package) = read(&server, &agent, &format!("{path}/content/evidence")).await;
-    let report = evidence::verify(Cursor::new(package));
+    let report = evidence::verify(Cursor::new(package), &platen_capture::worker::Pool::in_process(1));
     assert!(report.holds(), "{report}");
     assert!(report.to_string().contains("the originals that were to follow have arrived"), "{report}");
     assert_eq!(wrong(&server).await, Vec::<String>::new());

@@ -1,8 +1,8 @@
 //! The state machine: which event may follow which state. Pure, total, and the only place that says so.
 //!
 //! Handlers, jobs and webhooks only propose events; [`apply`] answers the state that follows or refuses. The
-//! rule that must never break is INV-9: the only way into [`Status::Routed`] is from [`Status::Validated`],
-//! and the only ways into that are validation and a person's approval.
+//! rule that must never break is INV-9: the only way into [`Status::Routed`] is from [`Status::Validated`], or
+//! from an archive that was reached through it, and the only ways into that are validation and a person's approval.
 
 use platen_model::event::{EventBody, Status};
 use platen_model::{Part, PartRole};
@@ -65,6 +65,8 @@ pub fn apply(state: Option<State>, event: &EventBody) -> Result<State, Refused> 
         (S::InReview, E::Approved { .. }) => S::Validated,
         (S::InReview, E::Rejected { .. }) => S::Rejected,
         (S::Validated, E::Routed { .. }) => S::Routed,
+        // It passed validation on its way to the archive, and somebody wants it signed after all.
+        (S::Archived, E::Routed { provider: Some(_), .. }) if !now.signs => S::Routed,
         (S::Routed, E::EnvelopeCreated { .. }) if now.signs => S::EnvelopeCreated,
         (S::Routed, E::Archived { .. }) if !now.signs && !now.awaits_originals => S::Archived,
         (S::EnvelopeCreated, E::Sent { .. }) => S::Sent,

@@ -1,6 +1,6 @@
 //! A real browser: Debian's Chromium through its own driver, by the W3C WebDriver protocol.
 //!
-//! Five commands of the protocol are all the tests need, so they are spoken directly.
+//! A few commands of the protocol are all the tests need, so they are spoken directly.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -91,6 +91,29 @@ impl Browser {
     pub async fn click(&self, css: &str) -> Result<(), String> {
         let element = self.element(css).await?;
         self.post(&format!("/element/{element}/click"), json!({})).await.map(drop)
+    }
+
+    /// Draws lines on the element with a pressed pointer, each through these points: pixels from the element's middle.
+    pub async fn draw(&self, css: &str, lines: &[&[[i32; 2]]]) -> Result<(), String> {
+        let element = self.element(css).await?;
+        let origin = json!({ ELEMENT: element });
+        let mut actions = Vec::new();
+        for line in lines {
+            for (number, [x, y]) in line.iter().enumerate() {
+                let duration = if number == 0 { 0 } else { 60 };
+                let mut go = json!({ "type": "pointerMove", "duration": duration, "x": x, "y": y });
+                go["origin"] = origin.clone();
+                actions.push(go);
+                if number == 0 {
+                    actions.push(json!({ "type": "pointerDown", "button": 0 }));
+                }
+            }
+            actions.push(json!({ "type": "pointerUp", "button": 0 }));
+        }
+        let pointer = json!({
+            "type": "pointer", "id": "pen", "parameters": { "pointerType": "mouse" }, "actions": actions,
+        });
+        self.post("/actions", json!({ "actions": [pointer] })).await.map(drop)
     }
 
     /// The text a person sees in the element.

@@ -29,7 +29,8 @@ pub fn routes() -> OpenApiRouter<App> {
 
 /// The bytes of a document.
 ///
-/// `original` as it came, `normalized` as a searchable PDF/A, `signed` as its signers left it, `evidence` as a ZIP
+/// `original` as it came, `normalized` as a searchable PDF/A, `signed` as its signers left it, `returned`
+/// as it came back from signing where that is no sound signature, `evidence` as a ZIP
 /// file that anyone can check offline. They are verified against their digest before the first of them is sent.
 #[utoipa::path(get, path = "/v1/documents/{id}/content/{what}", tag = "content",
     params(("id" = DocumentId, Path, description = "The document."),
@@ -103,6 +104,7 @@ enum Which {
     Original,
     Normalized,
     Signed,
+    Returned,
     Evidence,
 }
 
@@ -114,6 +116,7 @@ fn named(record: &Record, what: &str) -> Option<(Digest, String)> {
         "original" => record.part(PartRole::Original).map(|part| (part.sha256, file_name.clone())),
         "normalized" => record.part(PartRole::Normalized).map(|part| (part.sha256, format!("{stem}.pdf"))),
         "signed" => record.signed_sha256.map(|sha256| (sha256, format!("{stem}-signed.pdf"))),
+        "returned" => record.returned_sha256.map(|sha256| (sha256, format!("{stem}-returned.pdf"))),
         "evidence" => record.evidence_sha256.map(|sha256| (sha256, format!("{stem}-evidence.zip"))),
         _ => None,
     }

@@ -39,12 +39,24 @@ pub fn hash_password(password: &str) -> Result<String, String> {
     if password.chars().count() < PASSWORD_CHARACTERS {
         return Err(format!("a password has at least {PASSWORD_CHARACTERS} characters"));
     }
+    hash_secret(password)
+}
+
+/// Hashes any secret that people type, for storage: as long as a password, whatever its length.
+pub fn hash_secret(secret: &str) -> Result<String, String> {
     let mut salt = [0u8; 16];
     SystemRandom::new().fill(&mut salt).map_err(|_| "the operating system gave no randomness".to_owned())?;
     let salt = SaltString::encode_b64(&salt).map_err(|error| error.to_string())?;
     let hash =
-        Argon2::default().hash_password(password.as_bytes(), &salt).map_err(|error| error.to_string())?;
+        Argon2::default().hash_password(secret.as_bytes(), &salt).map_err(|error| error.to_string())?;
     Ok(hash.to_string())
+}
+
+/// Whether a secret that somebody typed is the one of a hash; takes as long as a password, and its turn with them.
+pub async fn is_secret(offered: &str, hash: &str) -> Result<bool, String> {
+    let _turn = TRIES.acquire().await.map_err(|error| error.to_string())?;
+    let (offered, hash) = (offered.to_owned(), hash.to_owned());
+    tokio::task::spawn_blocking(move || fits(&offered, &hash)).await.map_err(|error| error.to_string())
 }
 
 /// Tries a name and a password.

@@ -9,6 +9,7 @@
 
 use futures_util::TryStreamExt as _;
 use jiff::Timestamp;
+use platen_capture::pdf::signatures::stamp;
 use platen_model::keys::{PublicKey, SigningKey};
 use platen_model::{Digest, TenantId};
 use serde::{Deserialize, Serialize};
@@ -224,8 +225,8 @@ pub async fn check(
 /// Whether a checkpoint's time-stamp, where it has one, is about it.
 fn is_stamped(kept: &Kept, token: Option<&[u8]>) -> Result<(), String> {
     let Some(token) = token else { return Ok(()) };
-    let stamp = timestamps::read(token).map_err(|error| format!("its time-stamp: {error}"))?;
-    if stamp.sha256 != Digest::of(kept.bytes.as_bytes()) {
+    let stamp = stamp::read(token).map_err(|error| format!("its time-stamp: {error}"))?;
+    if !stamp.is_about(Digest::of(kept.bytes.as_bytes())) {
         return Err("its time-stamp is about other bytes".into());
     }
     Ok(())

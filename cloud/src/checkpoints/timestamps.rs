@@ -9,10 +9,9 @@
 
 use std::time::Duration;
 
-use cms::content_info::ContentInfo;
-use cms::signed_data::SignedData;
 use der::asn1::{Any, ObjectIdentifier, OctetString, Uint};
-use der::{Decode as _, Encode as _, Sequence, Tag, Tagged as _};
+use der::{Decode as _, Encode as _, Sequence};
+use platen_capture::pdf::signatures::stamp::{Imprint, read};
 use platen_model::{Digest, TenantId};
 use ring::rand::{SecureRandom as _, SystemRandom};
 use spki::AlgorithmIdentifierOwned;
@@ -21,8 +20,6 @@ use sqlx::{AnyConnection, Row as _};
 use crate::store::{Store, StoreError};
 
 const SHA_256: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.2.1");
-/// The content of a token: `id-ct-TSTInfo`.
-const TST_INFO: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.16.1.4");
 /// Longest time an authority may take to answer.
 const ANSWER_TIME: Duration = Duration::from_secs(20);
 /// Largest answer that is read, in bytes.
@@ -47,13 +44,6 @@ impl From<sqlx::Error> for StampError {
     }
 }
 
-/// `MessageImprint`.
-#[derive(Clone, Debug, PartialEq, Eq, Sequence)]
-struct Imprint {
-    algorithm: AlgorithmIdentifierOwned,
-    digest: OctetString,
-}
-
 /// `TimeStampReq`, as far as it is used: no policy, no extensions.
 #[derive(Sequence)]
 struct Request {
@@ -61,16 +51,6 @@ struct Request {
     imprint: Imprint,
     nonce: Uint,
     certificate: bool,
-}
-
-/// What a token says.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stamp {
-    /// The digest it is about.
-    pub sha256: Digest,
-    /// When, as the authority wrote it: `20260131120000Z`.
-    pub at: String,
-    nonce: Option<Vec<u8>>,
 }
 
 /// Gets time-stamps for the tenant's newest checkpoints that have none; answers how many.
@@ -116,7 +96,7 @@ pub async fn token_of(
 }
 
 /// Asks an authority about a digest, and answers its token.
-async fn ask(url: &str, sha256: Digest) -> Result<Vec<u8>, String> {
+pub async fn ask(url: &str, sha256: Digest) -> Result<Vec<u8>, String> {
     let (request, nonce) = request(sha256)?;
     // Whoever is first sets it for the process; it is the same everywhere.
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -131,7 +111,7 @@ async fn ask(url: &str, sha256: Digest) -> Result<Vec<u8>, String> {
     }
     let token = token_in(&bytes)?;
     let stamp = read(&token)?;
-    if stamp.sha256 != sha256 {
+    if !stamp.is_about(sha256) {
         return Err("its token is about something else".into());
     }
     if stamp.nonce.as_deref() != Some(&nonce) {
@@ -167,37 +147,6 @@ fn token_in(answer: &[u8]) -> Result<Vec<u8>, String> {
     }
 }
 
-/// Reads a token.
-pub fn read(token: &[u8]) -> Result<Stamp, String> {
-    let unreadable = |error: der::Error| format!("the token cannot be read: {error}");
-    let content = ContentInfo::from_der(token).map_err(unreadable)?;
-    let signed: SignedData = content.content.decode_as().map_err(unreadable)?;
-    if signed.encap_content_info.econtent_type != TST_INFO {
-        return Err("the token holds no time-stamp".into());
-    }
-    let info = signed.encap_content_info.econtent.ok_or("the token is empty")?;
-    let info: OctetString = info.decode_as().map_err(unreadable)?;
-    // version, policy, imprint, serial, time; then what is optional, told apart by its tags.
-    let fields = Vec::<Any>::from_der(info.as_bytes()).map_err(unreadable)?;
-    let [_, _, imprint, _, time, rest @ ..] = &fields[..] else {
-        return Err("the token is too short".into());
-    };
-    let imprint: Imprint = imprint.decode_as().map_err(unreadable)?;
-    let digest: Option<[u8; 32]> = imprint.digest.as_bytes().try_into().ok();
-    let sha256 = digest.filter(|_| imprint.algorithm.oid == SHA_256).map(Digest::from_bytes);
-    let sha256 = sha256.ok_or("the token is not about a SHA-256 digest")?;
-    if time.tag() != Tag::GeneralizedTime {
-        return Err("the token has no time".into());
-    }
-    let nonce = rest.iter().find(|field| field.tag() == Tag::Integer);
-    let nonce = nonce.map(|nonce| nonce.decode_as::<Uint>()).transpose().map_err(unreadable)?;
-    Ok(Stamp {
-        sha256,
-        at: String::from_utf8_lossy(time.value()).into_owned(),
-        nonce: nonce.map(|nonce| nonce.as_bytes().to_vec()),
-    })
-}
-
 #[cfg(test)]
 #[path = "timestamps_tests.rs"]
-mod tests;
+pub(crate) mod tests;

@@ -6,14 +6,17 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io::{Read, Seek};
+use std::fs::File;
+use std::io::{self, Read, Seek};
 
+use platen_capture::worker::pool::Pool;
 use platen_model::event::{Event, EventBody};
 use platen_model::manifest::Receipt;
 use platen_model::{Digest, DocumentManifest, Part, PartRole};
 use zip::ZipArchive;
 
 use crate::api::versions::versions;
+use crate::signing::returned;
 
 use super::package::{DeviceSignature, Index, KeyedReceipt, PACKAGE_VERSION, entry};
 
@@ -88,13 +91,16 @@ impl Unpacked {
     }
 }
 
-/// Checks a package. A package that cannot even be opened fails its first check; there is no other error.
-pub fn verify(package: impl Read + Seek) -> Report {
+/// Checks a package. A package that cannot even be opened fails its first check; there is no other error. The signed
+/// PDF is read by a worker of the pool.
+pub fn verify(package: impl Read + Seek, workers: &Pool) -> Report {
     let mut report = Report::default();
-    let unpacked = match unpack(package) {
-        Ok(unpacked) => {
+    let opened = ZipArchive::new(package).map_err(|error| error.to_string());
+    let unpacked = opened.and_then(|mut zip| unpack(&mut zip).map(|unpacked| (zip, unpacked)));
+    let (mut zip, unpacked) = match unpacked {
+        Ok(whole) => {
             report.check("the package is a whole ZIP file", Ok(()));
-            unpacked
+            whole
         }
         Err(found) => {
             report.check("the package is a whole ZIP file", Err(found));
@@ -105,14 +111,14 @@ pub fn verify(package: impl Read + Seek) -> Report {
     let events = check_chain(&unpacked, index.as_ref(), &mut report);
     check_capture(&unpacked, &events, &mut report);
     check_signing(&unpacked, &events, &mut report);
+    check_signatures(&mut zip, &unpacked, &events, workers, &mut report);
     report
         .notes
         .push("whether events were added after this package was made is known only to the cloud".into());
     report
 }
 
-fn unpack(package: impl Read + Seek) -> Result<Unpacked, String> {
-    let mut zip = ZipArchive::new(package).map_err(|error| error.to_string())?;
+fn unpack(zip: &mut ZipArchive<impl Read + Seek>) -> Result<Unpacked, String> {
     let mut unpacked = Unpacked { digests: BTreeMap::new(), texts: BTreeMap::new() };
     for number in 0..zip.len() {
         let mut file = zip.by_index(number).map_err(|error| error.to_string())?;
@@ -330,12 +336,61 @@ fn check_signing(unpacked: &Unpacked, events: &[Event], report: &mut Report) {
                 &unpacked.digest(entry::SIGNED),
                 &Some(signed),
             );
-            report
-                .notes
-                .push("check the digital signature inside signed.pdf with `pdfsig signed.pdf`".into());
         }
         None => report.notes.push("the document was archived without a signature".into()),
     }
+}
+
+/// The digital signatures in the signed PDF: what was found of them when it came back is found again.
+fn check_signatures(
+    zip: &mut ZipArchive<impl Read + Seek>,
+    unpacked: &Unpacked,
+    events: &[Event],
+    workers: &Pool,
+    report: &mut Report,
+) {
+    let signed = events.iter().rev().find_map(|event| match &event.body {
+        EventBody::Signed { signed_sha256, finding, .. } => Some((*signed_sha256, finding)),
+        _ => None,
+    });
+    let sent = events.iter().rev().find_map(|event| match &event.body {
+        EventBody::EnvelopeCreated { document_sha256, .. } => Some(*document_sha256),
+        _ => None,
+    });
+    let (Some((signed, finding)), Some(sent)) = (signed, sent) else { return };
+    let elsewhere = "look at the digital signatures inside signed.pdf with `pdfsig signed.pdf` as well";
+    report.notes.push(elsewhere.into());
+    let Some(finding) = finding else {
+        report.notes.push("the digital signatures in signed.pdf were not looked at when it came back".into());
+        return;
+    };
+    let mut look = || -> Result<(), String> {
+        let (signed, sent) = (lay(zip, unpacked, signed)?, lay(zip, unpacked, sent)?);
+        let anchors = finding.anchors().concat();
+        let again =
+            returned::find(workers, &signed, &sent, &anchors, finding.checked_at, finding.incremental)?;
+        if again.is_as(finding) {
+            return Ok(());
+        }
+        let faults: Vec<&str> = again.all_faults().collect();
+        Err(format!("found {}: {}", again.verdict.as_words(), faults.join("; ")))
+    };
+    let outcome = look();
+    let verdict = finding.verdict.as_words();
+    report.check(
+        format!("the digital signatures in signed.pdf are what was found of them: {verdict}"),
+        outcome,
+    );
+    report.notes.extend(finding.in_words());
+}
+
+/// The file of this digest, out of the package.
+fn lay(zip: &mut ZipArchive<impl Read + Seek>, unpacked: &Unpacked, sha256: Digest) -> Result<File, String> {
+    let found = unpacked.digests.iter().find(|(_, (digest, _))| *digest == sha256);
+    let (name, _) = found.ok_or_else(|| format!("no file has the sha256 {sha256}"))?;
+    let mut source = zip.by_name(name).map_err(|error| error.to_string())?;
+    let laid = tempfile::tempfile().and_then(|mut file| io::copy(&mut source, &mut file).map(|_| file));
+    laid.map_err(|error| format!("{name}: {error}"))
 }
 
 #[cfg(test)]

@@ -71,6 +71,7 @@ pub struct Metrics {
     provider_calls: Family<Called, Gauge>,
     gates: Family<OfAccount, Gauge>,
     overdue: Gauge,
+    codes_used_up: Gauge,
 }
 
 impl Default for Metrics {
@@ -103,6 +104,12 @@ impl Default for Metrics {
         registry.register("signing_gate_closed", "1 while an account is left alone", gates.clone());
         let overdue = Gauge::default();
         registry.register("envelopes_overdue", "Open envelopes whose time is over by a day", overdue.clone());
+        let codes_used_up = Gauge::default();
+        registry.register(
+            "desk_codes_used_up",
+            "Signers of the desk who have had all their codes of today",
+            codes_used_up.clone(),
+        );
         Self {
             registry,
             requests,
@@ -114,6 +121,7 @@ impl Default for Metrics {
             provider_calls,
             gates,
             overdue,
+            codes_used_up,
         }
     }
 }
@@ -185,7 +193,9 @@ pub(super) async fn answer(State(app): State<App>, request: Request) -> Result<R
         let closed = matches!(account.gate.passage(), Passage::Closed(_));
         metrics.gates.get_or_create(&OfAccount { account: name.clone() }).set(i64::from(closed));
     }
-    metrics.overdue.set(store::figures::overdue_envelopes(&app.store).await?);
+    metrics.overdue.set(store::envelopes::count_overdue(&app.store).await?);
+    let codes_a_day = app.config.desk.codes_a_day;
+    metrics.codes_used_up.set(store::figures::codes_used_up(&app.store, codes_a_day).await?);
     let mut text = String::new();
     encode(&mut text, &metrics.registry).map_err(Refusal::internal)?;
     Ok(([(header::CONTENT_TYPE, OPEN_METRICS)], text).into_response())

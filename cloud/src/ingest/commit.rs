@@ -16,7 +16,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use platen_model::event::{Actor, EventBody};
 use platen_model::manifest::{DEFERRED_HEADER, MANIFEST_VERSION, SIGNATURE_HEADER, SignedReceipt};
-use platen_model::{DeviceId, Digest, DocumentManifest, PartRole, Receipt, crash};
+use platen_model::{DeviceId, Digest, DocumentId, DocumentManifest, PartRole, Receipt, crash};
 
 use super::documents::Taken;
 use super::{idempotency, limits};
@@ -59,7 +59,7 @@ pub(super) async fn commit(
     let key = idempotency::key_of(headers, caller, manifest_sha256)?;
     let mut write = app.store.begin().await?;
     // The id in the manifest tells a repetition by itself; a key only must not have stood for something else.
-    idempotency::earlier(&mut write, &device.tenant, key.as_ref()).await?;
+    idempotency::earlier::<DocumentId>(&mut write, &device.tenant, key.as_ref()).await?;
     write.hold(manifest.document_id).await?;
     let known = documents::find(&mut *write, &device.tenant, manifest.document_id).await?;
     let (status, record) = match known {

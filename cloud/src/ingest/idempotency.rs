@@ -1,12 +1,15 @@
 //! `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header): a request that may be sent again.
 //!
-//! A key is remembered with the document that came of it, in the same commit, for `limits.idempotency_seconds`. The same
-//! body under it is answered with that document; another body is refused with 422, as the draft has it. A request that
+//! A key is remembered with the document or envelope that came of it, in the same commit, for `limits.idempotency_seconds`. The same
+//! body under it is answered with that; another body is refused with 422, as the draft has it. A request that
 //! was refused is not remembered: nothing came of it, and it may be corrected under the same key. Two requests at once
 //! under one key wait for each other at their commits, and the second is a repetition.
 
+use std::fmt::Display;
+use std::str::FromStr;
+
 use axum::http::{HeaderMap, StatusCode};
-use platen_model::{Digest, DocumentId, TenantId};
+use platen_model::{Digest, TenantId};
 
 use crate::app::App;
 use crate::auth::Caller;
@@ -20,7 +23,7 @@ const HEADER: &str = "idempotency-key";
 const CHARACTERS: usize = 255;
 
 /// The key a request carries, over what it sends.
-pub(super) fn key_of(
+pub(crate) fn key_of(
     headers: &HeaderMap,
     caller: &Caller,
     fingerprint: Digest,
@@ -55,16 +58,20 @@ pub(crate) fn parse(value: &str) -> Option<String> {
     (ends && (1..=CHARACTERS).contains(&name.len())).then_some(name)
 }
 
-/// The document that came of this key before; refuses a key under which something else was sent.
-pub(super) async fn earlier(
+/// What came of this key before: the id of a document or of an envelope. Refuses a key under which something else was
+/// sent.
+pub(crate) async fn earlier<T>(
     write: &mut Write,
     tenant: &TenantId,
     key: Option<&Key>,
-) -> Result<Option<DocumentId>, Refusal> {
+) -> Result<Option<T>, Refusal>
+where
+    T: FromStr<Err: Display>,
+{
     let Some(key) = key else { return Ok(None) };
     match rows::find(write, tenant, key).await? {
         Known::New => Ok(None),
-        Known::Same(document) => Ok(Some(document)),
+        Known::Same(outcome) => Ok(Some(outcome)),
         Known::Other => {
             let detail = "another request was sent under this Idempotency-Key before";
             Err(Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, "idempotency-key-conflict", detail)
@@ -74,16 +81,16 @@ pub(super) async fn earlier(
 }
 
 /// Remembers what came of a key, in the write of it.
-pub(super) async fn keep(
+pub(crate) async fn keep(
     app: &App,
     write: &mut Write,
     tenant: &TenantId,
     key: Option<&Key>,
-    document: DocumentId,
+    outcome: impl Display,
 ) -> Result<(), Refusal> {
     let Some(key) = key else { return Ok(()) };
     let seconds = i64::try_from(app.config.limits.idempotency_seconds).unwrap_or(i64::MAX / 2_000);
-    Ok(rows::keep(write, tenant, key, document, now_ms() + seconds * 1_000).await?)
+    Ok(rows::keep(write, tenant, key, &outcome, now_ms() + seconds * 1_000).await?)
 }
 
 #[cfg(test)]

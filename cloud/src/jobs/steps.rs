@@ -179,7 +179,7 @@ async fn go_on(app: &App, job: &Job) -> Result<Outcome, StepError> {
 }
 
 /// Why a document may not be sent yet: too few people have approved it.
-fn unapproved(record: &Record, route: &Route) -> Option<String> {
+pub fn unapproved(record: &Record, route: &Route) -> Option<String> {
     let there = u32::try_from(record.approved_by.len()).unwrap_or(u32::MAX);
     (there < route.approvals).then(|| match there {
         0 => format!("The route \"{}\" sends nothing before a person has approved it.", route.name),

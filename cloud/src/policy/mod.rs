@@ -32,7 +32,8 @@ mod routes;
 mod validation;
 
 pub use conditions::amount;
-pub use routes::{Route, span};
+pub use recipients::is_address;
+pub use routes::{Route, can_serve, span};
 
 /// Most routes in a policy.
 const ROUTES: usize = 1_000;

@@ -222,7 +222,7 @@ impl Named {
 }
 
 /// Refuses what cannot be an address to write to; whether it is one shows when somebody answers.
-pub(super) fn is_address(text: &str) -> Result<(), String> {
+pub fn is_address(text: &str) -> Result<(), String> {
     let fits =
         text.split_once('@').is_some_and(|(name, host)| !name.is_empty() && host.contains(|c| c != '.'));
     let clean = !text.contains(|c: char| c.is_whitespace() || c.is_control() || "<>,;\"".contains(c));

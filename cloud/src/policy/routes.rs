@@ -122,6 +122,16 @@ impl Route {
 fn fits(text: &RouteText, can: &Capabilities) -> Result<(), String> {
     let recipients: Vec<Recipient> =
         (1..).zip(&text.recipients).map(|(position, named)| named.shape(position)).collect();
+    can_serve(can, &recipients, !text.place.is_empty(), text.expires_after.is_some())
+}
+
+/// Refuses what an account cannot do for these recipients, with places to sign or an end of time where they are named.
+pub fn can_serve(
+    can: &Capabilities,
+    recipients: &[Recipient],
+    has_places: bool,
+    has_end: bool,
+) -> Result<(), String> {
     let acting = recipients.iter().filter(|recipient| recipient.role.acts()).count();
     if acting == 0 {
         return Err("is given nobody who signs".into());
@@ -129,13 +139,13 @@ fn fits(text: &RouteText, can: &Capabilities) -> Result<(), String> {
     if acting > SIGNERS_MAX {
         return Err(format!("is given {acting} signers, over the limit of {SIGNERS_MAX}"));
     }
-    if let Some(lack) = can.lacks(&recipients) {
+    if let Some(lack) = can.lacks(recipients) {
         return Err(lack);
     }
-    if !can.coordinates && !text.place.is_empty() {
+    if !can.coordinates && has_places {
         return Err("cannot place signatures by coordinates: the route has no use for `place`".into());
     }
-    if text.expires_after.is_some() && !can.expires && !can.void {
+    if has_end && !can.expires && !can.void {
         return Err("neither ends an envelope nor lets us withdraw it: `expires_after` cannot be kept".into());
     }
     Ok(())

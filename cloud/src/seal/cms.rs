@@ -10,7 +10,7 @@ use cms::signed_data::{
     CertificateSet, EncapsulatedContentInfo, SignedData, SignerIdentifier, SignerInfo, SignerInfos,
 };
 use der::asn1::{Any, ObjectIdentifier, OctetString, SetOfVec};
-use der::{Encode as _, Sequence};
+use der::{Decode as _, Encode as _, Sequence};
 use platen_model::Digest;
 use spki::AlgorithmIdentifierOwned;
 use x509_cert::attr::Attribute;
@@ -25,6 +25,11 @@ const SIGNING_CERTIFICATE_V2: ObjectIdentifier = ObjectIdentifier::new_unwrap("1
 const SHA_256: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.2.1");
 const ECDSA_WITH_SHA_256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.4.3.2");
 
+const TIME_STAMP_TOKEN: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.16.2.14");
+
+/// Gets a time-stamp token (RFC 3161) for a digest; an error says why there is none.
+pub type Stamper<'a> = dyn Fn(Digest) -> Result<Vec<u8>, String> + 'a;
+
 /// RFC 5035, 3: the hash algorithm defaults to SHA-256 and is then left out.
 #[derive(Sequence)]
 struct SigningCertificateV2 {
@@ -37,11 +42,21 @@ struct EssCertIdV2 {
 }
 
 /// The DER bytes of a detached signature by `key` over content whose SHA-256 digest is `content`.
-pub fn sign_detached(key: &SealKey, content: Digest) -> Result<Vec<u8>, SealError> {
-    build(key, content).map_err(|error| SealError::Signature(error.to_string()))?
+///
+/// With a `stamper` it carries a time-stamp over the signature (PAdES B-T).
+pub fn sign_detached(
+    key: &SealKey,
+    content: Digest,
+    stamper: Option<&Stamper<'_>>,
+) -> Result<Vec<u8>, SealError> {
+    build(key, content, stamper).map_err(|error| SealError::Signature(error.to_string()))?
 }
 
-fn build(key: &SealKey, content: Digest) -> der::Result<Result<Vec<u8>, SealError>> {
+fn build(
+    key: &SealKey,
+    content: Digest,
+    stamper: Option<&Stamper<'_>>,
+) -> der::Result<Result<Vec<u8>, SealError>> {
     let certificate_der = match key.certificate_der() {
         Ok(bytes) => bytes,
         Err(error) => return Ok(Err(error)),
@@ -62,6 +77,13 @@ fn build(key: &SealKey, content: Digest) -> der::Result<Result<Vec<u8>, SealErro
         Ok(signature) => signature,
         Err(error) => return Ok(Err(error)),
     };
+    let unsigned_attributes = match stamper.map(|stamper| stamper(Digest::of(&signature))).transpose() {
+        Ok(None) => None,
+        Ok(Some(token)) => {
+            Some(SetOfVec::try_from(vec![attribute(TIME_STAMP_TOKEN, Any::from_der(&token)?)?])?)
+        }
+        Err(why) => return Ok(Err(SealError::TimeStamp(why))),
+    };
     let sha_256 = AlgorithmIdentifierOwned { oid: SHA_256, parameters: None };
     let subject = &key.certificate().tbs_certificate;
     let signer = SignerInfo {
@@ -74,7 +96,7 @@ fn build(key: &SealKey, content: Digest) -> der::Result<Result<Vec<u8>, SealErro
         signed_attrs: Some(signed_attributes),
         signature_algorithm: AlgorithmIdentifierOwned { oid: ECDSA_WITH_SHA_256, parameters: None },
         signature: OctetString::new(signature)?,
-        unsigned_attrs: None,
+        unsigned_attrs: unsigned_attributes,
     };
     let signed_data = SignedData {
         version: CmsVersion::V1,

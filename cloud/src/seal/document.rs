@@ -10,43 +10,74 @@ use platen_capture::worker::protocol::{Reply, Request, SealInfo};
 use platen_model::{Failure, FailureClass, Stage};
 use sha2::{Digest as _, Sha256};
 
-use super::{SealError, SealKey, cms};
+use super::{SealError, SealKey, Stamper, cms};
 
 /// Room for a CMS signature, in bytes. Ours take about 900; the rest is for longer names.
 pub const ROOM_BYTES: u32 = 4_096;
+/// The same with a time-stamp, which brings the certificates of its authority.
+pub const STAMPED_ROOM_BYTES: u32 = 24_576;
 
 /// The PDF with a visible signature field and a seal by `key`, as an incremental update of `pdf`.
 ///
 /// Blocks while a worker prepares it: call it where blocking is allowed.
-pub fn seal_pdf(pool: &Pool, key: &SealKey, pdf: &[u8], seal: SealInfo) -> Result<Vec<u8>, SealError> {
+pub fn seal_pdf(
+    pool: &Pool,
+    key: &SealKey,
+    pdf: &[u8],
+    seal: SealInfo,
+    stamper: Option<&Stamper<'_>>,
+) -> Result<Vec<u8>, SealError> {
+    let (reply, prepared) = updated(pool, &Request::PrepareSeal { seal }, pdf)?;
+    match reply {
+        Reply::Prepared(room) => fill(key, prepared, &room, stamper),
+        other => Err(misfit(&other)),
+    }
+}
+
+/// The PDF with the certificates of its signatures behind it, for later: an incremental update of `pdf`.
+///
+/// Blocks while a worker makes it: call it where blocking is allowed.
+pub fn add_validation(pool: &Pool, pdf: &[u8]) -> Result<Vec<u8>, SealError> {
+    match updated(pool, &Request::AddValidation, pdf)? {
+        (Reply::Added, bytes) => Ok(bytes),
+        (other, _) => Err(misfit(&other)),
+    }
+}
+
+/// What a worker answers, and the PDF it wrote, which begins with the bytes it was given.
+fn updated(pool: &Pool, request: &Request, pdf: &[u8]) -> Result<(Reply, Vec<u8>), SealError> {
     let mut source = tempfile::tempfile()?;
     source.write_all(pdf)?;
     source.rewind()?;
     let mut target = tempfile::tempfile()?;
-    let room = match pool.call(&Request::PrepareSeal { seal }, &[source.as_fd(), target.as_fd()])? {
-        Reply::Prepared(room) => room,
-        other => {
-            let message = format!("the worker answered something else: {other:?}");
-            return Err(Failure::new(FailureClass::Internal, Stage::Seal, message).into());
-        }
-    };
-    let mut prepared = Vec::new();
+    let reply = pool.call(request, &[source.as_fd(), target.as_fd()])?;
+    let mut bytes = Vec::new();
     target.rewind()?;
-    target.read_to_end(&mut prepared)?;
-    if !prepared.starts_with(pdf) {
+    target.read_to_end(&mut bytes)?;
+    if !bytes.starts_with(pdf) {
         return Err(SealError::Unfit("it does not begin with the document's own bytes"));
     }
-    fill(key, prepared, &room)
+    Ok((reply, bytes))
+}
+
+fn misfit(reply: &Reply) -> SealError {
+    let message = format!("the worker answered something else: {reply:?}");
+    Failure::new(FailureClass::Internal, Stage::Seal, message).into()
 }
 
 /// Signs everything but the gap, and writes the signature into the gap as hexadecimal digits.
-fn fill(key: &SealKey, mut prepared: Vec<u8>, room: &SealRoom) -> Result<Vec<u8>, SealError> {
+fn fill(
+    key: &SealKey,
+    mut prepared: Vec<u8>,
+    room: &SealRoom,
+    stamper: Option<&Stamper<'_>>,
+) -> Result<Vec<u8>, SealError> {
     let (open, close) = gap(&prepared, room)?;
     let mut hasher = Sha256::new();
     hasher.update(&prepared[..open]);
     hasher.update(&prepared[close..]);
     let digest = platen_model::Digest::from_bytes(hasher.finalize().into());
-    let signature = cms::sign_detached(key, digest)?;
+    let signature = cms::sign_detached(key, digest, stamper)?;
     let hex = signature.iter().fold(String::new(), |mut hex, byte| {
         let _ = write!(hex, "{byte:02x}");
         hex
@@ -127,7 +158,7 @@ mod tests {
     fn poppler_finds_the_seal_valid_and_finds_one_changed_byte() {
         let key = SealKey::passing("Harbour Office").expect("a key");
         let (pdf, room) = prepared_pdf(ROOM_BYTES as usize);
-        let mut sealed = fill(&key, pdf, &room).expect("sealed");
+        let mut sealed = fill(&key, pdf, &room, None).expect("sealed");
         let said = pdfsig(&sealed);
         assert!(said.contains("Signature is Valid"), "{said}");
         assert!(said.contains("Total document signed"), "{said}");
@@ -150,10 +181,10 @@ mod tests {
             [start, before, after, rest - 1],
             [start, before, after, u64::MAX],
         ] {
-            let error = fill(&key, pdf.clone(), &SealRoom { byte_range }).expect_err("must be refused");
+            let error = fill(&key, pdf.clone(), &SealRoom { byte_range }, None).expect_err("must be refused");
             assert!(matches!(error, SealError::Unfit(_)), "{error}");
         }
-        let error = fill(&key, pdf, &room).expect_err("64 bytes are too few");
+        let error = fill(&key, pdf, &room, None).expect_err("64 bytes are too few");
         assert!(error.to_string().contains("does not fit"), "{error}");
     }
 }

@@ -1,4 +1,5 @@
-//! Seals: the tenant's own digital signature on a PDF (PAdES baseline B-B, ETSI EN 319 142-1).
+//! Seals: the tenant's own digital signature on a PDF (PAdES baseline B-B, ETSI EN 319 142-1; B-T with a time-stamp, and
+//! with its certificates in the file for later).
 //!
 //! [`SealKey`] is the tenant's key and certificate, made once and kept for good. [`cms`] writes the signature
 //! itself. [`seal_pdf`] puts the two into a document: a worker prepares the PDF with an empty signature,
@@ -11,7 +12,8 @@ mod document;
 mod key;
 mod keyring;
 
-pub use document::{ROOM_BYTES, seal_pdf};
+pub use cms::Stamper;
+pub use document::{ROOM_BYTES, STAMPED_ROOM_BYTES, add_validation, seal_pdf};
 pub use key::SealKey;
 pub use keyring::{KeyRing, TenantKeys};
 
@@ -37,6 +39,9 @@ pub enum SealError {
     /// A key, certificate or signature could not be made.
     #[error("cannot make the signature: {0}")]
     Signature(String),
+    /// There is no time-stamp; there may be one later.
+    #[error("there is no time-stamp for the signature yet: {0}")]
+    TimeStamp(String),
     /// The worker could not prepare the PDF.
     #[error(transparent)]
     Document(#[from] platen_model::Failure),

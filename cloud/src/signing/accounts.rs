@@ -68,6 +68,8 @@ struct Can {
     coordinates: bool,
     /// It ends envelopes by itself.
     expires: bool,
+    /// It only ever adds to the PDF that it is sent.
+    incremental: bool,
     /// It keeps an audit trail.
     audit_trail: bool,
     /// Envelopes can be withdrawn.
@@ -210,6 +212,7 @@ fn show(name: &str, account: &Account) -> ShownAccount {
             ordered: can.ordered,
             coordinates: can.coordinates,
             expires: can.expires,
+            incremental: can.incremental,
             audit_trail: can.audit_trail,
             void: can.void,
             remind: can.remind,

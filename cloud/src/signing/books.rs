@@ -15,7 +15,7 @@ use super::provider::Reference;
 use crate::store::{Store, StoreError, documents, envelopes, events, from_ms};
 
 /// How long an envelope is open where its route does not say.
-const EXPIRES_AFTER: SignedDuration = SignedDuration::from_hours(30 * 24);
+const EXPIRES_AFTER: SignedDuration = SignedDuration::from_millis(envelopes::OPEN_MS);
 
 /// The books.
 #[derive(Clone, Debug)]

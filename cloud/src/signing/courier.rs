@@ -20,16 +20,20 @@ use platen_model::event::{Actor, EventBody, Status};
 use platen_model::{Blank, Digest, DocumentId, EnvelopeId, PageText, Recipient, TenantId};
 
 use super::gate::{Clock, Gate};
-use super::lifecycle::{AfterCall, CallMark, Following, Known, Sending, after_call, following, sending};
+use super::lifecycle::{
+    AfterCall, CallMark, Following, Known, Sending, after_call, completed, following, sending,
+};
 use super::provider::{Order, PageSize, Provider, ProviderError, Reference, SIGNERS_MAX};
+use super::returned::Examiner;
 use super::workplace::Shelf;
+use crate::store::envelopes::OVERDUE_MS;
 
 /// How long a step waits before it tries again what did not work.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 /// How long a step waits while its route or account is paused.
 const PAUSED_LOOK: Duration = Duration::from_secs(15);
 /// An envelope that is open so long after its time needs a person.
-const OVERDUE_AFTER: Duration = Duration::from_secs(24 * 3600);
+const OVERDUE_AFTER: Duration = Duration::from_millis(OVERDUE_MS.unsigned_abs());
 /// What helps where the provider will never answer for an envelope it took.
 const LOST: &str = "look for the envelope at the provider, then send the document on its way again (retry)";
 /// A step that finds the document moved this often under its hands gives way to the others.
@@ -159,6 +163,7 @@ pub struct Account {
 pub struct Courier {
     ledger: Arc<dyn Ledger>,
     shelf: Arc<dyn Shelf>,
+    examiner: Examiner,
     accounts: BTreeMap<String, Account>,
 }
 
@@ -173,15 +178,17 @@ impl Courier {
     pub fn new(
         ledger: Arc<dyn Ledger>,
         shelf: Arc<dyn Shelf>,
+        examiner: Examiner,
         providers: impl IntoIterator<Item = Arc<dyn Provider>>,
     ) -> Self {
-        Self::with_clock(ledger, shelf, providers, &(Arc::new(Instant::now) as Clock))
+        Self::with_clock(ledger, shelf, examiner, providers, &(Arc::new(Instant::now) as Clock))
     }
 
     /// The same, with gates that go by another clock.
     pub fn with_clock(
         ledger: Arc<dyn Ledger>,
         shelf: Arc<dyn Shelf>,
+        examiner: Examiner,
         providers: impl IntoIterator<Item = Arc<dyn Provider>>,
         clock: &Clock,
     ) -> Self {
@@ -189,7 +196,7 @@ impl Courier {
             let gate = Arc::new(Gate::with_clock(&provider.capabilities(), Arc::clone(clock)));
             (provider.name().to_owned(), Account { provider, gate })
         };
-        Self { ledger, shelf, accounts: providers.into_iter().map(account).collect() }
+        Self { ledger, shelf, examiner, accounts: providers.into_iter().map(account).collect() }
     }
 
     /// The accounts that a tenant may use, by name.
@@ -365,8 +372,11 @@ impl Courier {
                         }
                         Err(error) => return Ok(later(&case, "signed_pdf", &error, now)),
                     };
-                    let signed = self.shelf.put(tenant, pdf).await.map_err(LedgerError)?;
-                    super::lifecycle::signed(signers, signed)
+                    let sent = self.shelf.get(tenant, case.pdf_sha256).await.map_err(LedgerError)?;
+                    let found = self.examiner.examine(tenant, pdf.clone(), sent, can.incremental, now).await;
+                    let finding = found.map_err(LedgerError)?;
+                    let pdf = self.shelf.put(tenant, pdf).await.map_err(LedgerError)?;
+                    completed(signers, pdf, finding)
                 }
             };
             let actor = Actor::Provider(account.provider.name().to_owned());
@@ -501,7 +511,7 @@ impl Courier {
     }
 
     async fn set_aside(&self, case: &Case, reason: String, help: &str) -> Result<StepEnd, LedgerError> {
-        let body = EventBody::Quarantined { reason, help: help.to_owned() };
+        let body = EventBody::Quarantined { reason, help: help.to_owned(), returned: None };
         self.ledger.append(case, Actor::System, body).await?;
         Ok(StepEnd::Done)
     }

@@ -6,11 +6,12 @@
 //! the real one. What counts is who was asked to sign: drafts that nobody hears of may be lost.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
 use jiff::{SignedDuration, Timestamp};
+use platen_capture::worker::pool::Pool;
 use platen_model::event::{Actor, EventBody, Status};
 use platen_model::{Digest, DocumentId, EnvelopeId, Recipient, TenantId};
 use proptest::prelude::*;
@@ -20,10 +21,13 @@ use super::gate::Clock;
 use super::lifecycle::CallMark;
 use super::lifecycle::tests::CAN;
 use super::provider::{
-    Answer, Callback, Capabilities, EnvelopeState, Forged, Hint, Lookup, Order, Provider, ProviderError,
-    Reference,
+    Answer, Callback, Capabilities, Card, EnvelopeState, Forged, Hint, Lookup, Order, Provider,
+    ProviderError, Reference,
 };
+use super::returned::Examiner;
+use super::trial::one_page_pdf;
 use super::workplace::Shelf;
+use crate::seal::KeyRing;
 
 const SETTLES_SECONDS: i64 = 60;
 
@@ -62,7 +66,7 @@ enum Happening {
 struct Twin {
     moods: Mutex<Vec<Mood>>,
     now: Mutex<Timestamp>,
-    can: Capabilities,
+    card: Card,
     /// Envelopes with their key, the time they come into being, and the time their recipients are asked, if they are.
     made: Mutex<Vec<Made>>,
     life: Vec<EnvelopeState>,
@@ -124,12 +128,8 @@ fn over_limit() -> ProviderError {
 }
 
 impl Provider for Twin {
-    fn name(&self) -> &str {
-        "twin"
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        self.can
+    fn card(&self) -> &Card {
+        &self.card
     }
 
     fn create<'a>(&'a self, order: &'a Order) -> Answer<'a, Reference> {
@@ -141,7 +141,7 @@ impl Provider for Twin {
             made.extend(taken.map(|at| Made {
                 key: order.envelope_id,
                 at,
-                asked_at: (!self.can.drafts).then_some(at),
+                asked_at: (!self.card.can.drafts).then_some(at),
             }));
             match mood {
                 Mood::Fine => Ok(Self::reference(made.len() - 1)),
@@ -154,7 +154,7 @@ impl Provider for Twin {
 
     fn send<'a>(&'a self, _tenant: &'a TenantId, reference: &'a Reference) -> Answer<'a, ()> {
         Box::pin(async move {
-            assert!(self.can.drafts, "only drafts are sent");
+            assert!(self.card.can.drafts, "only drafts are sent");
             let mood = self.mood();
             let index: usize = reference.0.trim_start_matches("twin-").parse().expect("one of ours");
             if let Some(at) = self.taken_at(mood) {
@@ -177,7 +177,7 @@ impl Provider for Twin {
         _: Timestamp,
     ) -> Answer<'a, Option<Reference>> {
         Box::pin(async move {
-            let lag = match self.can.lookup {
+            let lag = match self.card.can.lookup {
                 Lookup::Exact => SignedDuration::ZERO,
                 Lookup::After(lag) => SignedDuration::try_from(lag).expect("short"),
                 Lookup::Never => panic!("it cannot be asked"),
@@ -198,7 +198,7 @@ impl Provider for Twin {
     }
 
     fn signed_pdf<'a>(&'a self, _tenant: &'a TenantId, _reference: &'a Reference) -> Answer<'a, Vec<u8>> {
-        Box::pin(self.asked(b"%PDF-1.7 signed".to_vec()))
+        Box::pin(self.asked(one_page_pdf()))
     }
 
     fn void<'a>(&'a self, _: &'a TenantId, _: &'a Reference, _: &'a str) -> Answer<'a, ()> {
@@ -359,8 +359,20 @@ impl Shelf for OneShelf {
     }
 
     fn get<'a>(&'a self, _: &'a TenantId, _: Digest) -> BoxFuture<'a, Result<Vec<u8>, String>> {
-        Box::pin(async { Ok(b"%PDF-1.7".to_vec()) })
+        Box::pin(async { Ok(one_page_pdf()) })
     }
+}
+
+/// Looks at what comes back, with keys that all histories share.
+fn examiner() -> &'static Examiner {
+    static SHARED: OnceLock<(tempfile::TempDir, Examiner)> = OnceLock::new();
+    let (_, examiner) = SHARED.get_or_init(|| {
+        let folder = tempfile::tempdir().expect("a folder");
+        let keys = Arc::new(KeyRing::new(folder.path()));
+        let examiner = Examiner::new(Arc::new(Pool::in_process(1)), keys, None);
+        (folder, examiner.expect("no file is needed"))
+    });
+    examiner
 }
 
 fn moods() -> impl Strategy<Value = Vec<Mood>> {
@@ -436,7 +448,7 @@ async fn live_through(
     let start = Timestamp::from_second(1_700_000_000).expect("in range");
     let life_length = life.len();
     let twin = Arc::new(Twin {
-        can,
+        card: Card::of_all("twin", can),
         moods: Mutex::new(moods),
         now: Mutex::new(start),
         made: Mutex::default(),
@@ -454,7 +466,7 @@ async fn live_through(
         recipients: vec![Recipient::signer("ada@example.com", 1), Recipient::signer("bob@example.com", 2)],
         blanks: Vec::new(),
         signed_by: Vec::new(),
-        pdf_sha256: Digest::of(b"%PDF-1.7"),
+        pdf_sha256: Digest::of(&one_page_pdf()),
         page_text_sha256: None,
         envelope: None,
     };
@@ -472,6 +484,7 @@ async fn live_through(
     let courier = Courier::with_clock(
         Arc::clone(&books) as Arc<dyn Ledger>,
         Arc::new(OneShelf),
+        examiner().clone(),
         [Arc::clone(&twin) as Arc<dyn Provider>],
         &clock,
     );

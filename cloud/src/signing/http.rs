@@ -12,14 +12,16 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::accounts;
+use super::desk;
 use super::inbox::{self, BODY_BYTES_MAX, Received, Refused};
+use super::ordering;
 use super::provider::{Callback, Provider, ProviderError, Reference};
 use crate::app::App;
 use crate::auth::{Caller, Scope};
 use crate::http::read::{Body, Named, Whole};
 use crate::jobs::kinds;
 use crate::refusal::Refusal;
-use crate::store::{StoreError, envelopes, jobs, people};
+use crate::store::{StoreError, audit, envelopes, jobs, people};
 
 /// The routes of signing in the API.
 pub fn routes() -> OpenApiRouter<App> {
@@ -28,7 +30,9 @@ pub fn routes() -> OpenApiRouter<App> {
         .routes(routes!(envelope))
         .routes(routes!(void))
         .routes(routes!(remind))
+        .routes(routes!(put_pin))
         .merge(accounts::routes())
+        .merge(ordering::routes())
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
 }
 
@@ -61,8 +65,8 @@ async fn callback(
         .collect();
     let query = query.unwrap_or_default();
     let callback = Callback { headers: &headers, query: &query, body: &body, received_at: Timestamp::now() };
-    match inbox::receive(app.store.writing(), adapter, &tenant, &callback).await {
-        Ok(Received::Hint(document)) => follow(&app, &tenant, document).await?,
+    match inbox::receive(&app.store, adapter, &tenant, &callback).await {
+        Ok(Received::Hint(_)) => app.wake.notify_one(),
         Ok(Received::Kept | Received::Repeated) => {}
         Err(Refused::Forged(forged)) => {
             tracing::warn!(provider, account, %forged, "a callback was refused");
@@ -162,6 +166,60 @@ async fn remind(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// A PIN.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct NewPin {
+    /// Four or more letters and digits. The signer is told it by another way than by mail.
+    #[schema(min_length = 4, max_length = 64, pattern = r"^[!-~]+$")]
+    pin: String,
+}
+
+/// Asks a signer at the desk for a PIN as well.
+///
+/// It replaces one that was set before, and opens one that is locked after too many wrong tries.
+#[utoipa::path(put, path = "/v1/signatures/envelopes/{id}/recipients/{number}/pin", tag = "signatures",
+    operation_id = "set_pin",
+    params(("id" = EnvelopeId, Path, description = "The envelope."),
+        ("number" = u32, Path, minimum = 1, maximum = 100, description = "Which of its recipients, from 1.")),
+    security(("oauth2" = ["signatures"]), ("session" = [])), request_body = NewPin,
+    responses((status = 204, description = "It is asked for from now on.")))]
+async fn put_pin(
+    State(app): State<App>,
+    caller: Caller,
+    Named((id, number)): Named<(String, String)>,
+    Body(new): Body<NewPin>,
+) -> Result<StatusCode, Refusal> {
+    caller.must(Scope::Signatures)?;
+    let envelope = find(&app, caller.tenant(), &id).await?;
+    let nobody = || Refusal::not_found(format!("recipient {number} of this envelope"));
+    let position = number.parse::<u32>().ok().and_then(|number| number.checked_sub(1)).ok_or_else(nobody)?;
+    let recipient = envelope.recipients.get(position as usize).ok_or_else(nobody)?;
+    if envelope.provider != desk::NAME || !recipient.role.acts() {
+        return Err(Refusal::conflict("only signers and approvers at the desk are asked for a PIN"));
+    }
+    let by = caller.actor().to_string();
+    set_pin(&app, caller.tenant(), &by, envelope.envelope_id, position, &new.pin).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Sets the PIN of the signer at a position (from 0) of an envelope at the desk, and writes down who did.
+pub async fn set_pin(
+    app: &App,
+    tenant: &TenantId,
+    by: &str,
+    envelope: EnvelopeId,
+    position: u32,
+    pin: &str,
+) -> Result<(), Refusal> {
+    app.signing.desk.set_pin(tenant, envelope, position, pin, by).await.map_err(refusal)?;
+    let mut write = app.store.begin().await?;
+    let subject = format!("envelope {envelope}");
+    let detail = format!("recipient {}", position + 1);
+    audit::add(&mut write, tenant, by, "signing.pin.set", &subject, &detail).await?;
+    Ok(write.commit().await?)
+}
+
 /// Withdraws a document's envelope at its provider.
 pub async fn withdraw(
     app: &App,
@@ -181,7 +239,7 @@ async fn find(app: &App, tenant: &TenantId, id: &str) -> Result<Envelope, Refusa
     found.map(|(envelope, _)| envelope).ok_or_else(unknown)
 }
 
-pub(super) fn refusal(error: ProviderError) -> Refusal {
+pub(crate) fn refusal(error: ProviderError) -> Refusal {
     match error {
         ProviderError::Refused(detail) => Refusal::conflict(detail),
         ProviderError::Later { after, reason } => {

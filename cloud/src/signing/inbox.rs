@@ -5,10 +5,11 @@
 //! and changes nothing.
 
 use platen_model::{DocumentId, TenantId};
-use sqlx::AnyPool;
 
 use super::courier::LedgerError;
 use super::provider::{Callback, Forged, Hint, Provider};
+use crate::jobs::kinds;
+use crate::store::{Store, StoreError, Write, jobs};
 
 /// The largest callback that is read, in bytes.
 pub const BODY_BYTES_MAX: usize = 256 * 1024;
@@ -18,7 +19,7 @@ const SECRET_HEADERS: [&str; 3] = ["authorization", "cookie", "proxy-authorizati
 /// What became of a callback.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Received {
-    /// New: ask the provider about this document now.
+    /// New: the provider will be asked about this document now.
     Hint(DocumentId),
     /// Kept, but it concerns no envelope of ours, or is of a kind we do not know.
     Kept,
@@ -37,16 +38,30 @@ pub enum Refused {
     Books(#[from] LedgerError),
 }
 
-/// Checks and keeps a callback. It is durable once this answers.
+/// Checks and keeps a callback. It is durable once this answers, and so is the job that asks the provider.
 pub async fn receive(
-    database: &AnyPool,
+    store: &Store,
     provider: &dyn Provider,
     tenant: &TenantId,
     callback: &Callback<'_>,
 ) -> Result<Received, Refused> {
     let hint = provider.verify(tenant, callback)?;
-    let is_new = keep(database, provider, tenant, callback, &hint).await.map_err(broken)?;
-    if !is_new {
+    let mut write = store.begin().await.map_err(broken)?;
+    let received = take(&mut write, provider, tenant, callback, hint).await.map_err(broken)?;
+    write.commit().await.map_err(broken)?;
+    Ok(received)
+}
+
+/// Keeps a callback and asks for the job that follows from it, in one transaction: a crash leaves both or neither, and
+/// what is sent again after it is not taken for a repetition.
+pub(super) async fn take(
+    write: &mut Write,
+    provider: &dyn Provider,
+    tenant: &TenantId,
+    callback: &Callback<'_>,
+    hint: Hint,
+) -> Result<Received, StoreError> {
+    if !keep(write, provider, tenant, callback, &hint).await? {
         return Ok(Received::Repeated);
     }
     let Some(reference) = hint.reference else { return Ok(Received::Kept) };
@@ -56,18 +71,20 @@ pub async fn receive(
     .bind(tenant.as_str())
     .bind(provider.name())
     .bind(&reference.0)
-    .fetch_optional(database)
-    .await
-    .map_err(broken)?;
+    .fetch_optional(&mut **write)
+    .await?;
     match document.and_then(|(id,)| id.parse().ok()) {
-        Some(document) => Ok(Received::Hint(document)),
+        Some(document) => {
+            jobs::enqueue(write, tenant, jobs::New::of_document(kinds::FOLLOW_ENVELOPE, document)).await?;
+            Ok(Received::Hint(document))
+        }
         // Perhaps it came before our own call was answered. The timer will ask.
         None => Ok(Received::Kept),
     }
 }
 
 async fn keep(
-    database: &AnyPool,
+    write: &mut Write,
     provider: &dyn Provider,
     tenant: &TenantId,
     callback: &Callback<'_>,
@@ -94,11 +111,11 @@ async fn keep(
     .bind(headers)
     .bind(callback.query)
     .bind(provider.redact(callback.body).as_ref())
-    .fetch_one(database)
+    .fetch_one(&mut **write)
     .await?;
     Ok(repeats == 0)
 }
 
-fn broken(error: sqlx::Error) -> LedgerError {
+fn broken(error: impl std::fmt::Display) -> LedgerError {
     LedgerError(error.to_string())
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use platen_model::event::{EventBody, Status};
-use platen_model::{Digest, EnvelopeId};
+use platen_model::{Digest, EnvelopeId, ReturnedPdf, SignatureFinding, SignatureVerdict};
 
 use super::provider::{Capabilities, EnvelopeState, Lookup, ProviderError, Reference};
 
@@ -105,7 +105,7 @@ pub enum Following {
     Send,
     /// Its time is over, and the provider does not end it: withdraw it.
     Withdraw,
-    /// All have signed: fetch the signed PDF, keep it, then append [`signed`].
+    /// All have signed: fetch the signed PDF, look at it, keep it, then append what [`completed`] says.
     FetchSigned {
         /// Who signed.
         signers: Vec<String>,
@@ -161,9 +161,18 @@ fn event(body: EventBody) -> Following {
     Following::Event(Box::new(body))
 }
 
-/// The event of a complete signature.
-pub fn signed(signers: Vec<String>, signed_sha256: Digest) -> EventBody {
-    EventBody::Signed { signers, signed_sha256 }
+/// The event of a signed PDF that came back: it is signed, or it goes to a person because its signatures are broken.
+pub fn completed(signers: Vec<String>, pdf: Digest, finding: SignatureFinding) -> EventBody {
+    if finding.verdict != SignatureVerdict::Broken {
+        return EventBody::Signed { signers, signed_sha256: pdf, finding: Some(Box::new(finding)) };
+    }
+    let faults: Vec<&str> = finding.all_faults().collect();
+    EventBody::Quarantined {
+        reason: format!("what came back as signed is broken: {}", faults.join("; ")),
+        help: "compare the PDF that came back with the one the provider shows; a retry fetches it once more"
+            .into(),
+        returned: Some(Box::new(ReturnedPdf { sha256: pdf, finding })),
+    }
 }
 
 /// The event of our key being stored.
@@ -185,6 +194,7 @@ pub(crate) mod tests {
         ordered: true,
         coordinates: true,
         expires: true,
+        incremental: false,
         audit_trail: false,
         void: true,
         remind: true,

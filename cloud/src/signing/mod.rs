@@ -28,6 +28,7 @@ use courier::{Courier, LedgerError, StepEnd};
 use desk::Desk;
 use desk::mail::{Post, Way};
 use provider::{Capabilities, Provider};
+use returned::Examiner;
 use sandbox::Sandbox;
 use workplace::{Shelf, Workplace};
 
@@ -42,10 +43,12 @@ pub mod hmac;
 pub mod http;
 pub mod inbox;
 pub mod lifecycle;
+mod ordering;
 pub mod pauses;
 pub mod placement;
 pub mod plan;
 pub mod provider;
+pub mod returned;
 pub mod sandbox;
 pub mod secret;
 pub mod workplace;
@@ -86,6 +89,7 @@ impl Signing {
             shelf: Arc::clone(&shelf),
             workers: Arc::clone(workers),
             keys: Arc::clone(&keys),
+            timestamp_url: config.timestamp_url.clone(),
             public_url: config.public_url.trim_end_matches('/').to_owned(),
         };
         let host = config.public_url.split("://").nth(1).unwrap_or("localhost");
@@ -96,12 +100,13 @@ impl Signing {
             None => Way::Folder(config.mail.clone()),
         };
         let post = Post { from: sender.unwrap_or_else(|| format!("platen@{host}")), way };
-        let desk = Arc::new(Desk::new(place.clone(), post, config.desk.identity));
+        let desk = Arc::new(Desk::new(place.clone(), post, &config.desk));
         let sandbox = Arc::new(Sandbox::new(place));
         let mut all: Vec<Arc<dyn Provider>> = vec![Arc::clone(&desk) as _, Arc::clone(&sandbox) as _];
         all.extend(connectors::open(&config.signing)?);
         let ledger = Arc::new(Books::new(keep.store.clone()));
-        Ok(Self { courier: Courier::new(ledger, shelf, all), desk, sandbox, keys })
+        let examiner = Examiner::new(Arc::clone(workers), Arc::clone(&keys), config.signature_roots.clone())?;
+        Ok(Self { courier: Courier::new(ledger, shelf, examiner, all), desk, sandbox, keys })
     }
 }
 
@@ -160,7 +165,11 @@ fn broken(error: LedgerError) -> StepError {
 }
 
 #[cfg(test)]
+mod harness;
+#[cfg(test)]
 mod histories;
+#[cfg(test)]
+mod journeys;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

@@ -3,7 +3,8 @@
 use platen_model::TenantId;
 use sqlx::Row as _;
 
-use crate::store::{Store, StoreError, audit, now_ms};
+use crate::jobs::kinds;
+use crate::store::{Store, StoreError, audit, jobs, now_ms};
 
 /// What can be paused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,7 +66,7 @@ pub async fn pause(
     Ok(write.commit().await?)
 }
 
-/// Lets a route or an account go on; its documents are looked at within seconds.
+/// Lets a route or an account go on; its documents are looked at now.
 pub async fn resume(
     store: &Store,
     tenant: &TenantId,
@@ -80,6 +81,7 @@ pub async fn resume(
         .bind(name)
         .execute(&mut *write)
         .await?;
+    jobs::hurry(&mut write, tenant, kinds::CREATE_ENVELOPE).await?;
     audit::add(&mut write, tenant, by, "signing.resume", &format!("{} {name}", kind.as_str()), "").await?;
     Ok(write.commit().await?)
 }

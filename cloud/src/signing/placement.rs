@@ -7,7 +7,8 @@
 //! fallback, and at the bottom of the last page where there is none; why is said with each place, for people.
 
 use platen_model::{Blank, BlankKind, PageRecord, PageText, Recipient, Role, Word};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::provider::PageSize;
 
@@ -38,7 +39,7 @@ const CAPTION_WORDS: usize = 4;
 const MARGIN_MM: f32 = 12.0;
 
 /// A place as a route describes it. Lengths are millimetres.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PlaceRule {
     /// Which recipient of the route, from 1.
@@ -64,7 +65,7 @@ pub struct PlaceRule {
 }
 
 /// A place by coordinates.
-#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Fallback {
     /// The page, from 1; -1 is the last.

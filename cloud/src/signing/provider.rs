@@ -58,6 +58,8 @@ pub struct Capabilities {
     pub coordinates: bool,
     /// It ends an envelope by itself when its time is over; otherwise we withdraw it then.
     pub expires: bool,
+    /// It only ever adds to the PDF, and seals it: what comes back begins with the bytes that were sent.
+    pub incremental: bool,
     /// It keeps an audit trail or certificate that can be fetched.
     pub audit_trail: bool,
     /// An open envelope can be withdrawn.
@@ -284,25 +286,53 @@ pub enum ProviderError {
 /// What a provider answers.
 pub type Answer<'a, T> = BoxFuture<'a, Result<T, ProviderError>>;
 
+/// What an account is: its name, whose it is, what it can do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Card {
+    /// Its name in policies and URLs: the provider's, and the account's after a slash where it has accounts.
+    pub name: Cow<'static, str>,
+    /// The tenant whose it is; every tenant's where there is none.
+    pub tenant: Option<TenantId>,
+    /// What it can do.
+    pub can: Capabilities,
+}
+
+impl Card {
+    /// The card of a provider that serves every tenant.
+    pub const fn of_all(name: &'static str, can: Capabilities) -> Self {
+        Self { name: Cow::Borrowed(name), tenant: None, can }
+    }
+}
+
 /// One signing provider account.
 pub trait Provider: Send + Sync + std::fmt::Debug {
+    /// What it is.
+    fn card(&self) -> &Card;
+
     /// Whether this tenant may use it.
-    fn serves(&self, _tenant: &TenantId) -> bool {
-        true
+    fn serves(&self, tenant: &TenantId) -> bool {
+        self.card().tenant.as_ref().is_none_or(|owner| owner == tenant)
     }
 
-    /// Its name in policies and URLs: the provider's, and the account's after a slash where it has accounts.
-    fn name(&self) -> &str;
+    /// Its name in policies and URLs.
+    fn name(&self) -> &str {
+        &self.card().name
+    }
 
     /// What it can do.
-    fn capabilities(&self) -> Capabilities;
+    fn capabilities(&self) -> Capabilities {
+        self.card().can
+    }
 
     /// Creates the envelope with our key in it, as a draft where it can ([`Capabilities::drafts`]); where it cannot,
     /// the first recipients are asked at once.
     fn create<'a>(&'a self, order: &'a Order) -> Answer<'a, Reference>;
 
-    /// Asks the first recipients of a draft. One that was sent before stays as it is.
-    fn send<'a>(&'a self, tenant: &'a TenantId, reference: &'a Reference) -> Answer<'a, ()>;
+    /// Asks the first recipients of a draft. One that was sent before stays as it is; where there are no drafts, each
+    /// was.
+    fn send<'a>(&'a self, _tenant: &'a TenantId, _reference: &'a Reference) -> Answer<'a, ()> {
+        Box::pin(async { Ok(()) })
+    }
 
     /// The envelope that carries our key, if there is one; the oldest, if there are several. `since` is when it was
     /// made at the earliest.

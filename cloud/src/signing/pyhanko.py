@@ -12,7 +12,9 @@ with open(sys.argv[1], "rb") as file:
     trusted = ValidationContext(trust_roots=[load_cert_from_pemder(sys.argv[2])])
     for signature in reader.embedded_signatures:
         status = validate_pdf_signature(signature, trusted)
+        stamp = status.timestamp_validity
         print(
             f"intact={status.intact} valid={status.valid} trusted={status.trusted}"
             f" coverage={status.coverage.name} changes={status.modification_level.name}"
+            f" stamped={bool(stamp and stamp.intact and stamp.valid)}"
         )

@@ -1,159 +1,19 @@
 //! Claims about signing from the first event to the evidence: real HTTP, real database, real files.
 
-use std::time::Duration;
+use std::sync::Arc;
 
-use platen_capture::worker::Pool;
-use platen_model::event::{Actor, Status};
-use platen_model::keys::SigningKey;
-use platen_model::{DeviceId, Digest, DocumentId, PageRecord, PageText, Part, PartRole, TenantId};
-use tokio::sync::watch;
+use platen_model::Digest;
+use platen_model::event::Status;
+use platen_tests::browser::Browser;
 
+use super::harness::{cloud, cookie, hidden};
+use super::inbox::{self, Received};
+use super::provider::{Callback, Provider as _};
 use super::sandbox::{CallbackBody, SIGNATURE_HEADER};
-use super::trial::{one_page_pdf, pdfsig};
-use crate::app::App;
-use crate::auth::users::hash_password;
-use crate::config::Config;
-use crate::evidence::{self, DeviceSignature};
-use crate::store::record::Record;
-use crate::store::{documents, events, people};
+use super::trial::pdfsig;
+use crate::jobs::kinds;
+use crate::store::envelopes;
 use crate::testing;
-
-/// How long anything here may take before the test gives up.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// A cloud at work on a port of its own.
-struct Cloud {
-    app: App,
-    url: String,
-    http: reqwest::Client,
-    tenant: TenantId,
-    stop: watch::Sender<bool>,
-    folder: tempfile::TempDir,
-    _base: testing::Base,
-}
-
-impl Drop for Cloud {
-    fn drop(&mut self) {
-        let _ = self.stop.send(true);
-    }
-}
-
-/// A cloud whose every document goes to this provider and signer.
-async fn cloud(provider: &str, signer: &str, minimum_confidence: f32) -> Cloud {
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let folder = tempfile::tempdir().expect("a folder");
-    let path = |name: &str| folder.path().join(name);
-    let base = testing::database(folder.path());
-    let routing = format!(
-        "version = \"test\"\n[validation]\nminimum_confidence = {minimum_confidence}\n\
-         [[route]]\nname = \"all\"\nwhen = 'true'\nprovider = \"{provider}\"\nsigners = [\"{signer}\"]\n"
-    );
-    std::fs::write(path("routing.toml"), routing).expect("write");
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let url = format!("http://{}", listener.local_addr().expect("an address"));
-    let config = Config {
-        public_url: url.clone(),
-        database: base.address.clone(),
-        blobs: format!("file:{}", path("blobs").display()),
-        keys: path("keys"),
-        mail: path("mail"),
-        routing: Some(path("routing.toml")),
-        ..Config::default()
-    };
-    let app = App::open_with(config, Pool::in_process(2)).await.expect("it opens");
-    let tenant = testing::tenant();
-    people::add_tenant(&app.store, &tenant).await.expect("a tenant");
-    let password = hash_password("correct horse").expect("a hash");
-    people::put_user(&app.store, &tenant, "ada", "admin", &password).await.expect("a user");
-    let service =
-        crate::http::router(app.clone()).into_make_service_with_connect_info::<std::net::SocketAddr>();
-    tokio::spawn(async move { axum::serve(listener, service).await });
-    let (stop, stopped) = watch::channel(false);
-    tokio::spawn(crate::jobs::run(app.clone(), stopped));
-    let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build();
-    Cloud { app, url, http: http.expect("a client"), tenant, stop, folder, _base: base }
-}
-
-impl Cloud {
-    /// Receives a document as a device would have sent it.
-    async fn receive(&self) -> DocumentId {
-        let page = PageRecord { width_px: 1654, height_px: 2339, dpi: 200, ..PageRecord::default() };
-        let text = serde_json::to_vec(&PageText::new(vec![page])).expect("plain data");
-        let mut parts = Vec::new();
-        for (role, bytes, mime) in [
-            (PartRole::Original, b"II*\0scan".to_vec(), "image/tiff"),
-            (PartRole::Normalized, one_page_pdf(), "application/pdf"),
-            (PartRole::PageText, text, "application/json"),
-        ] {
-            let length = bytes.len() as u64;
-            let sha256 = self.app.keep.put(&self.tenant, bytes, mime).await.expect("kept");
-            let file_name = (role == PartRole::Original).then(|| "nda.tif".to_owned());
-            parts.push(Part {
-                role,
-                sha256,
-                bytes: length,
-                mime: mime.into(),
-                file_name,
-                copy_of_signed: false,
-            });
-        }
-        let device_id = DeviceId::new();
-        let manifest = testing::manifest(device_id, testing::decision("nda", &[("party", "ACME")]), parts);
-        let bytes = serde_json::to_vec(&manifest).expect("plain data");
-        let key = SigningKey::generate().expect("randomness");
-        let signature = key.sign(&bytes);
-        let sha256 =
-            self.app.keep.put(&self.tenant, bytes, "application/json").await.expect("the manifest is kept");
-        let mut write = self.app.store.begin().await.expect("a transaction");
-        events::receive(&mut write, &self.tenant, &manifest, sha256, Vec::new(), Actor::System)
-            .await
-            .expect("received");
-        let signature = DeviceSignature { device_id, public_key: key.public(), signature };
-        evidence::signature::keep(&mut *write, &self.tenant, manifest.document_id, &signature)
-            .await
-            .expect("the signature is kept");
-        write.commit().await.expect("committed");
-        self.app.wake.notify_one();
-        manifest.document_id
-    }
-
-    async fn record(&self, document: DocumentId) -> Record {
-        let found = documents::find(self.app.store.reading(), &self.tenant, document).await;
-        found.expect("no failure of ours").expect("the document is there")
-    }
-
-    /// Looks until the document is in this state.
-    async fn until(&self, document: DocumentId, status: Status) -> Record {
-        let started = std::time::Instant::now();
-        loop {
-            let record = self.record(document).await;
-            if record.document.status == status {
-                return record;
-            }
-            let now = record.document.status;
-            assert!(started.elapsed() < PATIENCE, "still {now}, not {status}: {:?}", record.trouble);
-            tokio::time::sleep(Duration::from_millis(30)).await;
-        }
-    }
-
-    async fn names_of_events(&self, document: DocumentId) -> Vec<String> {
-        let chain = events::of_document(&self.app.store, &self.tenant, document).await.expect("a chain");
-        let name = |event: &events::Stored| {
-            let event: platen_model::event::Event = serde_json::from_str(&event.bytes).expect("an event");
-            event.body.name().to_owned()
-        };
-        chain.iter().map(name).collect()
-    }
-
-    async fn check_evidence(&self, record: &Record) {
-        let sha256 = record.evidence_sha256.expect("archived with evidence");
-        let package = self.app.keep.get(&self.tenant, sha256).await.expect("the evidence is kept");
-        assert_eq!(Digest::of(&package), sha256);
-        let report = evidence::verify(std::io::Cursor::new(&package));
-        assert!(report.holds(), "{report}");
-        assert!(report.to_string().contains("signed the manifest"), "{report}");
-    }
-}
 
 async fn check_sandbox(local_part: &str, end: Status) {
     let cloud = cloud("sandbox", &format!("{local_part}@example.com"), 0.5).await;
@@ -223,6 +83,62 @@ async fn a_document_is_signed_at_the_desk_over_http_and_pressing_twice_is_once()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_signature_that_is_drawn_in_a_browser_stands_as_lines_in_the_pdf() {
+    let cloud = cloud("desk", "ada@example.com", 0.5).await;
+    let document = cloud.receive().await;
+    cloud.until(document, Status::Sent).await;
+    let link = cloud.links_to("ada@example.com").remove(0);
+    let browser = Browser::start().await.expect("Chromium");
+    browser.open(&link).await.expect("the page");
+    let size = browser.evaluate("document.getElementById('canvas').getBoundingClientRect().toJSON()").await;
+    let size = size.expect("the field's size");
+    let side = |name: &str| size[name].as_f64().expect("a number");
+    let (half_w, half_h) = ((side("width") / 2.0) as i32, (side("height") / 2.0) as i32);
+    // A V over the whole field, and a line under it.
+    let v = [[-half_w + 4, -half_h + 4], [0, half_h - 4], [half_w - 4, -half_h + 4]];
+    let line = [[-half_w / 2, 0], [half_w / 2, 0]];
+    browser.draw("#canvas", &[&v, &line]).await.expect("drawn");
+    browser.type_into("input[name=name]", "Ada Lovelace").await.expect("typed");
+    browser.click("input[name=consent]").await.expect("agreed");
+    if let Some(folder) = std::env::var_os("PLATEN_SCREENSHOTS") {
+        let path = std::path::Path::new(&folder).join("drawn-signature.png");
+        browser.screenshot(&path).await.expect("a picture");
+    }
+    browser.click("form button.primary").await.expect("pressed");
+    let record = cloud.until(document, Status::Archived).await;
+    assert!(browser.text("h1").await.expect("a heading").contains("Signed"));
+
+    let (drawn,): (String,) = sqlx::query_as("SELECT drawn FROM desk_signers")
+        .fetch_one(cloud.app.store.reading())
+        .await
+        .expect("a row");
+    let strokes: Vec<Vec<[i32; 2]>> = serde_json::from_str(&drawn).expect("lines of points");
+    assert_eq!(strokes.len(), 2, "{drawn}");
+    let near = |[x, y]: [i32; 2], [to_x, to_y]: [i32; 2]| (x - to_x).abs() < 40 && (y - to_y).abs() < 80;
+    let ends = |stroke: &Vec<[i32; 2]>| (stroke[0], stroke[stroke.len() - 1]);
+    let (first, second) = (ends(&strokes[0]), ends(&strokes[1]));
+    assert!(near(first.0, [0, 0]) && near(first.1, [1000, 0]), "{drawn}");
+    assert!(strokes[0].iter().any(|point| near(*point, [500, 1000])), "down to the foot: {drawn}");
+    assert!(near(second.0, [250, 500]) && near(second.1, [750, 500]), "{drawn}");
+
+    let signed =
+        cloud.app.keep.get(&cloud.tenant, record.signed_sha256.expect("signed")).await.expect("kept");
+    assert!(pdfsig(&signed).contains("Signature is Valid"));
+    let path = cloud.folder.path().join("signed.pdf");
+    std::fs::write(&path, &signed).expect("write");
+    let mut qpdf = std::process::Command::new("qpdf");
+    qpdf.args(["--qdf", "--object-streams=disable"]).arg(path).arg("-");
+    let plain = qpdf.output().expect("qpdf is a build need").stdout;
+    let plain = String::from_utf8_lossy(&plain).into_owned();
+    // The form with the drawing: its lines are there, segment by segment, and no picture is.
+    let segments: usize = strokes.iter().map(|stroke| stroke.len() - 1).sum();
+    let form = plain.split("endstream").find(|part| part.contains("/Form") && part.contains(" l\n"));
+    let found = form.expect("a drawing").matches(" l\n").count();
+    assert!(found >= segments, "{found} lines for {segments} segments");
+    assert!(!plain.contains("/Subtype /Image"), "nothing of it is a picture");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_callback_that_is_forged_is_refused_and_one_that_is_repeated_changes_nothing() {
     let cloud = cloud("sandbox", "silent@example.com", 0.5).await;
     let document = cloud.receive().await;
@@ -254,6 +170,69 @@ async fn a_callback_that_is_forged_is_refused_and_one_that_is_repeated_changes_n
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_callback_whose_taking_was_cut_off_is_taken_when_it_comes_again() {
+    let cloud = cloud("sandbox", "silent@example.com", 0.5).await;
+    let document = cloud.receive().await;
+    let envelope = cloud.until(document, Status::Sent).await.document.envelope_id.expect("an envelope");
+    let found = envelopes::find(&cloud.app.store, &cloud.tenant, envelope).await.expect("readable");
+    let reference = found.and_then(|(envelope, _)| envelope.provider_reference).expect("sent");
+    let body = CallbackBody { id: "evt".into(), kind: "envelope.viewed".into(), reference };
+    let sandbox = Arc::clone(&cloud.app.signing.sandbox);
+    let now = jiff::Timestamp::now();
+    let (signature, bytes) = sandbox.callback(&cloud.tenant, &body, now).expect("a callback");
+    let headers = [(SIGNATURE_HEADER.to_owned(), signature)];
+    let callback = Callback { headers: &headers, query: "", body: &bytes, received_at: now };
+    let hint = sandbox.verify(&cloud.tenant, &callback).expect("ours");
+
+    let mut write = cloud.app.store.begin().await.expect("a transaction");
+    let taken = inbox::take(&mut write, &*sandbox, &cloud.tenant, &callback, hint).await;
+    assert_eq!(taken.expect("taken"), Received::Hint(document));
+    let statement = "SELECT run_at_ms, again FROM jobs WHERE document_id = $1 AND kind = $2";
+    let (run_at, again): (i64, i64) = sqlx::query_as(statement)
+        .bind(document.to_string())
+        .bind(kinds::FOLLOW_ENVELOPE)
+        .fetch_one(&mut *write)
+        .await
+        .expect("a job");
+    let due = again == 1 || run_at <= jiff::Timestamp::now().as_millisecond();
+    assert!(due, "it is due in the same transaction");
+    // The process ends before the commit.
+    drop(write);
+
+    let again = async || inbox::receive(&cloud.app.store, &*sandbox, &cloud.tenant, &callback).await;
+    assert_eq!(again().await.expect("taken"), Received::Hint(document), "nothing was kept of the first");
+    assert_eq!(again().await.expect("taken"), Received::Repeated);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_envelope_that_is_open_long_after_its_time_shows_where_people_look() {
+    let cloud = cloud("desk", "ada@example.com", 0.5).await;
+    let document = cloud.receive().await;
+    cloud.until(document, Status::Sent).await;
+    let own = format!("/documents/{document}");
+    let figure = async || {
+        let figures = cloud.http.get(format!("{}/metrics", cloud.url)).send().await.expect("an answer");
+        let figures = figures.text().await.expect("text");
+        let line = figures.lines().find(|line| line.starts_with("platen_envelopes_overdue "));
+        line.expect("the figure").rsplit(' ').next().expect("a number").to_owned()
+    };
+    assert!(!cloud.page("/jobs").await.contains("id=\"overdue\""), "its time is not over");
+    assert!(!cloud.page(&own).await.contains("open long after its time"));
+    assert_eq!(figure().await, "0");
+    // Its route says no end: thirty days and one more have passed.
+    let month = 32 * 24 * 3600 * 1000_i64;
+    sqlx::query("UPDATE envelopes SET created_ms = created_ms - $1")
+        .bind(month)
+        .execute(cloud.app.store.writing())
+        .await
+        .expect("time passes");
+    let jobs = cloud.page("/jobs").await;
+    assert!(jobs.contains("id=\"overdue\"") && jobs.contains(&own) && jobs.contains("nda.tif"), "{jobs}");
+    assert!(cloud.page(&own).await.contains("open long after its time"));
+    assert_eq!(figure().await, "1");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn pages_need_a_login_and_a_review_needs_the_forms_token() {
     let cloud = cloud("sandbox", "signs@example.com", 0.99).await;
     let document = cloud.receive().await;
@@ -269,17 +248,9 @@ async fn pages_need_a_login_and_a_review_needs_the_forms_token() {
         let location = answer.headers()["location"].to_str().expect("text").to_owned();
         assert!(location.starts_with("/login"), "{path}: {location}");
     }
-    let value = |page: &str, name: &str| {
-        let rest = page.split(&format!("name=\"{name}\" value=\"")).nth(1).expect("a hidden field");
-        rest.split('"').next().expect("a value").to_owned()
-    };
-    let cookie = |answer: &reqwest::Response| {
-        let set = answer.headers()["set-cookie"].to_str().expect("text");
-        set.split(';').next().expect("a pair").to_owned()
-    };
     let login = get("/login", "").await;
     let login_cookie = cookie(&login);
-    let csrf = value(&login.text().await.expect("text"), "csrf");
+    let csrf = hidden(&login.text().await.expect("text"), "csrf");
     let sign_in = |password: &str| {
         let form = [("csrf", csrf.clone()), ("username", "ada".into()), ("password", password.to_owned())];
         cloud.http.post(format!("{}/login", cloud.url)).header("cookie", &login_cookie).form(&form).send()
@@ -296,7 +267,7 @@ async fn pages_need_a_login_and_a_review_needs_the_forms_token() {
     let picture = get(&format!("{own}/pages/1.png"), &session).await;
     assert!(picture.bytes().await.expect("bytes").starts_with(b"\x89PNG"));
     let review = get("/review", &session).await.text().await.expect("text");
-    let (csrf, version) = (value(&review, "csrf"), value(&review, "version"));
+    let (csrf, version) = (hidden(&review, "csrf"), hidden(&review, "version"));
     let send = |csrf: &str, version: &str| {
         let form = [
             ("csrf", csrf),
@@ -323,5 +294,7 @@ testing::also_on_postgres!(
     every_sandbox_address_reaches_its_end_through_the_whole_cloud,
     a_document_is_signed_at_the_desk_over_http_and_pressing_twice_is_once,
     a_callback_that_is_forged_is_refused_and_one_that_is_repeated_changes_nothing,
+    a_callback_whose_taking_was_cut_off_is_taken_when_it_comes_again,
+    an_envelope_that_is_open_long_after_its_time_shows_where_people_look,
     pages_need_a_login_and_a_review_needs_the_forms_token,
 );

@@ -53,6 +53,7 @@ impl Trial {
             shelf: Arc::new(MemoryShelf::default()),
             workers: Arc::new(Pool::in_process(2)),
             keys: Arc::new(KeyRing::new(folder.path().join("keys"))),
+            timestamp_url: None,
             public_url: "http://office.example".into(),
         };
         Self { place, folder, tenant: "office".parse().expect("a tenant"), _base: base }

@@ -10,7 +10,8 @@ use platen_model::{Digest, FailureClass, TenantId};
 use sqlx::AnyPool;
 
 use super::provider::ProviderError;
-use crate::seal::{KeyRing, SealError, seal_pdf};
+use crate::checkpoints::timestamps;
+use crate::seal::{KeyRing, ROOM_BYTES, STAMPED_ROOM_BYTES, SealError, Stamper, add_validation, seal_pdf};
 
 /// Blobs by digest, each reachable by its tenant only (INV-12).
 pub trait Shelf: Send + Sync + std::fmt::Debug {
@@ -32,6 +33,8 @@ pub struct Workplace {
     pub workers: Arc<Pool>,
     /// The tenants' keys.
     pub keys: Arc<KeyRing>,
+    /// A time-stamp authority, where there is one: seals of tenants then carry its word.
+    pub timestamp_url: Option<String>,
     /// Where people and callbacks reach us, without a slash at the end: `https://office.example`.
     pub public_url: String,
 }
@@ -52,8 +55,10 @@ impl Workplace {
         tenant: &TenantId,
         pdf: Digest,
         whose: SealOf,
-        seal: SealInfo,
+        mut seal: SealInfo,
     ) -> Result<Digest, ProviderError> {
+        let authority = self.timestamp_url.clone().filter(|_| whose == SealOf::Tenant);
+        seal.room_bytes = if authority.is_some() { STAMPED_ROOM_BYTES } else { ROOM_BYTES };
         let bytes = self.shelf.get(tenant, pdf).await.map_err(ProviderError::NotTaken)?;
         let (workers, keys) = (Arc::clone(&self.workers), Arc::clone(&self.keys));
         let tenant_of_keys = tenant.clone();
@@ -63,10 +68,26 @@ impl Workplace {
                 SealOf::Tenant => &keys.seal,
                 SealOf::Sandbox => &keys.sandbox_seal,
             };
-            seal_pdf(&workers, key, &bytes, seal)
+            // On a thread of its own, where waiting for an answer is allowed.
+            let network = tokio::runtime::Handle::current();
+            let stamper = authority.as_ref().map(|url| {
+                let network = network.clone();
+                move |digest| network.block_on(timestamps::ask(url, digest))
+            });
+            let stamper = stamper.as_ref().map(|stamper| stamper as &Stamper<'_>);
+            seal_pdf(&workers, key, &bytes, seal, stamper)
         });
         let sealed = sealed.await.map_err(internal)?.map_err(not_sealed)?;
         self.shelf.put(tenant, sealed).await.map_err(ProviderError::NotTaken)
+    }
+
+    /// Adds the means to check its seals later to a kept PDF, and keeps the result.
+    pub async fn add_validation(&self, tenant: &TenantId, pdf: Digest) -> Result<Digest, ProviderError> {
+        let bytes = self.shelf.get(tenant, pdf).await.map_err(ProviderError::NotTaken)?;
+        let workers = Arc::clone(&self.workers);
+        let added = tokio::task::spawn_blocking(move || add_validation(&workers, &bytes));
+        let added = added.await.map_err(internal)?.map_err(not_sealed)?;
+        self.shelf.put(tenant, added).await.map_err(ProviderError::NotTaken)
     }
 }
 

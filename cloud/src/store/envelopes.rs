@@ -196,6 +196,74 @@ pub async fn of_document(
     rows.iter().map(read).collect()
 }
 
+/// How long an envelope is open where its route does not say, in milliseconds.
+pub const OPEN_MS: i64 = 30 * 24 * 3600 * 1000;
+/// An envelope is overdue so long after its time is over, in milliseconds: its provider, or our way to it, needs a
+/// person.
+pub const OVERDUE_MS: i64 = 24 * 3600 * 1000;
+
+/// Whether an open envelope of a document that waits for its signers is overdue.
+pub fn is_overdue(envelope: &Envelope, now: jiff::Timestamp) -> bool {
+    let open = matches!(envelope.status.as_str(), "created" | "sent" | "viewed");
+    let ends =
+        envelope.expires_at.map_or(envelope.created_at.as_millisecond() + OPEN_MS, |at| at.as_millisecond());
+    open && ends < now.as_millisecond() - OVERDUE_MS
+}
+
+/// An overdue envelope.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Overdue {
+    /// Its document.
+    pub document_id: DocumentId,
+    /// The document's name.
+    pub file_name: String,
+    /// The provider.
+    pub provider: String,
+    /// When its time was over.
+    pub ended_at: jiff::Timestamp,
+}
+
+/// The longest overdue envelopes of a tenant, at most `limit`.
+pub async fn overdue(store: &Store, tenant: &TenantId, limit: u32) -> Result<Vec<Overdue>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT e.document_id, d.file_name, e.provider, COALESCE(e.expires_ms, e.created_ms + $1) AS ends_ms
+         FROM envelopes e JOIN documents d ON d.document_id = e.document_id
+         WHERE e.tenant_id = $2 AND e.status IN ('created', 'sent', 'viewed')
+           AND d.status IN ('envelope_created', 'sent', 'viewed')
+           AND COALESCE(e.expires_ms, e.created_ms + $1) < $3
+         ORDER BY ends_ms, e.document_id LIMIT $4",
+    )
+    .bind(OPEN_MS)
+    .bind(tenant.as_str())
+    .bind(super::now_ms() - OVERDUE_MS)
+    .bind(i64::from(limit))
+    .fetch_all(store.reading())
+    .await?;
+    let read = |row: &sqlx::any::AnyRow| {
+        Ok(Overdue {
+            document_id: word(row.get("document_id"))?,
+            file_name: row.get("file_name"),
+            provider: row.get("provider"),
+            ended_at: from_ms(row.get("ends_ms")),
+        })
+    };
+    rows.iter().map(read).collect()
+}
+
+/// How many envelopes of all tenants are overdue.
+pub async fn count_overdue(store: &Store) -> Result<i64, StoreError> {
+    let row = sqlx::query(
+        "SELECT COUNT(*) AS count FROM envelopes e JOIN documents d ON d.document_id = e.document_id
+         WHERE e.status IN ('created', 'sent', 'viewed') AND d.status IN ('envelope_created', 'sent', 'viewed')
+           AND COALESCE(e.expires_ms, e.created_ms + $1) < $2",
+    )
+    .bind(OPEN_MS)
+    .bind(super::now_ms() - OVERDUE_MS)
+    .fetch_one(store.reading())
+    .await?;
+    Ok(row.get("count"))
+}
+
 fn read(row: &sqlx::any::AnyRow) -> Result<Envelope, StoreError> {
     Ok(Envelope {
         envelope_id: word(row.get("envelope_id"))?,

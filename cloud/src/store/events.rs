@@ -205,7 +205,15 @@ pub async fn quarantine(
     reason: String,
     help: String,
 ) -> Result<bool, AppendError> {
-    match append(write, tenant, document, Actor::System, EventBody::Quarantined { reason, help }).await {
+    match append(
+        write,
+        tenant,
+        document,
+        Actor::System,
+        EventBody::Quarantined { reason, help, returned: None },
+    )
+    .await
+    {
         Ok(record) => Ok(record.document.status == Status::Quarantined),
         Err(AppendError::Refused(_) | AppendError::NoDocument(_)) => Ok(false),
         Err(error) => Err(error),

@@ -4,9 +4,6 @@ use sqlx::Row as _;
 
 use super::{Store, StoreError};
 
-/// An envelope is overdue so long after its time is over, in milliseconds.
-const OVERDUE_MS: i64 = 24 * 3600 * 1000;
-
 /// How many documents are in each state.
 pub async fn documents(store: &Store) -> Result<Vec<(String, i64)>, StoreError> {
     by_state(store, "SELECT status AS state, COUNT(*) AS count FROM documents GROUP BY status").await
@@ -23,15 +20,14 @@ pub async fn uploads(store: &Store) -> Result<i64, StoreError> {
     Ok(row.get("count"))
 }
 
-/// How many envelopes are open though their time is over by a day: their providers, or our way to them, need a person.
-pub async fn overdue_envelopes(store: &Store) -> Result<i64, StoreError> {
-    let row = sqlx::query(
-        "SELECT COUNT(*) AS count FROM envelopes
-         WHERE status IN ('created', 'sent', 'viewed') AND expires_ms < $1",
-    )
-    .bind(super::now_ms() - OVERDUE_MS)
-    .fetch_one(store.reading())
-    .await?;
+/// How many signers of the desk have had all their codes of today.
+pub async fn codes_used_up(store: &Store, codes_a_day: u32) -> Result<i64, StoreError> {
+    let row =
+        sqlx::query("SELECT COUNT(*) AS count FROM desk_signers WHERE codes_day = $1 AND codes_sent >= $2")
+            .bind(super::now_ms().div_euclid(24 * 3600 * 1000))
+            .bind(i64::from(codes_a_day))
+            .fetch_one(store.reading())
+            .await?;
     Ok(row.get("count"))
 }
 

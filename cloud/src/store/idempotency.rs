@@ -1,6 +1,10 @@
-//! The `idempotency_keys` table: requests that may be sent again, and what came of them the first time.
+//! The `idempotency_keys` table: requests that may be sent again, and what came of them the first time: the id of a
+//! document (hence the column's name) or of an envelope. What was sent tells which.
 
-use platen_model::{Digest, DocumentId, TenantId};
+use std::fmt::Display;
+use std::str::FromStr;
+
+use platen_model::{Digest, TenantId};
 use sqlx::Row as _;
 
 use super::{Store, StoreError, Write, now_ms, word};
@@ -18,17 +22,20 @@ pub struct Key {
 
 /// What is known of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Known {
+pub enum Known<T> {
     /// Nothing: it is this request's.
     New,
-    /// The same was sent under it before, and this document came of it.
-    Same(DocumentId),
+    /// The same was sent under it before, and this came of it.
+    Same(T),
     /// Something else was sent under it.
     Other,
 }
 
 /// What is known of a key. Others wait until the end of this write before they ask for the same one.
-pub async fn find(write: &mut Write, tenant: &TenantId, key: &Key) -> Result<Known, StoreError> {
+pub async fn find<T>(write: &mut Write, tenant: &TenantId, key: &Key) -> Result<Known<T>, StoreError>
+where
+    T: FromStr<Err: Display>,
+{
     write.hold(format!("idempotency {tenant} {} {}", key.holder, key.name)).await?;
     let row = sqlx::query(
         "SELECT fingerprint, document_id FROM idempotency_keys
@@ -52,7 +59,7 @@ pub async fn keep(
     write: &mut Write,
     tenant: &TenantId,
     key: &Key,
-    document: DocumentId,
+    outcome: &impl Display,
     expires_ms: i64,
 ) -> Result<(), StoreError> {
     sqlx::query(
@@ -65,7 +72,7 @@ pub async fn keep(
     .bind(&key.holder)
     .bind(&key.name)
     .bind(key.fingerprint.to_string())
-    .bind(document.to_string())
+    .bind(outcome.to_string())
     .bind(expires_ms)
     .execute(&mut **write)
     .await?;

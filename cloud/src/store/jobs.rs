@@ -141,6 +141,20 @@ pub struct Listed {
     pub created_at: jiff::Timestamp,
 }
 
+/// Makes a tenant's jobs of this kind due that wait for their time without having failed.
+pub async fn hurry(write: &mut Write, tenant: &TenantId, kind: &str) -> Result<(), StoreError> {
+    sqlx::query(
+        "UPDATE jobs SET run_at_ms = $1
+         WHERE tenant_id = $2 AND kind = $3 AND state = 'ready' AND failures = 0 AND run_at_ms > $1",
+    )
+    .bind(now_ms())
+    .bind(tenant.as_str())
+    .bind(kind)
+    .execute(&mut **write)
+    .await?;
+    Ok(())
+}
+
 /// Asks for a job. One that waits runs at the earlier of both times, one that runs will run once more, and a
 /// dead one is raised.
 pub async fn enqueue(write: &mut Write, tenant: &TenantId, new: New) -> Result<(), StoreError> {

@@ -63,6 +63,9 @@ pub struct Record {
     pub expires_at: Option<Timestamp>,
     /// Digest of the signed PDF.
     pub signed_sha256: Option<Digest>,
+    /// Digest of a PDF that came back from signing and was not taken for signed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub returned_sha256: Option<Digest>,
     /// Digest of the evidence package.
     pub evidence_sha256: Option<Digest>,
     /// Why it was quarantined and what would help, while it is.
@@ -144,6 +147,7 @@ impl Record {
             overridden: Vec::new(),
             expires_at: None,
             signed_sha256: None,
+            returned_sha256: None,
             evidence_sha256: None,
             trouble: None,
             review_reasons: Vec::new(),
@@ -227,6 +231,7 @@ impl Record {
         self.overridden = Vec::new();
         self.expires_at = None;
         self.signed_sha256 = None;
+        self.returned_sha256 = None;
         self.evidence_sha256 = None;
         self.trouble = None;
         self.review_reasons = Vec::new();
@@ -309,9 +314,17 @@ impl Record {
                 self.expires_at = *expires_at;
             }
             EventBody::EnvelopeCreated { envelope_id, .. } => document.envelope_id = Some(*envelope_id),
-            EventBody::Signed { signed_sha256, .. } => self.signed_sha256 = Some(*signed_sha256),
+            EventBody::Signed { signed_sha256, .. } => {
+                self.signed_sha256 = Some(*signed_sha256);
+                self.returned_sha256 = None;
+            }
             EventBody::Archived { evidence_sha256 } => self.evidence_sha256 = Some(*evidence_sha256),
-            EventBody::Quarantined { reason, help } => self.trouble = Some((reason.clone(), help.clone())),
+            EventBody::Quarantined { reason, help, returned } => {
+                self.trouble = Some((reason.clone(), help.clone()));
+                if let Some(returned) = returned {
+                    self.returned_sha256 = Some(returned.sha256);
+                }
+            }
             EventBody::Retried => {
                 self.trouble = None;
                 if event.actor != Actor::System {

@@ -127,6 +127,6 @@ pub(super) fn allow(user: &User, csrf: Option<&str>) -> Result<(), Refusal> {
 }
 
 /// The document of an id in a path, if it is this person's tenant's.
-async fn find(app: &App, user: &User, id: &str) -> Result<Record, Refusal> {
+pub(super) async fn find(app: &App, user: &User, id: &str) -> Result<Record, Refusal> {
     api::documents::find(app, &user.tenant, id).await
 }

@@ -1,17 +1,21 @@
 //! The page of one document: everything known about it, in the order a person asks.
 
 use askama::Template;
+use jiff::Timestamp;
 use platen_model::api::{Document, Envelope};
 use platen_model::event::{Event, EventBody, Status};
 use platen_model::{
-    Blank, BlankKind, Decision, Digest, PageText, PartRole, Recipient, Rect, Role, SetAside, Violation,
+    Blank, BlankKind, Decision, Digest, PageText, PartRole, Recipient, Rect, Role, SetAside,
+    SignatureFinding, SignatureVerdict, Violation,
 };
 
 use super::frame::{Choice, Frame};
 use super::words;
 use crate::api::versions::{MadeBy, Version, versions};
 use crate::machine;
+use crate::signing::desk::front::{Pin, Seat};
 use crate::signing::plan::Plan;
+use crate::store::envelopes::is_overdue;
 
 /// The size assumed for a page without page text: letter at 200 dots per inch, in pixels.
 const UNKNOWN_SIZE_PX: (u32, u32) = (1_700, 2_200);
@@ -54,6 +58,8 @@ pub struct DocumentPage {
     may_override: bool,
     reasons: Vec<ReasonView>,
     envelope: Option<EnvelopeView>,
+    seats: Vec<SeatView>,
+    signatures: Option<SignaturesView>,
     plan: Option<PlanView>,
     files: Vec<FileView>,
     /// The document stands for a batch whose division was undone.
@@ -128,6 +134,27 @@ struct EnvelopeView {
     places: Vec<PlaceView>,
     since: String,
     open: bool,
+    /// It is open long after its time.
+    overdue: bool,
+}
+
+/// A signer at the desk.
+#[derive(Debug)]
+struct SeatView {
+    position: u32,
+    address: String,
+    state: &'static str,
+    /// What is asked beside the link, and what of it needs somebody.
+    notes: Vec<&'static str>,
+    waited_for: bool,
+}
+
+/// What was found of the digital signatures in the PDF that came back.
+#[derive(Debug)]
+struct SignaturesView {
+    verdict: &'static str,
+    tone: &'static str,
+    lines: Vec<String>,
 }
 
 #[derive(Debug)]
@@ -227,6 +254,8 @@ pub struct Material<'a> {
     pub violations: &'a [Violation],
     /// The reader may let it go on all the same.
     pub may_override: bool,
+    /// The signers at the desk, where its envelope is there.
+    pub seats: &'a [Seat],
     /// How it will be signed, where it has no envelope yet.
     pub plan: Option<&'a Plan>,
     /// What it takes the place of, where a division was undone; `None` where it is no such document.
@@ -285,6 +314,8 @@ impl DocumentPage {
             may_override: material.may_override,
             reasons: decision.map(reasons).unwrap_or_default(),
             envelope: material.envelope.map(envelope_view),
+            seats: material.seats.iter().map(seat_view).collect(),
+            signatures: finding(events).map(signatures_view),
             plan: material.plan.map(plan_view),
             files: files(document, events),
             is_whole: material.replaces.is_some(),
@@ -325,7 +356,7 @@ fn trouble(status: Status, events: &[Event]) -> Option<Trouble> {
     let last = events.iter().rev().find(|event| !matches!(event.body, EventBody::Retried))?;
     let help = "The original and everything received are kept unaltered.";
     match (&last.body, status) {
-        (EventBody::Quarantined { reason, help }, Status::Quarantined) => {
+        (EventBody::Quarantined { reason, help, .. }, Status::Quarantined) => {
             Some(Trouble { what: words::title_case(reason), help: words::title_case(help) })
         }
         (EventBody::Declined { .. } | EventBody::Expired | EventBody::Voided { .. }, _)
@@ -484,7 +515,45 @@ fn envelope_view(envelope: &Envelope) -> EnvelopeView {
         places: envelope.blanks.iter().map(|blank| PlaceView::of(blank, &envelope.recipients)).collect(),
         since: words::minute(envelope.updated_at),
         open: matches!(envelope.status.as_str(), "sent" | "viewed"),
+        overdue: is_overdue(envelope, Timestamp::now()),
     }
+}
+
+fn seat_view(seat: &Seat) -> SeatView {
+    let pin = match seat.pin {
+        Pin::None => None,
+        Pin::Set => Some("a PIN is asked for"),
+        Pin::Given => Some("gave the PIN"),
+        Pin::Locked => Some("the PIN is locked after too many wrong tries: set a new one"),
+    };
+    let codes = seat.codes_used_up.then_some("has had all codes of today");
+    SeatView {
+        position: seat.position,
+        address: seat.address.clone(),
+        state: seat.state,
+        notes: pin.into_iter().chain(codes).collect(),
+        waited_for: seat.waited_for,
+    }
+}
+
+/// What was found of the PDF that came back last.
+fn finding(events: &[Event]) -> Option<&SignatureFinding> {
+    events.iter().rev().find_map(|event| match &event.body {
+        EventBody::Signed { finding, .. } => finding.as_deref(),
+        EventBody::Quarantined { returned, .. } => returned.as_deref().map(|returned| &returned.finding),
+        _ => None,
+    })
+}
+
+fn signatures_view(finding: &SignatureFinding) -> SignaturesView {
+    let tone = match finding.verdict {
+        SignatureVerdict::Valid => "good",
+        SignatureVerdict::ChainUnknown | SignatureVerdict::NoSignature | SignatureVerdict::Unchecked => {
+            "person"
+        }
+        SignatureVerdict::Broken => "bad",
+    };
+    SignaturesView { verdict: finding.verdict.as_words(), tone, lines: finding.in_words() }
 }
 
 fn files(document: &Document, events: &[Event]) -> Vec<FileView> {
@@ -503,6 +572,11 @@ fn files(document: &Document, events: &[Event]) -> Vec<FileView> {
     }
     if has(|body| matches!(body, EventBody::Signed { .. })) {
         files.push(file("signed", "Signed PDF", "as it came back from signing"));
+    }
+    if has(|body| matches!(body, EventBody::Quarantined { returned: Some(_), .. }))
+        && document.status == Status::Quarantined
+    {
+        files.push(file("returned", "Returned PDF", "as it came back, and not taken for signed"));
     }
     if has(|body| matches!(body, EventBody::Archived { .. })) {
         files.push(file("evidence", "Evidence package", "check it with platen-cloud verify"));

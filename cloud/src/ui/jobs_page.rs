@@ -14,7 +14,11 @@ use crate::api::jobs::{again, inside, outside};
 use crate::app::App;
 use crate::auth::Role;
 use crate::http::paging::Limit;
+use crate::store::envelopes::{self, Overdue};
 use crate::store::jobs::{self, Listed, State as JobState};
+
+/// Overdue envelopes that are listed; those that wait longest come first.
+const OVERDUE_ROWS: u32 = 50;
 
 /// The query of `/jobs`.
 #[derive(Debug, Default, Deserialize)]
@@ -36,6 +40,27 @@ struct JobsPage {
     message: Option<&'static str>,
     rows: Vec<Row>,
     next: Option<String>,
+    overdue: Vec<OverdueRow>,
+}
+
+/// An envelope that is open long after its time.
+#[derive(Debug)]
+struct OverdueRow {
+    document: String,
+    name: String,
+    provider: String,
+    ended: String,
+}
+
+impl From<Overdue> for OverdueRow {
+    fn from(overdue: Overdue) -> Self {
+        Self {
+            document: overdue.document_id.to_string(),
+            name: overdue.file_name,
+            provider: overdue.provider,
+            ended: words::minute(overdue.ended_at),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -104,6 +129,11 @@ pub(super) async fn page(State(app): State<App>, who: SignedIn, Query(which): Qu
         message: (!which.replayed.is_empty()).then_some("The job will run again."),
         rows: page.items.into_iter().map(Row::from).collect(),
         next: page.next.map(|after| format!("/jobs?state={}&after={}", state.as_str(), encode(&after))),
+        overdue: envelopes::overdue(&app.store, tenant, OVERDUE_ROWS)
+            .await?
+            .into_iter()
+            .map(OverdueRow::from)
+            .collect(),
         frame: who.frame(&app, "jobs").await?,
     })
 }

@@ -29,6 +29,7 @@ use crate::store::{documents, envelopes, events};
 use session::SignedIn;
 
 mod actions;
+mod at_the_desk;
 mod devices;
 mod devices_page;
 pub mod document_page;
@@ -56,6 +57,8 @@ pub fn routes() -> Router<App> {
         .route("/documents/{id}/review", post(actions::review))
         .route("/documents/{id}/retry", post(actions::retry))
         .route("/documents/{id}/void", post(actions::void))
+        .route("/documents/{id}/desk/{position}/link", post(at_the_desk::link))
+        .route("/documents/{id}/desk/{position}/pin", post(at_the_desk::pin))
         .route("/documents/{id}/reprocess", post(actions::reprocess))
         .route("/jobs", get(jobs_page::page))
         .route("/jobs/{id}/replay", post(jobs_page::replay))
@@ -143,6 +146,12 @@ async fn show(app: &App, who: &SignedIn, id: &str, (queue, message): (bool, Opti
         None => None,
     };
     let replaced_by = documents::replacing(&app.store, tenant, &record.document.correlation_id).await?;
+    let seats = match &envelope {
+        Some(envelope) if envelope.provider == signing::desk::NAME => {
+            app.signing.desk.seats(tenant, envelope.envelope_id).await.map_err(signing::http::refusal)?
+        }
+        _ => Vec::new(),
+    };
     let violations = match record.document.status {
         Status::InReview => record.not_overridden(app.policy().violations(&record.document, text.as_ref())),
         _ => Vec::new(),
@@ -154,6 +163,7 @@ async fn show(app: &App, who: &SignedIn, id: &str, (queue, message): (bool, Opti
         envelope: envelope.as_ref(),
         violations: &violations,
         may_override: app.policy().may_override(&Scopes::of_role(who.0.role)),
+        seats: &seats,
         plan: plan.as_ref(),
         replaces: replaces.as_deref(),
         replaced_by: &replaced_by,

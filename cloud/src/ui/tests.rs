@@ -161,6 +161,7 @@ fn document_page_with(status: Status, name: &str, aside: &[(u32, u32)], beside: 
         envelope: (status == Status::Sent).then_some(&envelope),
         violations: beside.violations,
         may_override: beside.may_override,
+        seats: &[],
         plan: None,
         replaces: beside.replaces,
         replaced_by: beside.replaced_by,

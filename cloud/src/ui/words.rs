@@ -116,7 +116,12 @@ pub fn sentence(event: &Event) -> String {
         EventBody::Sent { .. } => "Sent to the signer.".into(),
         EventBody::Viewed { signer } => format!("Opened by {signer}."),
         EventBody::RecipientSigned { signer } => format!("{signer} has done their part."),
-        EventBody::Signed { signers, .. } => format!("Signed by {}.", signers.join(" and ")),
+        EventBody::Signed { signers, finding, .. } => {
+            let found = finding
+                .as_ref()
+                .map(|finding| format!(" Digital signatures in the PDF: {}.", finding.verdict.as_words()));
+            format!("Signed by {}.{}", signers.join(" and "), found.unwrap_or_default())
+        }
         EventBody::Declined { signer, reason } => format!("{signer} declined{}", said(Some(reason))),
         EventBody::Expired => "The time to sign ran out.".into(),
         EventBody::Voided { reason } => format!("Withdrawn{}", said(Some(reason))),

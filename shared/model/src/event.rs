@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Blank, Decision, Digest, DocumentId, DocumentType, EnvelopeId, Field, FormRef, Part, PolicyRef,
-    Recipient, Violation,
+    Recipient, ReturnedPdf, SignatureFinding, Violation,
 };
 
 /// Where a document is. Every document is in exactly one of these (INV-14).
@@ -305,6 +305,9 @@ pub enum EventBody {
         signers: Vec<String>,
         /// Digest of the signed PDF.
         signed_sha256: Digest,
+        /// What was found of its digital signatures; absent in what was signed before they were looked at.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        finding: Option<Box<SignatureFinding>>,
     },
     /// A signer refused.
     Declined {
@@ -331,6 +334,9 @@ pub enum EventBody {
         reason: String,
         /// What would help.
         help: String,
+        /// The PDF that came back from signing and was not taken for signed, where that is why.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        returned: Option<Box<ReturnedPdf>>,
     },
     /// A person sent it on its way again after an end that allows it.
     Retried,

@@ -19,6 +19,7 @@ pub mod durable;
 pub mod event;
 pub mod example;
 pub mod failure;
+pub mod finding;
 pub mod ids;
 pub mod joining;
 pub mod keys;
@@ -33,6 +34,9 @@ pub use digest::Digest;
 pub use document::{Decision, DocumentType, Field, FormRef, PolicyRef, Reason, Verdict};
 pub use example::Example;
 pub use failure::{Failure, FailureClass, Stage};
+pub use finding::{
+    FoundSignature, ReturnedPdf, SignatureClock, SignatureCoverage, SignatureFinding, SignatureVerdict,
+};
 pub use ids::{CaptureId, ClientId, CorrelationId, DeviceId, DocumentId, EnvelopeId, TenantId, UploadId};
 pub use manifest::{BatchPlace, DocumentManifest, Part, PartRole, Receipt, SourceFile};
 pub use page::{

@@ -94,7 +94,11 @@ fn story() -> Story {
             provider: "desk".into(),
             document_sha256: Digest::of(&normalized),
         },
-        EventBody::Signed { signers: vec!["ada@example.com".into()], signed_sha256: Digest::of(&signed) },
+        EventBody::Signed {
+            signers: vec!["ada@example.com".into()],
+            signed_sha256: Digest::of(&signed),
+            finding: None,
+        },
     ];
     let mut events = Vec::new();
     let mut previous = Event::origin(document_id);
@@ -131,7 +135,7 @@ fn pack(story: &Story) -> Vec<u8> {
 fn a_whole_package_verifies_and_is_the_same_bytes_each_time() {
     let story = story();
     let package = pack(&story);
-    let report = verify(Cursor::new(&package));
+    let report = verify(Cursor::new(&package), &Pool::in_process(1));
     assert!(report.holds(), "{report}");
     assert_eq!(package, pack(&story));
 }
@@ -145,7 +149,7 @@ fn a_flipped_bit_in_any_byte_of_any_file_is_found() {
         for offset in 0..bytes.len() {
             let mut flipped = package.clone();
             flipped[at + offset] ^= 1;
-            assert!(!verify(Cursor::new(&flipped)).holds(), "byte {offset} of {name}");
+            assert!(!verify(Cursor::new(&flipped), &Pool::in_process(1)).holds(), "byte {offset} of {name}");
         }
     }
 }
@@ -155,7 +159,7 @@ fn check_forgery(name: &str, forge: impl Fn(&mut Vec<u8>)) {
     let mut story = story();
     let (_, bytes) = story.files.iter_mut().find(|(file, _)| file == name).expect("it is in the story");
     forge(bytes);
-    let report = verify(Cursor::new(pack(&story)));
+    let report = verify(Cursor::new(pack(&story)), &Pool::in_process(1));
     assert!(!report.holds(), "{name}: {report}");
 }
 
@@ -185,7 +189,7 @@ fn an_event_or_a_file_that_was_left_out_is_missed() {
         let mut files = whole.files.clone();
         files.remove(number);
         let story = Story { files, document_id: whole.document_id };
-        let report = verify(Cursor::new(pack(&story)));
+        let report = verify(Cursor::new(pack(&story)), &Pool::in_process(1));
         assert_eq!(report.holds(), optional, "{name}: {report}");
         assert!(!optional || report.to_string().contains("note    "), "{name}: {report}");
     }

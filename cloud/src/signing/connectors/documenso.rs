@@ -12,10 +12,12 @@ use platen_model::{Blank, BlankKind, EnvelopeId, Role, TenantId};
 use reqwest::multipart::{Form, Part};
 use serde_json::{Value, json};
 
-use super::line::{Effect, file, id, json as send_json, json_if_there, lacks, list, redacted, text};
+use super::line::{
+    Effect, file, id, json as send_json, json_if_there, lacks, list, redacted, redacted_body, text,
+};
 use super::{AccountConfig, Base, CALL_DEADLINE, SETTLES_WITHIN, hook};
 use crate::signing::provider::{
-    Answer, Callback, Callbacks, Capabilities, EnvelopeState, Forged, Hint, Lookup, Order, Provider,
+    Answer, Callback, Callbacks, Capabilities, Card, EnvelopeState, Forged, Hint, Lookup, Order, Provider,
     ProviderError, Reference,
 };
 
@@ -29,6 +31,7 @@ pub(super) const CAN: Capabilities = Capabilities {
     ordered: true,
     coordinates: true,
     expires: false,
+    incremental: false,
     audit_trail: true,
     void: true,
     remind: true,
@@ -237,16 +240,8 @@ fn state(envelope: &Value) -> EnvelopeState {
 }
 
 impl Provider for Documenso {
-    fn serves(&self, tenant: &TenantId) -> bool {
-        self.0.serves(tenant)
-    }
-
-    fn name(&self) -> &str {
-        &self.0.name
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        self.0.config.capabilities()
+    fn card(&self) -> &Card {
+        &self.0.card
     }
 
     fn create<'a>(&'a self, order: &'a Order) -> Answer<'a, Reference> {
@@ -297,10 +292,7 @@ impl Provider for Documenso {
     }
 
     fn redact<'b>(&self, body: &'b [u8]) -> Cow<'b, [u8]> {
-        match serde_json::from_slice(body) {
-            Ok(value) => Cow::Owned(redacted(value, &SECRET).to_string().into_bytes()),
-            Err(_) => Cow::Borrowed(body),
-        }
+        redacted_body(body, &SECRET)
     }
 
     fn verify(&self, _: &TenantId, callback: &Callback<'_>) -> Result<Hint, Forged> {

@@ -11,11 +11,13 @@ use platen_model::{Blank, BlankKind, EnvelopeId, Role, TenantId};
 use serde_json::{Value, json};
 use std::borrow::Cow;
 
-use super::line::{Effect, file, id, json as send_json, json_if_there, lacks, list, redacted, text};
+use super::line::{
+    Effect, file, id, json as send_json, json_if_there, lacks, list, redacted, redacted_body, text,
+};
 use super::{AccountConfig, Base, CALL_DEADLINE, SETTLES_WITHIN, hook};
 use crate::signing::hmac::TOLERANCE_SECONDS;
 use crate::signing::provider::{
-    Answer, Callback, Callbacks, Capabilities, EnvelopeState, Forged, Hint, Lookup, Order, Provider,
+    Answer, Callback, Callbacks, Capabilities, Card, EnvelopeState, Forged, Hint, Lookup, Order, Provider,
     ProviderError, Reference,
 };
 use base64::Engine as _;
@@ -31,6 +33,7 @@ pub(super) const CAN: Capabilities = Capabilities {
     ordered: true,
     coordinates: true,
     expires: true,
+    incremental: false,
     audit_trail: true,
     void: true,
     remind: true,
@@ -223,24 +226,12 @@ fn state(submission: &Value) -> EnvelopeState {
 }
 
 impl Provider for Docuseal {
-    fn serves(&self, tenant: &TenantId) -> bool {
-        self.0.serves(tenant)
-    }
-
-    fn name(&self) -> &str {
-        &self.0.name
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        self.0.config.capabilities()
+    fn card(&self) -> &Card {
+        &self.0.card
     }
 
     fn create<'a>(&'a self, order: &'a Order) -> Answer<'a, Reference> {
         Box::pin(self.submit(order))
-    }
-
-    fn send<'a>(&'a self, _: &'a TenantId, _: &'a Reference) -> Answer<'a, ()> {
-        Box::pin(async { Ok(()) })
     }
 
     fn find<'a>(&'a self, _: &'a TenantId, key: EnvelopeId, _: Timestamp) -> Answer<'a, Option<Reference>> {
@@ -286,10 +277,7 @@ impl Provider for Docuseal {
     }
 
     fn redact<'b>(&self, body: &'b [u8]) -> Cow<'b, [u8]> {
-        match serde_json::from_slice(body) {
-            Ok(value) => Cow::Owned(redacted(value, &SECRET).to_string().into_bytes()),
-            Err(_) => Cow::Borrowed(body),
-        }
+        redacted_body(body, &SECRET)
     }
 
     fn verify(&self, _: &TenantId, callback: &Callback<'_>) -> Result<Hint, Forged> {

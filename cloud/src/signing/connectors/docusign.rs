@@ -20,7 +20,7 @@ use zeroize::Zeroizing;
 use super::line::{Effect, file, json as send_json, json_if_there, lacks, list, redacted, text};
 use super::{AccountConfig, Base, CALL_DEADLINE, SETTLES_WITHIN, hook};
 use crate::signing::provider::{
-    Answer, Callback, Callbacks, Capabilities, EnvelopeState, Forged, Hint, Lookup, Order, Provider,
+    Answer, Callback, Callbacks, Capabilities, Card, EnvelopeState, Forged, Hint, Lookup, Order, Provider,
     ProviderError, Reference,
 };
 
@@ -47,6 +47,7 @@ pub(super) const CAN: Capabilities = Capabilities {
     ordered: true,
     coordinates: true,
     expires: true,
+    incremental: false,
     audit_trail: true,
     void: true,
     remind: true,
@@ -352,16 +353,8 @@ fn state(envelope: &Value) -> EnvelopeState {
 }
 
 impl Provider for Docusign {
-    fn serves(&self, tenant: &TenantId) -> bool {
-        self.base.serves(tenant)
-    }
-
-    fn name(&self) -> &str {
-        &self.base.name
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        self.base.config.capabilities()
+    fn card(&self) -> &Card {
+        &self.base.card
     }
 
     fn create<'a>(&'a self, order: &'a Order) -> Answer<'a, Reference> {

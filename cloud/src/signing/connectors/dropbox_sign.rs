@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use super::line::{Effect, file, json as send_json, json_if_there, lacks, list, redacted, text};
 use super::{AccountConfig, Base, CALL_DEADLINE, SETTLES_WITHIN, hook};
 use crate::signing::provider::{
-    Answer, Callback, Callbacks, Capabilities, EnvelopeState, Forged, Hint, Lookup, Order, Provider,
+    Answer, Callback, Callbacks, Capabilities, Card, EnvelopeState, Forged, Hint, Lookup, Order, Provider,
     ProviderError, Reference,
 };
 
@@ -45,6 +45,7 @@ pub(super) fn can(test_mode: bool) -> Capabilities {
         coordinates: true,
         expires: true,
         // It is appended to the signed PDF.
+        incremental: false,
         audit_trail: false,
         void: true,
         remind: true,
@@ -248,24 +249,12 @@ fn form_json(callback: &Callback<'_>) -> Option<Value> {
 }
 
 impl Provider for DropboxSign {
-    fn serves(&self, tenant: &TenantId) -> bool {
-        self.0.serves(tenant)
-    }
-
-    fn name(&self) -> &str {
-        &self.0.name
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        self.0.config.capabilities()
+    fn card(&self) -> &Card {
+        &self.0.card
     }
 
     fn create<'a>(&'a self, order: &'a Order) -> Answer<'a, Reference> {
         Box::pin(self.submit(order))
-    }
-
-    fn send<'a>(&'a self, _: &'a TenantId, _: &'a Reference) -> Answer<'a, ()> {
-        Box::pin(async { Ok(()) })
     }
 
     fn find<'a>(&'a self, _: &'a TenantId, key: EnvelopeId, _: Timestamp) -> Answer<'a, Option<Reference>> {

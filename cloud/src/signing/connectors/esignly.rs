@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::line::{Effect, file, id, json as send_json, lacks, list, redacted, text};
 use super::{AccountConfig, Base, CALL_DEADLINE, SETTLES_WITHIN};
 use crate::signing::provider::{
-    Answer, Callback, Callbacks, Capabilities, EnvelopeState, Forged, Hint, Lookup, Order, Provider,
+    Answer, Callback, Callbacks, Capabilities, Card, EnvelopeState, Forged, Hint, Lookup, Order, Provider,
     ProviderError, Reference,
 };
 
@@ -28,6 +28,7 @@ pub(super) const CAN: Capabilities = Capabilities {
     ordered: false,
     coordinates: false,
     expires: false,
+    incremental: false,
     audit_trail: false,
     void: true,
     remind: true,
@@ -123,24 +124,12 @@ fn state(answer: &Value) -> EnvelopeState {
 }
 
 impl Provider for Esignly {
-    fn serves(&self, tenant: &TenantId) -> bool {
-        self.0.serves(tenant)
-    }
-
-    fn name(&self) -> &str {
-        &self.0.name
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        self.0.config.capabilities()
+    fn card(&self) -> &Card {
+        &self.0.card
     }
 
     fn create<'a>(&'a self, order: &'a Order) -> Answer<'a, Reference> {
         Box::pin(self.submit(order))
-    }
-
-    fn send<'a>(&'a self, _: &'a TenantId, _: &'a Reference) -> Answer<'a, ()> {
-        Box::pin(async { Ok(()) })
     }
 
     fn find<'a>(&'a self, _: &'a TenantId, _: EnvelopeId, _: Timestamp) -> Answer<'a, Option<Reference>> {

@@ -4,6 +4,7 @@
 //! clear answer may have done it: only a refused connection and a 429 prove that nothing happened. A refusal of our
 //! credentials is the account's trouble and not the document's, so it is never a reason to set a document aside.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use reqwest::header::RETRY_AFTER;
@@ -184,6 +185,14 @@ pub(super) fn lacks(what: &str, effect: Effect) -> ProviderError {
 pub(super) fn redacted(mut value: Value, secret: &[&str]) -> Value {
     redact(&mut value, secret);
     value
+}
+
+/// The same for a callback's body. What is no JSON stays as it came.
+pub(super) fn redacted_body<'b>(body: &'b [u8], secret: &[&str]) -> Cow<'b, [u8]> {
+    match serde_json::from_slice(body) {
+        Ok(value) => Cow::Owned(redacted(value, secret).to_string().into_bytes()),
+        Err(_) => Cow::Borrowed(body),
+    }
 }
 
 fn redact(value: &mut Value, secret: &[&str]) {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use platen_model::TenantId;
 use serde::{Deserialize, Serialize};
 
-use super::provider::{Capabilities, Provider};
+use super::provider::{Capabilities, Card, Provider};
 use super::secret::Secret;
 
 mod documenso;
@@ -135,6 +135,12 @@ impl AccountConfig {
                 return wrong("`url` is an https address without a slash at the end");
             }
         }
+        if self.webhook_secrets.iter().any(|secret| matches!(secret, Secret::Vault { .. })) {
+            return wrong(
+                "`webhook_secrets` cannot be in Vault: a callback is answered without a call elsewhere. Let Vault's \
+                 agent write a file, and name that",
+            );
+        }
         match self.provider {
             Kind::Docusign => {
                 if self.client_id.is_none() || self.user_id.is_none() || self.account_id.is_none() {
@@ -173,7 +179,7 @@ impl AccountConfig {
 #[derive(Debug)]
 struct Base {
     http: reqwest::Client,
-    name: String,
+    card: Card,
     url: String,
     config: AccountConfig,
 }
@@ -181,7 +187,9 @@ struct Base {
 impl Base {
     fn new(http: &reqwest::Client, config: &AccountConfig, usual_url: &str) -> Self {
         let url = config.url.clone().unwrap_or_else(|| usual_url.to_owned());
-        Self { http: http.clone(), name: config.name(), url, config: config.clone() }
+        let (tenant, can) = (Some(config.tenant.clone()), config.capabilities());
+        let card = Card { name: config.name().into(), tenant, can };
+        Self { http: http.clone(), card, url, config: config.clone() }
     }
 
     fn at(&self, path: &str) -> String {
@@ -198,13 +206,12 @@ impl Base {
     /// The secrets callbacks may be proved with. Those that cannot be read are left out, and said.
     fn webhook_secrets(&self) -> Vec<zeroize::Zeroizing<String>> {
         let read = |secret: &Secret| {
-            secret.local().map_err(|error| tracing::error!(account = self.name, %error, "no callbacks")).ok()
+            secret
+                .local()
+                .map_err(|error| tracing::error!(account = &*self.card.name, %error, "no callbacks"))
+                .ok()
         };
         self.config.webhook_secrets.iter().filter_map(read).filter(|secret| !secret.is_empty()).collect()
-    }
-
-    fn serves(&self, tenant: &TenantId) -> bool {
-        *tenant == self.config.tenant
     }
 }
 
@@ -230,7 +237,7 @@ const CALL_DEADLINE: Duration = Duration::from_secs(30);
 const SETTLES_WITHIN: Duration = Duration::from_secs(120);
 
 #[cfg(test)]
-mod fakes;
+pub(super) mod fakes;
 #[cfg(test)]
 mod published;
 #[cfg(test)]

@@ -10,8 +10,8 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use super::identity::Proof;
-use super::page::{Signature, Turn, Visit, Visitor, tidy};
+use super::identity::{CodeSent, Proof};
+use super::page::{Asked, Signature, Turn, Visit, Visitor, tidy};
 use crate::app::App;
 use crate::refusal::Refusal;
 use crate::signing::http::{follow, refusal};
@@ -27,6 +27,7 @@ pub fn routes() -> Router<App> {
         .route("/sign/{token}", get(show).post(sign))
         .route("/sign/{token}/code", post(send_code))
         .route("/sign/{token}/prove", post(prove))
+        .route("/sign/{token}/pin", post(prove_pin))
         .route("/sign/{token}/decline", post(decline))
         .route("/sign/{token}/pages/{page}", get(page))
         .route("/sign/{token}/document.pdf", get(pdf))
@@ -65,6 +66,13 @@ struct CodeForm {
     code: String,
 }
 
+/// What the form for the PIN sends.
+#[derive(Debug, Deserialize)]
+struct PinForm {
+    #[serde(default)]
+    pin: String,
+}
+
 /// What the declining form sends.
 #[derive(Debug, Deserialize)]
 struct DeclineForm {
@@ -86,8 +94,10 @@ async fn show(State(app): State<App>, Path(token): Path<String>, headers: Header
     if visit.turn() == Turn::NotYet {
         return ui::html(&visit.end_page());
     }
-    if !visit.is_proved(browser(&headers)) {
-        return ui::html(&visit.code_page(false, None));
+    match visit.unproved(browser(&headers)) {
+        Some(Asked::Code) => return ui::html(&visit.code_page(false, None)),
+        Some(Asked::Pin) => return ui::html(&visit.pin_page(None)),
+        None => {}
     }
     if visit.turn() == Turn::Over {
         return ui::html(&visit.end_page());
@@ -116,19 +126,32 @@ fn with_script(mut response: Response) -> PageResult {
     Ok(response)
 }
 
-/// Refuses a browser that has not given the code.
+/// Refuses a browser that has not given the code or the PIN.
 fn must_be_proved(visit: &Visit, headers: &HeaderMap) -> Result<(), Refusal> {
-    if visit.is_proved(browser(headers)) {
-        return Ok(());
-    }
-    let refusal = Refusal::new(StatusCode::FORBIDDEN, "identity-not-proved", "the code was not given here");
-    Err(refusal.safe("nothing was signed").help("open the link again and type the code from your mail"))
+    let (what, help) = match visit.unproved(browser(headers)) {
+        None => return Ok(()),
+        Some(Asked::Code) => {
+            ("the code was not given here", "open the link again and type the code from your mail")
+        }
+        Some(Asked::Pin) => {
+            ("the PIN was not given here", "open the link again and type the PIN you were given")
+        }
+    };
+    let refusal = Refusal::new(StatusCode::FORBIDDEN, "identity-not-proved", what);
+    Err(refusal.safe("nothing was signed").help(help))
 }
 
 async fn send_code(State(app): State<App>, Path(token): Path<String>) -> PageResult {
     let visit = visit(&app, &token).await?;
-    app.signing.desk.send_code(&visit).await.map_err(refusal)?;
-    ui::html(&visit.code_page(true, None))
+    match app.signing.desk.send_code(&visit).await.map_err(refusal)? {
+        CodeSent::Sent => ui::html(&visit.code_page(true, None)),
+        CodeSent::UsedUp => {
+            let message = "No more codes are sent for this link today. The one in the newest message may still hold; \
+                           otherwise come back tomorrow, or ask the sender.";
+            let page = ui::html(&visit.code_page(true, Some(message)))?;
+            Ok((StatusCode::TOO_MANY_REQUESTS, page).into_response())
+        }
+    }
 }
 
 async fn prove(State(app): State<App>, Path(token): Path<String>, Form(form): Form<CodeForm>) -> PageResult {
@@ -140,13 +163,36 @@ async fn prove(State(app): State<App>, Path(token): Path<String>, Form(form): Fo
     match app.signing.desk.prove(&visit, &form.code).await.map_err(refusal)? {
         Proof::Wrong => again(true, "That is not the code. Look at the newest message once more."),
         Proof::Spent => again(false, "There is no code that still holds. Ask for a new one."),
-        Proof::Proved(secret) => {
-            let secure = if app.config.is_secure() { "; Secure" } else { "" };
-            let cookie =
-                format!("{BROWSER_COOKIE}={secret}; Path=/sign/{token}; HttpOnly; SameSite=Strict{secure}");
-            Ok(([(header::SET_COOKIE, cookie)], Redirect::to(&format!("/sign/{token}"))).into_response())
-        }
+        Proof::Proved(secret) => Ok(proved(&app, &token, &secret)),
     }
+}
+
+/// Lets the browser keep what it got for a proof, and go on.
+fn proved(app: &App, token: &str, secret: &str) -> Response {
+    let secure = if app.config.is_secure() { "; Secure" } else { "" };
+    let cookie = format!("{BROWSER_COOKIE}={secret}; Path=/sign/{token}; HttpOnly; SameSite=Strict{secure}");
+    ([(header::SET_COOKIE, cookie)], Redirect::to(&format!("/sign/{token}"))).into_response()
+}
+
+async fn prove_pin(
+    State(app): State<App>,
+    Path(token): Path<String>,
+    headers: HeaderMap,
+    Form(form): Form<PinForm>,
+) -> PageResult {
+    let visit = self::visit(&app, &token).await?;
+    if visit.unproved(browser(&headers)) == Some(Asked::Code) {
+        return ui::html(&visit.code_page(false, None));
+    }
+    let outcome = app.signing.desk.prove_pin(&visit, browser(&headers), &form.pin).await;
+    let (status, message) = match outcome.map_err(refusal)? {
+        Proof::Proved(secret) => return Ok(proved(&app, &token, &secret)),
+        Proof::Wrong => (StatusCode::UNPROCESSABLE_ENTITY, Some("That is not the PIN.")),
+        Proof::Spent => (StatusCode::TOO_MANY_REQUESTS, None),
+    };
+    // As it is after this try: perhaps locked.
+    let page = ui::html(&self::visit(&app, &token).await?.pin_page(message))?;
+    Ok((status, page).into_response())
 }
 
 async fn sign(

@@ -1,17 +1,24 @@
-//! How a signer proves to be who was invited: by the link alone, or by a one-time code as well.
+//! How a signer proves to be who was invited: by the link alone, or by a one-time code or a PIN as well.
 //!
 //! The code goes to the same address as the link, in a message of its own, when the page asks for it; so a link that was
 //! passed on, or read in a log, is not enough. It holds for ten minutes and five tries, and then for the one browser
 //! that gave it. Kept of it is a digest under the tenant's key: six digits could be guessed from a plain one.
+//!
+//! A PIN is the sender's: set for one signer, and handed over by another way than the mailbox. It is kept as a hash
+//! that takes its time (argon2id), and after five wrong tries it opens nothing until the sender sets a new one, which
+//! both of them can see.
 
+use platen_model::{EnvelopeId, TenantId};
 use ring::hmac;
 use ring::rand::{SecureRandom as _, SystemRandom};
 use serde::{Deserialize, Serialize};
 
+use super::book::CodeKept;
 use super::page::Visit;
 use super::{Desk, mail};
 use crate::auth::random_token;
-use crate::signing::provider::ProviderError;
+use crate::auth::users::{hash_secret, is_secret};
+use crate::signing::provider::{ProviderError, Reference};
 use crate::signing::workplace::{internal, now_ms};
 
 /// How long a code holds, in milliseconds.
@@ -20,6 +27,10 @@ const CODE_HOLDS_MS: i64 = 10 * 60 * 1000;
 const CODE_REST_MS: i64 = 30 * 1000;
 /// Tries of one code.
 const TRIES_MAX: i64 = 5;
+
+/// Shortest and longest PIN, in characters.
+const PIN_MIN: usize = 4;
+const PIN_MAX: usize = 64;
 
 /// What proves a signer's identity.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,6 +53,15 @@ impl Identity {
     }
 }
 
+/// What became of a code that was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CodeSent {
+    /// It was sent, now or a moment ago.
+    Sent,
+    /// No more are sent today (`desk.codes_a_day`).
+    UsedUp,
+}
+
 /// What became of a code that was given.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Proof {
@@ -54,16 +74,23 @@ pub enum Proof {
 }
 
 impl Desk {
-    /// Sends a new code to the signer of a visit, unless one was sent a moment ago.
-    pub async fn send_code(&self, visit: &Visit) -> Result<(), ProviderError> {
+    /// Sends a new code to the signer of a visit, unless one was sent a moment ago or there were enough of them today.
+    pub async fn send_code(&self, visit: &Visit) -> Result<CodeSent, ProviderError> {
         let mut bytes = [0; 4];
         SystemRandom::new().fill(&mut bytes).map_err(|_| internal("no randomness"))?;
         // The remainder favours low codes by less than one in four thousand.
         let code = format!("{:06}", u32::from_be_bytes(bytes) % 1_000_000);
         let tag = self.code_tag(visit, &code)?;
         let (position, now) = (visit.position(), now_ms());
-        if !self.book.keep_code(&visit.reference, position, &tag, now - CODE_REST_MS).await? {
-            return Ok(());
+        let codes_max = self.codes_a_day;
+        match self.book.keep_code(&visit.reference, position, &tag, now - CODE_REST_MS, codes_max).await? {
+            CodeKept::Kept => {}
+            CodeKept::Resting => return Ok(CodeSent::Sent),
+            CodeKept::UsedUp => {
+                let (envelope, address) = (&visit.reference, visit.address());
+                tracing::warn!(%envelope, address, codes_max, "a signer asks for more codes than a day has");
+                return Ok(CodeSent::UsedUp);
+            }
         }
         let message = mail::Letter {
             to: visit.address(),
@@ -76,7 +103,7 @@ impl Desk {
             ),
             id: format!("{}.{position}.code.{now}", visit.reference),
         };
-        self.post.send(&message).await
+        self.post.send(&message).await.map(|()| CodeSent::Sent)
     }
 
     /// Looks at a code that was given.
@@ -93,6 +120,54 @@ impl Desk {
         }
         let secret = random_token().map_err(|_| internal("no randomness"))?;
         self.book.note_proved(reference, position, platen_model::Digest::of(secret.as_bytes())).await?;
+        Ok(Proof::Proved(secret))
+    }
+
+    /// Sets the PIN of the signer at `position` (from 0) of an envelope; `by` is who sets it.
+    pub async fn set_pin(
+        &self,
+        tenant: &TenantId,
+        envelope: EnvelopeId,
+        position: u32,
+        pin: &str,
+        by: &str,
+    ) -> Result<(), ProviderError> {
+        let length = pin.chars().count();
+        if !(PIN_MIN..=PIN_MAX).contains(&length) || pin.chars().any(|c| !c.is_ascii_graphic()) {
+            let what = format!("a PIN has {PIN_MIN} to {PIN_MAX} letters and digits, without blanks");
+            return Err(ProviderError::Refused(what));
+        }
+        let pin = pin.to_owned();
+        let hash = tokio::task::spawn_blocking(move || hash_secret(&pin)).await.map_err(internal)?;
+        let reference = Reference(envelope.to_string());
+        self.book.set_pin(tenant, &reference, position.into(), &hash.map_err(internal)?, by).await
+    }
+
+    /// Looks at a PIN that was given by a browser that may have proved something before.
+    pub async fn prove_pin(
+        &self,
+        visit: &Visit,
+        browser: Option<&str>,
+        pin: &str,
+    ) -> Result<Proof, ProviderError> {
+        let (reference, position) = (&visit.reference, visit.position());
+        let Some(hash) = visit.pin_hash() else { return Ok(Proof::Spent) };
+        if !self.book.count_pin_try(reference, position).await? {
+            let address = visit.address();
+            tracing::warn!(envelope = %reference, address, "a PIN is locked after too many wrong tries");
+            return Ok(Proof::Spent);
+        }
+        let given: String = pin.trim().chars().take(PIN_MAX + 1).collect();
+        if !is_secret(&given, hash).await.map_err(internal)? {
+            return Ok(Proof::Wrong);
+        }
+        // A browser that gave the code as well keeps what it got for it.
+        let secret = match browser.filter(|browser| visit.asks_for_code() && visit.gave_code(Some(browser))) {
+            Some(browser) => browser.to_owned(),
+            None => random_token().map_err(|_| internal("no randomness"))?,
+        };
+        let kept = platen_model::Digest::of(secret.as_bytes());
+        self.book.note_pin_given(reference, position, hash, kept).await?;
         Ok(Proof::Proved(secret))
     }
 

@@ -50,6 +50,11 @@ impl Smtp {
         if self.user.is_some() != self.password.is_some() {
             return Err("`smtp.user` and `smtp.password` go together".into());
         }
+        if matches!(self.password, Some(Secret::Vault { .. })) {
+            return Err(
+                "`smtp.password` cannot be in Vault: let Vault's agent write a file, and name that".into()
+            );
+        }
         AsyncSmtpTransport::<Tokio1Executor>::from_url(&self.url)
             .map(drop)
             .map_err(|error| format!("`smtp.url`: {error}"))
@@ -212,5 +217,9 @@ mod tests {
         assert!(error.contains("in the clear"), "{error}");
         smtp("http://mail.example").check().expect_err("no mail server");
         Smtp { user: Some("a".into()), ..smtp("smtps://mail.example") }.check().expect_err("no password");
+        let password = Secret::try_from("vault:secret/data/platen#mail".to_owned()).ok();
+        Smtp { user: Some("a".into()), password, ..smtp("smtps://mail.example") }
+            .check()
+            .expect_err("in Vault");
     }
 }

@@ -10,6 +10,7 @@
 //! ends with the envelope, it appears in no log and no event, and a code can be asked for beside it ([`identity`]).
 
 mod book;
+pub mod front;
 pub mod http;
 pub mod identity;
 pub mod invitation;
@@ -25,12 +26,13 @@ use platen_model::{BlankKind, Digest, EnvelopeId, TenantId};
 use ring::hmac;
 
 use super::provider::{
-    Answer, Callback, Callbacks, Capabilities, EnvelopeState, Forged, Hint, Lookup, Order, Provider,
+    Answer, Callback, Callbacks, Capabilities, Card, EnvelopeState, Forged, Hint, Lookup, Order, Provider,
     ProviderError, Reference, SIGNERS_MAX,
 };
 use super::workplace::{SealOf, Workplace, from_ms, internal, now_ms};
+use crate::config;
 use crate::seal::ROOM_BYTES;
-use book::{Book, EnvelopeRow, SignerRow};
+use book::{Book, EnvelopeRow, PinRow, SignerRow};
 use identity::Identity;
 use invitation::{Invitation, Token};
 use mail::{Letter, Post};
@@ -50,6 +52,7 @@ pub const CAN: Capabilities = Capabilities {
     ordered: true,
     coordinates: true,
     expires: true,
+    incremental: true,
     audit_trail: true,
     void: true,
     remind: true,
@@ -60,6 +63,7 @@ pub const CAN: Capabilities = Capabilities {
     poll_every: Duration::from_secs(30),
     rest_between_polls: Duration::ZERO,
 };
+static CARD: Card = Card::of_all(NAME, CAN);
 /// Seals that stand side by side on the first page.
 const SEALS_IN_A_ROW: u16 = 3;
 
@@ -70,13 +74,14 @@ pub struct Desk {
     book: Book,
     post: Post,
     identity: Identity,
+    codes_a_day: u32,
 }
 
 impl Desk {
-    /// A desk in this workplace, with this post, where signers prove their identity like this.
-    pub fn new(place: Workplace, post: Post, identity: Identity) -> Self {
+    /// A desk in this workplace, with this post, where signers prove their identity as it is configured.
+    pub fn new(place: Workplace, post: Post, config: &config::Desk) -> Self {
         let book = Book::new(place.database.clone());
-        Self { place, book, post, identity }
+        Self { place, book, post, identity: config.identity, codes_a_day: config.codes_a_day }
     }
 
     fn secret(&self, tenant: &TenantId) -> Result<hmac::Key, ProviderError> {
@@ -186,6 +191,7 @@ impl Desk {
             let sealed = self.place.seal(tenant, base, SealOf::Tenant, seal).await?;
             self.book.keep_sealed(reference, signer.position, number + 1, sealed).await?;
         }
+        self.complete(tenant, reference).await?;
         match self.invite_next(tenant, reference, false).await {
             // What all have signed is signed, whether or not a copy can be sent.
             Err(error) if turn(&self.book.read(tenant, reference).await?.1).is_none() => {
@@ -194,6 +200,21 @@ impl Desk {
             }
             invited => invited,
         }
+    }
+
+    /// Where seals carry time-stamps: adds what is needed to check them later, once all have acted.
+    async fn complete(&self, tenant: &TenantId, reference: &Reference) -> Result<(), ProviderError> {
+        let (envelope, signers) = self.book.read(tenant, reference).await?;
+        let (seals, sealed) = newest(&envelope, &signers)?;
+        let is_due = self.place.timestamp_url.is_some()
+            && envelope.completed_sha256.is_none()
+            && turn(&signers).is_none()
+            && seals > 0;
+        if is_due {
+            let completed = self.place.add_validation(tenant, sealed).await?;
+            self.book.keep_completed(reference, completed).await?;
+        }
+        Ok(())
     }
 
     async fn signed(&self, tenant: &TenantId, reference: &Reference) -> Result<Vec<u8>, ProviderError> {
@@ -213,7 +234,9 @@ impl Desk {
             Some(kept) => kept.parse().map_err(internal)?,
             None => {
                 let (_, signed) = newest(&envelope, &signers)?;
-                let pdf = certificate("Certificate of completion", &sections(&envelope, &signers, signed));
+                let pins = self.book.pins(tenant, reference).await?;
+                let facts = sections(&envelope, &signers, &pins, signed);
+                let pdf = certificate("Certificate of completion", &facts);
                 let pdf = self.place.shelf.put(tenant, pdf).await.map_err(ProviderError::NotTaken)?;
                 let sealed = self.place.seal(tenant, pdf, SealOf::Tenant, certificate_seal(&signers)).await?;
                 self.book.keep_certificate(reference, sealed).await?
@@ -223,11 +246,12 @@ impl Desk {
     }
 }
 
-/// The number and the PDF of the newest seal; 0 and the document where there is none.
+/// The number of the newest seal, and the PDF with all there are; 0 and the document where there is none.
 fn newest(envelope: &EnvelopeRow, signers: &[SignerRow]) -> Result<(i64, Digest), ProviderError> {
     let sealed =
         signers.iter().filter_map(|signer| Some((signer.seal_order?, signer.sealed_sha256.as_ref()?)));
     let (number, pdf) = sealed.max_by_key(|(number, _)| *number).unwrap_or((0, &envelope.pdf_sha256));
+    let pdf = envelope.completed_sha256.as_ref().unwrap_or(pdf);
     Ok((number, pdf.parse().map_err(internal)?))
 }
 
@@ -238,7 +262,7 @@ fn turn(signers: &[SignerRow]) -> Option<i64> {
 }
 
 /// What the certificate says.
-fn sections(envelope: &EnvelopeRow, signers: &[SignerRow], signed: Digest) -> Vec<Section> {
+fn sections(envelope: &EnvelopeRow, signers: &[SignerRow], pins: &[PinRow], signed: Digest) -> Vec<Section> {
     let fact = |label: &str, value: String| (label.to_owned(), value);
     let time = |ms: Option<i64>| match ms {
         Some(ms) => from_ms(ms).strftime("%Y-%m-%d %H:%M:%S UTC").to_string(),
@@ -262,10 +286,14 @@ fn sections(envelope: &EnvelopeRow, signers: &[SignerRow], signed: Digest) -> Ve
             fact("Asked at", time(signer.invited_ms)),
         ];
         if signer.acts() {
-            let identity = match signer.proved_ms {
+            let mut identity = match signer.proved_ms {
                 Some(at) => format!("link, and a code sent to the address, given at {}", time(Some(at))),
                 None => "link sent to the address".to_owned(),
             };
+            let pin = pins.iter().find(|pin| pin.position == signer.position);
+            if let Some(at) = pin.and_then(|pin| pin.given_ms) {
+                identity += &format!("; a PIN from the sender, given at {}", time(Some(at)));
+            }
             facts.extend([
                 fact("Identity", identity),
                 fact("Opened at", time(signer.viewed_ms)),
@@ -372,20 +400,12 @@ fn seal_info(signer: &SignerRow) -> SealInfo {
 }
 
 impl Provider for Desk {
-    fn name(&self) -> &str {
-        NAME
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        CAN
+    fn card(&self) -> &Card {
+        &CARD
     }
 
     fn create<'a>(&'a self, order: &'a Order) -> Answer<'a, Reference> {
         Box::pin(self.take(order))
-    }
-
-    fn send<'a>(&'a self, _: &'a TenantId, _: &'a Reference) -> Answer<'a, ()> {
-        Box::pin(async { Ok(()) })
     }
 
     fn find<'a>(
@@ -416,7 +436,7 @@ impl Provider for Desk {
     fn record<'a>(&'a self, tenant: &'a TenantId, reference: &'a Reference) -> Answer<'a, serde_json::Value> {
         Box::pin(async move {
             let (envelope, signers) = self.book.read(tenant, reference).await?;
-            Ok(book::record(&envelope, &signers))
+            Ok(book::record(&envelope, &signers, &self.book.pins(tenant, reference).await?))
         })
     }
 

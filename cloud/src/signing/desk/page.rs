@@ -7,7 +7,7 @@ use askama::Template;
 use platen_capture::pdf::POINTS_MAX;
 use platen_model::{BlankKind, Digest, TenantId};
 
-use super::book::{Deed, EnvelopeRow, Filled, Gap, SignerRow};
+use super::book::{Deed, EnvelopeRow, Filled, Gap, PinRow, SignerRow};
 use super::identity::Identity;
 use super::invitation::Token;
 use super::{CONSENT, Desk, newest, state, turn};
@@ -38,6 +38,7 @@ pub struct Visit {
     pub reference: Reference,
     envelope: EnvelopeRow,
     signers: Vec<SignerRow>,
+    pin: Option<PinRow>,
     position: i64,
     token: Token,
 }
@@ -106,6 +107,26 @@ pub struct CodePage {
     message: Option<String>,
 }
 
+/// What a browser has to give first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// The code that was sent.
+    Code,
+    /// The PIN that the sender handed over.
+    Pin,
+}
+
+/// The page that asks for the PIN.
+#[derive(Debug, Template)]
+#[template(path = "sign_pin.html")]
+pub struct PinPage {
+    tenant: String,
+    title: String,
+    token: String,
+    locked: bool,
+    message: Option<String>,
+}
+
 /// The page with the document and the two buttons.
 #[derive(Debug, Template)]
 #[template(path = "sign.html")]
@@ -152,7 +173,9 @@ impl Desk {
         let token = Token::given(token);
         let Some((tenant, reference, position)) = self.book.by_token(&token).await? else { return Ok(None) };
         let (envelope, signers) = self.book.read(&tenant, &reference).await?;
-        Ok(Some(Visit { tenant, reference, envelope, signers, position, token }))
+        let pins = self.book.pins(&tenant, &reference).await?;
+        let pin = pins.into_iter().find(|pin| pin.position == position);
+        Ok(Some(Visit { tenant, reference, envelope, signers, pin, position, token }))
     }
 
     /// Notes that the signer has the document before their eyes.
@@ -226,14 +249,31 @@ impl Visit {
         self.signer().and_then(|signer| signer.code_tag.as_deref())
     }
 
-    /// Whether this browser may see the document: a code was not asked for, or it is the one that gave it.
-    pub fn is_proved(&self, browser: Option<&str>) -> bool {
-        if self.envelope.identity != Identity::Code.as_str() {
-            return true;
+    /// Whether a code is asked for.
+    pub(super) fn asks_for_code(&self) -> bool {
+        self.envelope.identity == Identity::Code.as_str()
+    }
+
+    /// Whether this browser gave the code.
+    pub(super) fn gave_code(&self, browser: Option<&str>) -> bool {
+        is_browser(self.signer().and_then(|signer| signer.browser_sha256.as_deref()), browser)
+    }
+
+    /// What is kept of the PIN, where there is one.
+    pub(super) fn pin_hash(&self) -> Option<&str> {
+        self.pin.as_ref().map(|pin| pin.pin.as_str())
+    }
+
+    /// What this browser has yet to prove before it sees the document.
+    pub fn unproved(&self, browser: Option<&str>) -> Option<Asked> {
+        let gave_pin = |pin: &PinRow| is_browser(pin.browser_sha256.as_deref(), browser);
+        if self.asks_for_code() && !self.gave_code(browser) {
+            Some(Asked::Code)
+        } else if self.pin.as_ref().is_some_and(|pin| !gave_pin(pin)) {
+            Some(Asked::Pin)
+        } else {
+            None
         }
-        let kept = self.signer().and_then(|signer| signer.browser_sha256.as_deref());
-        let given = browser.map(|secret| Digest::of(secret.as_bytes()).to_string());
-        kept.is_some() && kept == given.as_deref()
     }
 
     /// What was filled in, at gaps the signer has.
@@ -270,6 +310,17 @@ impl Visit {
         }
         let Some(signer) = self.signer().filter(|signer| signer.acts()) else { return Turn::Over };
         if turn(&self.signers).is_some_and(|turn| turn < signer.turn) { Turn::NotYet } else { Turn::Now }
+    }
+
+    /// The page that asks for the PIN.
+    pub fn pin_page(&self, message: Option<&str>) -> PinPage {
+        PinPage {
+            tenant: self.tenant.to_string(),
+            title: self.envelope.title.clone(),
+            token: self.token.as_str().to_owned(),
+            locked: self.pin.as_ref().is_some_and(PinRow::is_locked),
+            message: message.map(str::to_owned),
+        }
     }
 
     /// The page that asks for the code.
@@ -384,6 +435,12 @@ impl Visit {
             download,
         }
     }
+}
+
+/// Whether a browser is the one whose secret this digest is of.
+fn is_browser(kept: Option<&str>, browser: Option<&str>) -> bool {
+    let given = browser.map(|secret| Digest::of(secret.as_bytes()).to_string());
+    kept.is_some() && kept == given.as_deref()
 }
 
 /// What a person typed, on one line and no longer than the limit.

@@ -1,14 +1,17 @@
 //! Claims about the desk, with a real database, real workers and poppler's verdict.
 
-use super::identity::Proof;
+use super::identity::{CodeSent, Proof};
 use super::mail::Way;
-use super::page::{Signature, Turn, Visit, Visitor};
+use super::page::{Asked, Signature, Turn, Visit, Visitor};
 use super::*;
+use crate::checkpoints::timestamps::tests as timestamps;
 use crate::signing::provider::PageSize;
+use crate::signing::returned::Examiner;
 use crate::signing::trial::{Trial, pdfsig, pyhanko};
 use askama::Template as _;
 use jiff::Timestamp;
-use platen_model::{Blank, Recipient, Role};
+use platen_model::{Blank, Recipient, Role, SignatureClock, SignatureVerdict};
+use std::sync::Arc;
 
 const ADA: &str = "ada@example.com";
 const BOB: &str = "bob@example.com";
@@ -19,7 +22,12 @@ fn desk(trial: &Trial) -> Desk {
 
 fn desk_with(trial: &Trial, identity: Identity) -> Desk {
     let way = Way::Folder(trial.folder.path().join("mail"));
-    Desk::new(trial.place.clone(), Post { from: "desk@office.example".into(), way }, identity)
+    with_post(trial, Post { from: "desk@office.example".into(), way }, identity)
+}
+
+fn with_post(trial: &Trial, post: Post, identity: Identity) -> Desk {
+    let config = config::Desk { identity, ..config::Desk::default() };
+    Desk::new(trial.place.clone(), post, &config)
 }
 
 /// Follows the link in the newest invitation of an address.
@@ -331,7 +339,7 @@ async fn invitations_and_codes_go_to_a_real_mail_server() {
     let smtp = super::mail::Smtp { url: server.url(), user: None, password: None, from: None };
     smtp.check().expect("a server of this machine");
     let post = Post { from: "desk@office.example".into(), way: Way::Server(smtp) };
-    let desk = Desk::new(trial.place.clone(), post, Identity::Code);
+    let desk = with_post(&trial, post, Identity::Code);
     let order = Order { title: "Vertrag über Möbel.pdf".into(), ..trial.order(&[ADA]) };
     let reference = desk.create(&order).await.expect("taken");
     desk.send_code(&visit(&desk, &trial, &order, 0).await).await.expect("sent");
@@ -360,7 +368,7 @@ async fn where_a_code_is_asked_for_the_link_alone_opens_nothing() {
     let order = trial.order(&[ADA]);
     desk.create(&order).await.expect("taken");
     let again = async || visit(&desk, &trial, &order, 0).await;
-    assert!(!again().await.is_proved(None));
+    assert_eq!(again().await.unproved(None), Some(Asked::Code));
     assert_eq!(desk.prove(&again().await, "123456").await, Ok(Proof::Spent), "none was sent");
     desk.send_code(&again().await).await.expect("sent");
     desk.send_code(&again().await).await.expect("a moment later nothing more is sent");
@@ -375,8 +383,10 @@ async fn where_a_code_is_asked_for_the_link_alone_opens_nothing() {
     let Ok(Proof::Proved(secret)) = desk.prove(&again().await, &spaced).await else {
         panic!("the right code")
     };
-    assert!(again().await.is_proved(Some(&secret)));
-    assert!(!again().await.is_proved(Some("another browser")) && !again().await.is_proved(None));
+    assert_eq!(again().await.unproved(Some(&secret)), None);
+    for other in [Some("another browser"), None] {
+        assert_eq!(again().await.unproved(other), Some(Asked::Code));
+    }
     assert_eq!(desk.prove(&again().await, code).await, Ok(Proof::Spent), "a code counts once");
 
     sqlx::query("UPDATE desk_signers SET code_sent_ms = 0")
@@ -388,6 +398,182 @@ async fn where_a_code_is_asked_for_the_link_alone_opens_nothing() {
         assert_eq!(desk.prove(&again().await, "x").await, Ok(Proof::Wrong));
     }
     assert_eq!(desk.prove(&again().await, "x").await, Ok(Proof::Spent), "five tries are enough");
+}
+
+#[tokio::test]
+async fn a_pin_opens_the_document_for_the_browser_that_gave_it_and_locks_after_five_wrong_tries() {
+    let trial = Trial::new().await;
+    let desk = desk(&trial);
+    let order = trial.order(&[ADA, BOB]);
+    let reference = desk.create(&order).await.expect("taken");
+    let again = async || visit(&desk, &trial, &order, 0).await;
+    let set = async |pin: &str| desk.set_pin(&trial.tenant, order.envelope_id, 0, pin, "user:eve").await;
+    for bad in ["", "123", "12 34", &"1".repeat(65)] {
+        assert!(matches!(set(bad).await, Err(ProviderError::Refused(_))), "{bad:?}");
+    }
+    assert_eq!(again().await.unproved(None), None, "there is no PIN yet");
+    set("4711").await.expect("set");
+    assert_eq!(again().await.unproved(None), Some(Asked::Pin));
+    assert_eq!(visit(&desk, &trial, &order, 1).await.unproved(None), None, "it is Ada's alone");
+    assert_eq!(desk.prove_pin(&again().await, None, "0000").await, Ok(Proof::Wrong));
+    let Ok(Proof::Proved(secret)) = desk.prove_pin(&again().await, None, " 4711 ").await else {
+        panic!("the right PIN")
+    };
+    assert_eq!(again().await.unproved(Some(&secret)), None);
+    assert_eq!(again().await.unproved(Some("another browser")), Some(Asked::Pin));
+    for _ in 0..5 {
+        assert_eq!(desk.prove_pin(&again().await, None, "0000").await, Ok(Proof::Wrong));
+    }
+    assert_eq!(desk.prove_pin(&again().await, None, "4711").await, Ok(Proof::Spent), "locked");
+    let page = again().await.pin_page(None).render().expect("a page");
+    assert!(page.contains("locked") && !page.contains("name=\"pin\""), "{page}");
+    set("another-pin").await.expect("set");
+    assert_eq!(again().await.unproved(Some(&secret)), Some(Asked::Pin), "the new one is to be given");
+    let proved = desk.prove_pin(&again().await, None, "another-pin").await;
+    assert!(matches!(proved, Ok(Proof::Proved(_))), "{proved:?}");
+    let record = desk.record(&trial.tenant, &reference).await.expect("a record");
+    assert!(record["signers"][0]["pin_given_at"].is_string() && record["signers"][1]["pin_set_at"].is_null());
+    assert!(!record.to_string().contains("argon2"), "{record}");
+}
+
+#[tokio::test]
+async fn where_both_are_asked_for_a_pin_comes_after_the_code_and_from_the_same_browser() {
+    let trial = Trial::new().await;
+    let desk = desk_with(&trial, Identity::Code);
+    let order = trial.order(&[ADA]);
+    desk.create(&order).await.expect("taken");
+    desk.set_pin(&trial.tenant, order.envelope_id, 0, "4711", "user:eve").await.expect("set");
+    let again = async || visit(&desk, &trial, &order, 0).await;
+    assert_eq!(again().await.unproved(None), Some(Asked::Code));
+    desk.send_code(&again().await).await.expect("sent");
+    let letters = letters(&trial);
+    let code = letters.iter().find_map(|letter| letter.split("Your code is ").nth(1)).expect("a code");
+    let Ok(Proof::Proved(browser)) = desk.prove(&again().await, &code[..6]).await else { panic!("the code") };
+    assert_eq!(again().await.unproved(Some(&browser)), Some(Asked::Pin));
+    let proved = desk.prove_pin(&again().await, Some(&browser), "4711").await;
+    assert_eq!(proved, Ok(Proof::Proved(browser.clone())));
+    assert_eq!(again().await.unproved(Some(&browser)), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_an_authority_each_seal_is_stamped_and_the_file_brings_what_is_needed_to_check_it_later() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let url = timestamps::authority(folder.path().to_owned(), None).await;
+    let mut trial = Trial::new().await;
+    let order = trial.order(&[ADA, BOB]);
+    // While the authority is away signatures are kept, and no lesser seal is made.
+    trial.place.timestamp_url = Some("http://127.0.0.1:9/".into());
+    let patient = desk(&trial);
+    let reference = patient.create(&order).await.expect("taken");
+    let ada = visit(&patient, &trial, &order, 0).await;
+    patient.sign(&ada, &Signature::typed("Ada"), &visitor()).await.expect("kept");
+    let away = patient.state(&trial.tenant, &reference).await.expect_err("nobody stamps");
+    assert!(matches!(&away, ProviderError::NotTaken(why) if why.contains("time-stamp")), "{away}");
+
+    trial.place.timestamp_url = Some(url);
+    let desk = desk(&trial);
+    let bob = visit(&desk, &trial, &order, 1).await;
+    desk.state(&trial.tenant, &reference).await.expect("sealed now, and Bob is asked");
+    desk.sign(&bob, &Signature::typed("Bob"), &visitor()).await.expect("signed");
+    let state = desk.state(&trial.tenant, &reference).await.expect("a state");
+    assert_eq!(state, EnvelopeState::Completed { signers: vec![ADA.into(), BOB.into()] });
+    let signed = desk.signed_pdf(&trial.tenant, &reference).await.expect("a signed PDF");
+    assert_eq!(desk.signed_pdf(&trial.tenant, &reference).await, Ok(signed.clone()), "the same each time");
+
+    let trusted = trial.place.keys.of(&trial.tenant).expect("keys");
+    let said = pyhanko(&signed, trusted.seal.certificate_pem());
+    assert_eq!(said.lines().count(), 2, "{said}");
+    assert!(said.lines().all(|line| line.starts_with("intact=True valid=True trusted=True")), "{said}");
+    assert!(said.lines().all(|line| line.ends_with("stamped=True")), "{said}");
+    assert!(!said.contains("changes=OTHER"), "{said}");
+    assert!(String::from_utf8_lossy(&signed).contains("/DSS"));
+    let examine = async |roots: Option<std::path::PathBuf>| {
+        let (workers, keys) = (Arc::clone(&trial.place.workers), Arc::clone(&trial.place.keys));
+        let examiner = Examiner::new(workers, keys, roots).expect("certificates");
+        let found =
+            examiner.examine(&trial.tenant, signed.clone(), order.pdf.clone(), true, Timestamp::now());
+        found.await.expect("a finding")
+    };
+    for (roots, clock) in [
+        (None, SignatureClock::StampedByUnknown),
+        (Some(folder.path().join("tsa.pem")), SignatureClock::Stamped),
+    ] {
+        let finding = examine(roots).await;
+        assert_eq!(finding.verdict, SignatureVerdict::Valid, "{finding:?}");
+        assert!(finding.signatures.iter().all(|found| found.clock == clock), "{finding:?}");
+    }
+    let path = folder.path().join("signed.pdf");
+    std::fs::write(&path, &signed).expect("write");
+    let checked = std::process::Command::new("qpdf").arg("--check").arg(path).output().expect("qpdf");
+    assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
+}
+
+#[tokio::test]
+async fn a_signer_has_so_many_codes_a_day_and_a_new_day_has_new_ones() {
+    let trial = Trial::new().await;
+    let desk = desk_with(&trial, Identity::Code);
+    let order = trial.order(&[ADA, BOB]);
+    desk.create(&order).await.expect("taken");
+    let ask = async |position| {
+        // The rest between two codes is over.
+        let statement = "UPDATE desk_signers SET code_sent_ms = 0";
+        sqlx::query(statement).execute(&trial.place.database).await.expect("later");
+        desk.send_code(&visit(&desk, &trial, &order, position).await).await.expect("answered")
+    };
+    let codes_a_day = config::Desk::default().codes_a_day;
+    for _ in 0..codes_a_day {
+        assert_eq!(ask(0).await, CodeSent::Sent);
+    }
+    let sent = || letters(&trial).iter().filter(|letter| letter.contains("Your code is ")).count();
+    assert_eq!((ask(0).await, ask(0).await), (CodeSent::UsedUp, CodeSent::UsedUp));
+    assert_eq!(sent(), codes_a_day as usize, "nothing more was sent");
+    assert_eq!(ask(1).await, CodeSent::Sent, "another signer has codes of their own");
+    sqlx::query("UPDATE desk_signers SET codes_day = codes_day - 1")
+        .execute(&trial.place.database)
+        .await
+        .expect("the next day");
+    assert_eq!(ask(0).await, CodeSent::Sent);
+}
+
+#[tokio::test]
+async fn an_address_the_mail_server_refuses_is_for_a_person_and_one_it_puts_off_is_tried_again() {
+    let server = platen_tests::servers::Mail::start();
+    let trial = Trial::new().await;
+    let smtp = super::mail::Smtp { url: server.url(), user: None, password: None, from: None };
+    let post = Post { from: "desk@office.example".into(), way: Way::Server(smtp) };
+    let desk = with_post(&trial, post, Identity::Link);
+    let refused = desk.create(&trial.order(&["refused@example.com"])).await.expect_err("no such mailbox");
+    assert!(
+        matches!(&refused, ProviderError::Refused(why) if why.contains("refused@example.com")),
+        "{refused}"
+    );
+    let order = trial.order(&["later@example.com"]);
+    for _ in 0..2 {
+        let later = desk.create(&order).await.expect_err("not now");
+        assert!(matches!(later, ProviderError::NotTaken(_)), "{later}");
+    }
+    assert!(server.letters().is_empty(), "nobody was invited");
+}
+
+#[tokio::test]
+async fn what_all_have_signed_is_signed_though_a_copy_cannot_be_sent() {
+    for copy in ["refused@example.com", "later@example.com"] {
+        let server = platen_tests::servers::Mail::start();
+        let trial = Trial::new().await;
+        let smtp = super::mail::Smtp { url: server.url(), user: None, password: None, from: None };
+        let post = Post { from: "desk@office.example".into(), way: Way::Server(smtp) };
+        let desk = with_post(&trial, post, Identity::Link);
+        let copy = Recipient { role: Role::Cc, ..Recipient::signer(copy, 2) };
+        let order = Order { recipients: vec![Recipient::signer(ADA, 1), copy], ..trial.order(&[]) };
+        let reference = desk.create(&order).await.expect("taken");
+        let ada = visit(&desk, &trial, &order, 0).await;
+        desk.sign(&ada, &Signature::typed("Ada"), &visitor()).await.expect("signed");
+        let state = desk.state(&trial.tenant, &reference).await;
+        assert_eq!(state, Ok(EnvelopeState::Completed { signers: vec![ADA.into()] }));
+        let signed = desk.signed_pdf(&trial.tenant, &reference).await.expect("a signed PDF");
+        assert!(pdfsig(&signed).contains("Signature is Valid"));
+        assert_eq!(server.letters().len(), 1, "the invitation went out");
+    }
 }
 
 #[tokio::test]
@@ -413,6 +599,8 @@ async fn the_certificate_names_what_was_signed_and_is_sealed() {
 crate::testing::also_on_postgres!(
     those_of_one_turn_sign_in_any_order_and_approvers_and_copies_have_their_place,
     where_a_code_is_asked_for_the_link_alone_opens_nothing,
+    a_signer_has_so_many_codes_a_day_and_a_new_day_has_new_ones,
+    a_pin_opens_the_document_for_the_browser_that_gave_it_and_locks_after_five_wrong_tries,
     pressing_sign_twice_is_one_signature_and_poppler_finds_it_valid,
     two_signers_sign_in_order_and_the_first_signature_stays_valid,
     an_order_repeated_after_a_crash_is_one_envelope_and_one_invitation,

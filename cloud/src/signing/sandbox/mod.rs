@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use super::hmac as callback_signature;
 use super::provider::{
-    Answer, Callback, Callbacks, Capabilities, EnvelopeState, Forged, Hint, Lookup, Order, Provider,
+    Answer, Callback, Callbacks, Capabilities, Card, EnvelopeState, Forged, Hint, Lookup, Order, Provider,
     ProviderError, Reference,
 };
 use super::workplace::{SealOf, Workplace, from_ms, internal, now_ms};
@@ -39,6 +39,7 @@ pub const CAN: Capabilities = Capabilities {
     ordered: true,
     coordinates: true,
     expires: true,
+    incremental: true,
     audit_trail: false,
     void: true,
     remind: true,
@@ -49,6 +50,7 @@ pub const CAN: Capabilities = Capabilities {
     poll_every: Duration::from_secs(2),
     rest_between_polls: Duration::ZERO,
 };
+static CARD: Card = Card::of_all(NAME, CAN);
 
 /// The provider.
 #[derive(Clone, Debug)]
@@ -219,20 +221,12 @@ fn seal_info(row: &Row, signers: &[String]) -> SealInfo {
 }
 
 impl Provider for Sandbox {
-    fn name(&self) -> &str {
-        NAME
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        CAN
+    fn card(&self) -> &Card {
+        &CARD
     }
 
     fn create<'a>(&'a self, order: &'a Order) -> Answer<'a, Reference> {
         Box::pin(self.take(order))
-    }
-
-    fn send<'a>(&'a self, _: &'a TenantId, _: &'a Reference) -> Answer<'a, ()> {
-        Box::pin(async { Ok(()) })
     }
 
     fn find<'a>(

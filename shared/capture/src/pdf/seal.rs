@@ -161,7 +161,7 @@ fn check(seal: &SealInfo) -> Result<(), Failure> {
     Ok(())
 }
 
-fn read(mut source: &File) -> Result<Vec<u8>, Failure> {
+pub(super) fn read(mut source: &File) -> Result<Vec<u8>, Failure> {
     let mut bytes = Vec::new();
     source
         .rewind()
@@ -171,7 +171,7 @@ fn read(mut source: &File) -> Result<Vec<u8>, Failure> {
 }
 
 /// Reads the PDF, and refuses what must not be signed.
-fn open(bytes: &[u8]) -> Result<Document, Failure> {
+pub(super) fn open(bytes: &[u8]) -> Result<Document, Failure> {
     let document = Document::load_mem(bytes).map_err(|error| {
         failed(FailureClass::Corrupt, format!("this is no PDF that can be read: {error}"))
     })?;

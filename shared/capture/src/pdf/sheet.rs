@@ -8,12 +8,11 @@
 use pdf_writer::{Content, Filter, Finish as _, Pdf, Rect, Ref, TextStr};
 use platen_model::{Failure, FailureClass, Stage};
 use rxing::oned::{Code128Writer, OneDimensionalCodeWriter as _};
-use rxing::qrcode::QRCodeWriter;
-use rxing::{BarcodeFormat, EncodeHints, Writer as _};
 use serde::{Deserialize, Serialize};
 
 use super::lettering::{Lettering, UNITS};
 use super::metadata::{self, deflate};
+use super::qr::qr_code;
 use crate::separate::{ANY_SHEET, Patch, SheetValues};
 
 /// Points in an inch.
@@ -100,23 +99,17 @@ fn patches(content: &mut Content, patch: Patch, width: f32, height: f32) {
 }
 
 fn qr(content: &mut Content, text: &str, left: f32, bottom: f32) -> Result<(), Failure> {
-    let hints =
-        EncodeHints { ErrorCorrection: Some("M".into()), Margin: Some("0".into()), ..EncodeHints::default() };
-    let code = QRCodeWriter
-        .encode_with_hints(text, &BarcodeFormat::QR_CODE, 0, 0, &hints)
-        .map_err(|error| failed(&error))?;
-    let modules = code.getWidth();
-    let side = QR_SIDE / modules as f32;
-    for y in 0..modules {
+    let code = qr_code(text)?;
+    let side = QR_SIDE / code.len() as f32;
+    for (y, row) in code.iter().enumerate() {
+        let top = bottom + QR_SIDE - (y + 1) as f32 * side;
         // Each run of dark modules is one rectangle, so that no seams show between them.
         let mut x = 0;
-        while x < modules {
-            let run = (x..modules).take_while(|&at| code.get(at, y)).count() as u32;
-            if run > 0 {
-                let top = bottom + QR_SIDE - (y + 1) as f32 * side;
-                content.rect(left + x as f32 * side, top, run as f32 * side, side);
+        for run in row.chunk_by(|one, next| one == next) {
+            if run[0] {
+                content.rect(left + x as f32 * side, top, run.len() as f32 * side, side);
             }
-            x += run + 1;
+            x += run.len();
         }
     }
     content.fill_nonzero();

@@ -302,7 +302,7 @@ fn stage_of(request: &Request) -> Stage {
         | Request::BindKept { .. }
         | Request::BindFinish => Stage::Bind,
         Request::Render { .. } | Request::RenderScan { .. } => Stage::Render,
-        Request::PrepareSeal { .. } => Stage::Seal,
+        Request::PrepareSeal { .. } | Request::AddValidation | Request::CheckSignatures { .. } => Stage::Seal,
         Request::Sandbox => Stage::Inspect,
     }
 }

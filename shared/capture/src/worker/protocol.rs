@@ -9,7 +9,7 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::time::Instant;
 
-use platen_model::{Digest, Failure, PageRecord};
+use platen_model::{Digest, Failure, PageRecord, SignatureFinding};
 use rustix::io::retry_on_intr;
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
@@ -113,6 +113,17 @@ pub enum Request {
         /// What the signature says.
         seal: SealInfo,
     },
+    /// Add the means to check a PDF's signatures later. Files: PDF, PDF (written).
+    AddValidation,
+    /// Look at the signatures of a PDF that came back from signing. Files: the PDF, what was sent.
+    CheckSignatures {
+        /// The certificates that are trusted, as PEM.
+        roots: String,
+        /// The time they are held against.
+        at: jiff::Timestamp,
+        /// Whether the PDF has to begin with what was sent.
+        incremental: bool,
+    },
 }
 
 /// What a PDF says of itself.
@@ -200,10 +211,14 @@ pub enum Reply {
     },
     /// To [`Request::RenderScan`].
     Shown,
+    /// To [`Request::AddValidation`].
+    Added,
     /// To [`Request::Sandbox`].
     Held(Sandbox),
     /// To [`Request::PrepareSeal`].
     Prepared(SealRoom),
+    /// To [`Request::CheckSignatures`].
+    Checked(Box<SignatureFinding>),
 }
 
 /// An answer: a reply or a failure.

@@ -112,6 +112,17 @@ impl Workbench {
                 target.write_all(&bytes).map_err(|error| cannot_write(Stage::Seal, &error))?;
                 Ok(Reply::Prepared(room))
             }
+            Request::AddValidation => {
+                let (source, mut target) = (file(Stage::Seal)?, file(Stage::Seal)?);
+                let bytes = pdf::add_validation(&source)?;
+                target.write_all(&bytes).map_err(|error| cannot_write(Stage::Seal, &error))?;
+                Ok(Reply::Added)
+            }
+            Request::CheckSignatures { roots, at, incremental } => {
+                let (returned, sent) = (file(Stage::Seal)?, file(Stage::Seal)?);
+                let finding = pdf::check_signatures(&returned, &sent, &roots, at, incremental)?;
+                Ok(Reply::Checked(Box::new(finding)))
+            }
         }
     }
 }

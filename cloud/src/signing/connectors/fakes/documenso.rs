@@ -23,8 +23,8 @@ pub(super) fn router() -> Router<Arc<Site>> {
             "/api/v2/envelope/{id}/audit-log",
             get(async || Json(json!({ "data": [{ "id": "1", "type": "DOCUMENT_CREATED" }] }))),
         )
-        .route("/api/v2/envelope/{id}/certificate/download", get(async || pdf()))
-        .route("/api/v2/envelope/item/{id}/download", get(async || pdf()))
+        .route("/api/v2/envelope/{id}/certificate/download", get(async |State(site): Memory| pdf(&site)))
+        .route("/api/v2/envelope/item/{id}/download", get(async |State(site): Memory| pdf(&site)))
         .route("/api/v2/envelope/cancel", post(cancel))
         .route("/api/v2/envelope/delete", post(cancel))
         .route("/api/v2/envelope/redistribute", post(redistribute))
@@ -61,6 +61,7 @@ async fn create(State(site): Memory, headers: HeaderMap, body: Bytes) -> Respons
         order: payload.clone(),
         reminders: 0,
         sendings: 0,
+        looks: 0,
     };
     let made = site.add(|number| format!("envelope_{number}"), envelope);
     Json(json!({ "id": made.id })).into_response()

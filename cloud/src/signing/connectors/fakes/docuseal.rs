@@ -47,6 +47,7 @@ async fn create(State(site): Memory, headers: HeaderMap, Json(order): Json<Value
         order: order.clone(),
         reminders: 0,
         sendings: 0,
+        looks: 0,
     };
     let made = site.add(|number| (100 + number).to_string(), envelope);
     let mut answer = shown(&site, &made);
@@ -159,9 +160,9 @@ async fn documents(State(site): Memory, Path(id): Path<String>) -> Json<Value> {
 }
 
 /// Links carry their own right: a token sent along would be a leak.
-async fn download(headers: HeaderMap) -> Response {
+async fn download(State(site): Memory, headers: HeaderMap) -> Response {
     assert!(!headers.contains_key("x-auth-token"), "the token goes nowhere but to the API");
-    pdf().into_response()
+    pdf(&site).into_response()
 }
 
 async fn submitters(State(site): Memory, Query(query): Query<Vec<(String, String)>>) -> Json<Value> {

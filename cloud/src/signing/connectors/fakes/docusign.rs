@@ -98,8 +98,16 @@ async fn create(
     people.extend(list("carbonCopies", "cc"));
     let stage = if order["status"] == "created" { Stage::Draft } else { Stage::Open };
     let key = text(&order["transactionId"]);
-    let envelope =
-        Envelope { id: String::new(), key, stage, people, order: order.clone(), reminders: 0, sendings: 0 };
+    let envelope = Envelope {
+        id: String::new(),
+        key,
+        stage,
+        people,
+        order: order.clone(),
+        reminders: 0,
+        sendings: 0,
+        looks: 0,
+    };
     let id = |number| format!("aaaaaaaa-0000-4000-8000-{number:012}");
     let made = site.add(id, envelope);
     let answer =
@@ -173,6 +181,7 @@ async fn one(
     if !is_known(&headers, &account) {
         return StatusCode::UNAUTHORIZED.into_response();
     }
+    site.change(&id, |envelope| envelope.looks += 1);
     match site.get(&id) {
         Some(envelope) => Json(shown(&envelope)).into_response(),
         None => StatusCode::NOT_FOUND.into_response(),
@@ -212,7 +221,7 @@ async fn update(
 
 async fn document(State(site): Memory, Path((_, id, document)): Path<(String, String, String)>) -> Response {
     match site.get(&id) {
-        Some(_) if document == "combined" || document == "certificate" => pdf().into_response(),
+        Some(_) if document == "combined" || document == "certificate" => pdf(&site).into_response(),
         _ => StatusCode::NOT_FOUND.into_response(),
     }
 }

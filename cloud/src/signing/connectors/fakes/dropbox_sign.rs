@@ -57,6 +57,7 @@ async fn create(State(site): Memory, headers: HeaderMap, body: Bytes) -> Respons
         order: Value::Object(order),
         reminders: 0,
         sendings: 0,
+        looks: 0,
     };
     let made = site.add(|number| format!("{number:040x}"), envelope);
     Json(json!({ "signature_request": shown(&made) })).into_response()
@@ -122,7 +123,7 @@ async fn one(State(site): Memory, Path(id): Path<String>) -> Response {
 
 async fn file(State(site): Memory, Path(id): Path<String>) -> Response {
     match site.get(&id) {
-        Some(envelope) if envelope.stage == Stage::Completed => pdf().into_response(),
+        Some(envelope) if envelope.stage == Stage::Completed => pdf(&site).into_response(),
         _ => error(StatusCode::CONFLICT, "conflict"),
     }
 }

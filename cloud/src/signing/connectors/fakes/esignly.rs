@@ -18,7 +18,7 @@ pub(super) fn router() -> Router<Arc<Site>> {
     Router::new()
         .route("/v1/docSignRequest/", post(create))
         .route("/v1/checkSignStatus", post(one))
-        .route("/v1/downloadDoc", post(async || pdf()))
+        .route("/v1/downloadDoc", post(async |State(site): Memory| pdf(&site)))
         .route("/v1/cancelSignReqest/", post(cancel))
         .route("/v1/sendReminder", post(remind))
 }
@@ -41,6 +41,7 @@ async fn create(State(site): Memory, headers: HeaderMap, body: Bytes) -> Respons
         order: Value::Null,
         reminders: 0,
         sendings: 0,
+        looks: 0,
     };
     let made = site.add(|number| format!("req{number}"), envelope);
     Json(shown(&made)).into_response()

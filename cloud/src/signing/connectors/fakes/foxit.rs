@@ -24,7 +24,7 @@ pub(super) fn router() -> Router<Arc<Site>> {
             "/api/folders/viewActivityHistory",
             get(async || Json(json!({ "details": { "activities": [] } }))),
         )
-        .route("/api/folders/document/download", get(async || pdf()))
+        .route("/api/folders/document/download", get(async |State(site): Memory| pdf(&site)))
         .route("/api/folders/cancelFolder", post(cancel))
         .route("/api/folders/signaturereminder", post(remind))
 }
@@ -69,6 +69,7 @@ async fn create(State(site): Memory, headers: HeaderMap, Json(order): Json<Value
         order: order.clone(),
         reminders: 0,
         sendings: 0,
+        looks: 0,
     };
     let made = site.add(|number| (7_000 + number).to_string(), envelope);
     Json(json!({ "result": "success", "folder": shown(&made) })).into_response()

@@ -27,15 +27,15 @@ mod esignly;
 mod foxit;
 
 /// The token every fake wants.
-pub(super) const TOKEN: &str = "api_0123456789abcdef";
+pub(in crate::signing) const TOKEN: &str = "api_0123456789abcdef";
 /// What callbacks are proved with.
-pub(super) const WEBHOOK_SECRET: &str = "whsec_bm90IGEgc2VjcmV0";
+pub(in crate::signing) const WEBHOOK_SECRET: &str = "whsec_bm90IGEgc2VjcmV0";
 /// What looks like a secret in answers: it must never reach a record or the inbox.
-pub(super) const LINK: &str = "https://sign.example/s/LET-ME-SIGN";
+pub(in crate::signing) const LINK: &str = "https://sign.example/s/LET-ME-SIGN";
 
 /// What goes wrong with the next request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Trouble {
+pub(in crate::signing) enum Trouble {
     /// It is done, and the answer is lost: 502.
     LosesAnswer,
     /// It is not done: 503.
@@ -48,7 +48,7 @@ pub(super) enum Trouble {
 
 /// Where an envelope is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Stage {
+pub(in crate::signing) enum Stage {
     Draft,
     Open,
     Completed,
@@ -59,13 +59,13 @@ pub(super) enum Stage {
 
 /// A recipient at the provider.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Person {
-    pub(super) address: String,
-    pub(super) name: String,
-    pub(super) role: String,
-    pub(super) viewed: bool,
-    pub(super) signed: bool,
-    pub(super) declined: Option<String>,
+pub(in crate::signing) struct Person {
+    pub(in crate::signing) address: String,
+    pub(in crate::signing) name: String,
+    pub(in crate::signing) role: String,
+    pub(in crate::signing) viewed: bool,
+    pub(in crate::signing) signed: bool,
+    pub(in crate::signing) declined: Option<String>,
 }
 
 impl Person {
@@ -76,24 +76,28 @@ impl Person {
 
 /// An envelope at the provider.
 #[derive(Clone, Debug)]
-pub(super) struct Envelope {
-    pub(super) id: String,
-    pub(super) key: String,
-    pub(super) stage: Stage,
-    pub(super) people: Vec<Person>,
+pub(in crate::signing) struct Envelope {
+    pub(in crate::signing) id: String,
+    pub(in crate::signing) key: String,
+    pub(in crate::signing) stage: Stage,
+    pub(in crate::signing) people: Vec<Person>,
     /// What was asked for, as it came.
-    pub(super) order: Value,
-    pub(super) reminders: u32,
+    pub(in crate::signing) order: Value,
+    pub(in crate::signing) reminders: u32,
     /// How often its recipients were asked.
-    pub(super) sendings: u32,
+    pub(in crate::signing) sendings: u32,
+    /// How often its state was asked for.
+    pub(in crate::signing) looks: u32,
 }
 
 /// A provider's memory.
 #[derive(Debug, Default)]
-pub(super) struct Site {
+pub(in crate::signing) struct Site {
     envelopes: Mutex<Vec<Envelope>>,
     troubles: Mutex<VecDeque<Trouble>>,
     complaints: Mutex<Vec<String>>,
+    /// What is served as the signed file, where it is not a plain page.
+    returns: Mutex<Option<Vec<u8>>>,
     url: OnceLock<String>,
     published: Option<Published>,
 }
@@ -104,25 +108,25 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Site {
     /// The only envelope there is.
-    pub(super) fn only(&self) -> Envelope {
+    pub(in crate::signing) fn only(&self) -> Envelope {
         let all = lock(&self.envelopes);
         assert_eq!(all.len(), 1, "one envelope at the provider");
         all[0].clone()
     }
 
-    pub(super) fn count(&self) -> usize {
+    pub(in crate::signing) fn count(&self) -> usize {
         lock(&self.envelopes).len()
     }
 
-    pub(super) fn get(&self, id: &str) -> Option<Envelope> {
+    pub(in crate::signing) fn get(&self, id: &str) -> Option<Envelope> {
         lock(&self.envelopes).iter().find(|envelope| envelope.id == id).cloned()
     }
 
-    pub(super) fn all(&self) -> Vec<Envelope> {
+    pub(in crate::signing) fn all(&self) -> Vec<Envelope> {
         lock(&self.envelopes).clone()
     }
 
-    pub(super) fn url(&self) -> &str {
+    pub(in crate::signing) fn url(&self) -> &str {
         self.url.get().expect("set at the start")
     }
 
@@ -153,12 +157,12 @@ impl Site {
     }
 
     /// A person opens the only envelope.
-    pub(super) fn view(&self, address: &str) {
+    pub(in crate::signing) fn view(&self, address: &str) {
         self.person(address, |person| person.viewed = true);
     }
 
     /// A person signs the only envelope.
-    pub(super) fn sign(&self, address: &str) {
+    pub(in crate::signing) fn sign(&self, address: &str) {
         self.person(address, |person| person.signed = true);
         let mut all = lock(&self.envelopes);
         if all[0].people.iter().filter(|person| person.acts()).all(|person| person.signed) {
@@ -167,13 +171,13 @@ impl Site {
     }
 
     /// A person declines the only envelope.
-    pub(super) fn decline(&self, address: &str, reason: &str) {
+    pub(in crate::signing) fn decline(&self, address: &str, reason: &str) {
         self.person(address, |person| person.declined = Some(reason.into()));
         lock(&self.envelopes)[0].stage = Stage::Declined;
     }
 
     /// The time of the only envelope is over.
-    pub(super) fn expire(&self) {
+    pub(in crate::signing) fn expire(&self) {
         lock(&self.envelopes)[0].stage = Stage::Expired;
     }
 
@@ -184,15 +188,20 @@ impl Site {
         change(person.expect("a recipient"));
     }
 
-    pub(super) fn trouble(&self, trouble: Trouble) {
+    /// Serves these bytes as the signed file from now on.
+    pub(in crate::signing) fn returns(&self, pdf: Vec<u8>) {
+        *lock(&self.returns) = Some(pdf);
+    }
+
+    pub(in crate::signing) fn trouble(&self, trouble: Trouble) {
         lock(&self.troubles).push_back(trouble);
     }
 }
 
 /// A fake at work.
-pub(super) struct Fake {
-    pub(super) kind: Kind,
-    pub(super) site: Arc<Site>,
+pub(in crate::signing) struct Fake {
+    pub(in crate::signing) kind: Kind,
+    pub(in crate::signing) site: Arc<Site>,
 }
 
 impl Drop for Fake {
@@ -207,7 +216,7 @@ impl Drop for Fake {
 
 impl Fake {
     /// Starts the fake of a provider on a port of its own.
-    pub(super) async fn start(kind: Kind) -> Self {
+    pub(in crate::signing) async fn start(kind: Kind) -> Self {
         let published = match kind {
             Kind::Docusign => Published::load("docusign.json", "/restapi"),
             Kind::Docuseal => Published::load("docuseal.json", ""),
@@ -234,7 +243,7 @@ impl Fake {
     }
 
     /// An account there. Its secrets are files in this folder.
-    pub(super) fn account(&self, folder: &Path) -> AccountConfig {
+    pub(in crate::signing) fn account(&self, folder: &Path) -> AccountConfig {
         let secret = |name: &str, text: &str| {
             let path = folder.join(name);
             std::fs::write(&path, text).expect("write");
@@ -295,8 +304,10 @@ async fn watched(State(site): State<Arc<Site>>, request: Request, next: Next) ->
 }
 
 /// A signed file.
-fn pdf() -> impl IntoResponse {
-    ([("content-type", "application/pdf")], crate::signing::trial::one_page_pdf())
+fn pdf(site: &Site) -> Response {
+    let ordered = lock(&site.returns).clone();
+    let bytes = ordered.unwrap_or_else(crate::signing::trial::one_page_pdf);
+    ([("content-type", "application/pdf")], bytes).into_response()
 }
 
 /// The fields of a `multipart/form-data` body.

@@ -1,0 +1,274 @@
+//! Claims about what happens when signing does not go straight, over the whole cloud: refusals, ends of time, pauses,
+//! restarts, and files that come back broken.
+
+use jiff::Timestamp;
+use platen_capture::pdf::Place;
+use platen_capture::worker::Pool;
+use platen_capture::worker::protocol::SealInfo;
+use platen_model::event::Status;
+use reqwest::Method;
+use serde_json::json;
+
+use super::connectors::Kind;
+use super::connectors::fakes::{Fake, WEBHOOK_SECRET};
+use super::harness::{Cloud, cloud, cloud_with};
+use super::http::follow;
+use super::trial::one_page_pdf;
+use crate::evidence;
+use crate::seal::{ROOM_BYTES, SealKey, seal_pdf};
+use crate::testing;
+
+/// A policy with one route to this provider, with these lines in it.
+fn route(provider: &str, lines: &str) -> String {
+    format!(
+        "version = \"test\"\n[validation]\nminimum_confidence = 0.5\n\
+         [[route]]\nname = \"all\"\nwhen = 'true'\nprovider = \"{provider}\"\n{lines}\n"
+    )
+}
+
+/// A cloud whose every document goes to an account at this fake, for these signers.
+async fn cloud_at(fake: &Fake, signers: &str) -> Cloud {
+    let folder = tempfile::tempdir().expect("a folder").keep();
+    let account = super::connectors::AccountConfig { tenant: testing::tenant(), ..fake.account(&folder) };
+    let routing = route(&account.name(), &format!("signers = {signers}"));
+    cloud_with(&routing, move |config| config.signing = vec![account]).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_declines_is_replaced_once_by_the_fallback() {
+    let routing = route(
+        "sandbox",
+        "signers = [\"declines@example.com\"]\non_decline = { address = \"signs@example.com\" }",
+    );
+    let cloud = cloud_with(&routing, |_| {}).await;
+    let document = cloud.receive().await;
+    let record = cloud.until(document, Status::Archived).await;
+    let as_text = |(status, address): &(String, String)| format!("{status} {address}");
+    let envelopes: Vec<String> = cloud.envelopes(document).await.iter().map(as_text).collect();
+    assert_eq!(envelopes, ["declined declines@example.com", "completed signs@example.com"]);
+    assert_eq!(cloud.count(document, "retried").await, 1);
+    cloud.check_evidence(&record).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fallback_who_declines_as_well_is_not_replaced_again() {
+    let routing = route(
+        "sandbox",
+        "signers = [\"declines@example.com\"]\non_decline = { address = \"declines@example.org\" }",
+    );
+    let cloud = cloud_with(&routing, |_| {}).await;
+    let document = cloud.receive().await;
+    cloud.until_so("both declined", async || cloud.count(document, "declined").await == 2).await;
+    // The step that asks the policy what follows has run, and there is no other.
+    cloud.until_so("nothing is left to do", async || no_jobs(&cloud).await).await;
+    assert_eq!(cloud.record(document).await.document.status, Status::Declined);
+    assert_eq!(cloud.envelopes(document).await.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_envelope_that_expires_is_sent_anew_as_often_as_its_route_says_and_the_first_stays_in_the_history()
+{
+    let routing = route("sandbox", "signers = [\"expires@example.com\"]\nresend = 1");
+    let cloud = cloud_with(&routing, |_| {}).await;
+    let document = cloud.receive().await;
+    cloud.until_so("it expired twice", async || cloud.count(document, "expired").await == 2).await;
+    cloud.until_so("nothing is left to do", async || no_jobs(&cloud).await).await;
+    assert_eq!(cloud.record(document).await.document.status, Status::Expired);
+    let envelopes = cloud.envelopes(document).await;
+    assert_eq!(envelopes.len(), 2, "{envelopes:?}");
+    assert!(envelopes.iter().all(|(status, _)| status == "expired"), "{envelopes:?}");
+    let names = cloud.names_of_events(document).await;
+    let signing = names.iter().skip_while(|name| *name != "routed").map(String::as_str).collect::<Vec<_>>();
+    let once = ["routed", "envelope_created", "sent", "expired"];
+    assert_eq!(signing, [&once[..], &["retried"], &once[..]].concat(), "each way of it, in order");
+    // A person sends it on its way once more: it counts from the beginning.
+    let (status, _) = cloud.operate(Method::POST, &format!("/v1/documents/{document}/retry"), None).await;
+    assert!(status < 300, "{status}");
+    cloud.until_so("it expired four times", async || cloud.count(document, "expired").await == 4).await;
+}
+
+/// Whether no step waits or is at work.
+async fn no_jobs(cloud: &Cloud) -> bool {
+    let (count,): (i64,) = sqlx::query_as("SELECT COUNT(*) FROM jobs WHERE state <> 'dead'")
+        .fetch_one(cloud.app.store.reading())
+        .await
+        .expect("a count");
+    count == 0
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_sent_while_a_route_or_an_account_is_paused_and_nothing_is_lost() {
+    for switch in ["route/all", "account/sandbox"] {
+        let mut cloud = cloud("sandbox", "signs@example.com", 0.5).await;
+        let pause = format!("/v1/signatures/pauses/{switch}");
+        let reason = json!({ "reason": "their prices are wrong today" });
+        let (status, body) = cloud.operate(Method::PUT, &pause, Some(reason)).await;
+        assert_eq!(status, 204, "{body}");
+        let documents = [cloud.receive().await, cloud.receive().await];
+        for document in documents {
+            cloud.until(document, Status::EnvelopeCreated).await;
+        }
+        // Each was looked at, found paused, and put off.
+        let put_off = async |cloud: &Cloud| {
+            let later = Timestamp::now().as_millisecond() + 5_000;
+            let (count,): (i64,) =
+                sqlx::query_as("SELECT COUNT(*) FROM jobs WHERE kind = 'create_envelope' AND run_at_ms > $1")
+                    .bind(later)
+                    .fetch_one(cloud.app.store.reading())
+                    .await
+                    .expect("a count");
+            count == 2
+        };
+        cloud.until_so("both wait", async || put_off(&cloud).await).await;
+        let (_, shown) = cloud.operate(Method::GET, "/v1/signatures/accounts", None).await;
+        assert_eq!(shown["paused"][0]["reason"], "their prices are wrong today", "{shown}");
+        // A pause outlives the process.
+        cloud.restart().await;
+        cloud.until_so("both wait", async || put_off(&cloud).await).await;
+        let sent = async || {
+            let count: (i64,) = sqlx::query_as("SELECT COUNT(*) FROM sandbox_envelopes")
+                .fetch_one(cloud.app.store.reading())
+                .await
+                .expect("a count");
+            count.0
+        };
+        assert_eq!(sent().await, 0, "{switch}: nothing was sent");
+        let (status, body) = cloud.operate(Method::DELETE, &pause, None).await;
+        assert_eq!(status, 204, "{body}");
+        for document in documents {
+            cloud.until(document, Status::Archived).await;
+        }
+        assert_eq!(sent().await, 2, "{switch}: each once");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn docusign_is_asked_about_an_envelope_once_in_fifteen_minutes_whatever_comes_and_goes() {
+    let fake = Fake::start(Kind::Docusign).await;
+    let mut cloud = cloud_at(&fake, "[\"ada@example.com\"]").await;
+    let document = cloud.receive().await;
+    cloud.until(document, Status::Sent).await;
+    let looks = || fake.site.only().looks;
+    cloud.until_so("it is asked once", async || looks() == 1).await;
+    fake.site.view("ada@example.com");
+    let call_back = async |cloud: &Cloud, number: i64| {
+        let body = json!({
+            "event": "recipient-delivered",
+            "generatedDateTime": Timestamp::now().to_string(),
+            "data": { "envelopeId": fake.site.only().id, "recipientId": number.to_string() },
+        });
+        let body = body.to_string();
+        let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, WEBHOOK_SECRET.as_bytes());
+        let tag = base64::Engine::encode(
+            &base64::engine::general_purpose::STANDARD,
+            ring::hmac::sign(&key, body.as_bytes()),
+        );
+        let url = format!("{}/v1/webhooks/signature-events/docusign/main", cloud.url);
+        let sent = cloud.http.post(url).header("x-docusign-signature-1", tag).body(body).send().await;
+        assert_eq!(sent.expect("an answer").status(), 200);
+    };
+    // Each hint makes the step run, and the step finds that it may not ask yet.
+    let put_off = async |cloud: &Cloud| {
+        let (run_at, again): (i64, i64) = sqlx::query_as(
+            "SELECT run_at_ms, again FROM jobs WHERE kind = 'follow_envelope' AND state = 'ready'",
+        )
+        .fetch_optional(cloud.app.store.reading())
+        .await
+        .expect("readable")
+        .unwrap_or_default();
+        again == 0 && run_at > Timestamp::now().as_millisecond() + 600_000
+    };
+    call_back(&cloud, 1).await;
+    cloud.until_so("it is put off", async || put_off(&cloud).await).await;
+    assert_eq!(looks(), 1);
+    cloud.restart().await;
+    call_back(&cloud, 2).await;
+    cloud.until_so("it is put off", async || put_off(&cloud).await).await;
+    assert_eq!(looks(), 1, "a restart is no reason to ask again");
+    assert_eq!(cloud.record(document).await.document.status, Status::Sent);
+    sqlx::query("UPDATE envelope_calls SET polled_ms = polled_ms - $1")
+        .bind(15 * 60 * 1000_i64)
+        .execute(cloud.app.store.writing())
+        .await
+        .expect("fifteen minutes pass");
+    call_back(&cloud, 3).await;
+    cloud.until(document, Status::Viewed).await;
+    assert_eq!(looks(), 2);
+}
+
+/// A page that was sealed by somebody unknown here.
+fn sealed_by_a_stranger() -> Vec<u8> {
+    let seal = SealInfo {
+        name: "Stranger".into(),
+        reason: "Completed".into(),
+        at: Timestamp::now(),
+        lines: vec!["Completed".into()],
+        page: 0,
+        place: Place::thousandths([100, 100, 400, 200]),
+        strokes: Vec::new(),
+        entries: Vec::new(),
+        room_bytes: ROOM_BYTES,
+    };
+    let key = SealKey::passing("Stranger").expect("a key");
+    seal_pdf(&Pool::in_process(1), &key, &one_page_pdf(), seal, None).expect("sealed")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signed_file_that_comes_back_broken_goes_to_a_person_and_is_kept_for_them() {
+    let fake = Fake::start(Kind::Docuseal).await;
+    let cloud = cloud_at(&fake, "[\"ada@example.com\"]").await;
+    let sound = sealed_by_a_stranger();
+    let mut broken = sound.clone();
+    let at = broken.windows(8).position(|part| part == b"MediaBox").expect("the page");
+    broken[at + 10] = b'9';
+    fake.site.returns(broken.clone());
+    let document = cloud.receive().await;
+    cloud.until(document, Status::Sent).await;
+    fake.site.sign("ada@example.com");
+    let hint = async || follow(&cloud.app, &cloud.tenant, document).await.expect("asked for");
+    hint().await;
+    let record = cloud.until(document, Status::Quarantined).await;
+    let (reason, _) = record.trouble.clone().expect("a reason");
+    assert!(reason.contains("not those that were signed"), "{reason}");
+    assert_eq!(record.signed_sha256, None, "it is not taken for signed");
+    let page = cloud.page(&format!("/documents/{document}")).await;
+    assert!(page.contains("Digital signatures") && page.contains("broken"), "{page}");
+    let cookie = cloud.signed_in().await;
+    let url = format!("{}/v1/documents/{document}/content/returned", cloud.url);
+    let kept = cloud.http.get(url).header("cookie", cookie).send().await.expect("an answer");
+    assert_eq!(kept.bytes().await.expect("bytes").to_vec(), broken);
+
+    // The file was spoilt on its way: the provider's own is sound, and a retry fetches it.
+    fake.site.returns(sound);
+    let (status, body) = cloud.operate(Method::POST, &format!("/v1/documents/{document}/retry"), None).await;
+    assert!(status < 300, "{body}");
+    let record = cloud.until(document, Status::Archived).await;
+    assert_eq!(cloud.envelopes(document).await.len(), 1, "nobody was asked again");
+    let page = cloud.page(&format!("/documents/{document}")).await;
+    assert!(page.contains("integrity only: chain unknown"), "{page}");
+    cloud.check_evidence(&record).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_provider_that_only_stamps_is_said_to_on_the_page_and_in_the_evidence() {
+    let fake = Fake::start(Kind::Docuseal).await;
+    let cloud = cloud_at(&fake, "[\"ada@example.com\"]").await;
+    let document = cloud.receive().await;
+    cloud.until(document, Status::Sent).await;
+    fake.site.sign("ada@example.com");
+    follow(&cloud.app, &cloud.tenant, document).await.expect("asked for");
+    let record = cloud.until(document, Status::Archived).await;
+    let page = cloud.page(&format!("/documents/{document}")).await;
+    assert!(page.contains("no signature"), "{page}");
+    let package = cloud.app.keep.get(&cloud.tenant, record.evidence_sha256.expect("archived")).await;
+    let report = evidence::verify(std::io::Cursor::new(package.expect("kept")), &Pool::in_process(1));
+    assert!(report.holds(), "{report}");
+    assert!(report.to_string().contains("what was found of them: no signature"), "{report}");
+}
+
+testing::also_on_postgres!(
+    who_declines_is_replaced_once_by_the_fallback,
+    an_envelope_that_expires_is_sent_anew_as_often_as_its_route_says_and_the_first_stays_in_the_history,
+    nothing_is_sent_while_a_route_or_an_account_is_paused_and_nothing_is_lost,
+    docusign_is_asked_about_an_envelope_once_in_fifteen_minutes_whatever_comes_and_goes,
+);
