@@ -6,13 +6,13 @@
 
 use std::collections::HashMap;
 
-use image::{GrayImage, imageops};
+use image::GrayImage;
 use platen_model::{Barcode, Rect};
 use rxing::common::GlobalHistogramBinarizer;
 use rxing::oned::{Code39Reader, Code128Reader};
 use rxing::{BinaryBitmap, Luma8Source, RXingResult, Reader};
 
-use super::{lies_in, piece, scan_line};
+use super::{Place, lies_in, place, scan_line};
 
 /// The side of a cell, in inches.
 const CELL_INCHES: f32 = 0.08;
@@ -30,7 +30,7 @@ const THICK_CELLS: usize = 2;
 /// The most patches that are decoded for an axis and a reach.
 const PATCHES_MAX: usize = 24;
 /// Bands in which a patch is read.
-const BANDS: u32 = 12;
+const BANDS: usize = 12;
 /// So many bands must read the same.
 const AGREE: usize = 2;
 /// The fewest bars of a code: a start, a check and an end of Code 128, each of three and the last of four, or one
@@ -110,24 +110,29 @@ impl Cells {
         let reach = (dpi as usize / 150).max(1);
         let step = (dpi as usize / 100).max(1);
         let mut axes = Vec::with_capacity(columns * rows);
+        // The changes at each place of a row are added up along its columns first, many at a time. A band has less than
+        // twenty rows that count, so that their sum fits.
+        let (mut across, mut down) = (vec![0u16; columns * cell], vec![0u16; columns * cell]);
+        let add = |sums: &mut [u16], one: &[u8], other: &[u8]| {
+            for ((sum, a), b) in sums.iter_mut().zip(one).zip(other) {
+                *sum += u16::from(a.abs_diff(*b));
+            }
+        };
         for band in 0..rows {
-            let (mut across, mut down, mut count) = (vec![0u32; columns], vec![0u32; columns], 0);
+            across.fill(0);
+            down.fill(0);
+            let mut count = 0;
             for y in (band * cell..(band + 1) * cell).step_by(step).filter(|y| y + reach < height) {
                 let row = &page.as_raw()[y * width..][..width];
                 let below = &page.as_raw()[(y + reach) * width..][..width];
-                let change = |one: &[u8], other: &[u8]| -> u32 {
-                    one.iter().zip(other).map(|(a, b)| u32::from(a.abs_diff(*b))).sum()
-                };
-                for column in 0..columns {
-                    let here = column * cell..(column + 1) * cell;
-                    let beside = here.start + reach..(here.end + reach).min(width);
-                    across[column] += change(&row[here.clone()], &row[beside]);
-                    down[column] += change(&row[here.clone()], &below[here]);
-                }
+                add(&mut across, row, row.get(reach..).unwrap_or_default());
+                add(&mut down, row, below);
                 count += cell as u32;
             }
             let least = CHANGE_MIN * count;
-            axes.extend(across.iter().zip(&down).map(|(&across, &down)| {
+            let sum = |cell: &[u16]| cell.iter().map(|&change| u32::from(change)).sum::<u32>();
+            let cells = across.chunks_exact(cell).map(sum).zip(down.chunks_exact(cell).map(sum));
+            axes.extend(cells.map(|(across, down)| {
                 if across >= least && across * TIMES.1 >= down * TIMES.0 {
                     Some(Axis::Across)
                 } else if down >= least && down * TIMES.1 >= across * TIMES.0 {
@@ -190,12 +195,11 @@ fn read(page: &GrayImage, patch: Patch, cell: usize, axis: Axis) -> Option<Barco
     let (along, across) = if axis == Axis::Across { (room, 0.0) } else { (0.0, room) };
     let (left, right) = (patch.x0 as f32 * side - along, (patch.x1 + 1) as f32 * side + along);
     let (top, bottom) = (patch.y0 as f32 * side - across, (patch.y1 + 1) as f32 * side + across);
-    let picture = piece(page, left, top, right, bottom)?;
-    let picture = if axis == Axis::Across { picture } else { imageops::rotate270(&picture) };
+    let place = place(page, left, top, right, bottom)?;
 
     let mut readings: HashMap<(&'static str, String), usize> = HashMap::new();
     for band in 0..BANDS {
-        let line = line(&picture, band);
+        let line = line(page, &place, axis, band);
         if !has_bars(&line) {
             continue;
         }
@@ -213,22 +217,34 @@ fn read(page: &GrayImage, patch: Patch, cell: usize, axis: Axis) -> Option<Barco
     })
 }
 
-/// The mean of the rows of a band.
-fn line(picture: &GrayImage, band: u32) -> Vec<u8> {
-    let (width, height) = (picture.width() as usize, picture.height());
-    let middle = (height * (2 * band + 1) / (2 * BANDS)).min(height - 1);
+/// The mean of the lines along an axis that are in a band of a place. Along the page the bands are counted from its right,
+/// as if it had been turned for its codes to lie.
+fn line(page: &GrayImage, place: &Place, axis: Axis, band: usize) -> Vec<u8> {
+    let Place { columns, rows } = place;
+    let depth = if axis == Axis::Across { rows.len() } else { columns.len() };
+    let middle = (depth * (2 * band + 1) / (2 * BANDS)).min(depth - 1);
     // Every other band is high and made black and white here, for codes with rough edges; the others are low and left
     // as they are, for fine ones that lean.
     let is_rough = band % 2 == 1;
-    let reach = (height / (4 * BANDS)).min(if is_rough { 10 } else { 3 });
-    let rows = middle.saturating_sub(reach)..(middle + reach + 1).min(height);
-    let count = rows.len() as u32;
-    let mut sums = vec![0u32; width];
-    for y in rows {
-        let row = &picture.as_raw()[y as usize * width..][..width];
-        sums.iter_mut().zip(row).for_each(|(sum, &sample)| *sum += u32::from(sample));
-    }
-    let line: Vec<u8> = sums.into_iter().map(|sum| (sum / count) as u8).collect();
+    let reach = (depth / (4 * BANDS)).min(if is_rough { 10 } else { 3 });
+    let lines = middle.saturating_sub(reach)..(middle + reach + 1).min(depth);
+    let count = lines.len() as u32;
+    let samples = page.as_raw().chunks_exact(page.width() as usize).skip(rows.start);
+    let line: Vec<u8> = match axis {
+        Axis::Across => {
+            let mut sums = vec![0u32; columns.len()];
+            for row in samples.skip(lines.start).take(lines.len()) {
+                let row = &row[columns.clone()];
+                sums.iter_mut().zip(row).for_each(|(sum, &sample)| *sum += u32::from(sample));
+            }
+            sums.into_iter().map(|sum| (sum / count) as u8).collect()
+        }
+        Axis::Down => {
+            let across = columns.end - lines.end..columns.end - lines.start;
+            let sum = |row: &[u8]| row.iter().map(|&sample| u32::from(sample)).sum::<u32>();
+            samples.take(rows.len()).map(|row| (sum(&row[across.clone()]) / count) as u8).collect()
+        }
+    };
     match scan_line::threshold(&line) {
         Some(threshold) if is_rough => scan_line::hard(&line, threshold),
         _ => line,

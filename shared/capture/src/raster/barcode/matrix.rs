@@ -9,7 +9,7 @@ use platen_model::{Barcode, Rect};
 use rxing::common::HybridBinarizer;
 use rxing::{BarcodeFormat, BinaryBitmap, DecodeHints, Luma8LuminanceSource, MultiFormatReader, Reader as _};
 
-use super::{lies_in, piece};
+use super::{lies_in, piece, place};
 use crate::raster::ink::{Ink, Mark};
 
 /// Modules on a side of a finder pattern.
@@ -211,7 +211,7 @@ impl Sides {
 fn decode(page: &GrayImage, rect: Rect, room: f32, module: f32, format: BarcodeFormat) -> Option<Barcode> {
     let (left, top) = (rect.x as f32 - room, rect.y as f32 - room);
     let (right, bottom) = ((rect.x + rect.w) as f32 + room, (rect.y + rect.h) as f32 + room);
-    let mut picture = piece(page, left, top, right, bottom)?;
+    let mut picture = piece(page, &place(page, left, top, right, bottom)?);
     let smaller = module as u32 / MODULE_PX;
     if smaller > 1 {
         let (width, height) = (picture.width() / smaller, picture.height() / smaller);

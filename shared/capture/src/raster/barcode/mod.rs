@@ -20,6 +20,8 @@ mod matrix;
 mod patch;
 mod scan_line;
 
+use std::ops::Range;
+
 use image::GrayImage;
 use platen_model::{Barcode, Rect};
 
@@ -69,17 +71,28 @@ pub(super) fn move_along(
     }
 }
 
-/// A piece of the page, as far as it is on the page; `None` where nothing is.
-fn piece(page: &GrayImage, left: f32, top: f32, right: f32, bottom: f32) -> Option<GrayImage> {
-    let within = |place: f32, most: u32| (place.max(0.0) as u32).min(most);
-    let (x, y) = (within(left, page.width()), within(top, page.height()));
-    let (x1, y1) = (within(right.ceil(), page.width()), within(bottom.ceil(), page.height()));
-    if x >= x1 || y >= y1 {
-        return None;
+/// Where a piece of the page is.
+struct Place {
+    columns: Range<usize>,
+    rows: Range<usize>,
+}
+
+/// What lies between these edges, as far as it is on the page; `None` where nothing is.
+fn place(page: &GrayImage, left: f32, top: f32, right: f32, bottom: f32) -> Option<Place> {
+    let within = |place: f32, most: u32| (place.max(0.0) as usize).min(most as usize);
+    let columns = within(left, page.width())..within(right.ceil(), page.width());
+    let rows = within(top, page.height())..within(bottom.ceil(), page.height());
+    (!columns.is_empty() && !rows.is_empty()).then_some(Place { columns, rows })
+}
+
+/// A piece of the page.
+fn piece(page: &GrayImage, Place { columns, rows }: &Place) -> GrayImage {
+    let mut samples = Vec::with_capacity(columns.len() * rows.len());
+    for row in page.as_raw().chunks_exact(page.width() as usize).skip(rows.start).take(rows.len()) {
+        samples.extend_from_slice(&row[columns.clone()]);
     }
-    let rows = page.as_raw().chunks_exact(page.width() as usize).skip(y as usize).take((y1 - y) as usize);
-    let samples = rows.flat_map(|row| &row[x as usize..x1 as usize]).copied().collect();
-    GrayImage::from_raw(x1 - x, y1 - y, samples)
+    GrayImage::from_raw(columns.len() as u32, rows.len() as u32, samples)
+        .expect("each row gave a sample for each column")
 }
 
 /// Whether the middle of one box lies in another.
