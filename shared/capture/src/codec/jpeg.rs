@@ -23,10 +23,10 @@ const LIKENESS_WORST: f64 = 0.94;
 const TILE: usize = 64;
 /// The most tiles that are compared.
 const TILES_MAX: usize = 24;
-/// The side of the windows in which likeness is measured, and their distance.
-const WINDOW: usize = 8;
-/// See [`WINDOW`].
+/// The distance of the windows in which likeness is measured.
 const STEP: usize = 4;
+/// The side of these windows.
+const WINDOW: usize = 2 * STEP;
 
 /// Samples of 8 bits, rows without padding.
 #[derive(Clone, Copy)]
@@ -101,29 +101,32 @@ fn eventful_tiles(raw: Raw<'_>) -> Vec<Vec<u8>> {
         let (left, top) = (index % across * TILE, index / across * TILE);
         let row =
             |y: usize| &raw.samples[(top + y) * row_bytes + left * raw.channels..][..TILE * raw.channels];
-        (0..TILE).flat_map(row).copied().collect()
+        (0..TILE).map(row).collect::<Vec<_>>().concat()
     };
     let mut ranked: Vec<(u64, usize)> = (0..across * down)
-        .map(|index| {
-            // Every other row and pixel tells as much.
-            let samples = tile(index);
-            let row = TILE * raw.channels;
-            let some =
-                samples.chunks_exact(row).step_by(2).flat_map(|row| row.iter().step_by(2 * raw.channels));
-            let (mut count, mut sum, mut squares) = (0u64, 0u64, 0u64);
-            for sample in some {
-                count += 1;
-                sum += u64::from(*sample);
-                squares += u64::from(*sample) * u64::from(*sample);
-            }
-            (squares * count - sum * sum, index)
-        })
+        .map(|index| (events(raw, index % across * TILE, index / across * TILE), index))
         .collect();
     ranked.sort_unstable_by(|a, b| b.cmp(a));
     // From the upper half, not the very first alone: those may be the edges of the paper.
     ranked.truncate((ranked.len() / 2).max(ranked.len().min(TILES_MAX)));
     let step = ranked.len().div_ceil(TILES_MAX).max(1);
     ranked.iter().step_by(step).map(|&(_, index)| tile(index)).collect()
+}
+
+/// How much happens in the tile at this place: the spread of its samples. Every other row and pixel tells as much.
+fn events(raw: Raw<'_>, left: usize, top: usize) -> u64 {
+    const COUNT: u64 = (TILE / 2 * TILE / 2) as u64;
+    let row_bytes = usize::from(raw.width) * raw.channels;
+    let (mut sum, mut squares) = (0u32, 0u32);
+    for y in (top..top + TILE).step_by(2) {
+        let row = &raw.samples[y * row_bytes + left * raw.channels..][..TILE * raw.channels];
+        for pair in row.chunks_exact(2 * raw.channels) {
+            let sample = u32::from(pair[0]);
+            sum += sample;
+            squares += sample * sample;
+        }
+    }
+    u64::from(squares) * COUNT - u64::from(sum) * u64::from(sum)
 }
 
 fn is_alike(strip: Raw<'_>, coded: &[u8]) -> bool {
@@ -155,21 +158,22 @@ fn lightness(samples: &[u8], channels: usize) -> Vec<f64> {
 fn likeness(one: &[f64], other: &[f64]) -> f64 {
     const C1: f64 = 0.01 * 255.0 * 0.01 * 255.0;
     const C2: f64 = 0.03 * 255.0 * 0.03 * 255.0;
+    // Windows overlap: each is four squares of this many on a side, whose sums are made once.
+    const SQUARES: usize = TILE / STEP;
     let count = (WINDOW * WINDOW) as f64;
-    let (mut sum, mut windows) = (0.0, 0.0);
-    for top in (0..=TILE - WINDOW).step_by(STEP) {
-        for left in (0..=TILE - WINDOW).step_by(STEP) {
-            let (mut a, mut b, mut aa, mut bb, mut ab) = (0.0, 0.0, 0.0, 0.0, 0.0);
-            for y in top..top + WINDOW {
-                for x in left..left + WINDOW {
-                    let (p, q) = (one[y * TILE + x], other[y * TILE + x]);
-                    a += p;
-                    b += q;
-                    aa += p * p;
-                    bb += q * q;
-                    ab += p * q;
-                }
+    let mut squares = [[Sums::default(); SQUARES]; SQUARES];
+    for (y, (one, other)) in one.chunks_exact(TILE).zip(other.chunks_exact(TILE)).enumerate() {
+        let row = one.chunks_exact(STEP).zip(other.chunks_exact(STEP));
+        for (square, (one, other)) in squares[y / STEP].iter_mut().zip(row) {
+            for (&p, &q) in one.iter().zip(other) {
+                *square = square.with(Sums { a: p, b: q, aa: p * p, bb: q * q, ab: p * q });
             }
+        }
+    }
+    let (mut sum, mut windows) = (0.0, 0.0);
+    for rows in squares.windows(2) {
+        for (upper, lower) in rows[0].windows(2).zip(rows[1].windows(2)) {
+            let Sums { a, b, aa, bb, ab } = upper[0].with(upper[1]).with(lower[0].with(lower[1]));
             let (mean_a, mean_b) = (a / count, b / count);
             let (var_a, var_b) = (aa / count - mean_a * mean_a, bb / count - mean_b * mean_b);
             let both = ab / count - mean_a * mean_b;
@@ -179,6 +183,28 @@ fn likeness(one: &[f64], other: &[f64]) -> f64 {
         }
     }
     sum / windows
+}
+
+/// Sums over the pixels of a square in two pictures: their lightness, its squares and its products.
+#[derive(Clone, Copy, Default)]
+struct Sums {
+    a: f64,
+    b: f64,
+    aa: f64,
+    bb: f64,
+    ab: f64,
+}
+
+impl Sums {
+    fn with(self, other: Self) -> Self {
+        Self {
+            a: self.a + other.a,
+            b: self.b + other.b,
+            aa: self.aa + other.aa,
+            bb: self.bb + other.bb,
+            ab: self.ab + other.ab,
+        }
+    }
 }
 
 #[cfg(test)]
