@@ -5,7 +5,9 @@
 
 use std::collections::VecDeque;
 
-use image::{GrayImage, Luma};
+use fast_image_resize::images::{Image as ResizedImage, ImageRef};
+use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use image::GrayImage;
 use imageproc::contrast::otsu_level;
 
 use super::quad::{self, Corners, Point};
@@ -138,15 +140,21 @@ fn reduced(samples: &Samples) -> (GrayImage, f32) {
     let by = (width.max(height) as f32 / LONG_SIDE_PX as f32).max(1.0);
     let side = |length: u32| ((length as f32 / by) as u32).max(1);
     let (columns, rows) = (side(width), side(height));
-    let small = match samples {
-        Samples::Bitonal(image) | Samples::Gray(image) => image::imageops::thumbnail(image, columns, rows),
+    let means = |samples: &[u8], pixels: PixelType| {
+        let source = ImageRef::new(width, height, samples, pixels).expect("a picture has all its samples");
+        let mut small = ResizedImage::new(columns, rows, pixels);
+        let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Box));
+        Resizer::new().resize(&source, &mut small, &options).expect("both are of the same kind");
+        small.into_vec()
+    };
+    let levels = match samples {
+        Samples::Bitonal(image) | Samples::Gray(image) => means(image.as_raw(), PixelType::U8),
         Samples::Rgb(image) => {
-            let small = image::imageops::thumbnail(image, columns, rows);
-            GrayImage::from_fn(columns, rows, |x, y| {
-                Luma([small.get_pixel(x, y).0.into_iter().min().unwrap_or(0)])
-            })
+            let small = means(image.as_raw(), PixelType::U8x3);
+            small.as_chunks::<3>().0.iter().map(|&[red, green, blue]| red.min(green).min(blue)).collect()
         }
     };
+    let small = GrayImage::from_raw(columns, rows, levels).expect("one level for each pixel was made");
     (small, width as f32 / columns as f32)
 }
 
