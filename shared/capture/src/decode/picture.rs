@@ -5,6 +5,8 @@ use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer
 use image::metadata::Orientation;
 use image::{GrayImage, RgbImage};
 
+use crate::raster::by_quarters;
+
 /// The samples of a page.
 #[derive(Clone, Debug)]
 pub enum Samples {
@@ -116,14 +118,21 @@ impl Picture {
             return self;
         }
         self.original = None;
-        self.samples = match self.samples {
-            Samples::Bitonal(image) => {
+        let quarters_deg = match orientation {
+            Orientation::Rotate90 => Some(90),
+            Orientation::Rotate180 => Some(180),
+            Orientation::Rotate270 => Some(270),
+            _ => None,
+        };
+        self.samples = match (quarters_deg, self.samples) {
+            (Some(clockwise_deg), samples) => by_quarters(samples, clockwise_deg),
+            (None, Samples::Bitonal(image)) => {
                 Samples::Bitonal(applied(image::DynamicImage::ImageLuma8(image), orientation).into_luma8())
             }
-            Samples::Gray(image) => {
+            (None, Samples::Gray(image)) => {
                 Samples::Gray(applied(image::DynamicImage::ImageLuma8(image), orientation).into_luma8())
             }
-            Samples::Rgb(image) => {
+            (None, Samples::Rgb(image)) => {
                 Samples::Rgb(applied(image::DynamicImage::ImageRgb8(image), orientation).into_rgb8())
             }
         };
@@ -215,7 +224,23 @@ fn repeated(image: &GrayImage, width: u32, height: u32) -> GrayImage {
     GrayImage::from_raw(width, height, samples).expect("every row was filled")
 }
 
-/// How light a colour is: 0.299 red, 0.587 green and 0.114 blue, in 65,536ths, so that it takes no division.
+/// How light a colour is: 0.299 red, 0.587 green and 0.114 blue.
 fn luminance(&[red, green, blue]: &[u8; 3]) -> u8 {
-    ((19_595 * u32::from(red) + 38_470 * u32::from(green) + 7_471 * u32::from(blue) + 32_768) >> 16) as u8
+    let parts =
+        LIGHT[0][usize::from(red)] + LIGHT[1][usize::from(green)] + LIGHT[2][usize::from(blue)] + 32_768;
+    (parts >> 16) as u8
+}
+
+/// What each level of red, green and blue adds to lightness, in 65,536ths: looking it up takes two thirds of the time of
+/// multiplying.
+static LIGHT: [[u32; 256]; 3] = [light(19_595), light(38_470), light(7_471)];
+
+const fn light(part: u32) -> [u32; 256] {
+    let mut light = [0; 256];
+    let mut level = 0;
+    while level < light.len() {
+        light[level] = level as u32 * part;
+        level += 1;
+    }
+    light
 }

@@ -47,6 +47,7 @@ pub(crate) use embedded::is_language;
 use ink::Ink;
 use quality::Reading;
 use reading::TextSize;
+pub(crate) use turn::by_quarters;
 use upright::Upright;
 
 /// A skew below this many degrees is left alone: nobody sees it, Tesseract reads it, and the samples stay true.

@@ -26,7 +26,7 @@ const ROWS_GIVEN_BACK: usize = 64;
 const ROOM_PX: f64 = 12.0;
 
 /// Turns by `clockwise_deg`, a multiple of 90.
-pub(super) fn by_quarters(samples: Samples, clockwise_deg: u32) -> Samples {
+pub(crate) fn by_quarters(samples: Samples, clockwise_deg: u32) -> Samples {
     match samples {
         Samples::Bitonal(image) => Samples::Bitonal(quarters::<_, 1>(image, clockwise_deg)),
         Samples::Gray(image) => Samples::Gray(quarters::<_, 1>(image, clockwise_deg)),
