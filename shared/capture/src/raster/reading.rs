@@ -110,6 +110,18 @@ pub(super) fn read(
     Ok(words)
 }
 
+/// Reads some lines of a page at the size that suits the recogniser, for how well they read: boxes are those on the copy.
+pub(super) fn read_lines(
+    part: &GrayImage,
+    text: TextSize,
+    languages: &str,
+    engines: &mut Engines,
+) -> Result<Vec<Word>, Failure> {
+    let (along, across) = text.reading_scale(Layout::Page);
+    let copy = sized(part, along, across)?;
+    engines.read(&copy, None, Layout::Lines, languages)
+}
+
 fn sized(page: &GrayImage, along: f64, across: f64) -> Result<Cow<'_, GrayImage>, Failure> {
     let side = |length: u32, factor: f64| ((f64::from(length) * factor).round() as u32).max(1);
     let (width, height) = (side(page.width(), along), side(page.height(), across));

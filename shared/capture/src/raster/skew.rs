@@ -8,12 +8,18 @@
 //! The search goes from coarse to fine: a few thousand edges find the angle to a quarter of a degree, all of
 //! them find it to a hundredth.
 
+use std::borrow::Cow;
+
 use super::ink::Ink;
 
 /// Skews up to this many degrees are found.
 const RANGE_DEG: f32 = 20.0;
 /// The first, coarse search.
 const COARSE: Search = Search { step_deg: 0.25, bin_px: 4.0, edges_per_side: 2_500 };
+/// A look that only tells whether there may be lines at all.
+const QUICK: Search = Search { step_deg: 0.5, bin_px: 4.0, edges_per_side: 800 };
+/// Lines that are this much clearer than a quick look finds others are clearer than a better look would find them.
+const FAR_CLEARER: f32 = 1.7;
 /// The searches around what the one before found: each reaches two steps of the one before.
 const FINER: [Search; 3] = [
     Search { step_deg: 0.1, bin_px: 2.0, edges_per_side: 6_000 },
@@ -79,12 +85,15 @@ pub(super) struct Glance {
 impl Glance {
     /// Takes the lines of text as they lie.
     pub(super) fn across(ink: &Ink) -> Self {
-        Edges::horizontal(ink).glance()
+        Edges::horizontal(ink).glance(COARSE)
     }
 
-    /// Takes the page for one that lies on its side.
-    pub(super) fn down(ink: &Ink) -> Self {
-        Edges::vertical(ink).glance()
+    /// Takes the page for one that lies on its side. Where the lines `across` it are far clearer than a quick look finds
+    /// those down it, that is enough.
+    pub(super) fn down(ink: &Ink, across: &Self) -> Self {
+        let edges = Edges::vertical(ink);
+        let quick = edges.picked(QUICK).into_owned().glance(QUICK);
+        if across.contrast > quick.contrast * FAR_CLEARER { quick } else { edges.glance(COARSE) }
     }
 
     /// A close look: the angle to a hundredth of a degree.
@@ -99,7 +108,8 @@ impl Glance {
             angle = peak(&self.edges.scores(search, angle, reach, &mut bins)).0;
             step_deg = search.step_deg;
         }
-        let [upper, lower] = self.edges.concentrations(FINER[FINER.len() - 1], angle, &mut bins);
+        let finest = FINER[FINER.len() - 1];
+        let [upper, lower] = self.edges.picked(finest).concentrations(finest, angle, &mut bins);
         Lines { skew_deg: angle, upper, lower }
     }
 
@@ -117,7 +127,7 @@ impl Glance {
 }
 
 /// Near and far edges of the marks, seen across the lines.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Edges {
     sides: [Vec<Edge>; 2],
     /// The greatest `along_twice` and `across`, which are never negative.
@@ -160,13 +170,13 @@ impl Edges {
         Self { sides, along_twice_max: 2 * ink.height as i32, across_max: ink.width as i32 }
     }
 
-    fn glance(self) -> Glance {
+    fn glance(self, search: Search) -> Glance {
         let length: u32 = self.sides.iter().flatten().map(|edge| edge.length).sum();
         if length < EDGES_MIN_PX {
             return Glance { edges: self, angle_deg: 0.0, contrast: 1.0 };
         }
-        let steps = (RANGE_DEG / COARSE.step_deg) as i32;
-        let coarse = self.scores(COARSE, 0.0, steps, &mut Vec::new());
+        let steps = (RANGE_DEG / search.step_deg) as i32;
+        let coarse = self.scores(search, 0.0, steps, &mut Vec::new());
         let mut sorted: Vec<f32> = coarse.iter().map(|(_, score)| *score).collect();
         sorted.sort_by(f32::total_cmp);
         let usual = sorted[sorted.len() / 2].max(f32::MIN_POSITIVE);
@@ -185,21 +195,29 @@ impl Edges {
         self.sides.iter().map(Vec::len).sum()
     }
 
-    /// The angles around `middle_deg` with their scores.
-    fn scores(&self, search: Search, middle_deg: f32, reach: i32, bins: &mut Vec<u32>) -> Vec<(f32, f32)> {
+    /// The angles around `middle_deg` with their scores: the sums of squares of histograms across lines at these angles.
+    fn scores(&self, search: Search, middle_deg: f32, reach: i32, bins: &mut Bins) -> Vec<(f32, f32)> {
+        let picked = self.picked(search);
         (-reach..=reach)
             .map(|step| middle_deg + step as f32 * search.step_deg)
-            .map(|angle_deg| (angle_deg, self.concentration(search, angle_deg, bins)))
+            .map(|angle_deg| (angle_deg, picked.concentrations(search, angle_deg, bins).iter().sum()))
             .collect()
     }
 
-    /// The sum of squares of a histogram across lines at this angle.
-    fn concentration(&self, search: Search, angle_deg: f32, bins: &mut Vec<u32>) -> f32 {
-        self.concentrations(search, angle_deg, bins).iter().sum()
+    /// The edges that take part in a search.
+    fn picked(&self, search: Search) -> Cow<'_, Self> {
+        if self.sides.iter().all(|side| side.len() <= search.edges_per_side) {
+            return Cow::Borrowed(self);
+        }
+        let sides = self.sides.each_ref().map(|side| {
+            let every = side.len().div_ceil(search.edges_per_side).max(1);
+            side.iter().step_by(every).copied().collect()
+        });
+        Cow::Owned(Self { sides, ..*self })
     }
 
-    /// The same for each side.
-    fn concentrations(&self, search: Search, angle_deg: f32, bins: &mut Vec<u32>) -> [f32; 2] {
+    /// The sum of squares of a histogram across lines at this angle, for each side.
+    fn concentrations(&self, search: Search, angle_deg: f32, bins: &mut Bins) -> [f32; 2] {
         const ONE: f32 = 65_536.0;
         // The mean of `part² + (256 - part)²`.
         const OWN: f32 = 2.0 / 3.0 * 65_536.0;
@@ -211,21 +229,48 @@ impl Edges {
         let count = (most >> 16) as usize + 2;
         self.sides.each_ref().map(|side| {
             bins.clear();
-            bins.resize(count, 0);
-            let every = side.len().div_ceil(search.edges_per_side).max(1);
+            bins.resize(count, [0; 2]);
+            put(side, [least, across, along], bins);
             // What each edge has in common with itself is no concentration.
-            let mut own = 0;
-            for edge in side.iter().step_by(every) {
-                own += edge.length * edge.length;
-                // Shared between two bins, so that the score changes smoothly with the angle.
-                let place = (least + edge.across * across - edge.along_twice * along) as u32;
-                let (bin, part) = ((place >> 16) as usize, place >> 8 & 0xff);
-                bins[bin] += edge.length * (256 - part);
-                bins[bin + 1] += edge.length * part;
-            }
-            bins.iter().map(|&bin| bin as f32 * bin as f32).sum::<f32>() - own as f32 * OWN
+            let own: u32 = side.iter().map(|edge| edge.length * edge.length).sum();
+            squares(bins) as f32 - own as f32 * OWN
         })
     }
+}
+
+/// Puts edges into the bins of their places: in 65,536ths of a bin the first number, and so much for each pixel across the
+/// lines and less for each half along them.
+fn put(edges: &[Edge], [least, across, along]: [i32; 3], bins: &mut [[u64; 2]]) {
+    let mut put = |edge: &Edge, half: usize| {
+        // Shared between two bins, so that the score changes smoothly with the angle.
+        let place = (least + edge.across * across - edge.along_twice * along) as u32;
+        let part = u64::from(place >> 8 & 0xff);
+        bins[(place >> 16) as usize][half] += u64::from(edge.length) * (part << 32 | 256);
+    };
+    let (pairs, rest) = edges.as_chunks::<2>();
+    for [one, other] in pairs {
+        put(one, 0);
+        put(other, 1);
+    }
+    rest.iter().for_each(|edge| put(edge, 0));
+}
+
+/// A histogram in two halves, for edges that follow each other fall into one bin, and adding to what was just written
+/// takes its time. Each bin holds 256 times what fell into it, and in its upper 32 bits how much of that belongs to the
+/// next bin.
+type Bins = Vec<[u64; 2]>;
+
+/// The sum of the bins' squares.
+fn squares(bins: &[[u64; 2]]) -> u64 {
+    let mut from_before = 0;
+    let square = |[one, other]: &[u64; 2]| {
+        let both = one + other;
+        let onward = both >> 32;
+        let bin = (both & 0xffff_ffff) - onward + from_before;
+        from_before = onward;
+        bin * bin
+    };
+    bins.iter().map(square).sum()
 }
 
 /// Which marks take part: those of text, or all that do not touch the page's edge where there is little text.
