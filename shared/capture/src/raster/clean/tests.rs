@@ -150,6 +150,24 @@ proptest! {
         let cleaned = cleaned(&holed).into_owned();
         prop_assert_eq!(unlike(&cleaned, &clear), 0, "{} wide at {}, {} and {}", diameter, x, top, apart);
     }
+
+    #[test]
+    fn punch_holes_beside_a_black_border_go_with_it_and_every_letter_stays(
+        border in 8u32..30,
+        gap in 4i32..=16,
+        diameter in 17i32..=28,
+        top in 200i32..=400,
+        apart in 200i32..=500,
+        on_the_right: bool,
+    ) {
+        let clear = page(245);
+        let from_edge = border as i32 + gap + diameter / 2;
+        let x = if on_the_right { 799 - from_edge } else { from_edge };
+        let holed = punched(&clear, diameter, &[(x, top), (x, top + apart)]);
+        let sides = if on_the_right { [0, border, 0, 0] } else { [border, 0, 0, 0] };
+        let cleaned = cleaned(&with_borders(&holed, sides)).into_owned();
+        prop_assert_eq!(unlike(&cleaned, &clear), 0, "{} wide, {} from a border of {}", diameter, gap, border);
+    }
 }
 
 #[test]
