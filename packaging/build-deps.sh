@@ -11,7 +11,8 @@ set -eu
 
 build='build-essential pkg-config libclang-dev libleptonica-dev libtesseract-dev git make ca-certificates'
 run='tesseract-ocr tesseract-ocr-eng tesseract-ocr-deu tesseract-ocr-osd poppler-utils qpdf'
-bench_only='python3-venv unpaper ghostscript pngquant'
+# The peers' programs, and the languages of the pages that are read.
+bench_only='python3-venv unpaper ghostscript pngquant tesseract-ocr-fra tesseract-ocr-ita tesseract-ocr-por tesseract-ocr-spa'
 test_only='postgresql chromium chromium-driver debootstrap fonts-liberation fonts-dejavu-core openssl python3-venv curl'
 # Jumps the clock of one program.
 test_only="$test_only faketime"

@@ -16,7 +16,7 @@ use super::contender::Tools;
 use super::cost;
 use super::figures::{mean, ratio};
 use super::pages::{Page, Pages};
-use super::report::{Report, figure, per_cent};
+use super::report::{Report, figure};
 
 /// A way to write a PDF.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -195,9 +195,10 @@ fn tell(bytes: &BTreeMap<(Writer, Coding), BTreeMap<&str, f64>>, found: Found, r
     report.paragraph(&format!("{}. Ratios are over the pages that both wrote.", counts.join("; ")));
     if let Some(lost) = found.lost_points {
         report.paragraph(&format!(
-            "Read again from the rendered compact PDF, colour and gray pages have {} more wrong characters than read \
-             from the scan.",
-            per_cent(Some(lost / 100.0), 2)
+            "Read again from the rendered compact PDF, colour and gray pages have {:.2} points {} wrong characters than \
+             read from the scan.",
+            lost.abs(),
+            if lost < 0.0 { "fewer" } else { "more" }
         ));
     }
 }
