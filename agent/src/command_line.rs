@@ -405,11 +405,44 @@ where
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum RulesCommand {
-    /// Check rules, and name the types they know.
+    /// Check rules, name the types they know, and judge them on examples.
     Check {
-        /// A file, taken with the shipped rules in place of that for the same type; or a folder, taken alone.
+        /// A file, taken with the shipped rules in place of that for the same type; or a folder, taken alone. Without
+        /// it: the shipped rules.
         #[arg(value_name = "FILE")]
-        rules: PathBuf,
+        rules: Option<PathBuf>,
+        /// A folder of examples. Deciding one of them wrongly without a person is an error.
+        #[arg(long, value_name = "DIR")]
+        examples: Option<PathBuf>,
+    },
+    /// Fit to examples what the rules' confidences mean. The fit is first tried: made on one half, judged on the other.
+    Fit {
+        /// A folder of examples.
+        #[arg(value_name = "DIR")]
+        examples: PathBuf,
+        /// A file or a folder of rules, as for `check`.
+        #[arg(long, value_name = "FILE")]
+        rules: Option<PathBuf>,
+        /// The folder of rules that takes the fit, as its calibration.toml; without it the fit is only shown.
+        #[arg(long, value_name = "DIR")]
+        write: Option<PathBuf>,
+    },
+    /// Make examples of scans: each of their documents, with what you say it is.
+    Example {
+        /// The scans.
+        #[arg(required = true, value_name = "SCAN")]
+        scans: Vec<PathBuf>,
+        /// What they are; `unknown` where the rules know no such type.
+        #[arg(long = "type", value_name = "TYPE")]
+        document_type: String,
+        /// A value that must be read, in its normal form, such as total=12.50.
+        #[arg(long = "field", value_name = "NAME=VALUE")]
+        fields: Vec<String>,
+        /// The folder of examples.
+        #[arg(long, value_name = "DIR")]
+        to: PathBuf,
+        #[command(flatten)]
+        choices: Choices,
     },
     /// Show which rules speak on scans, what they see, where, and what it counts.
     Test {

@@ -213,11 +213,24 @@ fn run_quarantine(config: Option<PathBuf>, command: QuarantineCommand) -> Result
 
 fn run_rules(config: Option<PathBuf>, command: RulesCommand) -> Result<(), Ended> {
     match command {
-        RulesCommand::Check { rules } => {
-            let rules = rules::load(&rules).map_err(Ended::Failed)?;
-            let types: Vec<String> = rules.document_types().map(ToString::to_string).collect();
-            let policy = &rules.policy;
-            print(&format!("{} {} ({}): {}\n", policy.name, policy.version, policy.sha256, types.join(", ")))
+        RulesCommand::Check { rules, examples } => {
+            let rules = rules::in_force(rules.as_deref()).map_err(Ended::Failed)?;
+            print(&rules::summary(&rules))?;
+            let Some(examples) = examples else { return Ok(()) };
+            let judged = rules::judged(&examples, &rules).map_err(Ended::Failed)?;
+            print(&judged.text)?;
+            if judged.wrong == 0 { Ok(()) } else { Err(Ended::Told) }
+        }
+        RulesCommand::Fit { examples, rules, write } => {
+            let rules = rules::in_force(rules.as_deref().or(write.as_deref())).map_err(Ended::Refused)?;
+            print(&rules::fitted(&examples, &rules, write.as_deref()).map_err(Ended::Failed)?)
+        }
+        RulesCommand::Example { scans, document_type, fields, to, choices } => {
+            let workshop = workshop(config, choices, None, None)?;
+            let said = rules::Said::new(document_type, &fields).map_err(Ended::Refused)?;
+            let make =
+                |scan: &PathBuf| print(&rules::example(scan, &said, &to, &workshop).map_err(Ended::Failed)?);
+            scans.iter().try_for_each(make)
         }
         RulesCommand::Test { rules, on, choices } => {
             let rules = rules::load(&rules).map_err(Ended::Refused)?;

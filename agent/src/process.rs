@@ -165,7 +165,7 @@ impl Run<'_> {
         let folder = self.work.join(index.to_string());
         durable::create_folder(&folder).map_err(|error| trouble(Stage::Claim, &folder, &error))?;
         let file_name = source.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let input = Input { path: source.to_owned(), file_name, sha256 };
+        let input = Input { path: source.to_owned(), file_name, source: String::new(), sha256 };
         let Captured { inspections, documents } =
             capture(&[input], &folder, self.workshop, &|_, _| self.progress.page_done())?;
 

@@ -110,6 +110,7 @@ fn store_one(folder: &tempfile::TempDir, spool: &Spool, device: DeviceId, bytes:
         verdict: Verdict::Review,
         reasons: Vec::new(),
         fields: BTreeMap::new(),
+        line_items: Vec::new(),
         policy,
     };
     let document = CapturedDocument {

@@ -567,6 +567,7 @@ fn manifest(device: DeviceId, number: u64, parts: Vec<Part>) -> DocumentManifest
             verdict: Verdict::Auto,
             reasons: Vec::new(),
             fields: [("number".to_owned(), field)].into(),
+            line_items: Vec::new(),
             policy: PolicyRef { name: "load".into(), version: "1".into(), sha256: Digest::of(b"load") },
         },
         parts,

@@ -29,6 +29,7 @@ pub mod checkpoints;
 pub mod chores;
 pub mod config;
 pub mod evidence;
+pub mod forms;
 pub mod http;
 pub mod ingest;
 pub mod integrity;
@@ -48,6 +49,8 @@ mod contract_tests;
 mod deferred_tests;
 #[cfg(test)]
 mod device_tests;
+#[cfg(test)]
+mod forms_tests;
 #[cfg(test)]
 mod fuzz_tests;
 #[cfg(test)]

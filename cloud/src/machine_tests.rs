@@ -15,6 +15,7 @@ fn decision() -> Decision {
         verdict: Verdict::Review,
         reasons: Vec::new(),
         fields: BTreeMap::new(),
+        line_items: Vec::new(),
         policy: policy(),
     }
 }

@@ -89,6 +89,7 @@ pub(crate) fn decision(document_type: &str, fields: &[(&str, &str)]) -> Decision
         verdict: Verdict::Auto,
         reasons: Vec::new(),
         fields: fields.iter().map(|(name, value)| ((*name).to_owned(), field(value))).collect(),
+        line_items: Vec::new(),
         policy: PolicyRef {
             name: "classification".into(),
             version: "1".into(),

@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use platen_model::keys::SigningKey;
-use platen_model::{DeviceId, Digest, durable};
+use platen_model::{DeviceId, Digest, DocumentManifest, PageText, durable};
 use serde_json::{Value, json};
 
 use crate::programs::Programs;
@@ -82,6 +82,35 @@ impl Desk {
 
     fn config(&self) -> PathBuf {
         self.root.join("agent.toml")
+    }
+
+    /// The documents in the spool, by their captures and their places in their batches.
+    ///
+    /// # Panics
+    ///
+    /// Where the spool cannot be read.
+    pub fn documents(&self) -> Vec<DocumentManifest> {
+        let folder = self.state().join("spool/documents");
+        let entries = std::fs::read_dir(folder).expect("the spool").flatten();
+        let read = |entry: std::fs::DirEntry| std::fs::read(entry.path().join("manifest.json")).ok();
+        let manifests =
+            entries.filter_map(read).map(|bytes| serde_json::from_slice(&bytes).expect("a manifest"));
+        let mut manifests: Vec<DocumentManifest> = manifests.collect();
+        manifests.sort_by_key(|manifest| {
+            (manifest.capture_id, manifest.batch.as_ref().map(|batch| batch.document))
+        });
+        manifests
+    }
+
+    /// What was read from a document's pages.
+    ///
+    /// # Panics
+    ///
+    /// Where the spool does not hold it.
+    pub fn page_text(&self, document: &DocumentManifest) -> PageText {
+        let folder = self.state().join("spool/documents").join(document.document_id.to_string());
+        let bytes = std::fs::read(folder.join("page-text.json")).expect("the page text");
+        serde_json::from_slice(&bytes).expect("page text")
     }
 
     /// Starts the agent; its log is appended to a file.

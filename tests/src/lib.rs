@@ -13,6 +13,7 @@ pub mod lossy_disk;
 pub mod person;
 pub mod programs;
 pub mod random;
+pub mod scans;
 pub mod servers;
 pub mod signer;
 pub mod site;

@@ -1,23 +1,18 @@
 //! Batches of paper: sheets that the agent prints, put between real letters, scanned, divided, and put together again.
 
-use std::io::Cursor;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output};
 use std::time::Duration;
 
 use image::{DynamicImage, GrayImage, imageops};
-use platen_capture::PdfA;
-use platen_capture::inspection::{ImageCodec, PageImage};
-use platen_capture::pdf::Binder;
-use platen_capture::worker::protocol::BindInfo;
-use platen_model::{CaptureId, DocumentManifest, PageRecord, PartRole, Verdict};
+use platen_model::{CaptureId, DocumentManifest, PartRole, Verdict};
 use platen_testdata::scanner::{Pixels, Settings, Tone, scan};
 use platen_tests::desk::Desk;
+use platen_tests::scans::{DPI, letter, pdf_of};
 use platen_tests::{Programs, viewers, wait};
 use serde_json::Value;
 
 const DEADLINE: Duration = Duration::from_secs(240);
-const DPI: u32 = 200;
 
 fn agent(arguments: &[&str], files: &[&Path]) -> Output {
     Programs::of_this_build().agent().args(arguments).args(files).output().expect("the agent starts")
@@ -44,44 +39,13 @@ fn sheet(arguments: &[&str]) -> GrayImage {
     }
 }
 
-fn letter() -> GrayImage {
-    let sample = platen_testdata::samples().into_iter().find(|sample| sample.name == "letter-marlow");
-    let path = sample.expect("the sample is there").paths().remove(0);
-    image::open(path).expect("a picture").to_luma8()
-}
-
-/// A PDF of these pictures, as a scanner writes it.
-fn batch(folder: &Path, name: &str, pages: &[&GrayImage]) -> PathBuf {
-    let mut binder = Binder::begin(BindInfo {
-        title: "scan".into(),
-        pdfa: PdfA::Off,
-        languages: "eng".into(),
-        copy_of_signed: false,
-        sources: Vec::new(),
-    });
-    for page in pages {
-        let mut jpeg = Cursor::new(Vec::new());
-        page.write_to(&mut jpeg, image::ImageFormat::Jpeg).expect("a JPEG");
-        let (width_px, height_px) = page.dimensions();
-        let image =
-            PageImage::plain(ImageCodec::Jpeg, (width_px, height_px), 1, 8, jpeg.get_ref().len() as u64);
-        let record = PageRecord { width_px, height_px, dpi: DPI, ..PageRecord::default() };
-        let mut file = tempfile::tempfile().expect("a file");
-        std::io::Write::write_all(&mut file, jpeg.get_ref()).expect("write");
-        binder.add_page(&image, &record, file).expect("a page");
-    }
-    let path = folder.join(name);
-    std::fs::write(&path, binder.finish().expect("a PDF").bytes).expect("write");
-    path
-}
-
 const NDA: [&str; 6] = ["--type", "nda", "--department", "legal", "--field", "number=4711"];
 
 #[test]
 fn a_batch_is_divided_by_its_printed_sheets_and_what_they_say_is_heeded() {
     let folder = tempfile::tempdir().expect("a folder");
     let (letter, sheet) = (letter(), sheet(&NDA));
-    let scanned = batch(folder.path(), "batch.pdf", &[&letter, &sheet, &letter]);
+    let scanned = pdf_of(folder.path(), "batch.pdf", &[&letter, &sheet, &letter]);
     let out = folder.path().join("out");
     let out_text = out.display().to_string();
     let done = agent(&["process", "--json", "--export", "hocr,alto", "--out", &out_text], &[&scanned]);
@@ -113,7 +77,7 @@ fn a_batch_is_divided_by_its_printed_sheets_and_what_they_say_is_heeded() {
 fn sheets_alone_are_refused_and_wrong_choices_are_explained() {
     let folder = tempfile::tempdir().expect("a folder");
     let sheet = sheet(&["--patch", "2"]);
-    let scanned = batch(folder.path(), "lone.pdf", &[&sheet]);
+    let scanned = pdf_of(folder.path(), "lone.pdf", &[&sheet]);
     let out = folder.path().join("out").display().to_string();
     let done = agent(&["process", "--out", &out], &[&scanned]);
     assert_eq!(done.status.code(), Some(1));
@@ -140,22 +104,11 @@ fn sheets_alone_are_refused_and_wrong_choices_are_explained() {
     assert!(printed.status.success() && pdf.is_file(), "{}", said(&printed));
 }
 
-fn documents(desk: &Desk) -> Vec<DocumentManifest> {
-    let folder = desk.state().join("spool/documents");
-    let entries = std::fs::read_dir(folder).expect("the spool").flatten();
-    let read = |entry: std::fs::DirEntry| std::fs::read(entry.path().join("manifest.json")).ok();
-    let manifests = entries.filter_map(read).map(|bytes| serde_json::from_slice(&bytes).expect("a manifest"));
-    let mut manifests: Vec<DocumentManifest> = manifests.collect();
-    manifests
-        .sort_by_key(|manifest| (manifest.capture_id, manifest.batch.as_ref().map(|batch| batch.document)));
-    manifests
-}
-
 /// The document that takes the place of those of a capture, once it is there.
 async fn whole_of(desk: &Desk, capture: CaptureId) -> DocumentManifest {
     let is_whole = |manifest: &DocumentManifest| manifest.rejoins == Some(capture);
     let found =
-        wait::until("the whole batch", DEADLINE, || async { documents(desk).into_iter().find(is_whole) });
+        wait::until("the whole batch", DEADLINE, || async { desk.documents().into_iter().find(is_whole) });
     found.await.unwrap_or_else(|error| panic!("{error}\n{}", desk.last_lines()))
 }
 
@@ -169,13 +122,13 @@ async fn a_hot_folder_divides_a_batch_and_a_person_undoes_it() {
     );
     let mut desk = Desk::set_up(folder.path(), Programs::of_this_build(), &config).expect("a desk");
     let (letter, sheet) = (letter(), sheet(&NDA));
-    batch(&desk.inbox(), "batch.pdf", &[&letter, &sheet, &letter]);
-    batch(&desk.inbox(), "lone.pdf", &[&sheet]);
+    pdf_of(&desk.inbox(), "batch.pdf", &[&letter, &sheet, &letter]);
+    pdf_of(&desk.inbox(), "lone.pdf", &[&sheet]);
     desk.start().expect("the agent starts");
     let kept = desk.settled(DEADLINE).await.expect("all is taken");
     let states: Vec<&str> = kept.iter().map(|one| one.state.as_str()).collect();
     assert_eq!(states.iter().filter(|state| **state == "quarantine no_document").count(), 1, "{kept:?}");
-    let parts = documents(&desk);
+    let parts = desk.documents();
     assert_eq!(parts.len(), 2, "{kept:?}");
     let batch = |document: usize| parts[document].batch.clone().expect("it lay in a batch");
     assert_eq!((batch(0).document, batch(0).documents), (1, 2));
@@ -197,7 +150,7 @@ async fn a_hot_folder_divides_a_batch_and_a_person_undoes_it() {
     };
     assert_eq!(originals(&whole), originals(&parts[0]));
     // Nothing was taken away: the parts may have been delivered.
-    assert_eq!(documents(&desk).len(), 3);
+    assert_eq!(desk.documents().len(), 3);
 
     let again = desk.command(&[], &["outbox", "rejoin", &id]).expect_err("it is done");
     assert!(again.contains("put together before"), "{again}");
@@ -215,11 +168,11 @@ async fn a_division_undone_while_the_agent_rests_is_worked_on_when_it_starts() {
     let mut desk = Desk::set_up(folder.path(), Programs::of_this_build(), &config).expect("a desk");
     let letter = letter();
     let page = imageops::crop_imm(&letter, 0, 0, letter.width(), letter.height() / 3).to_image();
-    batch(&desk.inbox(), "batch.pdf", &[&page, &page]);
+    pdf_of(&desk.inbox(), "batch.pdf", &[&page, &page]);
     desk.start().expect("the agent starts");
     desk.settled(DEADLINE).await.expect("it is taken");
     desk.kill();
-    let parts = documents(&desk);
+    let parts = desk.documents();
     assert_eq!(parts.len(), 2, "{parts:?}\n{}", desk.last_lines());
     desk.command(&[], &["outbox", "rejoin", &parts[0].document_id.to_string()]).expect("no agent is needed");
     desk.start().expect("the agent starts");
@@ -235,12 +188,12 @@ async fn blank_pages_that_were_set_aside_are_told_by_status_and_had_back_by_a_pe
     let letter = letter();
     let page = imageops::crop_imm(&letter, 0, 0, letter.width(), letter.height() / 3).to_image();
     let blank = GrayImage::from_pixel(page.width(), page.height(), image::Luma([250]));
-    batch(&desk.inbox(), "duplex.pdf", &[&page, &blank, &page, &blank]);
-    batch(&desk.inbox(), "simplex.pdf", &[&page]);
+    pdf_of(&desk.inbox(), "duplex.pdf", &[&page, &blank, &page, &blank]);
+    pdf_of(&desk.inbox(), "simplex.pdf", &[&page]);
     desk.start().expect("the agent starts");
     desk.settled(DEADLINE).await.expect("it is taken");
     let (duplex, simplex): (Vec<_>, Vec<_>) =
-        documents(&desk).into_iter().partition(|manifest| manifest.file_name() == "duplex.pdf");
+        desk.documents().into_iter().partition(|manifest| manifest.file_name() == "duplex.pdf");
     assert_eq!((duplex.len(), duplex[0].page_count, simplex.len()), (1, 2, 1), "{}", desk.last_lines());
     let id = duplex[0].document_id.to_string();
 

@@ -152,3 +152,116 @@ async fn a_signer_opens_the_link_reads_the_page_and_signs() {
     let verdict = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(verdict.contains("Signature is Valid"), "{verdict}");
 }
+
+/// A printed form as a program makes it, filled in with these values.
+fn parking_permit(name: &str, mark: &str, fee: &str) -> Vec<u8> {
+    let lines = [
+        (60, 760, "APPLICATION FOR A PARKING PERMIT".to_owned()),
+        (60, 735, "City of Harlow, Department of Traffic".to_owned()),
+        (60, 680, "Family name of the applicant:".to_owned()),
+        (320, 680, name.to_owned()),
+        (60, 650, "Registration mark of the vehicle:".to_owned()),
+        (320, 650, mark.to_owned()),
+        (60, 620, "Permit wanted for the northern quarter until further notice".to_owned()),
+        (60, 590, "Fee paid at the counter in cash:".to_owned()),
+        (320, 590, fee.to_owned()),
+        (60, 540, "The statements above are complete and true.".to_owned()),
+        (60, 515, "Changes must be told to the department at once.".to_owned()),
+    ];
+    let text: String =
+        lines.iter().map(|(x, y, text)| format!("BT /F 12 Tf {x} {y} Td ({text}) Tj ET\n")).collect();
+    let objects = [
+        "<</Type/Catalog/Pages 2 0 R>>".to_owned(),
+        "<</Type/Pages/Kids[3 0 R]/Count 1>>".to_owned(),
+        "<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]/Contents 5 0 R/Resources<</Font<</F 4 0 R>>>>>>"
+            .to_owned(),
+        "<</Type/Font/Subtype/Type1/BaseFont/Helvetica/Encoding/WinAnsiEncoding>>".to_owned(),
+        format!("<</Length {}>>stream\n{text}endstream", text.len()),
+    ];
+    let (mut file, mut places) = (String::from("%PDF-1.4\n"), Vec::new());
+    for (number, object) in (1..).zip(&objects) {
+        places.push(file.len());
+        file += &format!("{number} 0 obj{object}endobj\n");
+    }
+    let start = file.len();
+    file += &format!("xref\n0 {}\n0000000000 65535 f \n", places.len() + 1);
+    for place in &places {
+        file += &format!("{place:010} 00000 n \n");
+    }
+    file += &format!("trailer<</Size {}/Root 1 0 R>>startxref\n{start}\n%%EOF\n", places.len() + 1);
+    file.into_bytes()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_field_that_is_shown_on_one_copy_of_a_form_is_read_on_the_next() {
+    let office = office(&[], &[]).await;
+    office.sign_in().await;
+    let arrives = async |name: &str, bytes: Vec<u8>| {
+        std::fs::write(office.site.inbox().join(name), bytes).expect("scanned");
+        let arrived = wait::until("the document", DEADLINE, || async {
+            let documents = office.person.documents().await.ok()?;
+            documents
+                .into_iter()
+                .find(|document| document.file_name == name && document.status == Status::InReview)
+        });
+        arrived.await.unwrap_or_else(|error| {
+            panic!("{error}\n{}\n{}", office.site.last_lines("agent"), office.site.last_lines("cloud"))
+        })
+    };
+    let browser = &office.browser;
+    let first = arrives("first.pdf", parking_permit("Okafor", "HK-4471-B", "45.00 EUR")).await;
+    assert!(!first.fields.contains_key("mark"), "no rule knows of it");
+
+    browser
+        .open(&format!("{}/documents/{}", office.site.url(), first.document_id))
+        .await
+        .expect("the document");
+    page_is_shown(browser).await;
+    browser.click("a[href$='/teach/1']").await.expect("teach a field");
+    let shown = wait::until("the words", DEADLINE, || async {
+        let count = browser.evaluate("document.querySelectorAll('.teach input').length").await.ok()?;
+        count.as_u64().filter(|&count| count > 40)
+    });
+    shown.await.expect("the words of the page");
+    browser.type_into("input[name=field]", "mark").await.expect("a name");
+    let choose = "(() => { const s = document.querySelector('select[name=kind]'); s.value = 'identifier'; return s.value; })()";
+    assert_eq!(browser.evaluate(choose).await.expect("a choice of kinds"), "identifier");
+    browser.click(".teach input[aria-label='HK-4471-B']").await.expect("the word");
+    picture(browser, "teach").await;
+    browser.click("button.primary").await.expect("teach it");
+    let said = wait::until("the word that it was taught", DEADLINE, || async {
+        browser.text("p[role=status]").await.ok()
+    });
+    let said = said.await.expect("a message");
+    assert!(said.contains("Mark was taught"), "{said}");
+    let documents = office.person.documents().await.expect("documents");
+    assert_eq!(documents[0].fields["mark"].value, "HK-4471-B", "it is read on the copy itself");
+    picture(browser, "taught").await;
+
+    let second = arrives("second.pdf", parking_permit("Lindqvist", "BX-90-112", "120.50 EUR")).await;
+    assert_eq!(second.fields["mark"].value, "BX-90-112");
+    let events = office.person.events(second.document_id).await.expect("events");
+    let recognised =
+        events.iter().find(|event| event["event"] == "form_recognised").expect("an event of its own");
+    assert_eq!(recognised["forms"][0]["name"], "first.pdf");
+    browser
+        .open(&format!("{}/documents/{}", office.site.url(), second.document_id))
+        .await
+        .expect("the document");
+    page_is_shown(browser).await;
+    let page = browser.text("main").await.expect("the page");
+    assert!(page.contains("Known as a copy of “first.pdf”"), "{page}");
+    picture(browser, "read").await;
+
+    browser.open(&format!("{}/forms", office.site.url())).await.expect("the forms");
+    let list = browser.text("main").await.expect("the list");
+    assert!(list.contains("first.pdf") && list.contains("Mark"), "{list}");
+    picture(browser, "forms").await;
+    browser.click("main form button.danger").await.expect("forget it");
+    let gone = wait::until("the empty list", DEADLINE, || async {
+        browser.text("main").await.ok().filter(|list| list.contains("No field was taught yet"))
+    });
+    gone.await.expect("it is forgotten");
+    let third = arrives("third.pdf", parking_permit("Moreau", "QQ-1-7", "9.00 EUR")).await;
+    assert!(!third.fields.contains_key("mark"), "nothing is read there any more");
+}

@@ -140,7 +140,8 @@ impl CaptureRecord {
                 path = work.join(&file.stored);
                 durable::on(&Machine).write_from(&path, &mut stored)?;
             }
-            Ok(Input { path, file_name: file.display_name(), sha256: file.sha256 })
+            let source = self.source.clone();
+            Ok(Input { path, file_name: file.display_name(), source, sha256: file.sha256 })
         };
         self.files.iter().map(input).collect()
     }

@@ -101,10 +101,14 @@ impl Spool {
     /// instance that holds the state folder's lock.
     pub fn clear_unfinished(&self) -> io::Result<()> {
         for folder in [self.captures(), self.documents(), self.quarantine()] {
-            for name in self.disk.list(&folder)? {
+            let mut unfinished = Vec::new();
+            self.disk.each_name(&folder, &mut |name| {
                 if UNFINISHED.iter().any(|prefix| name.to_string_lossy().starts_with(prefix)) {
-                    self.durably().remove_folder(&folder.join(name))?;
+                    unfinished.push(name.to_owned());
                 }
+            })?;
+            for name in unfinished {
+                self.durably().remove_folder(&folder.join(name))?;
             }
         }
         if let Some(work) = &self.work {
@@ -161,13 +165,15 @@ impl Spool {
     }
 
     pub(super) fn ids_in<Id: FromStr + Ord>(&self, folder: &Path) -> io::Result<Vec<Id>> {
-        let names = match self.disk.list(folder) {
+        let mut ids: Vec<Id> = Vec::new();
+        let read = self.disk.each_name(folder, &mut |name| {
+            ids.extend(name.to_str().and_then(|name| name.parse::<Id>().ok()));
+        });
+        match read {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            names => names?,
-        };
-        let id = |name: &std::ffi::OsString| name.to_str().and_then(|name| name.parse::<Id>().ok());
-        let mut ids: Vec<Id> = names.iter().filter_map(id).collect();
-        ids.sort();
+            read => read?,
+        }
+        ids.sort_unstable();
         Ok(ids)
     }
 

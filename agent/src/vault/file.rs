@@ -10,7 +10,7 @@
 //! length is read and written, also from the middle, with one chunk in memory. A file without the magic is plain: it
 //! was there before.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::sync::Arc;
@@ -245,6 +245,10 @@ impl Disk for SealedDisk {
 
     fn list(&self, folder: &Path) -> io::Result<Vec<OsString>> {
         self.inner.list(folder)
+    }
+
+    fn each_name(&self, folder: &Path, each: &mut dyn FnMut(&OsStr)) -> io::Result<()> {
+        self.inner.each_name(folder, each)
     }
 
     fn exists(&self, path: &Path) -> io::Result<bool> {

@@ -542,6 +542,7 @@ fn decision() -> Decision {
         verdict: Verdict::Review,
         reasons: Vec::new(),
         fields: BTreeMap::new(),
+        line_items: Vec::new(),
         policy: PolicyRef { name: "none".into(), version: "1".into(), sha256: Digest::of(b"") },
     }
 }

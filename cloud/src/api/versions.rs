@@ -8,7 +8,7 @@ use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
-use platen_capture::classify::classify;
+use platen_capture::classify::{Origin, classify};
 use platen_model::api::{Document, Page};
 use platen_model::event::{Actor, Event, EventBody};
 use platen_model::{DocumentId, DocumentManifest, PageText, Part, PartRole, TenantId};
@@ -195,8 +195,12 @@ async fn supply_text(
         let errors = BTreeMap::from([("pages".to_owned(), complaint)]);
         return Err(Refusal::invalid("the text is not of this document", errors));
     }
-    let (rules, file_name) = (std::sync::Arc::clone(&app.rules), record.document.file_name.clone());
-    let work = move || (classify(&text, &file_name, &rules), serde_json::to_vec(&text));
+    let rules = std::sync::Arc::clone(&app.rules);
+    let (file_name, source) = (record.document.file_name.clone(), record.document.source.clone());
+    let work = move || {
+        let origin = Origin { file_name: &file_name, source: &source };
+        (classify(&text, &origin, &rules), serde_json::to_vec(&text))
+    };
     let (decision, bytes) = tokio::task::spawn_blocking(work).await.map_err(Refusal::internal)?;
     let bytes = bytes.map_err(Refusal::internal)?;
     let length = bytes.len() as u64;

@@ -440,6 +440,7 @@ fn manifest(app: &App, form: &Form, kind: Kind, pages: u32) -> DocumentManifest 
             verdict: Verdict::Review,
             reasons: Vec::new(),
             fields: BTreeMap::new(),
+            line_items: Vec::new(),
             policy: app.rules.policy.clone(),
         },
         parts: vec![Part {

@@ -69,7 +69,7 @@ async fn fetch(app: &App, job: &Job, record: &Record, folder: &Path) -> Result<V
         let to = path.clone();
         off_the_reactor(move || Ok(std::io::copy(&mut file, &mut std::fs::File::create_new(to)?)?)).await?;
         let file_name = part.file_name.clone().unwrap_or_else(|| "document".into());
-        inputs.push(Input { path, file_name, sha256: part.sha256 });
+        inputs.push(Input { path, file_name, source: record.document.source.clone(), sha256: part.sha256 });
     }
     Ok(inputs)
 }

@@ -5,7 +5,7 @@
 
 use jiff::Timestamp;
 use platen_model::event::{Actor, EventBody, Status};
-use platen_model::{DocumentManifest, PageText, PartRole};
+use platen_model::{DocumentManifest, PageText, PartRole, Verdict};
 
 use super::{Outcome, StepError, capture, kinds};
 use crate::app::App;
@@ -13,8 +13,8 @@ use crate::policy::Route;
 use crate::signing::placement;
 use crate::store::jobs::Job;
 use crate::store::record::Record;
-use crate::store::{documents, events, search};
-use crate::{signing, webhooks};
+use crate::store::{self, documents, events, search};
+use crate::{forms, signing, webhooks};
 
 /// Runs the step of a job's kind.
 pub async fn run(app: &App, job: &Job) -> Result<Outcome, StepError> {
@@ -93,6 +93,7 @@ async fn classify(app: &App, job: &Job) -> Result<Outcome, StepError> {
             (device.unwrap_or(Actor::System), manifest.decision)
         }
     };
+    let recognised = recognised(app, job, &record).await?;
     let document = record.document.document_id;
     let mut write = app.store.begin().await?;
     match events::append(&mut write, &job.tenant, document, actor, EventBody::Classified { decision }).await {
@@ -103,13 +104,31 @@ async fn classify(app: &App, job: &Job) -> Result<Outcome, StepError> {
         }
         Err(error) => return Err(error.into()),
     }
+    if let Some(body) = recognised {
+        events::append(&mut write, &job.tenant, document, Actor::System, body).await?;
+    }
     write.commit().await?;
     Ok(Outcome::Done)
+}
+
+/// What was taught of the printed form that a document is a copy of.
+async fn recognised(app: &App, job: &Job, record: &Record) -> Result<Option<EventBody>, StepError> {
+    let forms = store::forms::list(&app.store, &job.tenant).await?;
+    if forms.is_empty() {
+        return Ok(None);
+    }
+    let Some(text) = app.keep.page_text(&job.tenant, record).await? else { return Ok(None) };
+    tokio::task::spawn_blocking(move || forms::recognise(&forms, &text)).await.map_err(StepError::later)
 }
 
 /// `Classified` -> `Validated`, or a person is asked.
 async fn decide(app: &App, job: &Job) -> Result<Outcome, StepError> {
     let Some(record) = document_at(app, job, Status::Classified).await? else { return Ok(Outcome::Done) };
+    let verdict = record.decision.as_ref().map(|decision| decision.verdict);
+    if verdict == Some(Verdict::Quarantine) && record.document.document_type.is_unknown() {
+        let reason = "too little of it fits any kind of document that the rules know";
+        return Err(set_aside(reason, "correct its type, then retry; or reject it"));
+    }
     let text = app.keep.page_text(&job.tenant, &record).await?;
     let policy = app.policy();
     let judgement = policy.judge(&record, text.as_ref());

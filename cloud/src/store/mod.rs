@@ -24,6 +24,7 @@ pub mod envelopes;
 pub mod events;
 pub mod examples;
 pub mod figures;
+pub mod forms;
 pub mod idempotency;
 pub mod jobs;
 pub mod limits;

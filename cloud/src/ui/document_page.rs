@@ -56,6 +56,8 @@ pub struct DocumentPage {
     invalid: bool,
     /// The reader may let it go on all the same.
     may_override: bool,
+    /// The reader may show where fields stand.
+    may_teach: bool,
     reasons: Vec<ReasonView>,
     envelope: Option<EnvelopeView>,
     seats: Vec<SeatView>,
@@ -256,6 +258,8 @@ pub struct Material<'a> {
     pub may_override: bool,
     /// The signers at the desk, where its envelope is there.
     pub seats: &'a [Seat],
+    /// The reader may show where fields stand.
+    pub may_teach: bool,
     /// How it will be signed, where it has no envelope yet.
     pub plan: Option<&'a Plan>,
     /// What it takes the place of, where a division was undone; `None` where it is no such document.
@@ -312,6 +316,7 @@ impl DocumentPage {
             violations: material.violations.iter().filter(|one| one.field.is_none()).cloned().collect(),
             invalid: !material.violations.is_empty(),
             may_override: material.may_override,
+            may_teach: material.may_teach,
             reasons: decision.map(reasons).unwrap_or_default(),
             envelope: material.envelope.map(envelope_view),
             seats: material.seats.iter().map(seat_view).collect(),

@@ -20,7 +20,7 @@ use serde::Deserialize;
 
 use crate::api;
 use crate::app::App;
-use crate::auth::Scopes;
+use crate::auth::{Role, Scopes};
 use crate::blobs::BlobError;
 use crate::refusal::Refusal;
 use crate::signing;
@@ -33,6 +33,7 @@ mod at_the_desk;
 mod devices;
 mod devices_page;
 pub mod document_page;
+mod forms_pages;
 pub mod frame;
 mod jobs_page;
 pub mod list_page;
@@ -54,6 +55,9 @@ pub fn routes() -> Router<App> {
         .route("/documents/{id}", get(document))
         .route("/documents/{id}/pages/{page}", get(picture))
         .route("/documents/{id}/aside/{number}", get(aside_picture))
+        .route("/documents/{id}/teach/{page}", get(forms_pages::page).post(forms_pages::teach))
+        .route("/forms", get(forms_pages::list))
+        .route("/forms/{id}/remove", post(forms_pages::remove))
         .route("/documents/{id}/review", post(actions::review))
         .route("/documents/{id}/retry", post(actions::retry))
         .route("/documents/{id}/void", post(actions::void))
@@ -162,6 +166,7 @@ async fn show(app: &App, who: &SignedIn, id: &str, (queue, message): (bool, Opti
         events: &chain,
         envelope: envelope.as_ref(),
         violations: &violations,
+        may_teach: who.0.role >= Role::Reviewer,
         may_override: app.policy().may_override(&Scopes::of_role(who.0.role)),
         seats: &seats,
         plan: plan.as_ref(),

@@ -75,6 +75,7 @@ fn events(document: &Document, seen: &str) -> Vec<Event> {
         verdict: Verdict::Review,
         reasons: vec![reason],
         fields: document.fields.clone(),
+        line_items: Vec::new(),
         policy: PolicyRef { name: "classification".into(), version: "1".into(), sha256: Digest::of(b"") },
     };
     let bodies = vec![
@@ -162,6 +163,7 @@ fn document_page_with(status: Status, name: &str, aside: &[(u32, u32)], beside: 
         violations: beside.violations,
         may_override: beside.may_override,
         seats: &[],
+        may_teach: true,
         plan: None,
         replaces: beside.replaces,
         replaced_by: beside.replaced_by,

@@ -8,7 +8,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use platen_capture::classify::{RuleSet, classify};
+use platen_capture::classify::{Origin, RuleSet, classify};
 use platen_model::{PageRecord, PageText, Rect, Word};
 
 fn main() -> ExitCode {
@@ -33,7 +33,7 @@ fn main() -> ExitCode {
             }
         };
         let started = std::time::Instant::now();
-        let decision = classify(&text, "", &rules);
+        let decision = classify(&text, &Origin::default(), &rules);
         let ms = started.elapsed().as_secs_f64() * 1000.0;
         println!(
             "{}",

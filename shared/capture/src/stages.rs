@@ -11,7 +11,7 @@ use platen_model::{
     Stage, durable,
 };
 
-use crate::classify::RuleSet;
+use crate::classify::{Origin, RuleSet};
 use crate::collate::Collation;
 use crate::inspection::{Inspection, PageImage};
 use crate::options::{Options, PdfA};
@@ -28,8 +28,17 @@ pub struct Input {
     pub path: PathBuf,
     /// The name a person knows it by.
     pub file_name: String,
+    /// The hot folder or program it came by; empty where nobody knows. Rules may take it as weak evidence.
+    pub source: String,
     /// Digest of its bytes.
     pub sha256: Digest,
+}
+
+impl Input {
+    /// What its names say of a document.
+    fn origin(&self) -> Origin<'_> {
+        Origin { file_name: &self.file_name, source: &self.source }
+    }
 }
 
 /// Everything capture works with.
@@ -149,7 +158,7 @@ pub fn capture(
         let mut text = PageText::new(of_group.collect());
         let aside = group.aside.iter().map(|&(page, why)| SetAside { page: origins[page], why });
         text.set_aside = aside.collect();
-        let (decision, department) = separate::decide(&text, &group, &inputs[0].file_name, &workshop.rules);
+        let (decision, department) = separate::decide(&text, &group, &inputs[0].origin(), &workshop.rules);
         let batch = (count > 1 || group.has_sheets()).then(|| BatchPlace {
             document: number,
             documents: count,

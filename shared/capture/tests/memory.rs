@@ -317,7 +317,12 @@ fn the_words_of_a_thousand_full_pages_stay_within_the_memory_of_the_supervisor()
     std::fs::write(&input, b"read already").expect("write");
     let work = folder.path().join("work");
     std::fs::create_dir(&work).expect("a folder");
-    let inputs = [Input { path: input, file_name: "book.tif".into(), sha256: Digest::of(b"read already") }];
+    let inputs = [Input {
+        path: input,
+        file_name: "book.tif".into(),
+        source: String::new(),
+        sha256: Digest::of(b"read already"),
+    }];
     let workshop =
         Workshop::new(pool_of("child_that_finds_full_pages"), RuleSet::shipped(), Options::default());
     let captured = capture(&inputs, &work, &workshop, &|_, _| {}).expect("one document");

@@ -139,7 +139,8 @@ fn carry(folder: &Path, pages: &[Page], child: &str, limits: Limits) -> Result<C
     let path = folder.join("scan.tif");
     std::fs::write(&path, &bytes).expect("written");
     let workshop = workshop(child, limits);
-    let input = Input { path, file_name: "scan.tif".into(), sha256: Digest::of(&bytes) };
+    let input =
+        Input { path, file_name: "scan.tif".into(), source: String::new(), sha256: Digest::of(&bytes) };
     capture(&[input], folder, &workshop, &|_, _| {})
 }
 
@@ -201,7 +202,12 @@ fn a_page_of_too_many_words_comes_without_them() {
     let path = sample.and_then(|sample| sample.paths().into_iter().next()).expect("the sample is there");
     let folder = tempfile::tempdir().expect("a folder");
     let limits = Limits { page_words: 5, ..Limits::default() };
-    let input = Input { path, file_name: "letter.jpg".into(), sha256: Digest::of(b"not looked at") };
+    let input = Input {
+        path,
+        file_name: "letter.jpg".into(),
+        source: String::new(),
+        sha256: Digest::of(b"not looked at"),
+    };
     let captured = capture(&[input], folder.path(), &workshop("child_that_serves", limits), &|_, _| {});
     let page = &captured.expect("a document").documents[0].text.pages[0];
     assert!(page.words.is_empty());
@@ -237,7 +243,8 @@ fn a_language_that_is_not_installed_is_no_fault_of_a_page() {
     std::fs::write(&path, &bytes).expect("written");
     let options = Options { languages: "eng+xyz".into(), ..Options::default() };
     let workshop = Workshop::new(Pool::in_process(1), RuleSet::shipped(), options);
-    let input = Input { path, file_name: "scan.tif".into(), sha256: Digest::of(&bytes) };
+    let input =
+        Input { path, file_name: "scan.tif".into(), source: String::new(), sha256: Digest::of(&bytes) };
     let failure = capture(&[input], folder.path(), &workshop, &|_, _| {}).expect_err("it cannot be read");
     assert_eq!((failure.class, failure.page), (FailureClass::Internal, None), "{failure}");
     assert!(failure.message.contains("tesseract-ocr-xyz"), "{failure}");

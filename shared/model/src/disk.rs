@@ -6,7 +6,7 @@
 //! only here never sees that.
 #![expect(clippy::disallowed_methods, reason = "with `durable` this is the module that owns them")]
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fmt::Debug;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
@@ -43,6 +43,11 @@ pub trait Disk: Debug + Send + Sync {
     fn create(&self, path: &Path, readers: Readers) -> io::Result<Box<dyn Draft>>;
     /// The names in a folder, in no order.
     fn list(&self, folder: &Path) -> io::Result<Vec<OsString>>;
+    /// Shows each name in a folder, in no order, without holding all of them: a spool may have a million.
+    fn each_name(&self, folder: &Path, each: &mut dyn FnMut(&OsStr)) -> io::Result<()> {
+        self.list(folder)?.iter().for_each(|name| each(name));
+        Ok(())
+    }
     /// Whether something lies there.
     fn exists(&self, path: &Path) -> io::Result<bool>;
     /// Whether a folder lies there.
@@ -98,6 +103,13 @@ impl Disk for Machine {
 
     fn list(&self, folder: &Path) -> io::Result<Vec<OsString>> {
         fs::read_dir(folder)?.map(|entry| Ok(entry?.file_name())).collect()
+    }
+
+    fn each_name(&self, folder: &Path, each: &mut dyn FnMut(&OsStr)) -> io::Result<()> {
+        for entry in fs::read_dir(folder)? {
+            each(&entry?.file_name());
+        }
+        Ok(())
     }
 
     fn exists(&self, path: &Path) -> io::Result<bool> {

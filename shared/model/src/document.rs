@@ -40,6 +40,8 @@ pub enum Verdict {
     Auto,
     /// A person should look.
     Review,
+    /// So little fits that it is set aside until somebody says what it is.
+    Quarantine,
 }
 
 /// One piece of evidence for or against a type.
@@ -70,6 +72,8 @@ impl Reason {
     pub const CONTENT_ELSEWHERE: &str = "page/content-elsewhere";
     /// The name in place of a rule's where a sheet in front of the document names its type.
     pub const SHEET_TYPE: &str = "sheet/type";
+    /// The name in place of a rule's where the rows of a table do not add up to the total that was read.
+    pub const TOTAL_DIFFERS: &str = "fields/total";
     /// The name in place of a rule's where a document may have been parted from its batch at the wrong page.
     pub const SEPARATION: &str = "separation/doubt";
 
@@ -113,6 +117,28 @@ pub struct FormRef {
     pub sha256: Digest,
 }
 
+/// One row of a table of goods or services.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct LineItem {
+    /// What it is, as read.
+    pub description: String,
+    /// How many: a plain number (`2000`, `2.5`) where quantity and price give the amount, else as read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quantity: Option<String>,
+    /// The price of one, `0.31 EUR`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit_price: Option<String>,
+    /// The row's amount, `620.00 EUR`.
+    pub amount: String,
+    /// How sure we are, 0 to 1.
+    pub confidence: f32,
+    /// The page it stands on, from 0.
+    pub page: u32,
+    /// Where on the page.
+    pub rect: Rect,
+}
+
 /// A policy file, named so exactly that the decision can be repeated.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -139,6 +165,9 @@ pub struct Decision {
     pub reasons: Vec<Reason>,
     /// The values read, by field name.
     pub fields: BTreeMap<String, Field>,
+    /// The rows of its tables of goods and services, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub line_items: Vec<LineItem>,
     /// The rules that decided.
     pub policy: PolicyRef,
 }

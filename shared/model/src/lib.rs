@@ -31,7 +31,7 @@ pub mod violation;
 
 pub use approval::Approval;
 pub use digest::Digest;
-pub use document::{Decision, DocumentType, Field, FormRef, PolicyRef, Reason, Verdict};
+pub use document::{Decision, DocumentType, Field, FormRef, LineItem, PolicyRef, Reason, Verdict};
 pub use example::Example;
 pub use failure::{Failure, FailureClass, Stage};
 pub use finding::{

@@ -7,11 +7,12 @@
 //! part of the project; where it is absent the generated samples stand in, and the tables say so.
 //!
 //! [`figures`] holds the arithmetic, [`cost`] what a process cost, [`pages`] what is read, [`contender`] who reads it.
-//! [`side_by_side`], [`accuracy`], [`stages`], [`size`], [`growth`], [`skew`], [`delivery`]
-//! and [`folders`] measure; [`targets`] judges and
+//! [`side_by_side`], [`accuracy`], [`stages`], [`size`], [`growth`], [`skew`], [`classify`],
+//! [`delivery`] and [`folders`] measure; [`targets`] judges and
 //! [`report`] writes it down.
 
 pub mod accuracy;
+pub mod classify;
 pub mod contender;
 pub mod cost;
 pub mod delivery;
@@ -21,6 +22,7 @@ pub mod growth;
 pub mod machine;
 pub mod manifest;
 pub mod pages;
+mod records;
 pub mod report;
 pub mod side_by_side;
 pub mod size;

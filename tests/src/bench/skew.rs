@@ -19,9 +19,8 @@ use platen_model::PageRecord;
 use super::contender::{Contender, Tools};
 use super::cost;
 use super::figures::{largest, mean};
-use super::manifest;
 use super::report::{Report, figure};
-use super::stages::Record;
+use super::{manifest, records};
 
 /// The estimators of others.
 const PEERS_SCRIPT: &str = include_str!("skew_peers.py");
@@ -142,7 +141,7 @@ struct Left {
 /// Reads the set with Platen; `None` where a page was not read.
 fn platen(set: &[Known], tools: &Tools, scratch: &Path) -> Result<Vec<Option<Left>>, String> {
     let files: Vec<&Path> = set.iter().map(|known| known.path.as_path()).collect();
-    let pages = read_by_platen(&files, tools, &scratch.join("deskew"))?;
+    let pages = records::first_pages(&files, tools, &scratch.join("deskew"))?;
     Ok(set
         .iter()
         .zip(pages)
@@ -152,23 +151,6 @@ fn platen(set: &[Known], tools: &Tools, scratch: &Path) -> Result<Vec<Option<Lef
             Some(Left { skew_deg: (f64::from(page.skew_deg) - known.skew_deg).abs(), turn_deg })
         })
         .collect())
-}
-
-/// The first page of each file as Platen sees it.
-fn read_by_platen(files: &[&Path], tools: &Tools, out: &Path) -> Result<Vec<Option<PageRecord>>, String> {
-    // A file that is not read is a finding; it has no page then.
-    let outcome = cost::of(&mut tools.platen(files, "eng", out));
-    let pages: Vec<Option<PageRecord>> = files
-        .iter()
-        .map(|file| {
-            let record = out.join(file.file_stem()?).with_extension("json");
-            Record::read(&record).ok()?.pages.into_iter().next()
-        })
-        .collect();
-    match outcome {
-        Err(error) if pages.iter().all(Option::is_none) => Err(error),
-        _ => Ok(pages),
-    }
 }
 
 fn ocrmypdf(set: &[Known], tools: &Tools, scratch: &Path) -> Result<Vec<Option<Left>>, String> {
@@ -197,7 +179,7 @@ fn ocrmypdf(set: &[Known], tools: &Tools, scratch: &Path) -> Result<Vec<Option<L
     }
     eprintln!();
     let there: Vec<&Path> = pictures.iter().flatten().map(PathBuf::as_path).collect();
-    let mut seen = read_by_platen(&there, tools, &folder.join("seen"))?.into_iter();
+    let mut seen = records::first_pages(&there, tools, &folder.join("seen"))?.into_iter();
     let left =
         |page: PageRecord| Left { skew_deg: f64::from(page.skew_deg).abs(), turn_deg: page.rotation_deg };
     Ok(pictures

@@ -1,29 +1,13 @@
 //! Where a page's time goes, by the times that Platen's records tell.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use platen_model::PageRecord;
-use serde::Deserialize;
-
+use super::records::Record;
 use super::report::{Report, figure, per_cent};
 
 /// The stage that is Tesseract's work; all the others are ours.
 const RECOGNITION: &str = "recognise";
-
-/// The part of a `process` record that is read here.
-#[derive(Debug, Deserialize)]
-pub(super) struct Record {
-    pub(super) pages: Vec<PageRecord>,
-}
-
-impl Record {
-    pub(super) fn read(path: &Path) -> Result<Self, String> {
-        let failed = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
-        let bytes = std::fs::read(path).map_err(|error| failed(&error))?;
-        serde_json::from_slice(&bytes).map_err(|error| failed(&error))
-    }
-}
 
 /// Milliseconds in each stage, over all pages.
 #[derive(Clone, Debug, Default)]

@@ -13,7 +13,7 @@ use platen_tests::bench::side_by_side::Measured;
 use platen_tests::bench::skew::{self, Found};
 use platen_tests::bench::stages::Stages;
 use platen_tests::bench::targets::Targets;
-use platen_tests::bench::{delivery, folders, growth, machine, size};
+use platen_tests::bench::{classify, delivery, folders, growth, machine, size};
 
 /// Makes the benchmark tables.
 #[derive(Parser)]
@@ -48,6 +48,8 @@ enum Part {
     Growth,
     /// Skew and orientation.
     Skew,
+    /// Naming documents, and reading their fields.
+    Classify,
     /// The agent's claim, outbox and start, with a million documents waiting.
     Delivery,
     /// Hot folders with the real agent: time to a claim, ten thousand files at once, ten thousand that rest.
@@ -131,6 +133,9 @@ fn run(arguments: &Arguments) -> Result<(), String> {
     if arguments.wants(Part::Skew) {
         let found = skew::measure(&tools, arguments.quick, scratch, &mut report)?;
         judge_skew(&mut targets, found);
+    }
+    if arguments.wants(Part::Classify) {
+        classify::measure(&tools, scratch, &mut report, &mut targets)?;
     }
     if arguments.wants(Part::Delivery) {
         delivery::measure(&tools, arguments.quick, scratch, &mut report, &mut targets)?;

@@ -106,6 +106,7 @@ fn decision() -> Decision {
         verdict: Verdict::Auto,
         fields: std::collections::BTreeMap::new(),
         reasons: Vec::new(),
+        line_items: Vec::new(),
         policy: PolicyRef { name: "none".into(), version: "0".into(), sha256: Digest::of(b"") },
     }
 }

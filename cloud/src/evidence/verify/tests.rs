@@ -51,6 +51,7 @@ fn story() -> Story {
         verdict: Verdict::Auto,
         reasons: vec![],
         fields: BTreeMap::new(),
+        line_items: Vec::new(),
         policy,
     };
     let manifest = DocumentManifest {

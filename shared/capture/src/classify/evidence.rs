@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use platen_model::Reason;
 
-use super::fuzzy;
 use super::reading::Reading;
 use super::rules::{EvidenceRule, LookFor, Phrase, Region, TypeRules, Vocabulary};
+use super::{Origin, fuzzy};
 
 /// The share of the first page that is its top.
 const TOP: f32 = 1.0 / 3.0;
@@ -124,7 +124,7 @@ pub(super) fn suits(reading: &Reading<'_>, words: &std::ops::Range<usize>, regio
 }
 
 /// The evidence for and against one type, and its sum.
-pub(super) fn weigh(finder: &Finder<'_>, file_name: &str, rules: &TypeRules) -> (f32, Vec<Reason>) {
+pub(super) fn weigh(finder: &Finder<'_>, origin: &Origin<'_>, rules: &TypeRules) -> (f32, Vec<Reason>) {
     let mut reasons = Vec::new();
     for rule in &rules.evidence {
         match &rule.look_for {
@@ -161,22 +161,40 @@ pub(super) fn weigh(finder: &Finder<'_>, file_name: &str, rules: &TypeRules) -> 
                 }
             }
             LookFor::Shape(from) => {
-                let (width, height) = finder.reading.first_page_size();
+                let (width, height) = finder.reading.page_size(0);
                 if height as f32 >= width as f32 * from && !finder.reading.words.is_empty() {
                     reasons.push(bare_reason(rules, rule, format!("a page of {width} by {height} pixels")));
                 }
             }
-            LookFor::FileName(names) => {
-                let mut words = fuzzy::words(file_name).map(|word| fuzzy::skeleton(&word));
-                let seen = words.find(|word| names.contains(word));
-                // A file's name never decides alone: an empty page called "nda" is an empty page.
-                if seen.is_some() && !finder.reading.words.is_empty() {
-                    reasons.push(bare_reason(rules, rule, file_name.to_owned()));
-                }
+            LookFor::FileName(names) => reasons.extend(named(finder, rules, rule, names, origin.file_name)),
+            LookFor::Source(names) => reasons.extend(named(finder, rules, rule, names, origin.source)),
+            LookFor::Barcodes(patterns) => {
+                let codes = finder
+                    .reading
+                    .barcodes()
+                    .filter(|(_, code)| patterns.iter().any(|pattern| pattern.is_match(&code.text)));
+                reasons.extend(codes.take(rule.most).map(|(page, code)| Reason {
+                    page: page as u32,
+                    rect: Some(code.rect),
+                    ..bare_reason(rules, rule, code.text.clone())
+                }));
             }
         }
     }
     (reasons.iter().map(|reason| reason.weight).sum(), reasons)
+}
+
+/// A word in the name of the file or the folder a document came by. A name never decides alone: an empty page called
+/// "nda" is an empty page.
+fn named(
+    finder: &Finder<'_>,
+    rules: &TypeRules,
+    rule: &EvidenceRule,
+    names: &[String],
+    name: &str,
+) -> Option<Reason> {
+    let seen = fuzzy::words(name).map(|word| fuzzy::skeleton(&word)).any(|word| names.contains(&word));
+    (seen && !finder.reading.words.is_empty()).then(|| bare_reason(rules, rule, name.to_owned()))
 }
 
 fn best_hit(finder: &Finder<'_>, phrase: &Phrase, region: Region) -> Option<Hit> {

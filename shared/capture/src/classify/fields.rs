@@ -13,7 +13,7 @@ use super::dates::{self, Order};
 use super::evidence::{Finder, Hit, suits};
 use super::reading::Reading;
 use super::rules::{FieldKind, FieldRule};
-use super::{identifiers, money, parties};
+use super::{identifiers, letterhead, money, parties};
 
 /// How many rows below its label a value may stand.
 const ROWS_BELOW: usize = 2;
@@ -29,39 +29,61 @@ const MOST_ANCHORS: usize = 4;
 const ANCHOR_LINE_WORDS: usize = 8;
 /// Share of certainty left when no label vouches for a value.
 const WITHOUT_LABEL: f32 = 0.75;
+/// The smallest coin where totals are rounded, in hundredths.
+const SMALLEST_COIN: i64 = 5;
+/// Certainty of an amount that is found by rounding another one.
+const ROUNDED: f32 = 0.9;
 /// Share of certainty left for each step down the list of labels.
 const PER_LABEL_RANK: f32 = 0.985;
 /// Longest text searched for parties, in words.
 const PARTIES_WORDS: usize = 400;
 
 /// What holds for the whole document.
-struct Habits {
+pub(super) struct Habits {
     order: Order,
     currency: Option<&'static str>,
 }
 
+impl Habits {
+    /// What the document's own dates and amounts show.
+    pub(super) fn of(reading: &Reading<'_>) -> Self {
+        let text = reading.text_of(0..reading.words.len());
+        let currency = money::usual_currency(&text);
+        let order = match dates::order_shown(&text) {
+            Order::Unknown if currency == Some("USD") => Order::MonthFirst,
+            Order::Unknown if currency.is_some() => Order::DayFirst,
+            order => order,
+        };
+        Self { order, currency }
+    }
+
+    /// The currency that amounts without one are in.
+    pub(super) fn currency(&self) -> Option<&'static str> {
+        self.currency
+    }
+}
+
 /// Words that may hold a value, and how far they are trusted.
-struct Zone {
-    words: Vec<usize>,
-    trust: f32,
+pub(super) struct Zone {
+    pub(super) words: Vec<usize>,
+    pub(super) trust: f32,
 }
 
 /// Reads all fields of these rules.
 pub(super) fn read(finder: &Finder<'_>, rules: &[&FieldRule]) -> BTreeMap<String, Field> {
     let reading = finder.reading;
-    let text = reading.text_of(0..reading.words.len());
-    let currency = money::usual_currency(&text);
-    let order = match dates::order_shown(&text) {
-        Order::Unknown if currency == Some("USD") => Order::MonthFirst,
-        Order::Unknown if currency.is_some() => Order::DayFirst,
-        order => order,
-    };
-    let habits = Habits { order, currency };
+    let habits = Habits::of(reading);
     let mut fields = BTreeMap::new();
     for rule in rules {
         match rule.kind {
             FieldKind::Anchor => anchors(finder, rule, &mut fields),
             FieldKind::Parties => read_parties(reading, rule, &mut fields),
+            FieldKind::Company => {
+                fields.extend(letterhead::name(reading).map(|field| (rule.name.clone(), field)))
+            }
+            FieldKind::Address => {
+                fields.extend(letterhead::address(reading).map(|field| (rule.name.clone(), field)))
+            }
             FieldKind::Heading => fields.extend(heading(reading).map(|field| (rule.name.clone(), field))),
             _ => fields.extend(read_one(finder, rule, &habits).map(|field| (rule.name.clone(), field))),
         }
@@ -84,8 +106,10 @@ fn read_one(finder: &Finder<'_>, rule: &FieldRule, habits: &Habits) -> Option<Fi
             FieldKind::Money => found.max_by(|a, b| a.0.cmp(&b.0)),
             _ => found.reduce(|first, _| first),
         };
-        if let Some((_, field)) = best {
-            return Some(field);
+        if let Some((cents, field)) = best {
+            let rounded =
+                (rule.kind == FieldKind::Money).then(|| rounded(finder, rule, cents, habits)).flatten();
+            return Some(rounded.unwrap_or(field));
         }
     }
     let region = rule.without_label?;
@@ -101,6 +125,23 @@ fn read_one(finder: &Finder<'_>, rule: &FieldRule, habits: &Habits) -> Option<Fi
         })
         .next()
         .map(|(_, field)| field)
+}
+
+/// The amount that is paid in place of a total where coins of one and two hundredths are no longer used: the document
+/// says that it rounds, and the rounded amount stands on it.
+fn rounded(finder: &Finder<'_>, rule: &FieldRule, cents: i64, habits: &Habits) -> Option<Field> {
+    let paid = (cents + SMALLEST_COIN / 2).div_euclid(SMALLEST_COIN) * SMALLEST_COIN;
+    let rounds = rule.rounding.iter().any(|phrase| !finder.find(phrase).is_empty());
+    if paid == cents || !rounds {
+        return None;
+    }
+    let reading = finder.reading;
+    reading.lines.iter().find_map(|line| {
+        let words: Vec<usize> = line.words.clone().collect();
+        let found = money::find_all(&join(reading, &words)).into_iter().find(|found| found.cents == paid)?;
+        let value = found.normal(habits.currency);
+        Some(field(reading, words_in(reading, &words, found.range), value, ROUNDED))
+    })
 }
 
 /// Whether a label stands inside a phrase that means something else: "total" in "total weight".
@@ -158,13 +199,18 @@ fn zones(reading: &Reading<'_>, label: Range<usize>, trust: f32) -> Vec<Zone> {
 }
 
 /// All words of a page, as positions.
-fn page_words<'r>(reading: &'r Reading<'_>, page: usize) -> impl Iterator<Item = usize> + 'r {
+pub(super) fn page_words<'r>(reading: &'r Reading<'_>, page: usize) -> impl Iterator<Item = usize> + 'r {
     let start = reading.words.partition_point(|read| read.page < page);
     (start..reading.words.len()).take_while(move |word| reading.words[*word].page == page)
 }
 
 /// Reads a value of a kind from a zone; the number orders amounts.
-fn value(reading: &Reading<'_>, kind: FieldKind, zone: &Zone, habits: &Habits) -> Option<(i64, Field)> {
+pub(super) fn value(
+    reading: &Reading<'_>,
+    kind: FieldKind,
+    zone: &Zone,
+    habits: &Habits,
+) -> Option<(i64, Field)> {
     let text = join(reading, &zone.words);
     let made = |range: Range<usize>, value: String, certainty: f32| {
         field(reading, words_in(reading, &zone.words, range), value, certainty * zone.trust)
@@ -197,8 +243,18 @@ fn value(reading: &Reading<'_>, kind: FieldKind, zone: &Zone, habits: &Habits) -
             let is_label = text.trim_end().ends_with(':');
             (letters >= 2 && !is_label).then(|| (0, field(reading, words, name.to_owned(), 0.9 * zone.trust)))
         }
-        FieldKind::Parties | FieldKind::Anchor | FieldKind::Heading => None,
+        FieldKind::Parties
+        | FieldKind::Anchor
+        | FieldKind::Heading
+        | FieldKind::Company
+        | FieldKind::Address => None,
     }
+}
+
+/// All words of a zone as they stand.
+pub(super) fn whole(reading: &Reading<'_>, zone: Zone) -> Option<Field> {
+    let text = join(reading, &zone.words);
+    (!text.trim().is_empty()).then(|| field(reading, zone.words, text, zone.trust))
 }
 
 /// An address at the beginning of its zone whose first part a recogniser set apart: "jonas. weber@example.com".
@@ -281,7 +337,7 @@ fn heading(reading: &Reading<'_>) -> Option<Field> {
 }
 
 /// A field over some words; its confidence is no better than theirs.
-fn field(reading: &Reading<'_>, words: Vec<usize>, value: String, certainty: f32) -> Field {
+pub(super) fn field(reading: &Reading<'_>, words: Vec<usize>, value: String, certainty: f32) -> Field {
     let read = words.iter().map(|word| reading.words[*word].word.confidence);
     let poorest = read.fold(1.0f32, f32::min);
     let page = words.first().map_or(0, |word| reading.words[*word].page as u32);

@@ -6,24 +6,28 @@
 //!
 //! The danger is a confident mistake, because a confident document goes on without a person. So confidence
 //! needs both evidence and distance from the next best type, a poor reading lowers it, and where too little
-//! speaks the answer is `unknown`. A document that lacks a page or its words goes to a person, whatever the rest
-//! of it says.
+//! speaks the answer is `unknown`. What a confidence promises is measured on labelled examples ([`calibration`],
+//! [`judge`]). A document that lacks a page or its words goes to a person, whatever the rest of it says.
 
-mod confidence;
+pub mod calibration;
 mod dates;
 mod evidence;
 mod fields;
 mod fuzzy;
 mod identifiers;
+pub mod judge;
+pub mod layout;
+mod letterhead;
 mod money;
 pub mod normal;
 mod parties;
 mod reading;
 mod rules;
+mod table;
 
-use platen_model::{Decision, DocumentType, Lack, PageText, Reason, Verdict};
+use platen_model::{Decision, DocumentType, Field, Lack, LineItem, PageText, Reason, Verdict};
 
-pub use rules::{RuleSet, RulesError};
+pub use rules::{CALIBRATION, RuleSet, RulesError};
 
 use evidence::Finder;
 use reading::Reading;
@@ -32,6 +36,29 @@ use rules::TypeRules;
 /// Most reasons a decision carries.
 const MOST_REASONS: usize = 24;
 
+/// The field that tables of goods add up to.
+const TOTAL: &str = "total";
+/// Certainty of a total that its rows add up to.
+const ADDED_UP: f32 = 0.97;
+/// Share of certainty left to a total that they contradict.
+const CONTRADICTED: f32 = 0.6;
+
+/// Where a document comes from: weak evidence of what it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Origin<'a> {
+    /// The name its file had; may be empty.
+    pub file_name: &'a str,
+    /// The hot folder or program it came by; may be empty.
+    pub source: &'a str,
+}
+
+impl<'a> Origin<'a> {
+    /// A file of which only the name is known.
+    pub fn file(file_name: &'a str) -> Self {
+        Self { file_name, source: "" }
+    }
+}
+
 /// One type with what speaks for it.
 struct Candidate<'r> {
     rules: &'r TypeRules,
@@ -39,29 +66,45 @@ struct Candidate<'r> {
     reasons: Vec<Reason>,
 }
 
-/// Decides what a document is. Pure: the same text and rules give the same decision.
+/// The best type before anything is decided, and how strongly it speaks.
+struct Assessment {
+    best: Option<DocumentType>,
+    strength: f32,
+}
+
+/// Decides what a document is. Pure: the same text, origin and rules give the same decision.
 ///
-/// `file_name` is weak evidence and may be empty. The fields read are those of the named type and those that
-/// any document may hold.
-pub fn classify(text: &PageText, file_name: &str, rules: &RuleSet) -> Decision {
+/// The fields read are those of the named type and those that any document may hold.
+pub fn classify(text: &PageText, origin: &Origin<'_>, rules: &RuleSet) -> Decision {
     let reading = Reading::new(text);
     let finder = Finder::new(&reading, &rules.vocabulary);
-    let candidates = rank(&finder, file_name, rules);
-    let second = candidates.get(1).map_or(0.0, |candidate| candidate.score);
-    let words = text.mean_confidence();
-    let best = candidates.first().map(|best| (best, confidence::confidence(best.score, second, words)));
-
+    let candidates = rank(&finder, origin, rules);
+    let best = candidates.first().map(|best| {
+        let confidence = rules.calibration.confidence(strength(&candidates, text));
+        (best.rules, confidence, best.rules.thresholds.verdict(confidence))
+    });
     let (named, confidence, verdict) = match best {
-        Some((best, confidence)) if confidence >= best.rules.auto => {
-            (Some(best.rules), confidence, Verdict::Auto)
+        Some((best, confidence, verdict)) => {
+            let named = confidence >= best.thresholds.review;
+            (named.then_some(best), confidence, verdict)
         }
-        Some((best, confidence)) if confidence >= best.rules.review => {
-            (Some(best.rules), confidence, Verdict::Review)
-        }
-        Some((_, confidence)) => (None, confidence, Verdict::Review),
         None => (None, 0.0, Verdict::Review),
     };
     decided(text, &finder, rules, (named, confidence, verdict), candidates)
+}
+
+/// What [`classify`] weighs before it decides.
+fn assess(text: &PageText, origin: &Origin<'_>, rules: &RuleSet) -> Assessment {
+    let reading = Reading::new(text);
+    let finder = Finder::new(&reading, &rules.vocabulary);
+    let candidates = rank(&finder, origin, rules);
+    let best = candidates.first().map(|best| best.rules.document_type.clone());
+    Assessment { best, strength: strength(&candidates, text) }
+}
+
+fn strength(candidates: &[Candidate<'_>], text: &PageText) -> f32 {
+    let score = |place: usize| candidates.get(place).map_or(0.0, |candidate| candidate.score);
+    calibration::strength(score(0), score(1), text.mean_confidence())
 }
 
 /// What is read from a document whose type somebody has named: its fields are those of that type. `None` where no rule
@@ -85,23 +128,49 @@ fn decided(
     let verdict = if lacks.is_empty() { verdict } else { Verdict::Review };
     let own = named.into_iter().flat_map(|rules| &rules.fields);
     let wanted: Vec<_> = rules.common.iter().chain(own).collect();
-    Decision {
-        document_type,
-        confidence,
-        verdict,
-        reasons: strongest(lacks, candidates),
-        fields: fields::read(finder, &wanted),
-        policy: rules.policy.clone(),
+    let mut fields = fields::read(finder, &wanted);
+    let line_items = table::line_items(finder.reading, &fields::Habits::of(finder.reading));
+    let mut reasons = strongest(lacks, candidates);
+    if let Some(total) = fields.get_mut(TOTAL) {
+        reasons.extend(hold_against_rows(total, finder.reading, &line_items, &document_type));
+    }
+    Decision { document_type, confidence, verdict, reasons, fields, line_items, policy: rules.policy.clone() }
+}
+
+/// A total that its rows add up to is as sure as they are; one that they contradict is doubtful, and says so.
+fn hold_against_rows(
+    total: &mut Field,
+    reading: &Reading<'_>,
+    line_items: &[LineItem],
+    document_type: &DocumentType,
+) -> Option<Reason> {
+    match table::agreement(reading, line_items, &total.value)? {
+        table::Agreement::Agrees => {
+            total.confidence = total.confidence.max(ADDED_UP);
+            None
+        }
+        table::Agreement::Differs { sum } => {
+            total.confidence *= CONTRADICTED;
+            let seen = format!(
+                "The rows add up to {}.{:02}, the total reads {}.",
+                sum / 100,
+                sum % 100,
+                total.value
+            );
+            let document_type = document_type.clone();
+            let (page, rect) = (total.page, total.rect);
+            Some(Reason { rule: Reason::TOTAL_DIFFERS.into(), document_type, weight: 0.0, seen, page, rect })
+        }
     }
 }
 
 /// All types for which anything speaks, best first; equal ones in the order of their files.
-fn rank<'r>(finder: &Finder<'_>, file_name: &str, rules: &'r RuleSet) -> Vec<Candidate<'r>> {
+fn rank<'r>(finder: &Finder<'_>, origin: &Origin<'_>, rules: &'r RuleSet) -> Vec<Candidate<'r>> {
     let mut candidates: Vec<Candidate<'r>> = rules
         .types
         .iter()
         .map(|rules| {
-            let (score, reasons) = evidence::weigh(finder, file_name, rules);
+            let (score, reasons) = evidence::weigh(finder, origin, rules);
             Candidate { rules, score, reasons }
         })
         .filter(|candidate| candidate.score > 0.0)

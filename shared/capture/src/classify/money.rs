@@ -91,6 +91,16 @@ pub(super) fn find_all(text: &str) -> Vec<Found> {
     amounts.collect()
 }
 
+/// The hundredths of an amount in its normal form.
+pub(super) fn cents_of(normal: &str) -> Option<i64> {
+    let (sign, number) = normal.strip_prefix('-').map_or((1, normal), |number| (-1, number));
+    let (whole, rest) = number.split_once('.')?;
+    let fraction = rest.get(..2)?;
+    let whole: i64 = whole.parse().ok()?;
+    let fraction: i64 = fraction.parse().ok()?;
+    Some(sign * whole.checked_mul(100)?.checked_add(fraction)?)
+}
+
 /// The currency written most often in a text.
 pub(super) fn usual_currency(text: &str) -> Option<&'static str> {
     let mut counts: Vec<(&'static str, usize)> = Vec::new();

@@ -3,7 +3,7 @@
 //! Positions are those of [`Reading::words`], counted through all pages. A reading borrows the page text and
 //! never changes it. Pages beyond [`READ_PAGES`] are not looked at: a book does not become an invoice on page 90.
 
-use platen_model::{PageText, Rect, Word};
+use platen_model::{Barcode, PageText, Rect, Word};
 
 use super::fuzzy;
 
@@ -105,9 +105,20 @@ impl<'t> Reading<'t> {
         self.text.pages.len()
     }
 
-    /// Width and height of the first page in pixels; 0 where there is none.
-    pub(super) fn first_page_size(&self) -> (u32, u32) {
-        self.text.pages.first().map_or((0, 0), |page| (page.width_px, page.height_px))
+    /// The bar codes of the pages looked at, each with its page.
+    pub(super) fn barcodes(&self) -> impl Iterator<Item = (usize, &'t Barcode)> {
+        let pages = self.text.pages.iter().take(READ_PAGES).enumerate();
+        pages.flat_map(|(number, page)| page.barcodes.iter().map(move |code| (number, code)))
+    }
+
+    /// Width and height of a page in pixels; 0 where there is none.
+    pub(super) fn page_size(&self, page: usize) -> (u32, u32) {
+        self.text.pages.get(page).map_or((0, 0), |page| (page.width_px, page.height_px))
+    }
+
+    /// The number of the line a word stands on, counted through all pages.
+    pub(super) fn line_number(&self, word: usize) -> usize {
+        self.line_of[word]
     }
 
     /// The line a word stands on.

@@ -11,19 +11,23 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 
-use platen_model::{Digest, DocumentType, PolicyRef};
+use platen_model::{Digest, DocumentType, PolicyRef, Verdict};
 use regex::Regex;
 use serde::Deserialize;
 
+use super::calibration::Calibration;
 use super::fuzzy;
 use format::{CommonFile, Compiler};
 
 /// The file of the fields that any document may hold.
 const COMMON: &str = "common.toml";
+/// The file that says what confidences mean; made by `rules fit`. Without it strengths count as they are.
+pub const CALIBRATION: &str = "calibration.toml";
 
 /// The files of this release.
-const SHIPPED: [(&str, &str); 14] = [
+const SHIPPED: [(&str, &str); 15] = [
     ("bank_form.toml", include_str!("../../rules/bank_form.toml")),
+    (CALIBRATION, include_str!("../../rules/calibration.toml")),
     (COMMON, include_str!("../../rules/common.toml")),
     ("contract.toml", include_str!("../../rules/contract.toml")),
     ("delivery_note.toml", include_str!("../../rules/delivery_note.toml")),
@@ -76,18 +80,37 @@ pub struct RuleSet {
     pub(super) types: Vec<TypeRules>,
     pub(super) common: Vec<FieldRule>,
     pub(super) vocabulary: Vocabulary,
+    pub(super) calibration: Calibration,
 }
 
 /// The rules of one type.
 #[derive(Clone, Debug)]
 pub(super) struct TypeRules {
     pub(super) document_type: DocumentType,
-    /// Confidence from which no person need look.
-    pub(super) auto: f32,
-    /// Confidence from which the type is named at all.
-    pub(super) review: f32,
+    pub(super) thresholds: Thresholds,
     pub(super) evidence: Vec<EvidenceRule>,
     pub(super) fields: Vec<FieldRule>,
+}
+
+/// The confidences at which the way of a document changes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Thresholds {
+    /// From here on no person need look.
+    pub(super) auto: f32,
+    /// From here on the type is named at all.
+    pub(super) review: f32,
+    /// Below, the document is set aside: nothing of it is as it should be.
+    pub(super) quarantine: f32,
+}
+
+impl Thresholds {
+    pub(super) fn verdict(&self, confidence: f32) -> Verdict {
+        match confidence {
+            sure if sure >= self.auto => Verdict::Auto,
+            lost if lost < self.quarantine => Verdict::Quarantine,
+            _ => Verdict::Review,
+        }
+    }
 }
 
 /// One piece of evidence to look for.
@@ -115,6 +138,10 @@ pub(super) enum LookFor {
     Shape(f32),
     /// Words in the file's name, as shapes.
     FileName(Vec<String>),
+    /// Words in the name of the hot folder or program it came by, as shapes.
+    Source(Vec<String>),
+    /// Patterns of which one is in a bar code's text.
+    Barcodes(Vec<Regex>),
 }
 
 /// A phrase as numbers of vocabulary words.
@@ -147,6 +174,8 @@ pub(super) struct FieldRule {
     pub(super) labels: Vec<Phrase>,
     /// Phrases that contain a label and mean something else.
     pub(super) unless: Vec<Phrase>,
+    /// Phrases that say that the amount paid is a rounded one.
+    pub(super) rounding: Vec<Phrase>,
     /// Where it is looked for when no label leads to it.
     pub(super) without_label: Option<Region>,
 }
@@ -175,6 +204,10 @@ pub(super) enum FieldKind {
     Anchor,
     /// The first heading.
     Heading,
+    /// The business that issued it, by its letterhead.
+    Company,
+    /// The address below that name.
+    Address,
 }
 
 /// The words that any rule wants.
@@ -269,9 +302,27 @@ impl RuleSet {
         Ok(rules)
     }
 
+    /// The same rules with another calibration, to try it: name, version and digest stay those of the files.
+    pub(super) fn with_calibration(self, calibration: Calibration) -> Self {
+        Self { calibration, ..self }
+    }
+
+    /// What their confidences are fitted to.
+    pub fn calibration(&self) -> &Calibration {
+        &self.calibration
+    }
+
     /// The types these rules know, by name.
     pub fn document_types(&self) -> impl Iterator<Item = &DocumentType> {
         self.types.iter().map(|rules| &rules.document_type)
+    }
+
+    /// The shipped rules and one more file.
+    #[cfg(test)]
+    pub(super) fn with_shipped(name: &str, text: &str) -> Self {
+        let mut files = SHIPPED.to_vec();
+        files.push((name, text));
+        Self::compile(&files).expect("the file is right")
     }
 
     /// Compiles files given as name and text.
@@ -280,6 +331,7 @@ impl RuleSet {
         let mut version = "0".to_owned();
         let mut types: Vec<TypeRules> = Vec::new();
         let mut common = Vec::new();
+        let mut calibration = Calibration::default();
         let mut bytes = Vec::new();
         for (name, text) in files {
             // Lengths keep two sets apart whose texts only break at different places.
@@ -289,6 +341,8 @@ impl RuleSet {
                 let file: CommonFile = compiler.parse()?;
                 version = file.version;
                 common = compiler.fields(file.field)?;
+            } else if *name == CALIBRATION {
+                calibration = compiler.calibration()?;
             } else {
                 let rules = compiler.type_rules()?;
                 if types.iter().any(|other| other.document_type == rules.document_type) {
@@ -299,7 +353,7 @@ impl RuleSet {
             }
         }
         let policy = PolicyRef { name: "classification".into(), version, sha256: Digest::of(&bytes) };
-        Ok(Self { policy, types, common, vocabulary: compiler.vocabulary })
+        Ok(Self { policy, types, common, vocabulary: compiler.vocabulary, calibration })
     }
 }
 
@@ -335,6 +389,46 @@ mod tests {
         assert!(entry("patterns = [\"(\"]").starts_with("poem.toml:6: not a pattern"), "broken pattern");
         assert!(entry("").contains("exactly one of"), "nothing to look for");
         assert!(entry("near = [\"a\"]").contains("within_words"), "no distance");
+        assert!(entry("phrases = [\"a\"]\nbarcodes = [\"b\"]").contains("exactly one of"), "two at once");
+    }
+
+    #[test]
+    fn thresholds_that_contradict_one_another_are_refused() {
+        let check = |thresholds: &str, says: &str| {
+            let text = format!("type = \"poem\"\nthresholds = {{ {thresholds} }}\nevidence = []\n");
+            let error = RuleSet::compile(&[("poem.toml", &text)]).expect_err("it is wrong").to_string();
+            assert!(error.starts_with("poem.toml:2:") && error.contains(says), "{error}");
+        };
+        check("auto = 0.9, wrong_per_1000 = 10, review = 0.4", "either");
+        check("review = 0.4", "either");
+        check("auto = 0.3, review = 0.4", "nor `review` above");
+        check("auto = 0.9, review = 0.4, quarantine = 0.5", "not above `review`");
+        check("wrong_per_1000 = -1, review = 0.4", "between 0 and 1");
+    }
+
+    #[test]
+    fn the_calibration_belongs_to_the_policy() {
+        let files = |calibration| {
+            [
+                ("calibration.toml", calibration),
+                ("poem.toml", "type = \"poem\"\nthresholds = { auto = 0.9, review = 0.5 }\nevidence = []\n"),
+            ]
+        };
+        let compiled = |calibration| RuleSet::compile(&files(calibration));
+        let one =
+            compiled("method = \"platt\"\nscale = 0.8\nshift = 0.1\nexamples = 60\n").expect("it is right");
+        assert_eq!(one.calibration().examples(), 60);
+        let other = compiled("method = \"isotonic\"\npoints = [[-1.0, 0.2], [2.0, 0.9]]\nexamples = 900\n")
+            .expect("it is right");
+        assert_ne!(one.policy.sha256, other.policy.sha256);
+        for wrong in [
+            "method = \"platt\"\nscale = -0.8\nshift = 0.1\nexamples = 60\n",
+            "method = \"isotonic\"\npoints = [[1.0, 0.9], [2.0, 0.2]]\nexamples = 900\n",
+            "method = \"guess\"\n",
+        ] {
+            let error = compiled(wrong).expect_err("it is wrong").to_string();
+            assert!(error.starts_with("calibration.toml:1:"), "{error}");
+        }
     }
 
     #[test]

@@ -13,7 +13,7 @@ const CHARACTER: u32 = 14;
 const LINE: u32 = 40;
 
 /// Page text as a perfect reader would give it: one block for each group of lines, form feeds between pages.
-fn page_text(text: &str) -> PageText {
+pub(super) fn page_text(text: &str) -> PageText {
     let pages = text.split('\u{c}').map(|text| {
         let mut words = Vec::new();
         let mut block = 0;
@@ -47,7 +47,7 @@ fn every_sample_is_named_rightly_and_only_the_clear_ones_go_on_alone() {
     let rules = RuleSet::shipped();
     for sample in samples() {
         let Outcome::Document { verdict } = &sample.expected.outcome else { continue };
-        let decision = classify(&page_text(&sample.expected.text), "", &rules);
+        let decision = classify(&page_text(&sample.expected.text), &Origin::default(), &rules);
         let expected = if verdict == "auto" { Verdict::Auto } else { Verdict::Review };
         let said = format!(
             "{}: {} {:.2} {:#?}",
@@ -60,12 +60,114 @@ fn every_sample_is_named_rightly_and_only_the_clear_ones_go_on_alone() {
     }
 }
 
+/// Page text whose words stand where their columns of characters are.
+pub(super) fn columns_text(text: &str) -> PageText {
+    let mut words = Vec::new();
+    for (line, text) in (0..).zip(text.lines()) {
+        for word in text.split_whitespace() {
+            let at = (word.as_ptr() as usize - text.as_ptr() as usize) as u32;
+            let w = CHARACTER * word.chars().count() as u32;
+            let rect = Rect { x: 100 + CHARACTER * at, y: 150 + LINE * line, w, h: 26 };
+            words.push(Word { text: word.to_owned(), confidence: 0.96, rect, line, block: 0 });
+        }
+    }
+    let page = PageRecord {
+        width_px: 1654,
+        height_px: 2339,
+        dpi: 200,
+        mean_confidence: 0.96,
+        words,
+        ..PageRecord::default()
+    };
+    PageText::new(vec![page])
+}
+
+/// Made up documents of each type in each language: `== type`, then the text.
+const KINDS: [(&str, &str); 4] = [
+    ("English", include_str!("kinds/en.txt")),
+    ("German", include_str!("kinds/de.txt")),
+    ("French", include_str!("kinds/fr.txt")),
+    ("Spanish", include_str!("kinds/es.txt")),
+];
+
+/// Language, type and text of each.
+pub(super) fn kinds() -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
+    KINDS.into_iter().flat_map(|(language, texts)| {
+        let documents = texts.split("== ").filter(|text| !text.trim().is_empty());
+        documents.filter_map(move |text| text.split_once('\n').map(|(kind, text)| (language, kind, text)))
+    })
+}
+
+#[test]
+fn every_type_is_named_without_a_person_in_four_languages() {
+    let rules = RuleSet::shipped();
+    let mut wrong = Vec::new();
+    for (language, kind, text) in kinds() {
+        let decision = classify(&page_text(text), &Origin::default(), &rules);
+        if decision.document_type.0 != kind || decision.verdict != Verdict::Auto {
+            let reasons: Vec<String> = decision
+                .reasons
+                .iter()
+                .map(|reason| format!("{:+.1} {} {:?}", reason.weight, reason.rule, reason.seen))
+                .collect();
+            wrong.push(format!(
+                "{language} {kind}: {} {:.2} {:?}\n    {}",
+                decision.document_type,
+                decision.confidence,
+                decision.verdict,
+                reasons.join("\n    ")
+            ));
+        }
+    }
+    assert_eq!(kinds().count(), 4 * rules.document_types().count());
+    assert!(wrong.is_empty(), "{} of them:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn bar_codes_and_the_folder_a_document_came_by_may_speak() {
+    let rules = RuleSet::with_shipped(
+        "poem.toml",
+        "type = \"poem\"\nthresholds = { wrong_per_1000 = 50, review = 0.3, quarantine = 0.1 }\n\
+         [[evidence]]\nname = \"code\"\nweight = 6.0\nbarcodes = ['^POEM-[0-9]+$']\n\
+         [[evidence]]\nname = \"folder\"\nweight = 3.0\nsource = [\"poems\"]\n",
+    );
+    let mut text = page_text("a few words without a meaning\n");
+    let decide = |text: &PageText, source| classify(text, &Origin { file_name: "", source }, &rules);
+    assert!(decide(&text, "").document_type.is_unknown());
+    let by_folder = decide(&text, "poems");
+    assert_eq!(by_folder.verdict, Verdict::Review, "{by_folder:?}");
+    let rect = Rect { x: 10, y: 10, w: 90, h: 30 };
+    let barcode = platen_model::Barcode { symbology: "code-128".into(), text: "POEM-12".into(), rect };
+    text.pages[0].barcodes.push(barcode);
+    let by_both = decide(&text, "poems");
+    assert_eq!((by_both.document_type.0.as_str(), by_both.verdict), ("poem", Verdict::Auto), "{by_both:?}");
+    let reason = by_both.reasons.iter().find(|reason| reason.rule == "poem/code").expect("the code speaks");
+    assert_eq!((reason.seen.as_str(), reason.rect), ("POEM-12", Some(rect)));
+}
+
+#[test]
+fn a_document_of_which_too_little_fits_is_set_aside_where_the_rules_say_so() {
+    let rules = |quarantine: f32| {
+        RuleSet::with_shipped(
+            "poem.toml",
+            &format!(
+                "type = \"poem\"\nthresholds = {{ auto = 0.9, review = 0.6, quarantine = {quarantine} }}\n\
+                 [[evidence]]\nname = \"rhyme\"\nweight = 1.0\nphrases = [\"nightingale\"]\n",
+            ),
+        )
+    };
+    let text = page_text("a nightingale sang\n");
+    let verdict = |quarantine| classify(&text, &Origin::default(), &rules(quarantine)).verdict;
+    assert_eq!(verdict(0.0), Verdict::Review);
+    assert_eq!(verdict(0.5), Verdict::Quarantine);
+}
+
 #[test]
 fn every_expected_field_of_the_samples_is_read() {
     let rules = RuleSet::shipped();
     let mut wrong = Vec::new();
     for sample in samples() {
-        let decision = classify(&page_text(&sample.expected.text), "", &rules);
+        let decision = classify(&page_text(&sample.expected.text), &Origin::default(), &rules);
         for (name, value) in &sample.expected.fields {
             let read = decision.fields.get(name).map(|field| field.value.as_str());
             if read != Some(value) {
@@ -78,8 +180,11 @@ fn every_expected_field_of_the_samples_is_read() {
 
 #[test]
 fn a_reason_names_its_rule_its_words_and_their_place() {
-    let decision =
-        classify(&page_text("INVOICE\nInvoice number: 17-4\nTotal due EUR 5.00\n"), "", &RuleSet::shipped());
+    let decision = classify(
+        &page_text("INVOICE\nInvoice number: 17-4\nTotal due EUR 5.00\n"),
+        &Origin::default(),
+        &RuleSet::shipped(),
+    );
     let reason =
         decision.reasons.iter().find(|reason| reason.rule == "invoice/title").expect("the title speaks");
     assert_eq!((reason.seen.as_str(), reason.page), ("INVOICE", 0));
@@ -88,7 +193,7 @@ fn a_reason_names_its_rule_its_words_and_their_place() {
 
 #[test]
 fn a_file_name_alone_decides_nothing() {
-    let decision = classify(&page_text(""), "invoice.pdf", &RuleSet::shipped());
+    let decision = classify(&page_text(""), &Origin::file("invoice.pdf"), &RuleSet::shipped());
     assert!(decision.document_type.is_unknown() && decision.confidence == 0.0, "{decision:?}");
 }
 
@@ -100,7 +205,7 @@ fn a_page_takes_less_than_ten_milliseconds() {
     let pages: usize = texts.iter().map(|text| text.pages.len()).sum();
     let started = Instant::now();
     for text in &texts {
-        classify(text, "", &rules);
+        classify(text, &Origin::default(), &rules);
     }
     let each = started.elapsed().as_secs_f64() * 1000.0 / pages as f64;
     println!("{each:.2} ms a page");
@@ -139,9 +244,9 @@ proptest! {
         let rules = RuleSet::shipped();
         let record = |words| PageRecord { width_px: 1654, height_px: 2339, words, ..PageRecord::default() };
         let text = PageText::new(pages.into_iter().map(record).collect());
-        let decision = classify(&text, &name, &rules);
+        let decision = classify(&text, &Origin::file(&name), &rules);
         prop_assert!((0.0..=1.0).contains(&decision.confidence));
-        prop_assert_eq!(&decision, &classify(&text, &name, &rules));
+        prop_assert_eq!(&decision, &classify(&text, &Origin::file(&name), &rules));
         for field in decision.fields.values() {
             prop_assert!((0.0..=1.0).contains(&field.confidence));
         }
@@ -150,7 +255,7 @@ proptest! {
     #[test]
     fn without_words_the_answer_is_unknown(pages in 0usize..6, name in "\\PC{0,20}") {
         let text = PageText::new(vec![PageRecord::default(); pages]);
-        let decision = classify(&text, &name, &RuleSet::shipped());
+        let decision = classify(&text, &Origin::file(&name), &RuleSet::shipped());
         prop_assert_eq!(decision.document_type, DocumentType::unknown());
         prop_assert_eq!(decision.verdict, Verdict::Review);
         prop_assert!(decision.fields.is_empty());

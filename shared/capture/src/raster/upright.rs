@@ -43,6 +43,9 @@ const READS_MORE: f64 = 5.0;
 const COMPARED_PX: u32 = 1_800;
 /// A sample of the text is so many characters wide, and so many high, which are three lines or so.
 const SAMPLE_CHARACTERS: (f32, f32) = (30.0, 7.0);
+/// The largest page of which a sample is read first, in pixels: beside a larger one (A3 at 600 dpi) the reading model and
+/// the orientation model would not both stay within a worker's memory.
+const SAMPLED_PX_MAX: u64 = 48_000_000;
 /// A page lies as it should where so many letters of its sample...
 const CLEAR_LETTERS: usize = 20;
 /// ...and such a part of all that was read there are in words that are read with this confidence and so long. Of what is
@@ -185,6 +188,9 @@ impl Second<'_> {
 
     /// Whether a few lines of the page read well as they lie. That takes a tenth of the model's time.
     fn reads_as_it_lies(&mut self) -> Result<bool, Failure> {
+        if u64::from(self.page.width()) * u64::from(self.page.height()) > SAMPLED_PX_MAX {
+            return Ok(false);
+        }
         let Some(Rect { x, y, w, h }) = sample(self.ink) else { return Ok(false) };
         let part = imageops::crop_imm(self.page, x, y, w, h).to_image();
         let text = TextSize::of(self.ink, false, None);

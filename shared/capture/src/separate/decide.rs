@@ -6,7 +6,7 @@
 use platen_model::{Decision, DocumentType, Field, PageText, Reason};
 
 use super::{CodeValue, Group};
-use crate::classify::{RuleSet, classify, classify_as};
+use crate::classify::{Origin, RuleSet, classify, classify_as};
 
 /// The value that names the document's type.
 const TYPE: &str = "type";
@@ -18,7 +18,7 @@ const DEPARTMENT: &str = "department";
 pub fn decide(
     text: &PageText,
     group: &Group,
-    file_name: &str,
+    origin: &Origin<'_>,
     rules: &RuleSet,
 ) -> (Decision, Option<String>) {
     let mut doubts = group.doubts.clone();
@@ -45,7 +45,7 @@ pub fn decide(
             doubts.extend(
                 unknown.map(|value| format!("Its sheet names the type {value:?}, which no rule knows.")),
             );
-            classify(text, file_name, rules)
+            classify(text, origin, rules)
         }
     };
     for (name, value) in &group.values {

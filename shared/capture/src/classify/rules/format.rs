@@ -8,7 +8,11 @@ use regex::{Regex, RegexBuilder};
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{EvidenceRule, FieldKind, FieldRule, LookFor, Phrase, Region, RulesError, TypeRules, Vocabulary};
+use super::{
+    EvidenceRule, FieldKind, FieldRule, LookFor, Phrase, Region, RulesError, Thresholds, TypeRules,
+    Vocabulary,
+};
+use crate::classify::calibration::Calibration;
 use crate::classify::fuzzy;
 
 /// Largest size of a compiled pattern in bytes; a pattern over it is refused.
@@ -27,7 +31,7 @@ pub(super) struct CommonFile {
 struct TypeFile {
     #[serde(rename = "type")]
     document_type: Spanned<String>,
-    thresholds: Spanned<Thresholds>,
+    thresholds: Spanned<ThresholdsEntry>,
     evidence: Vec<Spanned<EvidenceEntry>>,
     #[serde(default)]
     field: Vec<Spanned<FieldEntry>>,
@@ -35,9 +39,12 @@ struct TypeFile {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Thresholds {
-    auto: f32,
+struct ThresholdsEntry {
+    auto: Option<f32>,
+    wrong_per_1000: Option<f32>,
     review: f32,
+    #[serde(default)]
+    quarantine: f32,
 }
 
 #[derive(Deserialize)]
@@ -56,6 +63,8 @@ struct EvidenceEntry {
     pages_to: Option<u32>,
     height_to_width_from: Option<f32>,
     file_name: Option<Vec<Spanned<String>>>,
+    source: Option<Vec<Spanned<String>>>,
+    barcodes: Option<Vec<Spanned<String>>>,
 }
 
 #[derive(Deserialize)]
@@ -67,6 +76,8 @@ pub(super) struct FieldEntry {
     labels: Vec<Spanned<String>>,
     #[serde(default)]
     unless: Vec<Spanned<String>>,
+    #[serde(default)]
+    rounding: Vec<Spanned<String>>,
     without_label: Option<Region>,
 }
 
@@ -94,15 +105,12 @@ impl Compiler<'_> {
                 self.complain(file.document_type.span().start, "a type needs a name of its own".into())
             );
         }
-        let Thresholds { auto, review } = *file.thresholds.get_ref();
-        if !(0.0..=1.0).contains(&auto) || !(0.0..=1.0).contains(&review) || review > auto {
-            let message = "thresholds lie between 0 and 1, and `review` is not above `auto`";
-            return Err(self.complain(file.thresholds.span().start, message.into()));
-        }
+        let thresholds = thresholds(file.thresholds.get_ref())
+            .map_err(|message| self.complain(file.thresholds.span().start, message.into()))?;
         let evidence =
             file.evidence.into_iter().map(|entry| self.evidence(&name, entry)).collect::<Result<_, _>>()?;
         let fields = self.fields(file.field)?;
-        Ok(TypeRules { document_type: DocumentType(name), auto, review, evidence, fields })
+        Ok(TypeRules { document_type: DocumentType(name), thresholds, evidence, fields })
     }
 
     fn evidence(&mut self, owner: &str, entry: Spanned<EvidenceEntry>) -> Result<EvidenceRule, RulesError> {
@@ -111,36 +119,42 @@ impl Compiler<'_> {
         if !entry.weight.is_finite() || entry.weight == 0.0 {
             return Err(self.complain(place, "a weight is a number other than 0".into()));
         }
-        let pages = entry.pages_from.is_some() || entry.pages_to.is_some();
-        let shape = entry.height_to_width_from;
-        let look_for = match (entry.phrases, entry.patterns, entry.near, entry.file_name, shape, pages) {
-            (Some(phrases), None, None, None, None, false) => LookFor::Phrases(self.phrases(&phrases)?),
-            (None, Some(patterns), None, None, None, false) => LookFor::Patterns(
-                patterns.iter().map(|pattern| self.pattern(pattern)).collect::<Result<_, _>>()?,
-            ),
-            (None, None, Some(near), None, None, false) => {
-                let Some(within) = entry.within_words else {
-                    return Err(self.complain(place, "`near` needs `within_words`".into()));
-                };
-                LookFor::Near(self.phrases(&near)?, within)
-            }
-            (None, None, None, Some(names), None, false) => {
-                let shape = |name: &Spanned<String>| fuzzy::skeleton(&fuzzy::fold(name.get_ref()));
-                LookFor::FileName(names.iter().map(shape).collect())
-            }
-            (None, None, None, None, Some(from), false) => LookFor::Shape(from),
-            (None, None, None, None, None, true) => {
-                LookFor::Pages(entry.pages_from.unwrap_or(1), entry.pages_to.unwrap_or(u32::MAX))
-            }
-            _ => {
-                let message = "evidence has exactly one of `phrases`, `patterns`, `near`, `file_name`, \
-                               `pages_from`/`pages_to`, `height_to_width_from`";
-                return Err(self.complain(place, message.into()));
-            }
+        let within = entry.within_words;
+        let mut looked_for: Vec<LookFor> = Vec::new();
+        if let Some(phrases) = &entry.phrases {
+            looked_for.push(LookFor::Phrases(self.phrases(phrases)?));
+        }
+        if let Some(patterns) = &entry.patterns {
+            looked_for.push(LookFor::Patterns(self.patterns(patterns)?));
+        }
+        if let Some(near) = &entry.near {
+            let within = within.ok_or_else(|| self.complain(place, "`near` needs `within_words`".into()))?;
+            looked_for.push(LookFor::Near(self.phrases(near)?, within));
+        }
+        looked_for.extend(entry.file_name.as_deref().map(|names| LookFor::FileName(shapes(names))));
+        looked_for.extend(entry.source.as_deref().map(|names| LookFor::Source(shapes(names))));
+        if let Some(patterns) = &entry.barcodes {
+            looked_for.push(LookFor::Barcodes(self.patterns(patterns)?));
+        }
+        looked_for.extend(entry.height_to_width_from.map(LookFor::Shape));
+        if entry.pages_from.is_some() || entry.pages_to.is_some() {
+            looked_for
+                .push(LookFor::Pages(entry.pages_from.unwrap_or(1), entry.pages_to.unwrap_or(u32::MAX)));
+        }
+        let (Some(look_for), true) = (looked_for.pop(), looked_for.is_empty()) else {
+            let message = "evidence has exactly one of `phrases`, `patterns`, `near`, `file_name`, `source`, \
+                           `barcodes`, `pages_from`/`pages_to`, `height_to_width_from`";
+            return Err(self.complain(place, message.into()));
         };
         let most = entry.most.unwrap_or(1).max(1);
         let name = format!("{owner}/{}", entry.name);
         Ok(EvidenceRule { name, weight: entry.weight, region: entry.region, most, look_for })
+    }
+
+    pub(super) fn calibration(&self) -> Result<Calibration, RulesError> {
+        let calibration: Spanned<Calibration> = self.parse()?;
+        calibration.get_ref().check().map_err(|message| self.complain(calibration.span().start, message))?;
+        Ok(calibration.into_inner())
     }
 
     pub(super) fn fields(&mut self, entries: Vec<Spanned<FieldEntry>>) -> Result<Vec<FieldRule>, RulesError> {
@@ -153,6 +167,7 @@ impl Compiler<'_> {
                     kind: entry.kind,
                     labels: self.phrases(&entry.labels)?,
                     unless: self.phrases(&entry.unless)?,
+                    rounding: self.phrases(&entry.rounding)?,
                     without_label: entry.without_label,
                 })
             })
@@ -171,6 +186,10 @@ impl Compiler<'_> {
         Ok(phrases)
     }
 
+    fn patterns(&self, patterns: &[Spanned<String>]) -> Result<Vec<Regex>, RulesError> {
+        patterns.iter().map(|pattern| self.pattern(pattern)).collect()
+    }
+
     fn pattern(&self, pattern: &Spanned<String>) -> Result<Regex, RulesError> {
         let built =
             RegexBuilder::new(pattern.get_ref()).case_insensitive(true).size_limit(PATTERN_BYTES).build();
@@ -182,4 +201,23 @@ impl Compiler<'_> {
         let line = text.bytes().take(place).filter(|byte| *byte == b'\n').count() + 1;
         RulesError::Invalid { file: file.to_owned(), line, message }
     }
+}
+
+/// Words of names as shapes.
+fn shapes(names: &[Spanned<String>]) -> Vec<String> {
+    names.iter().map(|name| fuzzy::skeleton(&fuzzy::fold(name.get_ref()))).collect()
+}
+
+/// The thresholds as confidences. Since a confidence is the share that is right, "so many wrong in a thousand" is one.
+fn thresholds(entry: &ThresholdsEntry) -> Result<Thresholds, &'static str> {
+    let auto = match (entry.auto, entry.wrong_per_1000) {
+        (Some(auto), None) => auto,
+        (None, Some(wrong)) => 1.0 - wrong / 1_000.0,
+        _ => return Err("thresholds hold either `auto` or `wrong_per_1000`"),
+    };
+    let (review, quarantine) = (entry.review, entry.quarantine);
+    let rise = 0.0 <= quarantine && quarantine <= review && review <= auto && auto <= 1.0;
+    rise.then_some(Thresholds { auto, review, quarantine }).ok_or(
+        "thresholds lie between 0 and 1, and `quarantine` is not above `review`, nor `review` above `auto`",
+    )
 }

@@ -1,0 +1,98 @@
+//! What a source may say of its scans, with a real agent: folders inside it that differ, and feeders that scan one side.
+
+use std::path::Path;
+use std::time::Duration;
+
+use image::{GrayImage, imageops};
+use platen_model::{DocumentManifest, Verdict};
+use platen_tests::Programs;
+use platen_tests::desk::Desk;
+use platen_tests::scans::{letter, pdf_of};
+
+const DEADLINE: Duration = Duration::from_secs(240);
+
+fn desk(folder: &Path, source: &str) -> Desk {
+    let inbox = folder.join("inbox");
+    let config = format!("[[source]]\nname = \"feeder\"\nfolder = {inbox:?}\nquiet_ms = 500\n{source}\n");
+    Desk::set_up(folder, Programs::of_this_build(), &config).expect("a desk")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_inside_a_source_sets_what_is_different_for_its_scans() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let source = "nested = true\ndepartment = \"office\"\nlabels = { floor = \"2\" }\n\
+                  [[source.subfolder]]\npath = \"legal/incoming\"\ndepartment = \"legal\"\ndocument_type = \"contract\"\n\
+                  labels = { desk = \"7\" }\n";
+    let mut desk = desk(folder.path(), source);
+    let letter = letter();
+    let inside = desk.inbox().join("legal/incoming/today");
+    std::fs::create_dir_all(&inside).expect("folders");
+    let page = imageops::crop_imm(&letter, 0, 0, letter.width(), letter.height() / 2).to_image();
+    pdf_of(&desk.inbox(), "plain.pdf", &[&letter]);
+    pdf_of(&inside, "deep.pdf", &[&page]);
+    desk.start().expect("the agent starts");
+    let kept = desk.settled(DEADLINE).await.expect("all is taken");
+    assert_eq!(kept.len(), 2, "{kept:?}");
+    let documents = desk.documents();
+    let of = |name: &str| {
+        let is_it = |document: &&DocumentManifest| {
+            document
+                .parts
+                .iter()
+                .any(|part| part.file_name.as_deref().is_some_and(|file| file.ends_with(name)))
+        };
+        documents.iter().find(is_it).unwrap_or_else(|| panic!("no {name}: {documents:?}"))
+    };
+    let (plain, deep) = (of("plain.pdf"), of("deep.pdf"));
+    assert_eq!(plain.department.as_deref(), Some("office"));
+    assert_eq!(plain.decision.document_type.0, "letter");
+    assert_eq!(deep.department.as_deref(), Some("legal"));
+    assert_eq!(deep.decision.document_type.0, "contract");
+    assert!(deep.decision.reasons.iter().any(|reason| reason.rule == "source/document_type"), "{deep:?}");
+    assert!(!desk.inbox().join("legal/incoming/today/deep.pdf").exists(), "it was released");
+}
+
+/// Pages that are told apart by their heights.
+fn leaves() -> [GrayImage; 4] {
+    let letter = letter();
+    [10, 9, 8, 7].map(|tenths| {
+        imageops::crop_imm(&letter, 0, 0, letter.width(), letter.height() * tenths / 10).to_image()
+    })
+}
+
+const DUPLEX: &str = "[source.duplex]\nbacks_reversed = true\nwithin_ms = 120000\n";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fronts_and_backs_of_a_feeder_become_one_document_in_reading_order() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut desk = desk(folder.path(), DUPLEX);
+    let [one, two, three, four] = leaves();
+    desk.start().expect("the agent starts");
+    // The fronts wait in their folder for the backs.
+    pdf_of(&desk.inbox(), "scan-1.pdf", &[&one, &three]);
+    pdf_of(&desk.inbox(), "scan-2.pdf", &[&four, &two]);
+    desk.settled(DEADLINE).await.expect("all is taken");
+    let documents = desk.documents();
+    assert_eq!(documents.len(), 1, "{documents:?}\n{}", desk.last_lines());
+    let heights: Vec<u32> = desk.page_text(&documents[0]).pages.iter().map(|page| page.height_px).collect();
+    assert_eq!(heights.len(), 4, "{heights:?}");
+    assert!(heights.is_sorted_by(|upper, lower| upper > lower), "front, back, front, back: {heights:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn leaves_whose_sides_do_not_match_go_to_a_person_and_nothing_is_lost() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut desk = desk(folder.path(), DUPLEX);
+    let [one, two, three, _] = leaves();
+    desk.start().expect("the agent starts");
+    // The fronts wait in their folder for the backs.
+    pdf_of(&desk.inbox(), "scan-1.pdf", &[&one, &three]);
+    pdf_of(&desk.inbox(), "scan-2.pdf", &[&two]);
+    let kept = desk.settled(DEADLINE).await.expect("all is taken");
+    assert_eq!(kept.len(), 2, "both files are kept: {kept:?}");
+    let documents = desk.documents();
+    assert!(!documents.is_empty(), "{kept:?}\n{}", desk.last_lines());
+    for document in &documents {
+        assert_eq!(document.decision.verdict, Verdict::Review, "{document:?}");
+    }
+}
