@@ -24,9 +24,11 @@ use crate::{checkpoints, chores, http, ingest, integrity, jobs};
 
 mod examples;
 mod policies;
+mod seal_keys;
 
 pub use examples::export_examples;
 pub use policies::{check_policy, dry_run, explain, test_policy};
+pub use seal_keys::{Supplied, import_key, show_key};
 
 /// Who acts, in the audit, when it is somebody with a shell on the server.
 const HAND: &str = "command line";

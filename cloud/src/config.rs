@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::signing::connectors::AccountConfig;
 use crate::signing::desk::identity::Identity;
 use crate::signing::desk::mail::Smtp;
+use crate::signing::desk::sms::Sms;
 use toml::{Table, Value};
 
 /// The start of the names of environment variables that override keys.
@@ -87,18 +88,20 @@ pub struct Tls {
 }
 
 /// The built-in signing provider.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Desk {
     /// How signers prove who they are: `link`, or `code` for a one-time code by mail as well.
     pub identity: Identity,
     /// The most codes that are sent to a signer on one day (UTC).
     pub codes_a_day: u32,
+    /// The gateway that codes go through to signers with a telephone number.
+    pub sms: Option<Sms>,
 }
 
 impl Default for Desk {
     fn default() -> Self {
-        Self { identity: Identity::default(), codes_a_day: 10 }
+        Self { identity: Identity::default(), codes_a_day: 10, sms: None }
     }
 }
 
@@ -250,6 +253,9 @@ impl Config {
         }
         if let Some(smtp) = &self.smtp {
             smtp.check()?;
+        }
+        if let Some(sms) = &self.desk.sms {
+            sms.check()?;
         }
         for (at, account) in self.signing.iter().enumerate() {
             account.check()?;

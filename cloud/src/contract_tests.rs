@@ -62,6 +62,7 @@ fn sample(operation: &str) -> Option<Value> {
     Some(match operation {
         "review" => json!({ "action": "reject", "comment": "no" }),
         "void" | "hold" | "pause_signing" => json!({ "reason": "not now" }),
+        "accept_returned" => json!({ "sha256": Digest::of(b"x"), "reason": "seen" }),
         "create_envelope" => json!({
             "document_id": DocumentId::new(),
             "provider": "desk",

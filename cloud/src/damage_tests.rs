@@ -161,7 +161,12 @@ fn life(pdf: &[u8]) -> Vec<EventBody> {
         },
         EventBody::Sent { provider_reference: "sbx_1".into() },
         EventBody::Viewed { signer: "ada@example.com".into() },
-        EventBody::Signed { signers: vec!["ada@example.com".into()], signed_sha256: pdf, finding: None },
+        EventBody::Signed {
+            signers: vec!["ada@example.com".into()],
+            signed_sha256: pdf,
+            finding: None,
+            accepted_because: None,
+        },
         EventBody::Archived { evidence_sha256: pdf },
     ]
 }

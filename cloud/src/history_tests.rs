@@ -65,7 +65,12 @@ fn bodies() -> Vec<EventBody> {
         },
         EventBody::Sent { provider_reference: "r".into() },
         EventBody::Viewed { signer: "ada@example.com".into() },
-        EventBody::Signed { signers: vec!["ada@example.com".into()], signed_sha256: pdf, finding: None },
+        EventBody::Signed {
+            signers: vec!["ada@example.com".into()],
+            signed_sha256: pdf,
+            finding: None,
+            accepted_because: None,
+        },
         EventBody::Declined { signer: "ada@example.com".into(), reason: "no".into() },
         EventBody::Expired,
         EventBody::Voided { reason: "late".into() },

@@ -71,10 +71,14 @@ pub fn apply(state: Option<State>, event: &EventBody) -> Result<State, Refused> 
         (S::Routed, E::Archived { .. }) if !now.signs && !now.awaits_originals => S::Archived,
         (S::EnvelopeCreated, E::Sent { .. }) => S::Sent,
         (S::Sent | S::Viewed, E::Viewed { .. } | E::RecipientSigned { .. }) => S::Viewed,
-        (S::Sent | S::Viewed, E::Signed { .. }) => S::Signed,
+        (S::Sent | S::Viewed, E::Signed { accepted_because: None, .. }) => S::Signed,
         (S::Sent | S::Viewed, E::Declined { .. }) => S::Declined,
         (S::Sent | S::Viewed, E::Expired) => S::Expired,
         (S::EnvelopeCreated | S::Sent | S::Viewed, E::Voided { .. }) => S::Voided,
+        // A person has looked at what came back, and says why it counts.
+        (S::Quarantined, E::Signed { accepted_because: Some(_), .. }) if has_come_back(now) => S::Signed,
+        // A person gives up an envelope that cannot be carried on.
+        (S::Quarantined, E::Voided { .. }) if has_open_envelope(now) => S::Voided,
         (S::Signed, E::Archived { .. }) if !now.awaits_originals => S::Archived,
         (S::Declined | S::Expired | S::Voided, E::Retried) => S::Validated,
         (S::Quarantined, E::Retried) => now.resume.ok_or(refused)?,
@@ -124,6 +128,16 @@ fn may_begin_anew(now: State, status: Status) -> bool {
             .is_some_and(|resume| matches!(resume, S::EnvelopeCreated | S::Sent | S::Viewed | S::Signed)),
         status => waits_for_a_person(status),
     }
+}
+
+/// Whether it was set aside while its signers were asked: what came back may be the reason.
+fn has_come_back(now: State) -> bool {
+    matches!(now.resume, Some(Status::Sent | Status::Viewed))
+}
+
+/// Whether it was set aside with an envelope that has not ended.
+fn has_open_envelope(now: State) -> bool {
+    matches!(now.resume, Some(Status::EnvelopeCreated | Status::Sent | Status::Viewed))
 }
 
 /// Whether a person's word is wanted, and no step of ours is under way that it could cross.

@@ -61,7 +61,12 @@ fn events() -> Vec<EventBody> {
         },
         EventBody::Sent { provider_reference: text() },
         EventBody::Viewed { signer: text() },
-        EventBody::Signed { signers: Vec::new(), signed_sha256: sha256, finding: None },
+        EventBody::Signed {
+            signers: Vec::new(),
+            signed_sha256: sha256,
+            finding: None,
+            accepted_because: None,
+        },
         EventBody::Declined { signer: text(), reason: text() },
         EventBody::Expired,
         EventBody::Voided { reason: text() },
@@ -308,6 +313,32 @@ fn a_retry_goes_back_to_where_the_document_was_quarantined() {
         let before = State { status, resume: None, signs: true, awaits_originals: false, raw: false };
         let aside = apply(Some(before), quarantined).expect("still on its way");
         assert_eq!(apply(Some(aside), retried), Ok(before), "{status}");
+    }
+}
+
+#[test]
+fn what_came_back_broken_is_signed_by_a_persons_reason_only_and_an_envelope_set_aside_can_be_given_up() {
+    let sha256 = Digest::of(b"bytes");
+    let signed = |accepted_because: Option<&str>| EventBody::Signed {
+        signers: Vec::new(),
+        signed_sha256: sha256,
+        finding: None,
+        accepted_because: accepted_because.map(str::to_owned),
+    };
+    let voided = EventBody::Voided { reason: "gone".into() };
+    for resume in Status::ALL {
+        let (status, resume) = (Status::Quarantined, Some(resume));
+        let aside = State { status, resume, signs: true, awaits_originals: false, raw: false };
+        let next = |event: &EventBody| apply(Some(aside), event).ok().map(|state| state.status);
+        let asked = matches!(resume, Some(Status::Sent | Status::Viewed));
+        assert_eq!(next(&signed(Some("seen"))), asked.then_some(Status::Signed), "{resume:?}");
+        assert_eq!(next(&signed(None)), None, "{resume:?}");
+        let made = asked || resume == Some(Status::EnvelopeCreated);
+        assert_eq!(next(&voided), made.then_some(Status::Voided), "{resume:?}");
+    }
+    for status in Status::ALL.into_iter().filter(|status| *status != Status::Quarantined) {
+        let state = State { status, resume: None, signs: true, awaits_originals: false, raw: false };
+        apply(Some(state), &signed(Some("seen"))).expect_err("nothing came back broken");
     }
 }
 

@@ -4,9 +4,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use platen_cloud::admin;
+use platen_cloud::admin::{self, Supplied};
 use platen_cloud::auth::Role;
 use platen_cloud::config::Config;
+use platen_cloud::signing::secret::Secret;
 use platen_cloud::store::limits::Own;
 use platen_model::{ClientId, DeviceId, DocumentId, TenantId};
 
@@ -63,6 +64,9 @@ enum Command {
     /// Devices.
     #[command(subcommand)]
     Device(Device),
+    /// The built-in signing provider.
+    #[command(subcommand)]
+    Desk(Desk),
     /// The routing policy.
     #[command(subcommand)]
     Policy(Policy),
@@ -159,6 +163,34 @@ enum Device {
     List,
     /// Revoke a device; its tokens end at once.
     Revoke { id: DeviceId },
+}
+
+#[derive(Subcommand)]
+enum Desk {
+    /// The key of the tenant's seal.
+    #[command(subcommand)]
+    Key(Key),
+}
+
+#[derive(Subcommand)]
+enum Key {
+    /// Make seals with a supplied key from now on: one in a PKCS#12 file, or one in a token that PKCS#11 speaks to.
+    Import {
+        /// The PKCS#12 file. It is read once and not needed afterwards.
+        #[arg(required_unless_present = "pkcs11", conflicts_with = "pkcs11", requires = "password")]
+        file: Option<PathBuf>,
+        /// Where its password is: "file:/path", "env:NAME" or "credential:NAME".
+        #[arg(long, value_parser = secret)]
+        password: Option<Secret>,
+        /// The key in a token: "pkcs11:token=office;object=seal?module-path=/usr/lib/p11.so&pin-source=file:/path".
+        #[arg(long, requires = "certificates")]
+        pkcs11: Option<String>,
+        /// The certificates of that key as PEM, its own first.
+        #[arg(long)]
+        certificates: Option<PathBuf>,
+    },
+    /// Show its certificate.
+    Show,
 }
 
 #[derive(Subcommand)]
@@ -269,6 +301,15 @@ async fn run(command: Command, config: Config, tenant: &TenantId) -> Result<Stri
         Command::Client(Client::Revoke { id }) => admin::revoke_client(&config, tenant, id).await,
         Command::Device(Device::Revoke { id }) => admin::revoke_device(&config, tenant, id).await,
         Command::Device(Device::List) => admin::list_devices(&config, tenant).await,
+        Command::Desk(Desk::Key(Key::Show)) => admin::show_key(&config, tenant),
+        Command::Desk(Desk::Key(Key::Import { file, password, pkcs11, certificates })) => {
+            let from = match (&file, &password, &pkcs11, &certificates) {
+                (Some(file), Some(password), ..) => Supplied::File { file, password },
+                (_, _, Some(address), Some(certificates)) => Supplied::Token { address, certificates },
+                _ => return Err("a key is in a file with a password, or in a token with certificates".into()),
+            };
+            admin::import_key(&config, tenant, from).await
+        }
         Command::Examples(Examples::Export { folder }) => {
             admin::export_examples(&config, tenant, &folder).await
         }
@@ -281,6 +322,10 @@ async fn run(command: Command, config: Config, tenant: &TenantId) -> Result<Stri
         | Command::Openapi
         | Command::Worker { .. } => Err("handled before the configuration is read".into()),
     }
+}
+
+fn secret(text: &str) -> Result<Secret, String> {
+    Secret::try_from(text.to_owned())
 }
 
 /// Logs go to standard error, `RUST_LOG` chooses; what a command answers goes to standard output.

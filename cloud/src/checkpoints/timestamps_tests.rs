@@ -40,7 +40,7 @@ fn openssl(folder: &Path, arguments: &[&str]) -> Result<String, String> {
     if output.status.success() { Ok(said) } else { Err(said) }
 }
 
-/// An authority; what it answers with is made from what it is asked, or from something else where `about` says so.
+/// An authority, with a key and certificate of its own where the folder holds none; what it answers with is made from what it is asked, or from something else where `about` says so.
 pub(crate) async fn authority(folder: PathBuf, about: Option<Digest>) -> String {
     std::fs::write(folder.join("tsa.cnf"), CONFIG.replace("SERIAL", "serial")).expect("written");
     std::fs::write(folder.join("serial"), "01").expect("written");
@@ -62,7 +62,9 @@ pub(crate) async fn authority(folder: PathBuf, about: Option<Digest>) -> String 
         "-addext",
         extensions,
     ];
-    openssl(&folder, &certificate).expect("a certificate");
+    if !folder.join("tsa.pem").exists() {
+        openssl(&folder, &certificate).expect("a certificate");
+    }
     let answer = async move |State((folder, about)): State<(PathBuf, Option<Digest>)>, query: Bytes| {
         match about {
             None => std::fs::write(folder.join("query"), &query).expect("written"),

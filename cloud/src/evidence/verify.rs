@@ -350,14 +350,16 @@ fn check_signatures(
     report: &mut Report,
 ) {
     let signed = events.iter().rev().find_map(|event| match &event.body {
-        EventBody::Signed { signed_sha256, finding, .. } => Some((*signed_sha256, finding)),
+        EventBody::Signed { signed_sha256, finding, accepted_because, .. } => {
+            Some((*signed_sha256, finding, accepted_because.as_ref().map(|why| (&event.actor, why))))
+        }
         _ => None,
     });
     let sent = events.iter().rev().find_map(|event| match &event.body {
         EventBody::EnvelopeCreated { document_sha256, .. } => Some(*document_sha256),
         _ => None,
     });
-    let (Some((signed, finding)), Some(sent)) = (signed, sent) else { return };
+    let (Some((signed, finding, accepted)), Some(sent)) = (signed, sent) else { return };
     let elsewhere = "look at the digital signatures inside signed.pdf with `pdfsig signed.pdf` as well";
     report.notes.push(elsewhere.into());
     let Some(finding) = finding else {
@@ -382,6 +384,9 @@ fn check_signatures(
         outcome,
     );
     report.notes.extend(finding.in_words());
+    if let Some((who, why)) = accepted {
+        report.notes.push(format!("signed.pdf is broken, and {who} took it for signed all the same: {why}"));
+    }
 }
 
 /// The file of this digest, out of the package.

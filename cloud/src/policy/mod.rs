@@ -32,7 +32,7 @@ mod routes;
 mod validation;
 
 pub use conditions::amount;
-pub use recipients::is_address;
+pub use recipients::{is_address, telephone};
 pub use routes::{Route, can_serve, span};
 
 /// Most routes in a policy.

@@ -35,6 +35,10 @@ pub(super) struct Table {
     name: Option<String>,
     /// The document's field that holds the name.
     name_field: Option<String>,
+    /// The telephone number that a code goes to.
+    phone: Option<String>,
+    /// The document's field that holds it.
+    phone_field: Option<String>,
     #[serde(default)]
     role: Role,
     /// When its turn comes; its place in the list where absent.
@@ -165,6 +169,9 @@ impl Named {
         if let Some(address) = &table.address {
             is_address(address)?;
         }
+        if let Some(phone) = &table.phone {
+            telephone(phone)?;
+        }
         match &table.person {
             Some(name) if !directory.0.contains_key(name) => Err(format!("the directory has no {name:?}")),
             _ => Ok(()),
@@ -175,7 +182,15 @@ impl Named {
     pub(super) fn shape(&self, position: u32) -> Recipient {
         let table = self.table();
         let address = table.address.unwrap_or_else(|| "somebody@example.com".into());
-        Recipient { address, name: table.name, role: table.role, order: table.order.unwrap_or(position) }
+        // Somebody's, so that an account without codes by telephone is found out.
+        let phone = table.phone.or(table.phone_field).map(|_| "+10000000".to_owned());
+        Recipient {
+            address,
+            name: table.name,
+            phone,
+            role: table.role,
+            order: table.order.unwrap_or(position),
+        }
     }
 
     /// Who it is for a document.
@@ -217,8 +232,34 @@ impl Named {
         };
         let name = table.name_field.and_then(|field| value(&field)).or(known_name).or(table.name);
         let name = name.filter(|name| !name.is_empty());
-        Ok(Recipient { address, name, role: table.role, order: table.order.unwrap_or(position) })
+        let phone = match &table.phone_field {
+            Some(field) => {
+                let found = value(field).or(table.phone);
+                let lacks =
+                    || format!("the document has no field \"{field}\" to take a telephone number from");
+                let found = found.ok_or_else(|| unknown(field, lacks()))?;
+                Some(telephone(&found).map_err(|message| unknown(field, message))?)
+            }
+            None => table
+                .phone
+                .as_deref()
+                .map(telephone)
+                .transpose()
+                .map_err(|message| unknown("phone", message))?,
+        };
+        Ok(Recipient { address, name, phone, role: table.role, order: table.order.unwrap_or(position) })
     }
+}
+
+/// A telephone number as it is dialled from anywhere (E.164), however it is written; an error says what it is not.
+pub fn telephone(text: &str) -> Result<String, String> {
+    let digits: String = text.chars().filter(|c| !c.is_whitespace() && !"-/().".contains(*c)).collect();
+    let number = digits.strip_prefix('+').unwrap_or_default();
+    let fits = (7..=15).contains(&number.len()) && number.chars().all(|c| c.is_ascii_digit());
+    if fits && !number.starts_with('0') {
+        return Ok(digits);
+    }
+    Err(format!("{text:?} is not a telephone number with its country, like \"+49 30 1234567\""))
 }
 
 /// Refuses what cannot be an address to write to; whether it is one shows when somebody answers.

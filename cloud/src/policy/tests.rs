@@ -52,6 +52,34 @@ fn typing_errors_stop_a_policy_from_being_loaded() {
 }
 
 #[test]
+fn codes_by_telephone_are_for_the_desk_with_a_gateway_and_numbers_are_read_as_they_are_dialled() {
+    let route = |provider: &str, more: &str| {
+        when("true")
+            + &format!("provider = \"{provider}\"\nrecipients = [{{ address = \"a@b.c\", {more} }}]\n")
+    };
+    check(&route("desk", "phone = \"+49 30 1234567\""), Err("sends no codes by telephone"));
+    check(&route("sandbox", "phone_field = \"phone\""), Err("sends no codes by telephone"));
+    let sms = "url = 'https://sms.example'\nbody = '{\"a\": \"{to}\", \"b\": \"{text}\"}'";
+    let sms = Some(toml::from_str(sms).expect("a gateway"));
+    let desk = crate::config::Desk { sms, ..Default::default() };
+    let offers = crate::signing::offers(&crate::config::Config { desk, ..Default::default() });
+    let parse = |more: &str| Policy::parse(&route("desk", more), "routing.toml", &offers);
+    let wrong = parse("phone = \"1234\"").expect_err("no country").to_string();
+    assert!(wrong.contains("not a telephone number with its country"), "{wrong}");
+    let phone_of = |policy: &Policy, fields: &[(&str, &str)]| {
+        let chosen = policy.route(&record("nda", fields).document);
+        chosen.map(|chosen| chosen.recipients[0].phone.clone()).map_err(|error| error.to_string())
+    };
+    let fixed = parse("phone = \"+49 (30) 123-4567\"").expect("sound");
+    assert_eq!(phone_of(&fixed, &[]), Ok(Some("+49301234567".into())));
+    let read = parse("phone_field = \"phone\"").expect("sound");
+    assert_eq!(phone_of(&read, &[("phone", "+43 1 234 5678")]), Ok(Some("+4312345678".into())));
+    for fields in [&[][..], &[("phone", "call me")]] {
+        assert!(phone_of(&read, fields).expect_err("for a person").contains("telephone"), "{fields:?}");
+    }
+}
+
+#[test]
 fn the_first_route_that_matches_decides() {
     let text = "version = \"1\"
         [[route]]

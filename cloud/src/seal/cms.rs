@@ -2,7 +2,7 @@
 //!
 //! Signed attributes are content type, message digest and signing certificate (RFC 5035). There is no
 //! signing-time attribute: PAdES keeps the claimed time in the signature dictionary's `/M`
-//! (ETSI EN 319 142-1, 6.3). The certificate travels inside, so a verifier needs nothing else.
+//! (ETSI EN 319 142-1, 6.3). The certificates travel inside, so a verifier needs nothing else.
 
 use cms::cert::{CertificateChoices, IssuerAndSerialNumber};
 use cms::content_info::{CmsVersion, ContentInfo};
@@ -12,7 +12,6 @@ use cms::signed_data::{
 use der::asn1::{Any, ObjectIdentifier, OctetString, SetOfVec};
 use der::{Decode as _, Encode as _, Sequence};
 use platen_model::Digest;
-use spki::AlgorithmIdentifierOwned;
 use x509_cert::attr::Attribute;
 
 use super::{SealError, SealKey};
@@ -22,9 +21,6 @@ const DATA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.7.
 const CONTENT_TYPE: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.3");
 const MESSAGE_DIGEST: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.4");
 const SIGNING_CERTIFICATE_V2: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.16.2.47");
-const SHA_256: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.2.1");
-const ECDSA_WITH_SHA_256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.4.3.2");
-
 const TIME_STAMP_TOKEN: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.16.2.14");
 
 /// Gets a time-stamp token (RFC 3161) for a digest; an error says why there is none.
@@ -41,12 +37,12 @@ struct EssCertIdV2 {
     certificate_hash: OctetString,
 }
 
-/// The DER bytes of a detached signature by `key` over content whose SHA-256 digest is `content`.
+/// The DER bytes of a detached signature by `key` over content whose digest, of the key's kind, is `content`.
 ///
 /// With a `stamper` it carries a time-stamp over the signature (PAdES B-T).
 pub fn sign_detached(
     key: &SealKey,
-    content: Digest,
+    content: &[u8],
     stamper: Option<&Stamper<'_>>,
 ) -> Result<Vec<u8>, SealError> {
     build(key, content, stamper).map_err(|error| SealError::Signature(error.to_string()))?
@@ -54,7 +50,7 @@ pub fn sign_detached(
 
 fn build(
     key: &SealKey,
-    content: Digest,
+    content: &[u8],
     stamper: Option<&Stamper<'_>>,
 ) -> der::Result<Result<Vec<u8>, SealError>> {
     let certificate_der = match key.certificate_der() {
@@ -68,7 +64,7 @@ fn build(
     };
     let signed_attributes = SetOfVec::try_from(vec![
         attribute(CONTENT_TYPE, Any::encode_from(&DATA)?)?,
-        attribute(MESSAGE_DIGEST, Any::encode_from(&OctetString::new(content.as_bytes().as_slice())?)?)?,
+        attribute(MESSAGE_DIGEST, Any::encode_from(&OctetString::new(content)?)?)?,
         attribute(SIGNING_CERTIFICATE_V2, Any::encode_from(&signing_certificate)?)?,
     ])?;
     // What is signed is the DER of the attributes as an explicit SET OF, not as tagged in the message
@@ -84,7 +80,7 @@ fn build(
         }
         Err(why) => return Ok(Err(SealError::TimeStamp(why))),
     };
-    let sha_256 = AlgorithmIdentifierOwned { oid: SHA_256, parameters: None };
+    let digest_algorithm = key.kind().digest_algorithm();
     let subject = &key.certificate().tbs_certificate;
     let signer = SignerInfo {
         version: CmsVersion::V1,
@@ -92,19 +88,19 @@ fn build(
             issuer: subject.issuer.clone(),
             serial_number: subject.serial_number.clone(),
         }),
-        digest_alg: sha_256.clone(),
+        digest_alg: digest_algorithm.clone(),
         signed_attrs: Some(signed_attributes),
-        signature_algorithm: AlgorithmIdentifierOwned { oid: ECDSA_WITH_SHA_256, parameters: None },
+        signature_algorithm: key.kind().signature_algorithm(),
         signature: OctetString::new(signature)?,
         unsigned_attrs: unsigned_attributes,
     };
     let signed_data = SignedData {
         version: CmsVersion::V1,
-        digest_algorithms: SetOfVec::try_from(vec![sha_256])?,
+        digest_algorithms: SetOfVec::try_from(vec![digest_algorithm])?,
         encap_content_info: EncapsulatedContentInfo { econtent_type: DATA, econtent: None },
-        certificates: Some(CertificateSet(SetOfVec::try_from(vec![CertificateChoices::Certificate(
-            key.certificate().clone(),
-        )])?)),
+        certificates: Some(CertificateSet(SetOfVec::try_from(
+            key.chain().iter().cloned().map(CertificateChoices::Certificate).collect::<Vec<_>>(),
+        )?)),
         crls: None,
         signer_infos: SignerInfos(SetOfVec::try_from(vec![signer])?),
     };

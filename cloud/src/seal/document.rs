@@ -1,56 +1,88 @@
 //! A seal in a PDF: prepared by a worker, digested and filled in here.
 
 use std::fmt::Write as _;
+use std::fs::File;
 use std::io::{Read as _, Seek as _, Write as _};
 use std::os::fd::AsFd as _;
 
 use platen_capture::pdf::SealRoom;
+use platen_capture::pdf::signatures::revocation::Question;
 use platen_capture::worker::pool::Pool;
 use platen_capture::worker::protocol::{Reply, Request, SealInfo};
 use platen_model::{Failure, FailureClass, Stage};
-use sha2::{Digest as _, Sha256};
 
 use super::{SealError, SealKey, Stamper, cms};
 
-/// Room for a CMS signature, in bytes. Ours take about 900; the rest is for longer names.
-pub const ROOM_BYTES: u32 = 4_096;
-/// The same with a time-stamp, which brings the certificates of its authority.
-pub const STAMPED_ROOM_BYTES: u32 = 24_576;
+/// Room for a CMS signature but for its certificates, in bytes: at most 512 are the signature itself, the rest is names.
+const SIGNATURE_BYTES: u32 = 3_072;
+/// Room for a time-stamp, which brings the certificates of its authority, in bytes.
+const STAMP_BYTES: u32 = 20_480;
+
+/// Room for a CMS signature by `key`, in bytes, with a time-stamp or without.
+fn room_bytes(key: &SealKey, is_stamped: bool) -> u32 {
+    // PEM is a third longer than the DER that goes in.
+    let certificates = u32::try_from(key.chain_pem().len()).unwrap_or(u32::MAX / 4);
+    SIGNATURE_BYTES + certificates + if is_stamped { STAMP_BYTES } else { 0 }
+}
 
 /// The PDF with a visible signature field and a seal by `key`, as an incremental update of `pdf`.
 ///
-/// Blocks while a worker prepares it: call it where blocking is allowed.
+/// Blocks while a worker prepares it and a token signs it: call it where blocking is allowed.
 pub fn seal_pdf(
     pool: &Pool,
     key: &SealKey,
     pdf: &[u8],
-    seal: SealInfo,
+    mut seal: SealInfo,
     stamper: Option<&Stamper<'_>>,
 ) -> Result<Vec<u8>, SealError> {
-    let (reply, prepared) = updated(pool, &Request::PrepareSeal { seal }, pdf)?;
+    seal.room_bytes = room_bytes(key, stamper.is_some());
+    let (reply, prepared) = updated(pool, &Request::PrepareSeal { seal }, pdf, None)?;
     match reply {
         Reply::Prepared(room) => fill(key, prepared, &room, stamper),
         other => Err(misfit(&other)),
     }
 }
 
-/// The PDF with the certificates of its signatures behind it, for later: an incremental update of `pdf`.
+/// Who can be asked whether the certificates of a PDF's signatures were revoked; `roots` (PEM) are trusted.
+///
+/// Blocks while a worker reads it: call it where blocking is allowed.
+pub fn revocation_questions(pool: &Pool, pdf: &[u8], roots: &str) -> Result<Vec<Question>, SealError> {
+    let request = Request::RevocationQuestions { roots: roots.to_owned() };
+    match pool.call(&request, &[laid(pdf)?.as_fd()])? {
+        Reply::Questions(questions) => Ok(questions),
+        other => Err(misfit(&other)),
+    }
+}
+
+/// The PDF with what is needed to check its signatures later behind it, as an incremental update of `pdf`: certificates,
+/// and of `answers` about revocation those that hold now. With it what is missing, a sentence each.
 ///
 /// Blocks while a worker makes it: call it where blocking is allowed.
-pub fn add_validation(pool: &Pool, pdf: &[u8]) -> Result<Vec<u8>, SealError> {
-    match updated(pool, &Request::AddValidation, pdf)? {
-        (Reply::Added, bytes) => Ok(bytes),
+pub fn add_validation(
+    pool: &Pool,
+    pdf: &[u8],
+    answers: &[u8],
+    roots: &str,
+) -> Result<(Vec<u8>, Vec<String>), SealError> {
+    let request = Request::AddValidation { roots: roots.to_owned(), at: jiff::Timestamp::now() };
+    match updated(pool, &request, pdf, Some(answers))? {
+        (Reply::Added { lacking }, bytes) => Ok((bytes, lacking)),
         (other, _) => Err(misfit(&other)),
     }
 }
 
 /// What a worker answers, and the PDF it wrote, which begins with the bytes it was given.
-fn updated(pool: &Pool, request: &Request, pdf: &[u8]) -> Result<(Reply, Vec<u8>), SealError> {
-    let mut source = tempfile::tempfile()?;
-    source.write_all(pdf)?;
-    source.rewind()?;
+fn updated(
+    pool: &Pool,
+    request: &Request,
+    pdf: &[u8],
+    beside: Option<&[u8]>,
+) -> Result<(Reply, Vec<u8>), SealError> {
+    let (source, beside) = (laid(pdf)?, beside.map(laid).transpose()?);
     let mut target = tempfile::tempfile()?;
-    let reply = pool.call(request, &[source.as_fd(), target.as_fd()])?;
+    let mut files = vec![source.as_fd(), target.as_fd()];
+    files.extend(beside.as_ref().map(File::as_fd));
+    let reply = pool.call(request, &files)?;
     let mut bytes = Vec::new();
     target.rewind()?;
     target.read_to_end(&mut bytes)?;
@@ -58,6 +90,13 @@ fn updated(pool: &Pool, request: &Request, pdf: &[u8]) -> Result<(Reply, Vec<u8>
         return Err(SealError::Unfit("it does not begin with the document's own bytes"));
     }
     Ok((reply, bytes))
+}
+
+fn laid(bytes: &[u8]) -> Result<File, SealError> {
+    let mut file = tempfile::tempfile()?;
+    file.write_all(bytes)?;
+    file.rewind()?;
+    Ok(file)
 }
 
 fn misfit(reply: &Reply) -> SealError {
@@ -73,11 +112,8 @@ fn fill(
     stamper: Option<&Stamper<'_>>,
 ) -> Result<Vec<u8>, SealError> {
     let (open, close) = gap(&prepared, room)?;
-    let mut hasher = Sha256::new();
-    hasher.update(&prepared[..open]);
-    hasher.update(&prepared[close..]);
-    let digest = platen_model::Digest::from_bytes(hasher.finalize().into());
-    let signature = cms::sign_detached(key, digest, stamper)?;
+    let digest = key.kind().digest(&[&prepared[..open], &prepared[close..]]);
+    let signature = cms::sign_detached(key, &digest, stamper)?;
     let hex = signature.iter().fold(String::new(), |mut hex, byte| {
         let _ = write!(hex, "{byte:02x}");
         hex
@@ -157,7 +193,7 @@ mod tests {
     #[test]
     fn poppler_finds_the_seal_valid_and_finds_one_changed_byte() {
         let key = SealKey::passing("Harbour Office").expect("a key");
-        let (pdf, room) = prepared_pdf(ROOM_BYTES as usize);
+        let (pdf, room) = prepared_pdf(room_bytes(&key, false) as usize);
         let mut sealed = fill(&key, pdf, &room, None).expect("sealed");
         let said = pdfsig(&sealed);
         assert!(said.contains("Signature is Valid"), "{said}");

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -11,6 +11,7 @@ use utoipa_axum::routes;
 
 use super::courier::Account;
 use super::gate::Passage;
+use super::inbox::{self, Idle};
 use super::pauses::{self, Kind};
 use super::provider::{Callbacks, Lookup};
 use crate::app::App;
@@ -18,6 +19,11 @@ use crate::auth::{Caller, Scope};
 use crate::http::read::{Body, Named};
 use crate::refusal::Refusal;
 use crate::store::from_ms;
+
+/// How far back callbacks that led to nothing are shown.
+pub const IDLE_SHOWN: SignedDuration = SignedDuration::from_hours(30 * 24);
+/// The most of them that are shown.
+pub const IDLE_MAX: u32 = 100;
 
 /// The routes of this module.
 pub(super) fn routes() -> OpenApiRouter<App> {
@@ -31,6 +37,31 @@ struct Accounts {
     accounts: Vec<ShownAccount>,
     /// Routes and accounts on which nothing is sent now.
     paused: Vec<ShownPause>,
+    /// Callbacks of the last 30 days that led to nothing: of kinds that are not known, or about no envelope of ours. The
+    /// newest 100, newest first.
+    idle_callbacks: Vec<ShownCallback>,
+}
+
+/// A callback as the API shows it.
+#[derive(Debug, Serialize, ToSchema)]
+struct ShownCallback {
+    /// The account it came from.
+    account: String,
+    /// The provider's name of the event.
+    kind: String,
+    /// The provider's id of the envelope, where it names one.
+    reference: Option<String>,
+    /// When it came first.
+    at: Timestamp,
+    /// How often it came again.
+    repeats: u64,
+}
+
+impl From<Idle> for ShownCallback {
+    fn from(idle: Idle) -> Self {
+        let Idle { provider, kind, reference, received_at, repeats } = idle;
+        Self { account: provider, kind, reference, at: received_at, repeats }
+    }
 }
 
 /// An account as the API shows it.
@@ -76,6 +107,8 @@ struct Can {
     void: bool,
     /// Recipients can be reminded.
     remind: bool,
+    /// Recipients can be asked for a code that goes to their telephone.
+    sms: bool,
 }
 
 /// What passed an account's gate.
@@ -131,7 +164,13 @@ async fn list(State(app): State<App>, caller: Caller) -> Result<Json<Accounts>, 
         by: pause.by,
         since: from_ms(pause.since_ms),
     });
-    Ok(Json(Accounts { accounts: accounts.collect(), paused: paused.collect() }))
+    let since = Timestamp::now() - IDLE_SHOWN;
+    let idle = inbox::idle(&app.store, caller.tenant(), since, IDLE_MAX).await?;
+    Ok(Json(Accounts {
+        accounts: accounts.collect(),
+        paused: paused.collect(),
+        idle_callbacks: idle.into_iter().map(ShownCallback::from).collect(),
+    }))
 }
 
 /// Pauses a route or an account: its documents wait, nothing is sent, open envelopes are still followed.
@@ -216,6 +255,7 @@ fn show(name: &str, account: &Account) -> ShownAccount {
             audit_trail: can.audit_trail,
             void: can.void,
             remind: can.remind,
+            sms: can.sms,
         },
         calls: Calls {
             answered: counts.answered,

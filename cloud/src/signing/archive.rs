@@ -99,8 +99,8 @@ async fn contents(
     contents.push((entry::EVENTS.to_owned(), Content::Bytes(chain)));
     contents.extend(provider_records(app, tenant, record).await?);
     let keys = app.signing.keys.of(tenant).map_err(StepError::later)?;
-    let certificate = keys.seal.certificate_pem().as_bytes().to_vec();
-    contents.push((entry::CERTIFICATE.to_owned(), Content::Bytes(certificate)));
+    let certificates = keys.seal_certificates().into_bytes();
+    contents.push((entry::CERTIFICATE.to_owned(), Content::Bytes(certificates)));
     Ok(contents)
 }
 

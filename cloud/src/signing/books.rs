@@ -49,6 +49,7 @@ impl Books {
             document_id: document,
             version: record.document.version,
             status: record.document.status,
+            resume: record.resume,
             title: record.document.file_name.clone(),
             provider: record.provider.clone(),
             route: record.document.route.clone().unwrap_or_default(),

@@ -23,7 +23,9 @@ use super::gate::{Clock, Gate};
 use super::lifecycle::{
     AfterCall, CallMark, Following, Known, Sending, after_call, completed, following, sending,
 };
-use super::provider::{Order, PageSize, Provider, ProviderError, Reference, SIGNERS_MAX};
+use super::provider::{
+    EnvelopeState, Lookup, Order, PageSize, Provider, ProviderError, Reference, SIGNERS_MAX,
+};
 use super::returned::Examiner;
 use super::workplace::Shelf;
 use crate::store::envelopes::OVERDUE_MS;
@@ -35,7 +37,8 @@ const PAUSED_LOOK: Duration = Duration::from_secs(15);
 /// An envelope that is open so long after its time needs a person.
 const OVERDUE_AFTER: Duration = Duration::from_millis(OVERDUE_MS.unsigned_abs());
 /// What helps where the provider will never answer for an envelope it took.
-const LOST: &str = "look for the envelope at the provider, then send the document on its way again (retry)";
+const LOST: &str = "look for the envelope at the provider, then send the document on its way again (retry); where it is \
+                    gone for good, withdraw it here and retry for a new one";
 /// A step that finds the document moved this often under its hands gives way to the others.
 const LOOKS_MAX: u32 = 8;
 
@@ -50,6 +53,8 @@ pub struct Case {
     pub version: u64,
     /// Where it is.
     pub status: Status,
+    /// Where it was when it was set aside.
+    pub resume: Option<Status>,
     /// The name the signer sees.
     pub title: String,
     /// The route the policy chose.
@@ -261,8 +266,8 @@ impl Courier {
             Sending::WaitUntil(at) => return Ok(StepEnd::At(at)),
             Sending::AskPerson => {
                 let reason = "whether the provider took the envelope is not known, and it cannot be asked";
-                let help =
-                    "look for the envelope at the provider, withdraw it there if it exists, then retry";
+                let help = "look for the envelope at the provider and withdraw it there if it exists; then withdraw it \
+                            here, and retry";
                 return self.set_aside(&case, reason.into(), help).await;
             }
             Sending::SendDraft(draft) => return self.send_draft(&case, account, draft, now).await,
@@ -298,6 +303,8 @@ impl Courier {
             }
             AfterCall::KeepMark => Ok(next),
             AfterCall::SetAside(reason) => {
+                // It was not taken, so a retry may call at once.
+                self.ledger.unmark_call(envelope.envelope_id, attempt).await?;
                 self.set_aside(&case, reason, "correct the signers or the route, then retry the document")
                     .await
             }
@@ -359,7 +366,17 @@ impl Courier {
                     if let Err(error) = account.gate.call(can.call_deadline, void).await {
                         return Ok(later(&case, "void", &error, now));
                     }
-                    EventBody::Expired
+                    // It may have been signed or declined a moment before: then that counts.
+                    let state = account.provider.state(tenant, reference);
+                    match account.gate.call(can.call_deadline, state).await {
+                        Ok(ended @ (EnvelopeState::Completed { .. } | EnvelopeState::Declined { .. })) => {
+                            asked = Some(ended);
+                            continue;
+                        }
+                        // Not every provider tells a withdrawn envelope from an open one.
+                        Ok(_) => EventBody::Expired,
+                        Err(error) => return Ok(later(&case, "state", &error, now)),
+                    }
                 }
                 Following::FetchSigned { signers } => {
                     let fetch = account.provider.signed_pdf(tenant, reference);
@@ -386,19 +403,26 @@ impl Courier {
         Ok(StepEnd::At(after(now, RETRY_AFTER)))
     }
 
-    /// Withdraws a document's open envelope at its provider. The event follows from the provider's state.
+    /// Withdraws a document's open envelope at its provider. The event follows from the provider's state, unless the
+    /// document was set aside: then nothing else follows any more, and `actor`'s word ends it.
     pub async fn void(
         &self,
         tenant: &TenantId,
         document: DocumentId,
         reason: &str,
+        actor: Actor,
         now: Timestamp,
     ) -> Result<(), ProviderError> {
         let broken = |error: LedgerError| ProviderError::NotTaken(error.0);
-        let case = self.ledger.case(tenant, document).await.map_err(broken)?;
-        let open = case.filter(|case| matches!(case.status, Status::Sent | Status::Viewed));
         let nothing = || ProviderError::Refused("the document has no open envelope".into());
-        let case = open.ok_or_else(nothing)?;
+        let case = self.ledger.case(tenant, document).await.map_err(broken)?.ok_or_else(nothing)?;
+        match (case.status, case.resume) {
+            (Status::Sent | Status::Viewed, _) => {}
+            (Status::Quarantined, Some(Status::EnvelopeCreated | Status::Sent | Status::Viewed)) => {
+                return self.give_up(&case, reason, actor, now).await;
+            }
+            _ => return Err(nothing()),
+        }
         let reference = case.envelope.as_ref().and_then(|envelope| envelope.reference.clone());
         let (Some(reference), Some(account)) = (reference, self.account_of(&case)) else {
             return Err(nothing());
@@ -411,6 +435,51 @@ impl Courier {
         account.gate.call(can.call_deadline, account.provider.void(tenant, &reference, reason)).await?;
         self.poll_envelope(tenant, document, now).await.map_err(broken)?;
         Ok(())
+    }
+
+    /// Ends an envelope of a document that was set aside: at its provider too, where it can be found and is open there.
+    async fn give_up(
+        &self,
+        case: &Case,
+        reason: &str,
+        actor: Actor,
+        now: Timestamp,
+    ) -> Result<(), ProviderError> {
+        let broken = |error: LedgerError| ProviderError::NotTaken(error.0);
+        let tenant = &case.tenant_id;
+        if let (Some(envelope), Some(account)) = (&case.envelope, self.account_of(case)) {
+            let can = account.provider.capabilities();
+            let mark = self.ledger.call_mark(envelope.envelope_id).await.map_err(broken)?;
+            let reference = match (&envelope.reference, sending(mark.as_ref(), now, &can)) {
+                (Some(reference), _) => Some(reference.clone()),
+                (None, Sending::SendDraft(draft)) => Some(draft),
+                (None, Sending::WaitUntil(at)) => {
+                    let wait = Duration::try_from(at.duration_since(now)).unwrap_or_default();
+                    let reason = "a call to the provider may still make the envelope".into();
+                    return Err(ProviderError::Later { after: wait, reason });
+                }
+                (None, _) if can.lookup == Lookup::Never => None,
+                (None, _) => {
+                    let find = account.provider.find(tenant, envelope.envelope_id, envelope.created_at);
+                    account.gate.call(can.call_deadline, find).await?
+                }
+            };
+            if let Some(reference) = reference.filter(|_| can.void) {
+                let void = account.provider.void(tenant, &reference, reason);
+                match account.gate.call(can.call_deadline, void).await {
+                    // It has ended there, or is not known there: nothing to withdraw.
+                    Ok(()) | Err(ProviderError::Refused(_)) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        let body = EventBody::Voided { reason: reason.to_owned() };
+        match self.ledger.append(case, actor, body).await.map_err(broken)? {
+            true => Ok(()),
+            false => {
+                Err(ProviderError::Refused("the document has changed meanwhile: look at it again".into()))
+            }
+        }
     }
 
     /// Reminds the recipients whose turn it is.

@@ -71,6 +71,9 @@ struct Twin {
     made: Mutex<Vec<Made>>,
     life: Vec<EnvelopeState>,
     lived: Mutex<usize>,
+    /// What a withdrawal finds.
+    at_void: EnvelopeState,
+    voided: Mutex<bool>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -192,7 +195,10 @@ impl Provider for Twin {
         Box::pin(async move {
             let lived = *lock(&self.lived);
             let open = EnvelopeState::Open { viewed_by: vec![], signed_by: vec![] };
-            let state = self.life[..lived].last().cloned().unwrap_or(open);
+            let state = match *lock(&self.voided) {
+                true => self.at_void.clone(),
+                false => self.life[..lived].last().cloned().unwrap_or(open),
+            };
             self.asked(state).await
         })
     }
@@ -202,7 +208,10 @@ impl Provider for Twin {
     }
 
     fn void<'a>(&'a self, _: &'a TenantId, _: &'a Reference, _: &'a str) -> Answer<'a, ()> {
-        Box::pin(self.asked(()))
+        Box::pin(async {
+            *lock(&self.voided) = true;
+            self.asked(()).await
+        })
     }
 
     fn remind<'a>(&'a self, _: &'a TenantId, _: &'a Reference) -> Answer<'a, ()> {
@@ -411,6 +420,7 @@ fn capabilities() -> impl Strategy<Value = Capabilities> {
             lookup,
             void: false,
             remind: false,
+            sms: false,
             calls_a_minute: 1_000_000,
             call_deadline: Duration::from_secs(5),
             settles_within: Duration::from_secs(SETTLES_SECONDS.unsigned_abs()),
@@ -439,14 +449,17 @@ fn lives() -> impl Strategy<Value = (Vec<EnvelopeState>, Status)> {
     ]
 }
 
-async fn live_through(
-    can: Capabilities,
-    moods: Vec<Mood>,
-    happenings: Vec<Happening>,
-    (life, end): (Vec<EnvelopeState>, Status),
-) {
+/// A document that is routed to the twin, and a courier.
+struct Scene {
+    twin: Arc<Twin>,
+    books: Arc<Books>,
+    courier: Courier,
+    tenant: TenantId,
+    document: DocumentId,
+}
+
+fn scene(can: Capabilities, moods: Vec<Mood>, life: Vec<EnvelopeState>, at_void: EnvelopeState) -> Scene {
     let start = Timestamp::from_second(1_700_000_000).expect("in range");
-    let life_length = life.len();
     let twin = Arc::new(Twin {
         card: Card::of_all("twin", can),
         moods: Mutex::new(moods),
@@ -454,12 +467,15 @@ async fn live_through(
         made: Mutex::default(),
         life,
         lived: Mutex::new(0),
+        at_void,
+        voided: Mutex::new(false),
     });
     let case = Case {
         tenant_id: "office".parse().expect("a tenant"),
         document_id: DocumentId::new(),
         version: 6,
         status: Status::Routed,
+        resume: None,
         title: "nda.tif".into(),
         route: "all".into(),
         provider: Some("twin".into()),
@@ -488,7 +504,18 @@ async fn live_through(
         [Arc::clone(&twin) as Arc<dyn Provider>],
         &clock,
     );
+    Scene { twin, books, courier, tenant, document }
+}
 
+async fn live_through(
+    can: Capabilities,
+    moods: Vec<Mood>,
+    happenings: Vec<Happening>,
+    (life, end): (Vec<EnvelopeState>, Status),
+) {
+    let life_length = life.len();
+    let voided = EnvelopeState::Voided { reason: "by us".into() };
+    let Scene { twin, books, courier, tenant, document } = scene(can, moods, life, voided);
     let both =
         tokio::join!(courier.create_envelope(&tenant, document), courier.create_envelope(&tenant, document));
     assert_eq!(both, (Ok(StepEnd::Done), Ok(StepEnd::Done)));
@@ -552,6 +579,26 @@ async fn live_through(
     let names: Vec<&str> = lock(&books.events).iter().map(EventBody::name).collect();
     let once: BTreeSet<&&str> = names.iter().collect();
     assert_eq!(once.len(), names.len(), "nothing happens twice: {names:?}");
+}
+
+#[tokio::test]
+async fn what_is_signed_in_the_moment_of_our_withdrawal_is_signed_and_what_is_not_has_expired() {
+    let signers = vec!["ada@example.com".to_owned(), "bob@example.com".to_owned()];
+    for (at_void, end) in [
+        (EnvelopeState::Completed { signers }, Status::Signed),
+        (EnvelopeState::Voided { reason: "its time is over".into() }, Status::Expired),
+    ] {
+        let can = Capabilities { expires: false, void: true, ..CAN };
+        let Scene { twin, books, courier, tenant, document } = scene(can, Vec::new(), Vec::new(), at_void);
+        courier.create_envelope(&tenant, document).await.expect("books in memory do not fail");
+        courier.send_envelope(&tenant, document, twin.now()).await.expect("sent");
+        lock(&books.case).envelope.as_mut().expect("an envelope").expires_at = twin.now();
+        for _ in 0..2 {
+            courier.poll_envelope(&tenant, document, twin.now()).await.expect("no failure of ours");
+            *lock(&twin.now) += SignedDuration::from_secs(60);
+        }
+        assert_eq!(lock(&books.case).status, end);
+    }
 }
 
 proptest! {

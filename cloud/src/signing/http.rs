@@ -5,14 +5,15 @@ use axum::extract::{DefaultBodyLimit, RawQuery, State};
 use axum::http::{HeaderMap, StatusCode};
 use jiff::Timestamp;
 use platen_model::api::Envelope;
-use platen_model::{DocumentId, EnvelopeId, TenantId};
+use platen_model::event::{Actor, Event, EventBody, Status};
+use platen_model::{Digest, DocumentId, EnvelopeId, TenantId};
 use serde::Deserialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::accounts;
-use super::desk;
+use super::desk::{self, Desk};
 use super::inbox::{self, BODY_BYTES_MAX, Received, Refused};
 use super::ordering;
 use super::provider::{Callback, Provider, ProviderError, Reference};
@@ -21,7 +22,10 @@ use crate::auth::{Caller, Scope};
 use crate::http::read::{Body, Named, Whole};
 use crate::jobs::kinds;
 use crate::refusal::Refusal;
-use crate::store::{StoreError, audit, envelopes, jobs, people};
+use crate::store::{StoreError, audit, documents, envelopes, events, jobs, people};
+
+/// The longest reason of a person, in characters.
+const REASON_MAX: usize = 1_000;
 
 /// The routes of signing in the API.
 pub fn routes() -> OpenApiRouter<App> {
@@ -29,6 +33,7 @@ pub fn routes() -> OpenApiRouter<App> {
         .routes(routes!(callback))
         .routes(routes!(envelope))
         .routes(routes!(void))
+        .routes(routes!(accept))
         .routes(routes!(remind))
         .routes(routes!(put_pin))
         .merge(accounts::routes())
@@ -131,6 +136,8 @@ struct Void {
 }
 
 /// Withdraws an envelope. Repeating it changes nothing.
+///
+/// One whose document was set aside meanwhile is given up: it ends here, and at its provider where it is found there.
 #[utoipa::path(post, path = "/v1/signatures/envelopes/{id}/void", tag = "signatures",
     params(("id" = EnvelopeId, Path, description = "The envelope.")),
     security(("oauth2" = ["signatures"]), ("session" = [])), request_body = Void,
@@ -143,7 +150,41 @@ async fn void(
 ) -> Result<Json<Envelope>, Refusal> {
     caller.must(Scope::Signatures)?;
     let envelope = find(&app, caller.tenant(), &id).await?;
-    withdraw(&app, caller.tenant(), envelope.document_id, &void.reason).await?;
+    withdraw(&app, caller.tenant(), envelope.document_id, &void.reason, caller.actor()).await?;
+    find(&app, caller.tenant(), &id).await.map(Json)
+}
+
+/// Why a PDF counts as signed although it came back broken.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Acceptance {
+    /// The digest of the PDF that came back, as it was looked at (`returned`).
+    sha256: Digest,
+    /// The reason. It becomes part of the document's history and evidence.
+    #[schema(max_length = 1000, pattern = r"\S")]
+    reason: String,
+}
+
+/// Takes the PDF that came back for signed although its signatures are broken.
+///
+/// The document waits for a person because of it. What is broken stays said, on its page and in its evidence.
+#[utoipa::path(post, path = "/v1/signatures/envelopes/{id}/accept", tag = "signatures",
+    operation_id = "accept_returned",
+    params(("id" = EnvelopeId, Path, description = "The envelope.")),
+    security(("oauth2" = ["signatures"]), ("session" = [])), request_body = Acceptance,
+    responses((status = 200, description = "The envelope as it is now.", body = Envelope),
+        (status = 409, description = "No such PDF came back.", body = platen_model::Problem,
+            content_type = "application/problem+json")))]
+async fn accept(
+    State(app): State<App>,
+    caller: Caller,
+    Named(id): Named<String>,
+    Body(acceptance): Body<Acceptance>,
+) -> Result<Json<Envelope>, Refusal> {
+    caller.must(Scope::Signatures)?;
+    let envelope = find(&app, caller.tenant(), &id).await?;
+    let Acceptance { sha256, reason } = acceptance;
+    take_for_signed(&app, caller.tenant(), envelope.document_id, sha256, &reason, caller.actor()).await?;
     find(&app, caller.tenant(), &id).await.map(Json)
 }
 
@@ -212,22 +253,72 @@ pub async fn set_pin(
     position: u32,
     pin: &str,
 ) -> Result<(), Refusal> {
-    app.signing.desk.set_pin(tenant, envelope, position, pin, by).await.map_err(refusal)?;
+    let pin = Desk::hash_pin(pin).await.map_err(refusal)?;
     let mut write = app.store.begin().await?;
+    Desk::set_pin(&mut write, tenant, envelope, position, &pin, by).await.map_err(refusal)?;
     let subject = format!("envelope {envelope}");
     let detail = format!("recipient {}", position + 1);
     audit::add(&mut write, tenant, by, "signing.pin.set", &subject, &detail).await?;
     Ok(write.commit().await?)
 }
 
-/// Withdraws a document's envelope at its provider.
+/// Withdraws a document's envelope at its provider; `actor` is who does.
 pub async fn withdraw(
     app: &App,
     tenant: &TenantId,
     document: DocumentId,
     reason: &str,
+    actor: Actor,
 ) -> Result<(), Refusal> {
-    app.signing.courier.void(tenant, document, reason, Timestamp::now()).await.map_err(refusal)?;
+    app.signing.courier.void(tenant, document, reason, actor, Timestamp::now()).await.map_err(refusal)?;
+    app.wake.notify_one();
+    Ok(())
+}
+
+/// Takes the PDF of this digest, which came back broken, for the signed one; `actor` is who says so.
+pub async fn take_for_signed(
+    app: &App,
+    tenant: &TenantId,
+    document: DocumentId,
+    sha256: Digest,
+    reason: &str,
+    actor: Actor,
+) -> Result<(), Refusal> {
+    let reason = reason.trim();
+    if reason.is_empty() || reason.chars().count() > REASON_MAX {
+        return Err(Refusal::bad_request(format!("say why, in at most {REASON_MAX} characters")));
+    }
+    let mut write = app.store.begin().await?;
+    // Held, so that what is accepted is what came back last.
+    write.hold(document).await?;
+    let record = documents::find(&mut *write, tenant, document).await?;
+    let waits = record.is_some_and(|record| {
+        record.document.status == Status::Quarantined && record.returned_sha256 == Some(sha256)
+    });
+    let events = match waits {
+        true => events::of_document(&app.store, tenant, document).await?,
+        false => Vec::new(),
+    };
+    let returned = events.iter().rev().find_map(|stored| {
+        match serde_json::from_str::<Event>(&stored.bytes).ok()?.body {
+            EventBody::Quarantined { returned, .. } => returned.filter(|returned| returned.sha256 == sha256),
+            _ => None,
+        }
+    });
+    let returned = returned.ok_or_else(|| {
+        Refusal::conflict("the document does not wait because of this PDF")
+            .help("look at the document again: it may have gone on, or something else has come back")
+    })?;
+    let body = EventBody::Signed {
+        signers: returned.signers,
+        signed_sha256: sha256,
+        finding: Some(Box::new(returned.finding)),
+        accepted_because: Some(reason.to_owned()),
+    };
+    let by = actor.to_string();
+    events::append(&mut write, tenant, document, actor, body).await?;
+    audit::add(&mut write, tenant, &by, "signing.accept", &format!("document {document}"), reason).await?;
+    write.commit().await?;
     app.wake.notify_one();
     Ok(())
 }

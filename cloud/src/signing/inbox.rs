@@ -4,12 +4,14 @@
 //! disk. One that is genuine but of a kind we do not know is kept for a person to see. A repetition is counted
 //! and changes nothing.
 
+use jiff::Timestamp;
 use platen_model::{DocumentId, TenantId};
+use sqlx::Row as _;
 
 use super::courier::LedgerError;
 use super::provider::{Callback, Forged, Hint, Provider};
 use crate::jobs::kinds;
-use crate::store::{Store, StoreError, Write, jobs};
+use crate::store::{Store, StoreError, Write, from_ms, jobs};
 
 /// The largest callback that is read, in bytes.
 pub const BODY_BYTES_MAX: usize = 256 * 1024;
@@ -36,6 +38,50 @@ pub enum Refused {
     /// Our own failure: the provider should send it again.
     #[error("the callback could not be kept: {0}")]
     Books(#[from] LedgerError),
+}
+
+/// A callback that was kept and led to nothing: of a kind we do not know, or about no envelope of ours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Idle {
+    /// The account it came from.
+    pub provider: String,
+    /// The provider's name of the event.
+    pub kind: String,
+    /// The provider's id of the envelope, where it names one.
+    pub reference: Option<String>,
+    /// When it came first.
+    pub received_at: Timestamp,
+    /// How often it came again.
+    pub repeats: u64,
+}
+
+/// The tenant's callbacks that led to nothing since `since`, newest first; at most `limit` of them.
+pub async fn idle(
+    store: &Store,
+    tenant: &TenantId,
+    since: Timestamp,
+    limit: u32,
+) -> Result<Vec<Idle>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT c.provider, c.kind, c.reference, c.received_ms, c.repeats FROM callbacks c
+         WHERE c.tenant_id = $1 AND c.received_ms >= $2 AND (c.reference IS NULL OR NOT EXISTS
+           (SELECT 1 FROM envelopes e WHERE e.tenant_id = c.tenant_id AND e.provider = c.provider
+              AND e.provider_reference = c.reference))
+         ORDER BY c.received_ms DESC, c.callback_id LIMIT $3",
+    )
+    .bind(tenant.as_str())
+    .bind(since.as_millisecond())
+    .bind(i64::from(limit))
+    .fetch_all(store.reading())
+    .await?;
+    let idle = |row: &sqlx::any::AnyRow| Idle {
+        provider: row.get("provider"),
+        kind: row.get("kind"),
+        reference: row.get("reference"),
+        received_at: from_ms(row.get("received_ms")),
+        repeats: u64::try_from(row.get::<i64, _>("repeats")).unwrap_or(0),
+    };
+    Ok(rows.iter().map(idle).collect())
 }
 
 /// Checks and keeps a callback. It is durable once this answers, and so is the job that asks the provider.

@@ -6,16 +6,18 @@ use platen_capture::pdf::Place;
 use platen_capture::worker::Pool;
 use platen_capture::worker::protocol::SealInfo;
 use platen_model::event::Status;
+use platen_model::{Digest, DocumentId};
 use reqwest::Method;
 use serde_json::json;
 
 use super::connectors::Kind;
-use super::connectors::fakes::{Fake, WEBHOOK_SECRET};
-use super::harness::{Cloud, cloud, cloud_with};
+use super::connectors::fakes::{Fake, Trouble, WEBHOOK_SECRET};
+use super::desk::mail::Smtp;
+use super::harness::{Cloud, cloud, cloud_with, hidden};
 use super::http::follow;
 use super::trial::one_page_pdf;
 use crate::evidence;
-use crate::seal::{ROOM_BYTES, SealKey, seal_pdf};
+use crate::seal::{SealKey, seal_pdf};
 use crate::testing;
 
 /// A policy with one route to this provider, with these lines in it.
@@ -207,20 +209,153 @@ fn sealed_by_a_stranger() -> Vec<u8> {
         place: Place::thousandths([100, 100, 400, 200]),
         strokes: Vec::new(),
         entries: Vec::new(),
-        room_bytes: ROOM_BYTES,
+        room_bytes: 0,
     };
     let key = SealKey::passing("Stranger").expect("a key");
     seal_pdf(&Pool::in_process(1), &key, &one_page_pdf(), seal, None).expect("sealed")
+}
+
+/// A sealed page, and the same with a letter changed under the seal.
+fn sound_and_broken() -> (Vec<u8>, Vec<u8>) {
+    let sound = sealed_by_a_stranger();
+    let mut broken = sound.clone();
+    let at = broken.windows(8).position(|part| part == b"MediaBox").expect("the page");
+    broken[at + 10] = b'9';
+    (sound, broken)
+}
+
+/// A cloud, and a document of which a broken PDF came back.
+async fn come_back_broken(fake: &Fake, broken: &[u8]) -> (Cloud, DocumentId) {
+    let cloud = cloud_at(fake, "[\"ada@example.com\"]").await;
+    fake.site.returns(broken.to_vec());
+    let document = cloud.receive().await;
+    cloud.until(document, Status::Sent).await;
+    fake.site.sign("ada@example.com");
+    follow(&cloud.app, &cloud.tenant, document).await.expect("asked for");
+    cloud.until(document, Status::Quarantined).await;
+    (cloud, document)
+}
+
+/// Presses a button of a document's page, as Ada; answers the status.
+async fn press(cloud: &Cloud, document: DocumentId, button: &str, fields: &[(&str, &str)]) -> u16 {
+    let cookie = cloud.signed_in().await;
+    let own = format!("{}/documents/{document}", cloud.url);
+    let page = cloud.http.get(&own).header("cookie", &cookie).send().await.expect("an answer");
+    let csrf = hidden(&page.text().await.expect("text"), "csrf");
+    let form = [&[("csrf", csrf.as_str())], fields].concat();
+    let pressed =
+        cloud.http.post(format!("{own}/{button}")).header("cookie", cookie).form(&form).send().await;
+    pressed.expect("an answer").status().as_u16()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_may_take_what_came_back_broken_for_signed_and_that_stays_said() {
+    let fake = Fake::start(Kind::Docuseal).await;
+    let (_, broken) = sound_and_broken();
+    let (cloud, document) = come_back_broken(&fake, &broken).await;
+    let envelope = cloud.record(document).await.document.envelope_id.expect("an envelope");
+    let path = format!("/v1/signatures/envelopes/{envelope}/accept");
+    let accept = async |sha256: Digest, reason: &str| {
+        cloud.operate(Method::POST, &path, Some(json!({ "sha256": sha256, "reason": reason }))).await
+    };
+    let (status, refused) = accept(Digest::of(b"another"), "seen").await;
+    assert_eq!(status, 409, "{refused}");
+    assert_eq!(accept(Digest::of(&broken), " ").await.0, 422, "a reason is wanted");
+    let page = cloud.page(&format!("/documents/{document}")).await;
+    assert!(page.contains("Accept it although it is broken"), "{page}");
+    let (status, now) = accept(Digest::of(&broken), "compared with the paper").await;
+    assert_eq!((status, &now["status"]), (200, &json!("completed")), "{now}");
+    let record = cloud.until(document, Status::Archived).await;
+    assert_eq!(record.signed_sha256, Some(Digest::of(&broken)));
+    assert_eq!(accept(Digest::of(&broken), "again").await.0, 409, "once");
+    let page = cloud.page(&format!("/documents/{document}")).await;
+    for said in ["Taken for signed by ada@example.com", "compared with the paper", "broken"] {
+        assert!(page.contains(said), "{said}: {page}");
+    }
+    assert!(!page.contains("Accept it although"), "{page}");
+    let (_, audit) = cloud.operate(Method::GET, "/v1/audit", None).await;
+    assert!(audit.to_string().contains("signing.accept"), "{audit}");
+    cloud.check_evidence(&record).await;
+    let package = cloud.app.keep.get(&cloud.tenant, record.evidence_sha256.expect("archived")).await;
+    let report = evidence::verify(std::io::Cursor::new(package.expect("kept")), &Pool::in_process(1));
+    assert!(
+        report.to_string().contains("took it for signed all the same: compared with the paper"),
+        "{report}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_came_back_broken_can_be_withdrawn_and_signed_anew() {
+    let fake = Fake::start(Kind::Docuseal).await;
+    let (_, broken) = sound_and_broken();
+    let (cloud, document) = come_back_broken(&fake, &broken).await;
+    let accept = [("reason", ""), ("sha256", &Digest::of(&broken).to_string())];
+    assert_eq!(press(&cloud, document, "accept", &accept).await, 400, "a reason is wanted");
+    assert_eq!(press(&cloud, document, "void", &[("reason", "nobody should rely on it")]).await, 303);
+    let record = cloud.until(document, Status::Voided).await;
+    assert_eq!((record.signed_sha256, record.returned_sha256), (None, None));
+    assert_eq!(press(&cloud, document, "retry", &[]).await, 303);
+    cloud.until(document, Status::Sent).await;
+    let statuses: Vec<String> =
+        cloud.envelopes(document).await.into_iter().map(|(status, _)| status).collect();
+    assert_eq!(statuses, ["voided", "sent"]);
+    assert_eq!(fake.site.count(), 2, "asked anew");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_envelope_of_which_nobody_can_say_whether_it_was_made_is_given_up_by_a_person_and_made_anew() {
+    let fake = Fake::start(Kind::Esignly).await;
+    fake.site.trouble(Trouble::LosesAnswer);
+    let cloud = cloud_at(&fake, "[\"ada@example.com\"]").await;
+    let document = cloud.receive().await;
+    cloud.until_so("its answer is lost", async || fake.site.count() == 1).await;
+    let settle = async || {
+        for statement in [
+            "UPDATE envelope_calls SET at_ms = 0",
+            "UPDATE jobs SET run_at_ms = 0 WHERE kind = 'create_envelope' AND state = 'ready'",
+        ] {
+            sqlx::query(statement).execute(cloud.app.store.writing()).await.expect("time passes");
+        }
+        cloud.app.wake.notify_one();
+        cloud.record(document).await.document.status == Status::Quarantined
+    };
+    cloud.until_so("a person is asked", settle).await;
+    // A retry alone comes to the same question.
+    assert_eq!(press(&cloud, document, "retry", &[]).await, 303);
+    cloud.until_so("and again", async || cloud.count(document, "quarantined").await == 2).await;
+    assert_eq!(fake.site.count(), 1, "nobody was asked twice");
+    assert_eq!(press(&cloud, document, "void", &[("reason", "withdrawn at the provider")]).await, 303);
+    cloud.until(document, Status::Voided).await;
+    assert_eq!(press(&cloud, document, "retry", &[]).await, 303);
+    cloud.until(document, Status::Sent).await;
+    assert_eq!(fake.site.count(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_envelope_with_an_address_that_is_refused_is_given_up_and_its_other_links_end_with_it() {
+    let server = platen_tests::servers::Mail::start();
+    let smtp = Smtp { url: server.url(), user: None, password: None, from: None };
+    let signers =
+        "recipients = [{ address = \"ada@example.com\" }, { address = \"refused@example.com\", order = 1 }]";
+    let cloud = cloud_with(&route("desk", signers), |config| config.smtp = Some(smtp)).await;
+    let document = cloud.receive().await;
+    cloud.until(document, Status::Quarantined).await;
+    let letters = server.letters();
+    let link =
+        letters.iter().flat_map(|letter| letter.split_whitespace()).find(|word| word.contains("/sign/"));
+    let link = link.expect("Ada was invited").to_owned();
+    let shown = async || cloud.http.get(&link).send().await.expect("an answer").text().await.expect("text");
+    assert!(shown().await.contains("ada@example.com"));
+    assert_eq!(press(&cloud, document, "void", &[("reason", "the address is wrong")]).await, 303);
+    cloud.until(document, Status::Voided).await;
+    assert!(shown().await.contains("has withdrawn this document"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_signed_file_that_comes_back_broken_goes_to_a_person_and_is_kept_for_them() {
     let fake = Fake::start(Kind::Docuseal).await;
     let cloud = cloud_at(&fake, "[\"ada@example.com\"]").await;
-    let sound = sealed_by_a_stranger();
-    let mut broken = sound.clone();
-    let at = broken.windows(8).position(|part| part == b"MediaBox").expect("the page");
-    broken[at + 10] = b'9';
+    let (sound, broken) = sound_and_broken();
     fake.site.returns(broken.clone());
     let document = cloud.receive().await;
     cloud.until(document, Status::Sent).await;

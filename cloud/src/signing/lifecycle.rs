@@ -164,14 +164,17 @@ fn event(body: EventBody) -> Following {
 /// The event of a signed PDF that came back: it is signed, or it goes to a person because its signatures are broken.
 pub fn completed(signers: Vec<String>, pdf: Digest, finding: SignatureFinding) -> EventBody {
     if finding.verdict != SignatureVerdict::Broken {
-        return EventBody::Signed { signers, signed_sha256: pdf, finding: Some(Box::new(finding)) };
+        let finding = Some(Box::new(finding));
+        return EventBody::Signed { signers, signed_sha256: pdf, finding, accepted_because: None };
     }
     let faults: Vec<&str> = finding.all_faults().collect();
     EventBody::Quarantined {
         reason: format!("what came back as signed is broken: {}", faults.join("; ")),
-        help: "compare the PDF that came back with the one the provider shows; a retry fetches it once more"
-            .into(),
-        returned: Some(Box::new(ReturnedPdf { sha256: pdf, finding })),
+        help:
+            "compare the PDF that came back with the one the provider shows; a retry fetches it once more. \
+               You may also accept it as it is, or withdraw its envelope and have it signed anew"
+                .into(),
+        returned: Some(Box::new(ReturnedPdf { sha256: pdf, signers, finding })),
     }
 }
 
@@ -198,6 +201,7 @@ pub(crate) mod tests {
         audit_trail: false,
         void: true,
         remind: true,
+        sms: false,
         calls_a_minute: 60,
         call_deadline: Duration::from_secs(30),
         settles_within: Duration::from_secs(60),

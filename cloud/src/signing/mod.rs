@@ -23,6 +23,7 @@ use crate::config::Config;
 use crate::jobs::{Outcome, StepError, kinds};
 use crate::seal::KeyRing;
 use crate::store::jobs::Job;
+use crate::webhooks::guard::Guard;
 use books::Books;
 use courier::{Courier, LedgerError, StepEnd};
 use desk::Desk;
@@ -32,7 +33,7 @@ use returned::Examiner;
 use sandbox::Sandbox;
 use workplace::{Shelf, Workplace};
 
-mod accounts;
+pub mod accounts;
 mod archive;
 mod books;
 pub mod connectors;
@@ -49,6 +50,7 @@ pub mod placement;
 pub mod plan;
 pub mod provider;
 pub mod returned;
+mod revocation;
 pub mod sandbox;
 pub mod secret;
 pub mod workplace;
@@ -61,7 +63,8 @@ pub type Offers = BTreeMap<String, Capabilities>;
 
 /// What this configuration offers.
 pub fn offers(config: &Config) -> Offers {
-    let built_in = [(desk::NAME.to_owned(), desk::CAN), (sandbox::NAME.to_owned(), sandbox::CAN)];
+    let built_in =
+        [(desk::NAME.to_owned(), desk::can(&config.desk)), (sandbox::NAME.to_owned(), sandbox::CAN)];
     let accounts = config.signing.iter().map(|account| (account.name(), account.capabilities()));
     built_in.into_iter().chain(accounts).collect()
 }
@@ -90,6 +93,8 @@ impl Signing {
             workers: Arc::clone(workers),
             keys: Arc::clone(&keys),
             timestamp_url: config.timestamp_url.clone(),
+            roots: config.signature_roots.clone(),
+            guard: Guard::new(&config.webhook_networks()),
             public_url: config.public_url.trim_end_matches('/').to_owned(),
         };
         let host = config.public_url.split("://").nth(1).unwrap_or("localhost");

@@ -21,7 +21,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::desk;
+use super::desk::{self, Desk};
 use super::http::refusal;
 use super::placement::{self, PlaceRule};
 use crate::app::App;
@@ -29,7 +29,7 @@ use crate::auth::{Caller, Scope};
 use crate::http::read::{Body, expected_version};
 use crate::ingest::idempotency;
 use crate::jobs::steps::unapproved;
-use crate::policy::{can_serve, is_address};
+use crate::policy::{can_serve, is_address, telephone};
 use crate::refusal::Refusal;
 use crate::store::record::Record;
 use crate::store::{documents, envelopes, events};
@@ -113,7 +113,7 @@ async fn create(
     State(app): State<App>,
     caller: Caller,
     headers: HeaderMap,
-    Body(order): Body<EnvelopeOrder>,
+    Body(mut order): Body<EnvelopeOrder>,
 ) -> Result<Response, Refusal> {
     caller.must(Scope::Signatures)?;
     let mut sent = serde_json::to_value(&order).map_err(Refusal::internal)?;
@@ -123,12 +123,15 @@ async fn create(
     let key = idempotency::key_of(&headers, &caller, fingerprint)?;
     let tenant = caller.tenant();
     check(&app, &caller, &order)?;
+    for phone in order.recipients.iter_mut().filter_map(|recipient| recipient.phone.as_mut()) {
+        // As it is dialled, however it was written.
+        *phone = telephone(phone).map_err(Refusal::bad_request)?;
+    }
     let envelope_id = EnvelopeId::new();
+    let mut pins = Vec::new();
     for ordered in &order.pins {
-        // Before anybody can be asked. Without the envelope they open and lock nothing.
-        let by = caller.actor().to_string();
-        let position = ordered.recipient.saturating_sub(1);
-        app.signing.desk.set_pin(tenant, envelope_id, position, &ordered.pin, &by).await.map_err(refusal)?;
+        let pin = Desk::hash_pin(&ordered.pin).await.map_err(refusal)?;
+        pins.push((ordered.recipient.saturating_sub(1), pin));
     }
     let mut write = app.store.begin().await?;
     if let Some(earlier) = idempotency::earlier::<EnvelopeId>(&mut write, tenant, key.as_ref()).await? {
@@ -175,6 +178,10 @@ async fn create(
         EventBody::EnvelopeCreated { envelope_id, provider: order.provider, document_sha256: pdf.sha256 };
     for body in first.into_iter().chain([routed, created]) {
         events::append(&mut write, tenant, document, caller.actor(), body).await?;
+    }
+    for (position, pin) in &pins {
+        let by = caller.actor().to_string();
+        Desk::set_pin(&mut write, tenant, envelope_id, *position, pin, &by).await.map_err(refusal)?;
     }
     idempotency::keep(&app, &mut write, tenant, key.as_ref(), envelope_id).await?;
     write.commit().await?;
@@ -232,6 +239,7 @@ fn check(app: &App, caller: &Caller, order: &EnvelopeOrder) -> Result<(), Refusa
             let long = texts.into_iter().any(|text| text.chars().count() > TEXT_MAX);
             long.then(|| format!("an address or name has at most {TEXT_MAX} characters"))
         });
+        let wrong = wrong.or_else(|| recipient.phone.as_deref().and_then(|phone| telephone(phone).err()));
         let wrong = wrong.or_else(|| (recipient.order == 0).then(|| "`order` counts from 1".to_owned()));
         errors.extend(wrong.map(|wrong| (format!("recipients[{number}]"), wrong)));
     }

@@ -1,10 +1,12 @@
 //! Claims about envelopes that a program orders, over the whole cloud.
 
 use platen_model::DocumentId;
-use platen_model::event::Status;
+use platen_model::event::{EventBody, Status};
+use platen_model::{Digest, PolicyRef};
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use crate::machine::{State, apply};
 use crate::signing::harness::{Cloud, cloud, cloud_with};
 use crate::testing;
 
@@ -92,6 +94,73 @@ async fn what_was_not_validated_or_lacks_an_approval_is_not_sent_by_order() {
     assert!(careful.envelopes(document).await.is_empty());
     let unknown = order(DocumentId::new());
     assert_eq!(post(&careful, "", &unknown).await.0, 404);
+}
+
+#[test]
+fn inv9_an_order_leads_to_a_route_only_from_where_validation_was_passed() {
+    for status in Status::ALL {
+        for resume in Status::ALL.map(Some).into_iter().chain([None]) {
+            for (signs, provider) in [(false, None), (true, Some("desk".to_owned()))] {
+                let mut record = testing::record("nda", &[]);
+                record.document.status = status;
+                record.resume = resume;
+                record.provider = provider;
+                let Ok(first) = super::first_event(&record) else { continue };
+                // Whatever is left to the order, the machine has the last word: it must come to a route there, too.
+                let state = State { status, resume, signs, awaits_originals: false, raw: false };
+                let state = match first {
+                    Some(event) => apply(Some(state), &event).expect("the first event"),
+                    None => state,
+                };
+                let was_archived = state.status == Status::Archived && !signs;
+                assert!(state.status == Status::Validated || was_archived, "{status}, {resume:?}: {state:?}");
+                let routed = EventBody::Routed {
+                    route: "by API".into(),
+                    policy: PolicyRef {
+                        name: "routing".into(),
+                        version: "1".into(),
+                        sha256: Digest::of(b""),
+                    },
+                    provider: Some("desk".into()),
+                    recipients: Vec::new(),
+                    blanks: Vec::new(),
+                    expires_at: None,
+                    tags: Vec::new(),
+                    retention_class: None,
+                };
+                let routed = apply(Some(state), &routed).expect("a route");
+                assert_eq!((routed.status, routed.signs), (Status::Routed, true));
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_that_is_refused_leaves_no_pin_behind_and_a_telephone_number_needs_a_gateway() {
+    let cloud = cloud_with(ARCHIVE, |_| {}).await;
+    let document = cloud.receive().await;
+    cloud.until(document, Status::Archived).await;
+    let mut with_pin = order(document);
+    with_pin["pins"] = json!([{ "recipient": 1, "pin": "4711" }]);
+    let pins = async || {
+        let query = sqlx::query_as::<_, (i64,)>("SELECT COUNT(*) FROM desk_pins");
+        query.fetch_one(cloud.app.store.reading()).await.expect("a count").0
+    };
+    let mut of_nothing = with_pin.clone();
+    of_nothing["document_id"] = json!(DocumentId::new());
+    assert_eq!(post(&cloud, "", &of_nothing).await.0, 404);
+    assert_eq!(pins().await, 0);
+    let mut by_telephone = with_pin.clone();
+    by_telephone["recipients"][0]["phone"] = "+49 30 1234567".into();
+    let (status, refused) = post(&cloud, "", &by_telephone).await;
+    assert!(status == 422 && refused["errors"]["provider"].to_string().contains("telephone"), "{refused}");
+    by_telephone["recipients"][0]["phone"] = "1234".into();
+    let (status, refused) = post(&cloud, "", &by_telephone).await;
+    assert!(status == 422 && refused["errors"]["recipients[0]"].is_string(), "{refused}");
+    assert_eq!(post(&cloud, "", &with_pin).await.0, 201);
+    assert_eq!(pins().await, 1);
+    assert_eq!(post(&cloud, "", &with_pin).await.0, 409, "it is on its way");
+    assert_eq!(pins().await, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -66,6 +66,8 @@ pub struct Capabilities {
     pub void: bool,
     /// Signers can be reminded.
     pub remind: bool,
+    /// Signers can be asked for a code that goes to their telephone.
+    pub sms: bool,
     /// The most calls in a minute, over all envelopes of an account.
     pub calls_a_minute: u32,
     /// Longest time one call may take before we call its outcome unknown.
@@ -83,12 +85,17 @@ impl Capabilities {
     pub fn lacks(&self, recipients: &[Recipient]) -> Option<String> {
         let copies = recipients.iter().filter(|recipient| recipient.role == Role::Cc).count();
         let asked_in_turn = recipients.iter().filter(|recipient| recipient.role.acts());
-        let first = recipients.first().map_or(1, |recipient| recipient.order);
+        let first = asked_in_turn.clone().next().map_or(1, |recipient| recipient.order);
         let in_turn = asked_in_turn.clone().any(|recipient| recipient.order != first);
         if !self.approvers && recipients.iter().any(|recipient| recipient.role == Role::Approver) {
             Some("knows no approvers: let them approve in Platen (`approvals`), or make them signers".into())
         } else if copies > self.copies_max {
             Some(format!("sends at most {} copies, and the route names {copies}", self.copies_max))
+        } else if !self.sms && recipients.iter().any(|recipient| recipient.phone.is_some()) {
+            Some(
+                "sends no codes by telephone: leave `phone` out (the desk sends them, with `[desk.sms]`)"
+                    .into(),
+            )
         } else if in_turn && !self.ordered {
             Some("cannot ask recipients one after the other: give them the same `order`".into())
         } else {

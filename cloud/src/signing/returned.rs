@@ -66,8 +66,7 @@ impl Examiner {
         let at = Timestamp::from_second(now.as_second()).unwrap_or(now);
         let found = tokio::task::spawn_blocking(move || {
             let keys = examiner.keys.of(&tenant).map_err(|error| error.to_string())?;
-            let seals = [&keys.seal, &keys.sandbox_seal].map(|seal| seal.certificate_pem().to_owned());
-            let roots = [seals.concat(), examiner.configured()?].concat();
+            let roots = [keys.own_certificates(), examiner.configured()?].concat();
             let (returned, sent) = (lay(&returned), lay(&sent));
             let failed = |error: io::Error| format!("cannot pass the PDF to a worker: {error}");
             find(

@@ -166,6 +166,15 @@ async fn a_callback_that_is_forged_is_refused_and_one_that_is_repeated_changes_n
             .await
             .expect("a count");
     assert_eq!((kept, repeats), (1, 2));
+    // It is about no envelope of ours, and shown for that.
+    let (_, accounts) = cloud.operate(reqwest::Method::GET, "/v1/signatures/accounts", None).await;
+    let idle = &accounts["idle_callbacks"];
+    assert_eq!((&idle[0]["kind"], &idle[0]["repeats"]), (&"envelope.completed".into(), &2.into()), "{idle}");
+    let jobs = cloud.page("/jobs").await;
+    assert!(
+        jobs.contains("sandbox: envelope.completed about <code>sbx_none</code>, and 2 times more"),
+        "{jobs}"
+    );
     cloud.until(document, Status::Archived).await;
 }
 

@@ -12,6 +12,7 @@ use super::provider::Order;
 use super::workplace::{Shelf, Workplace};
 use crate::seal::KeyRing;
 use crate::testing::{Base, database};
+use crate::webhooks::guard::Guard;
 
 /// Blobs in memory, apart for each tenant.
 #[derive(Debug, Default)]
@@ -54,6 +55,8 @@ impl Trial {
             workers: Arc::new(Pool::in_process(2)),
             keys: Arc::new(KeyRing::new(folder.path().join("keys"))),
             timestamp_url: None,
+            roots: None,
+            guard: Guard::new(&[]),
             public_url: "http://office.example".into(),
         };
         Self { place, folder, tenant: "office".parse().expect("a tenant"), _base: base }

@@ -1,5 +1,6 @@
 //! What the two built-in providers work with: the database, the blobs, the workers, the keys.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
@@ -10,8 +11,10 @@ use platen_model::{Digest, FailureClass, TenantId};
 use sqlx::AnyPool;
 
 use super::provider::ProviderError;
+use super::revocation;
 use crate::checkpoints::timestamps;
-use crate::seal::{KeyRing, ROOM_BYTES, STAMPED_ROOM_BYTES, SealError, Stamper, add_validation, seal_pdf};
+use crate::seal::{KeyRing, SealError, Stamper, add_validation, revocation_questions, seal_pdf};
+use crate::webhooks::guard::Guard;
 
 /// Blobs by digest, each reachable by its tenant only (INV-12).
 pub trait Shelf: Send + Sync + std::fmt::Debug {
@@ -35,6 +38,10 @@ pub struct Workplace {
     pub keys: Arc<KeyRing>,
     /// A time-stamp authority, where there is one: seals of tenants then carry its word.
     pub timestamp_url: Option<String>,
+    /// The certificates that are trusted besides our own, as a file of PEM.
+    pub roots: Option<PathBuf>,
+    /// Where answers about revocation may be fetched from.
+    pub guard: Guard,
     /// Where people and callbacks reach us, without a slash at the end: `https://office.example`.
     pub public_url: String,
 }
@@ -55,10 +62,9 @@ impl Workplace {
         tenant: &TenantId,
         pdf: Digest,
         whose: SealOf,
-        mut seal: SealInfo,
+        seal: SealInfo,
     ) -> Result<Digest, ProviderError> {
         let authority = self.timestamp_url.clone().filter(|_| whose == SealOf::Tenant);
-        seal.room_bytes = if authority.is_some() { STAMPED_ROOM_BYTES } else { ROOM_BYTES };
         let bytes = self.shelf.get(tenant, pdf).await.map_err(ProviderError::NotTaken)?;
         let (workers, keys) = (Arc::clone(&self.workers), Arc::clone(&self.keys));
         let tenant_of_keys = tenant.clone();
@@ -81,13 +87,29 @@ impl Workplace {
         self.shelf.put(tenant, sealed).await.map_err(ProviderError::NotTaken)
     }
 
-    /// Adds the means to check its seals later to a kept PDF, and keeps the result.
-    pub async fn add_validation(&self, tenant: &TenantId, pdf: Digest) -> Result<Digest, ProviderError> {
+    /// Adds the means to check its seals later to a kept PDF, and keeps the result. Answers what of them could not be
+    /// had as well, a sentence each: that makes no seal wait.
+    pub async fn add_validation(
+        &self,
+        tenant: &TenantId,
+        pdf: Digest,
+    ) -> Result<(Digest, Vec<String>), ProviderError> {
         let bytes = self.shelf.get(tenant, pdf).await.map_err(ProviderError::NotTaken)?;
+        let roots = match &self.roots {
+            Some(path) => std::fs::read_to_string(path).map_err(internal)?,
+            None => String::new(),
+        };
+        let (workers, asked_of, trusted) = (Arc::clone(&self.workers), bytes.clone(), roots.clone());
+        let questions = move || revocation_questions(&workers, &asked_of, &trusted);
+        let questions =
+            tokio::task::spawn_blocking(questions).await.map_err(internal)?.map_err(not_sealed)?;
+        let answers = revocation::fetch(&self.guard, &questions).await.map_err(internal)?;
         let workers = Arc::clone(&self.workers);
-        let added = tokio::task::spawn_blocking(move || add_validation(&workers, &bytes));
-        let added = added.await.map_err(internal)?.map_err(not_sealed)?;
-        self.shelf.put(tenant, added).await.map_err(ProviderError::NotTaken)
+        let added = move || add_validation(&workers, &bytes, &answers, &roots);
+        let added = tokio::task::spawn_blocking(added).await.map_err(internal)?.map_err(not_sealed)?;
+        let (completed, lacking) = added;
+        let completed = self.shelf.put(tenant, completed).await.map_err(ProviderError::NotTaken)?;
+        Ok((completed, lacking))
     }
 }
 

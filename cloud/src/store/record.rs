@@ -317,6 +317,7 @@ impl Record {
             EventBody::Signed { signed_sha256, .. } => {
                 self.signed_sha256 = Some(*signed_sha256);
                 self.returned_sha256 = None;
+                self.trouble = None;
             }
             EventBody::Archived { evidence_sha256 } => self.evidence_sha256 = Some(*evidence_sha256),
             EventBody::Quarantined { reason, help, returned } => {
@@ -343,10 +344,11 @@ impl Record {
                     document.department.clone_from(department);
                 }
             }
-            EventBody::Validated { .. }
-            | EventBody::Sent { .. }
-            | EventBody::Viewed { .. }
-            | EventBody::Voided { .. } => {}
+            EventBody::Voided { .. } => {
+                self.trouble = None;
+                self.returned_sha256 = None;
+            }
+            EventBody::Validated { .. } | EventBody::Sent { .. } | EventBody::Viewed { .. } => {}
         }
         self.document.status = state.status;
         self.document.version = event.sequence;

@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 
 use axum::extract::{Form, Path, State};
 use axum::response::{IntoResponse, Redirect};
-use platen_model::DocumentType;
 use platen_model::api::Review;
+use platen_model::{Digest, DocumentType};
 use serde::Deserialize;
 
 use super::PageResult;
 use super::session::SignedIn;
 use crate::api::{self, review as decisions};
 use crate::app::App;
-use crate::auth::{Role, User};
+use crate::auth::{Caller, Role, User};
 use crate::refusal::Refusal;
 use crate::signing;
 use crate::store::record::Record;
@@ -117,7 +117,33 @@ pub(super) async fn void(
     allow(&user, Some(&form.csrf))?;
     let record = find(&app, &user, &id).await?;
     let reason = if form.reason.trim().is_empty() { "withdrawn" } else { form.reason.trim() };
-    signing::http::withdraw(&app, &user.tenant, record.document.document_id, reason).await?;
+    let actor = Caller::from(user.clone()).actor();
+    signing::http::withdraw(&app, &user.tenant, record.document.document_id, reason, actor).await?;
+    Ok(Redirect::to(&format!("/documents/{id}")).into_response())
+}
+
+/// The form that takes a PDF for signed that came back broken.
+#[derive(Debug, Deserialize)]
+pub(super) struct Acceptance {
+    #[serde(default)]
+    csrf: String,
+    #[serde(default)]
+    reason: String,
+    /// The digest of the PDF that was looked at.
+    sha256: Digest,
+}
+
+/// `POST /documents/{id}/accept`.
+pub(super) async fn accept(
+    State(app): State<App>,
+    SignedIn(user): SignedIn,
+    Path(id): Path<String>,
+    Form(form): Form<Acceptance>,
+) -> PageResult {
+    allow(&user, Some(&form.csrf))?;
+    let document = find(&app, &user, &id).await?.document.document_id;
+    let actor = Caller::from(user.clone()).actor();
+    signing::http::take_for_signed(&app, &user.tenant, document, form.sha256, &form.reason, actor).await?;
     Ok(Redirect::to(&format!("/documents/{id}")).into_response())
 }
 

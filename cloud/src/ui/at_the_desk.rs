@@ -94,8 +94,8 @@ async fn seat(
     let record = find(app, user, id).await?;
     let nobody = || Refusal::not_found("signer at the desk who is waited for");
     let envelope = record.document.envelope_id.ok_or_else(nobody)?;
-    let seats = app.signing.desk.seats(&user.tenant, envelope).await.map_err(refusal)?;
-    let seat = seats.into_iter().find(|seat| seat.position == position && seat.waited_for);
+    let front = app.signing.desk.front(&user.tenant, envelope).await.map_err(refusal)?;
+    let seat = front.seats.into_iter().find(|seat| seat.position == position && seat.waited_for);
     Ok((record.document.file_name, envelope, seat.ok_or_else(nobody)?))
 }
 

@@ -13,7 +13,7 @@ use super::frame::{Choice, Frame};
 use super::words;
 use crate::api::versions::{MadeBy, Version, versions};
 use crate::machine;
-use crate::signing::desk::front::{Pin, Seat};
+use crate::signing::desk::front::{Front, Pin, Seat};
 use crate::signing::plan::Plan;
 use crate::store::envelopes::is_overdue;
 
@@ -61,7 +61,11 @@ pub struct DocumentPage {
     reasons: Vec<ReasonView>,
     envelope: Option<EnvelopeView>,
     seats: Vec<SeatView>,
+    /// The level of the desk's seals, in words.
+    seals: Option<String>,
     signatures: Option<SignaturesView>,
+    /// The digest of the PDF that came back broken, where the document waits because of it.
+    returned: Option<Digest>,
     plan: Option<PlanView>,
     files: Vec<FileView>,
     /// The document stands for a batch whose division was undone.
@@ -256,8 +260,8 @@ pub struct Material<'a> {
     pub violations: &'a [Violation],
     /// The reader may let it go on all the same.
     pub may_override: bool,
-    /// The signers at the desk, where its envelope is there.
-    pub seats: &'a [Seat],
+    /// What the desk says of its envelope, where that is there.
+    pub front: &'a Front,
     /// The reader may show where fields stand.
     pub may_teach: bool,
     /// How it will be signed, where it has no envelope yet.
@@ -318,9 +322,11 @@ impl DocumentPage {
             may_override: material.may_override,
             may_teach: material.may_teach,
             reasons: decision.map(reasons).unwrap_or_default(),
-            envelope: material.envelope.map(envelope_view),
-            seats: material.seats.iter().map(seat_view).collect(),
+            envelope: material.envelope.map(|envelope| envelope_view(envelope, document.status)),
+            seats: material.front.seats.iter().map(seat_view).collect(),
+            seals: material.front.seals.clone(),
             signatures: finding(events).map(signatures_view),
+            returned: returned(events).filter(|_| document.status == Status::Quarantined),
             plan: material.plan.map(plan_view),
             files: files(document, events),
             is_whole: material.replaces.is_some(),
@@ -506,8 +512,12 @@ fn reasons(decision: &Decision) -> Vec<ReasonView> {
     decision.reasons.iter().map(view).collect()
 }
 
-fn envelope_view(envelope: &Envelope) -> EnvelopeView {
-    let tone = match envelope.status.as_str() {
+fn envelope_view(envelope: &Envelope, document: Status) -> EnvelopeView {
+    let status = envelope.status.as_str();
+    // One that was set aside while it was being made can only be given up.
+    let open =
+        matches!(status, "sent" | "viewed") || (status == "created" && document == Status::Quarantined);
+    let tone = match status {
         "completed" => "good",
         "declined" | "expired" | "voided" => "person",
         _ => "wait",
@@ -519,7 +529,7 @@ fn envelope_view(envelope: &Envelope) -> EnvelopeView {
         recipients: envelope.recipients.iter().map(RecipientView::of).collect(),
         places: envelope.blanks.iter().map(|blank| PlaceView::of(blank, &envelope.recipients)).collect(),
         since: words::minute(envelope.updated_at),
-        open: matches!(envelope.status.as_str(), "sent" | "viewed"),
+        open,
         overdue: is_overdue(envelope, Timestamp::now()),
     }
 }
@@ -546,6 +556,14 @@ fn finding(events: &[Event]) -> Option<&SignatureFinding> {
     events.iter().rev().find_map(|event| match &event.body {
         EventBody::Signed { finding, .. } => finding.as_deref(),
         EventBody::Quarantined { returned, .. } => returned.as_deref().map(|returned| &returned.finding),
+        _ => None,
+    })
+}
+
+/// The PDF that came back last and was not taken for signed.
+fn returned(events: &[Event]) -> Option<Digest> {
+    events.iter().rev().find_map(|event| match &event.body {
+        EventBody::Quarantined { returned: Some(returned), .. } => Some(returned.sha256),
         _ => None,
     })
 }
@@ -578,9 +596,7 @@ fn files(document: &Document, events: &[Event]) -> Vec<FileView> {
     if has(|body| matches!(body, EventBody::Signed { .. })) {
         files.push(file("signed", "Signed PDF", "as it came back from signing"));
     }
-    if has(|body| matches!(body, EventBody::Quarantined { returned: Some(_), .. }))
-        && document.status == Status::Quarantined
-    {
+    if document.status == Status::Quarantined && returned(events).is_some() {
         files.push(file("returned", "Returned PDF", "as it came back, and not taken for signed"));
     }
     if has(|body| matches!(body, EventBody::Archived { .. })) {

@@ -4,6 +4,7 @@
 use askama::Template;
 use axum::extract::{Form, Path, Query, State};
 use axum::response::{IntoResponse, Redirect};
+use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::actions::Token;
@@ -14,6 +15,8 @@ use crate::api::jobs::{again, inside, outside};
 use crate::app::App;
 use crate::auth::Role;
 use crate::http::paging::Limit;
+use crate::signing::accounts::{IDLE_MAX, IDLE_SHOWN};
+use crate::signing::inbox::{self, Idle};
 use crate::store::envelopes::{self, Overdue};
 use crate::store::jobs::{self, Listed, State as JobState};
 
@@ -41,6 +44,29 @@ struct JobsPage {
     rows: Vec<Row>,
     next: Option<String>,
     overdue: Vec<OverdueRow>,
+    idle: Vec<IdleRow>,
+}
+
+/// A callback that led to nothing.
+#[derive(Debug)]
+struct IdleRow {
+    account: String,
+    kind: String,
+    about: String,
+    at: String,
+    repeats: u64,
+}
+
+impl From<Idle> for IdleRow {
+    fn from(idle: Idle) -> Self {
+        Self {
+            account: idle.provider,
+            kind: idle.kind,
+            about: idle.reference.unwrap_or_default(),
+            at: words::minute(idle.received_at),
+            repeats: idle.repeats,
+        }
+    }
 }
 
 /// An envelope that is open long after its time.
@@ -121,7 +147,13 @@ pub(super) async fn page(State(app): State<App>, who: SignedIn, Query(which): Qu
     let page = limit.page(found, |job| outside(&job.job_id));
     let counts = jobs::counts(&app.store, tenant).await?;
     let count = |state| counts.iter().find(|(of, _)| *of == state).map_or(0, |(_, count)| *count);
+    let since = Timestamp::now() - IDLE_SHOWN;
     html(&JobsPage {
+        idle: inbox::idle(&app.store, tenant, since, IDLE_MAX)
+            .await?
+            .into_iter()
+            .map(IdleRow::from)
+            .collect(),
         waiting: count(JobState::Ready),
         at_work: count(JobState::Leased),
         dead: count(JobState::Dead),

@@ -23,7 +23,7 @@ use crate::app::App;
 use crate::auth::{Role, Scopes};
 use crate::blobs::BlobError;
 use crate::refusal::Refusal;
-use crate::signing;
+use crate::signing::{self, desk::front::Front};
 use crate::store::record::Record;
 use crate::store::{documents, envelopes, events};
 use session::SignedIn;
@@ -61,6 +61,7 @@ pub fn routes() -> Router<App> {
         .route("/documents/{id}/review", post(actions::review))
         .route("/documents/{id}/retry", post(actions::retry))
         .route("/documents/{id}/void", post(actions::void))
+        .route("/documents/{id}/accept", post(actions::accept))
         .route("/documents/{id}/desk/{position}/link", post(at_the_desk::link))
         .route("/documents/{id}/desk/{position}/pin", post(at_the_desk::pin))
         .route("/documents/{id}/reprocess", post(actions::reprocess))
@@ -150,11 +151,11 @@ async fn show(app: &App, who: &SignedIn, id: &str, (queue, message): (bool, Opti
         None => None,
     };
     let replaced_by = documents::replacing(&app.store, tenant, &record.document.correlation_id).await?;
-    let seats = match &envelope {
+    let front = match &envelope {
         Some(envelope) if envelope.provider == signing::desk::NAME => {
-            app.signing.desk.seats(tenant, envelope.envelope_id).await.map_err(signing::http::refusal)?
+            app.signing.desk.front(tenant, envelope.envelope_id).await.map_err(signing::http::refusal)?
         }
-        _ => Vec::new(),
+        _ => Front::default(),
     };
     let violations = match record.document.status {
         Status::InReview => record.not_overridden(app.policy().violations(&record.document, text.as_ref())),
@@ -168,7 +169,7 @@ async fn show(app: &App, who: &SignedIn, id: &str, (queue, message): (bool, Opti
         violations: &violations,
         may_teach: who.0.role >= Role::Reviewer,
         may_override: app.policy().may_override(&Scopes::of_role(who.0.role)),
-        seats: &seats,
+        front: &front,
         plan: plan.as_ref(),
         replaces: replaces.as_deref(),
         replaced_by: &replaced_by,

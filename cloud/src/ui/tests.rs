@@ -13,6 +13,7 @@ use platen_model::{
 
 use super::frame::Frame;
 use super::{document_page, list_page};
+use crate::signing::desk::front::Front;
 
 const HOSTILE: &str = "<script>alert('1')</script>\"><img src=x>";
 
@@ -162,7 +163,7 @@ fn document_page_with(status: Status, name: &str, aside: &[(u32, u32)], beside: 
         envelope: (status == Status::Sent).then_some(&envelope),
         violations: beside.violations,
         may_override: beside.may_override,
-        seats: &[],
+        front: &Front::default(),
         may_teach: true,
         plan: None,
         replaces: beside.replaces,

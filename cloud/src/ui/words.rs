@@ -116,6 +116,13 @@ pub fn sentence(event: &Event) -> String {
         EventBody::Sent { .. } => "Sent to the signer.".into(),
         EventBody::Viewed { signer } => format!("Opened by {signer}."),
         EventBody::RecipientSigned { signer } => format!("{signer} has done their part."),
+        EventBody::Signed { signers, accepted_because: Some(reason), .. } => {
+            format!(
+                "Taken for signed by {}, though its signatures are broken{}",
+                signers.join(" and "),
+                said(Some(reason))
+            )
+        }
         EventBody::Signed { signers, finding, .. } => {
             let found = finding
                 .as_ref()
@@ -140,6 +147,7 @@ pub fn originals(count: usize) -> String {
 /// The colour of an event in the history.
 pub fn event_tone(body: &EventBody) -> &'static str {
     match body {
+        EventBody::Signed { accepted_because: Some(_), .. } => "person",
         EventBody::Approved { .. } | EventBody::Signed { .. } | EventBody::Archived { .. } => "good",
         EventBody::Rejected { .. } | EventBody::Quarantined { .. } => "bad",
         EventBody::ReviewRequested { .. }

@@ -1,4 +1,5 @@
-//! Which addresses may be called: a tenant names the URL, so it must not reach what only we can reach (SSRF).
+//! Which addresses may be called: a tenant names the URL, or a certificate does, so it must not reach what only we can
+//! reach (SSRF).
 //!
 //! Names are resolved here and every address is looked at before it is connected to, at each attempt anew: a name that
 //! was harmless when the endpoint was made may lead elsewhere now. Redirects and proxies are not followed.
@@ -44,25 +45,26 @@ static SPECIAL: LazyLock<Vec<IpNet>> = LazyLock::new(|| {
 
 /// What may be called.
 #[derive(Clone, Debug)]
-pub(super) struct Guard {
+pub struct Guard {
     /// Private networks that the site's administrator allows.
     allowed: Arc<[IpNet]>,
 }
 
 impl Guard {
-    pub(super) fn new(allowed: &[IpNet]) -> Self {
+    /// Lets public addresses be reached, and those in these networks.
+    pub fn new(allowed: &[IpNet]) -> Self {
         Self { allowed: allowed.into() }
     }
 
     /// Whether this address may be connected to.
-    pub(super) fn may_reach(&self, address: IpAddr) -> bool {
+    pub fn may_reach(&self, address: IpAddr) -> bool {
         let address = plain(address);
         self.allowed.iter().any(|network| network.contains(&address))
             || !SPECIAL.iter().any(|network| network.contains(&address))
     }
 
     /// Why this URL cannot be called, where that can be said without asking for its name.
-    pub(super) fn refuses(&self, url: &Url) -> Option<String> {
+    pub fn refuses(&self, url: &Url) -> Option<String> {
         let plain_http = url.scheme() == "http" && !self.allowed.is_empty();
         if url.scheme() != "https" && !plain_http {
             return Some("is not an https address".into());
@@ -70,6 +72,11 @@ impl Guard {
         if !url.username().is_empty() || url.password().is_some() {
             return Some("has a user or password in it; deliveries are signed instead".into());
         }
+        self.refuses_host(url)
+    }
+
+    /// Why the host of this URL cannot be called, where that can be said without asking for its name.
+    pub fn refuses_host(&self, url: &Url) -> Option<String> {
         let host = url.host_str().unwrap_or_default();
         let literal = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
         match literal {

@@ -20,7 +20,7 @@ use crate::app::App;
 
 mod deliveries;
 mod endpoints;
-mod guard;
+pub mod guard;
 mod send;
 mod sign;
 

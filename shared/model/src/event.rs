@@ -308,6 +308,9 @@ pub enum EventBody {
         /// What was found of its digital signatures; absent in what was signed before they were looked at.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         finding: Option<Box<SignatureFinding>>,
+        /// Why a person took it for signed although its signatures are broken; absent where nobody had to.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        accepted_because: Option<String>,
     },
     /// A signer refused.
     Declined {

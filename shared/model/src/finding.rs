@@ -201,6 +201,9 @@ impl SignatureFinding {
 pub struct ReturnedPdf {
     /// Its digest: it is kept.
     pub sha256: Digest,
+    /// Who signed, as the provider says.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub signers: Vec<String>,
     /// What was found.
     pub finding: SignatureFinding,
 }

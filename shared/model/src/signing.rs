@@ -35,6 +35,9 @@ pub struct Recipient {
     /// The name, where it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// The telephone number that a code goes to (E.164, `+493012345678`), where one is asked for by telephone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phone: Option<String>,
     /// What it does.
     #[serde(default)]
     pub role: Role,
@@ -45,7 +48,7 @@ pub struct Recipient {
 impl Recipient {
     /// A signer whose turn comes at `order`.
     pub fn signer(address: impl Into<String>, order: u32) -> Self {
-        Self { address: address.into(), name: None, role: Role::Signer, order }
+        Self { address: address.into(), name: None, phone: None, role: Role::Signer, order }
     }
 
     /// The name to call it by: its own, or what stands before the `@`.
@@ -61,6 +64,7 @@ impl<'de> Deserialize<'de> for Recipient {
         struct Whole {
             address: String,
             name: Option<String>,
+            phone: Option<String>,
             #[serde(default)]
             role: Role,
             order: u32,
@@ -74,7 +78,8 @@ impl<'de> Deserialize<'de> for Recipient {
         Ok(match Form::deserialize(deserializer)? {
             Form::Address(address) => Self::signer(address, 1),
             Form::Whole(whole) => {
-                Self { address: whole.address, name: whole.name, role: whole.role, order: whole.order }
+                let Whole { address, name, phone, role, order } = whole;
+                Self { address, name, phone, role, order }
             }
         })
     }

@@ -99,6 +99,7 @@ fn story() -> Story {
             signers: vec!["ada@example.com".into()],
             signed_sha256: Digest::of(&signed),
             finding: None,
+            accepted_because: None,
         },
     ];
     let mut events = Vec::new();

@@ -35,6 +35,7 @@ pub(super) const CAN: Capabilities = Capabilities {
     audit_trail: true,
     void: true,
     remind: true,
+    sms: false,
     calls_a_minute: 600,
     call_deadline: CALL_DEADLINE,
     settles_within: SETTLES_WITHIN,

@@ -37,6 +37,7 @@ pub(super) const CAN: Capabilities = Capabilities {
     audit_trail: true,
     void: true,
     remind: true,
+    sms: false,
     // Its limit is not published.
     calls_a_minute: 30,
     call_deadline: CALL_DEADLINE,

@@ -4,6 +4,7 @@
 //! an hour. One envelope may be asked about once in fifteen minutes, whatever hints say. An expired envelope is
 //! `voided` with a reason, so reasons are read. Places are points from the top left corner; a signature's size is fixed.
 
+use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
@@ -17,7 +18,9 @@ use serde_json::{Map, Value, json};
 use tokio::sync::Mutex;
 use zeroize::Zeroizing;
 
-use super::line::{Effect, file, json as send_json, json_if_there, lacks, list, redacted, text};
+use super::line::{
+    Effect, file, json as send_json, json_if_there, lacks, list, redacted, redacted_body, text,
+};
 use super::{AccountConfig, Base, CALL_DEADLINE, SETTLES_WITHIN, hook};
 use crate::signing::provider::{
     Answer, Callback, Callbacks, Capabilities, Card, EnvelopeState, Forged, Hint, Lookup, Order, Provider,
@@ -34,6 +37,8 @@ const KEY: &str = "platen_envelope";
 const CALLBACK_AGE_SECONDS: i64 = 15 * 24 * 3600;
 /// What its bearer is renewed before its end, in seconds.
 const RENEW_BEFORE: u64 = 300;
+/// Members of its answers and callbacks that let somebody sign.
+const SECRET: [&str; 3] = ["recipientSigningUri", "embeddedRecipientStartURL", "accessCode"];
 /// The most headers with signatures that are looked at.
 const SIGNATURES_MAX: usize = 100;
 
@@ -51,6 +56,7 @@ pub(super) const CAN: Capabilities = Capabilities {
     audit_trail: true,
     void: true,
     remind: true,
+    sms: false,
     // 3000 an hour.
     calls_a_minute: 50,
     call_deadline: CALL_DEADLINE,
@@ -406,12 +412,16 @@ impl Provider for Docusign {
             let path = format!("/envelopes/{reference}/audit_events");
             let audit = json_if_there(self.to(reqwest::Method::GET, &path).await?).await?;
             let record = json!({ "envelope": envelope, "audit_events": audit });
-            Ok(redacted(record, &["recipientSigningUri", "embeddedRecipientStartURL", "accessCode"]))
+            Ok(redacted(record, &SECRET))
         })
     }
 
     fn certificate<'a>(&'a self, _: &'a TenantId, reference: &'a Reference) -> Answer<'a, Option<Vec<u8>>> {
         Box::pin(async move { self.document(reference, "certificate").await.map(Some) })
+    }
+
+    fn redact<'b>(&self, body: &'b [u8]) -> Cow<'b, [u8]> {
+        redacted_body(body, &SECRET)
     }
 
     fn verify(&self, _: &TenantId, callback: &Callback<'_>) -> Result<Hint, Forged> {

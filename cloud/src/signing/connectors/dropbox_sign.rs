@@ -49,6 +49,7 @@ pub(super) fn can(test_mode: bool) -> Capabilities {
         audit_trail: false,
         void: true,
         remind: true,
+        sms: false,
         calls_a_minute: if test_mode { 8 } else { 80 },
         call_deadline: CALL_DEADLINE,
         settles_within: SETTLES_WITHIN,
@@ -304,8 +305,13 @@ impl Provider for DropboxSign {
         let text = String::from_utf8_lossy(body);
         let mut kept = String::with_capacity(text.len());
         let mut rest = text.as_ref();
-        while let Some(at) = rest.find("https:") {
+        // As they are, or as a form on one line writes them.
+        let begin =
+            |text: &str| ["https:", "https%3A", "https%3a"].iter().filter_map(|it| text.find(it)).min();
+        while let Some(at) = begin(rest) {
             let end = rest[at..].find(['"', ' ', '\r', '\n', '&']).map_or(rest.len(), |end| at + end);
+            let quoted = ["%22", "+"].iter().filter_map(|mark| Some(at + rest[at..].find(mark)?)).min();
+            let end = quoted.filter(|_| rest[at..].starts_with("https%")).map_or(end, |quote| quote.min(end));
             kept += &rest[..at];
             kept += "[redacted]";
             rest = &rest[end..];

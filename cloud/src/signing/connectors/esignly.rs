@@ -32,6 +32,7 @@ pub(super) const CAN: Capabilities = Capabilities {
     audit_trail: false,
     void: true,
     remind: true,
+    sms: false,
     calls_a_minute: 20,
     call_deadline: CALL_DEADLINE,
     settles_within: SETTLES_WITHIN,

@@ -4,6 +4,7 @@
 //! status 200 and `"result": "error"`. Read from excerpts of its guide and from clients others wrote: **unconfirmed**
 //! are the unit of coordinates (taken for points), and where a callback carries its signature (`signature_carrier`).
 
+use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
@@ -14,7 +15,7 @@ use serde_json::{Value, json};
 use tokio::sync::Mutex;
 use zeroize::Zeroizing;
 
-use super::line::{Effect, file, id, json as send_json, lacks, list, redacted, text};
+use super::line::{Effect, file, id, json as send_json, lacks, list, redacted, redacted_body, text};
 use super::{AccountConfig, Base, CALL_DEADLINE, SETTLES_WITHIN, hook};
 use crate::signing::provider::{
     Answer, Callback, Callbacks, Capabilities, Card, EnvelopeState, Forged, Hint, Lookup, Order, Provider,
@@ -36,6 +37,7 @@ pub(super) const CAN: Capabilities = Capabilities {
     audit_trail: true,
     void: true,
     remind: true,
+    sms: false,
     // Its limit is not published.
     calls_a_minute: 30,
     call_deadline: CALL_DEADLINE,
@@ -43,6 +45,9 @@ pub(super) const CAN: Capabilities = Capabilities {
     poll_every: Duration::from_secs(300),
     rest_between_polls: Duration::from_secs(2),
 };
+
+/// Members of its answers and callbacks that let somebody sign.
+const SECRET: [&str; 4] = ["embeddedToken", "embeddedSessionURL", "folderAccessURL", "contractAccessURL"];
 
 /// Where a callback carries its signature.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -284,11 +289,12 @@ impl Provider for Foxit {
             let history = self.get("/api/folders/viewActivityHistory").await?;
             let history = send_json(history.query(&[("folderId", &reference.0)]), Effect::Asks).await?;
             let record = json!({ "folder": self.folder(reference).await?, "history": history });
-            Ok(redacted(
-                record,
-                &["embeddedToken", "embeddedSessionURL", "folderAccessURL", "contractAccessURL"],
-            ))
+            Ok(redacted(record, &SECRET))
         })
+    }
+
+    fn redact<'b>(&self, body: &'b [u8]) -> Cow<'b, [u8]> {
+        redacted_body(body, &SECRET)
     }
 
     fn verify(&self, _: &TenantId, callback: &Callback<'_>) -> Result<Hint, Forged> {

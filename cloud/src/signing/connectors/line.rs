@@ -187,28 +187,31 @@ pub(super) fn redacted(mut value: Value, secret: &[&str]) -> Value {
     value
 }
 
-/// The same for a callback's body. What is no JSON stays as it came.
+/// The same for a callback's body. One that holds none of them, or is no JSON, stays byte for byte as it came.
 pub(super) fn redacted_body<'b>(body: &'b [u8], secret: &[&str]) -> Cow<'b, [u8]> {
-    match serde_json::from_slice(body) {
-        Ok(value) => Cow::Owned(redacted(value, secret).to_string().into_bytes()),
-        Err(_) => Cow::Borrowed(body),
+    let Ok(mut value) = serde_json::from_slice::<Value>(body) else { return Cow::Borrowed(body) };
+    match redact(&mut value, secret) {
+        true => Cow::Owned(value.to_string().into_bytes()),
+        false => Cow::Borrowed(body),
     }
 }
 
-fn redact(value: &mut Value, secret: &[&str]) {
+/// Whether anything was there to be replaced.
+fn redact(value: &mut Value, secret: &[&str]) -> bool {
+    let mut found = false;
     match value {
         Value::Object(members) => {
             for (name, member) in members {
-                if secret.contains(&name.as_str()) {
-                    if !member.is_null() {
-                        *member = Value::String("[redacted]".into());
-                    }
+                if secret.contains(&name.as_str()) && !member.is_null() {
+                    *member = Value::String("[redacted]".into());
+                    found = true;
                 } else {
-                    redact(member, secret);
+                    found |= redact(member, secret);
                 }
             }
         }
-        Value::Array(items) => items.iter_mut().for_each(|item| redact(item, secret)),
+        Value::Array(items) => items.iter_mut().for_each(|item| found |= redact(item, secret)),
         _ => {}
     }
+    found
 }

@@ -317,7 +317,8 @@ fn sent(kind: Kind, secret: &str, second: i64) -> Sent {
         Kind::Docusign => {
             let generated = Timestamp::from_second(second).expect("in range").to_string();
             let body = json(json!({
-                "event": "recipient-completed", "generatedDateTime": generated, "data": { "envelopeId": "7" },
+                "event": "recipient-completed", "generatedDateTime": generated,
+                "data": { "envelopeId": "7", "envelopeSummary": { "recipientSigningUri": LINK } },
             }));
             let mut headers = header("x-docusign-signature-1", base64(&hmac("another key", &body)));
             headers.extend(header("x-docusign-signature-2", base64(&hmac(secret, &body))));
@@ -338,7 +339,7 @@ fn sent(kind: Kind, secret: &str, second: i64) -> Sent {
             Sent { headers, query, body: body.into_bytes() }
         }
         Kind::Foxit => {
-            let folder = json!({ "folderId": 7, "folderStatus": "SHARED" });
+            let folder = json!({ "folderId": 7, "folderStatus": "SHARED", "folderAccessURL": LINK });
             let data = json!({ "folder": folder, "viewing_party": { "emailId": ADA } });
             let body = json(json!({ "event_name": "folder_viewed", "data": data }));
             Sent { headers: header("x-foxit-signature", base64(&hmac(secret, &body))), query, body }
@@ -385,6 +386,16 @@ async fn callbacks_are_believed_only_when_they_are_proved() {
         let kept = trial.provider.redact(&genuine.body);
         assert!(!String::from_utf8_lossy(&kept).contains("LET-ME-SIGN"), "{kind:?}: no links are kept");
     }
+}
+
+#[tokio::test]
+async fn links_in_a_form_on_one_line_are_not_kept_either() {
+    let trial = Trial::new(Kind::DropboxSign).await;
+    let json = json!({ "signing_url": LINK, "kept": "https" }).to_string();
+    let body = serde_urlencoded::to_string([("json", json), ("more", LINK.into())]).expect("a form");
+    let kept = trial.provider.redact(body.as_bytes());
+    let kept = String::from_utf8_lossy(&kept);
+    assert!(!kept.contains("LET-ME-SIGN") && kept.contains("%22kept%22"), "{kept}");
 }
 
 #[tokio::test]

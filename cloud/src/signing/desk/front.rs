@@ -4,8 +4,8 @@
 
 use platen_model::{EnvelopeId, TenantId};
 
-use super::book::PinRow;
-use super::{Desk, is_open};
+use super::proofs::PinRow;
+use super::{Desk, is_open, turn};
 use crate::signing::provider::{ProviderError, Reference};
 use crate::signing::workplace::now_ms;
 
@@ -39,12 +39,21 @@ pub struct Seat {
     pub waited_for: bool,
 }
 
+/// An envelope, as the office sees it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Front {
+    /// Those who sign or approve.
+    pub seats: Vec<Seat>,
+    /// The level of its seals, in words, once all are there.
+    pub seals: Option<String>,
+}
+
 impl Desk {
-    /// The seats of an envelope; none where the desk does not hold it yet.
-    pub async fn seats(&self, tenant: &TenantId, envelope: EnvelopeId) -> Result<Vec<Seat>, ProviderError> {
+    /// What the office sees of an envelope; nothing where the desk does not hold it yet.
+    pub async fn front(&self, tenant: &TenantId, envelope: EnvelopeId) -> Result<Front, ProviderError> {
         let reference = Reference(envelope.to_string());
         if !self.book.holds(tenant, &reference).await? {
-            return Ok(Vec::new());
+            return Ok(Front::default());
         }
         let (row, signers) = self.book.read(tenant, &reference).await?;
         let pins = self.book.pins(tenant, &reference).await?;
@@ -64,7 +73,9 @@ impl Desk {
             codes_used_up: signer.has_had_codes(self.codes_a_day),
             waited_for: open && signer.signed_ms.is_none(),
         });
-        Ok(seats.collect())
+        let seals = (turn(&signers).is_none() && signers.iter().any(|signer| signer.sealed_sha256.is_some()))
+            .then(|| row.level());
+        Ok(Front { seats: seats.collect(), seals })
     }
 }
 

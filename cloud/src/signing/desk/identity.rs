@@ -1,7 +1,8 @@
 //! How a signer proves to be who was invited: by the link alone, or by a one-time code or a PIN as well.
 //!
 //! The code goes to the same address as the link, in a message of its own, when the page asks for it; so a link that was
-//! passed on, or read in a log, is not enough. It holds for ten minutes and five tries, and then for the one browser
+//! passed on, or read in a log, is not enough. Where a signer has a telephone number it goes there, and is always asked
+//! for: then the mailbox is not enough either. It holds for ten minutes and five tries, and then for the one browser
 //! that gave it. Kept of it is a digest under the tenant's key: six digits could be guessed from a plain one.
 //!
 //! A PIN is the sender's: set for one signer, and handed over by another way than the mailbox. It is kept as a hash
@@ -12,9 +13,11 @@ use platen_model::{EnvelopeId, TenantId};
 use ring::hmac;
 use ring::rand::{SecureRandom as _, SystemRandom};
 use serde::{Deserialize, Serialize};
+use sqlx::AnyConnection;
 
-use super::book::CodeKept;
+use super::book::Book;
 use super::page::Visit;
+use super::proofs::CodeKept;
 use super::{Desk, mail};
 use crate::auth::random_token;
 use crate::auth::users::{hash_secret, is_secret};
@@ -25,6 +28,8 @@ use crate::signing::workplace::{internal, now_ms};
 const CODE_HOLDS_MS: i64 = 10 * 60 * 1000;
 /// The shortest time between two codes, in milliseconds.
 const CODE_REST_MS: i64 = 30 * 1000;
+/// So much of a document's name goes into a message by telephone, in characters.
+const SMS_TITLE_MAX: usize = 60;
 /// Tries of one code.
 const TRIES_MAX: i64 = 5;
 
@@ -73,6 +78,16 @@ pub enum Proof {
     Spent,
 }
 
+/// What is kept of a PIN.
+#[derive(Clone)]
+pub struct PinHash(String);
+
+impl std::fmt::Debug for PinHash {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("PinHash")
+    }
+}
+
 impl Desk {
     /// Sends a new code to the signer of a visit, unless one was sent a moment ago or there were enough of them today.
     pub async fn send_code(&self, visit: &Visit) -> Result<CodeSent, ProviderError> {
@@ -92,18 +107,36 @@ impl Desk {
                 return Ok(CodeSent::UsedUp);
             }
         }
+        if let Err(error) = self.carry_code(visit, &code, now).await {
+            // It never went out: who asks again is not told that it did.
+            self.book.drop_code(&visit.reference, position, &tag).await?;
+            return Err(error);
+        }
+        Ok(CodeSent::Sent)
+    }
+
+    /// Carries a code to whoever it is for: to the telephone where a number is known, else to the address.
+    async fn carry_code(&self, visit: &Visit, code: &str, now: i64) -> Result<(), ProviderError> {
+        let (title, tenant) = (visit.title(), &visit.tenant);
+        if let Some(phone) = visit.phone() {
+            let Some(gateway) = &self.sms else {
+                return Err(internal("there is no gateway for codes by telephone (`[desk.sms]`)"));
+            };
+            let short: String = mail::one_line(title).chars().take(SMS_TITLE_MAX).collect();
+            let text =
+                format!("{code} is your code to sign \"{short}\" for {tenant}. It holds for ten minutes.");
+            return gateway.send(phone, &text).await;
+        }
         let message = mail::Letter {
             to: visit.address(),
-            subject: &format!("Your code for \"{}\"", visit.title()),
+            subject: &format!("Your code for \"{title}\""),
             text: &format!(
-                "Your code is {code}\r\n\r\nType it on the page where you sign \"{}\". It holds for ten minutes.\r\n\
-                 If you did not ask for it, somebody else has your link: tell {}.\r\n",
-                visit.title(),
-                visit.tenant
+                "Your code is {code}\r\n\r\nType it on the page where you sign \"{title}\". It holds for ten minutes.\r\n\
+                 If you did not ask for it, somebody else has your link: tell {tenant}.\r\n",
             ),
-            id: format!("{}.{position}.code.{now}", visit.reference),
+            id: format!("{}.{}.code.{now}", visit.reference, visit.position()),
         };
-        self.post.send(&message).await.map(|()| CodeSent::Sent)
+        self.post.send(&message).await
     }
 
     /// Looks at a code that was given.
@@ -123,15 +156,25 @@ impl Desk {
         Ok(Proof::Proved(secret))
     }
 
-    /// Sets the PIN of the signer at `position` (from 0) of an envelope; `by` is who sets it.
+    /// Sets the PIN of the signer at `position` (from 0) of an envelope, through a connection; `by` is who sets it.
     pub async fn set_pin(
-        &self,
+        connection: &mut AnyConnection,
         tenant: &TenantId,
         envelope: EnvelopeId,
         position: u32,
-        pin: &str,
+        pin: &PinHash,
         by: &str,
     ) -> Result<(), ProviderError> {
+        let reference = Reference(envelope.to_string());
+        Book::set_pin(connection, tenant, &reference, position.into(), &pin.0, by).await
+    }
+
+    /// What is kept of a PIN.
+    ///
+    /// # Errors
+    ///
+    /// What a PIN has to be.
+    pub async fn hash_pin(pin: &str) -> Result<PinHash, ProviderError> {
         let length = pin.chars().count();
         if !(PIN_MIN..=PIN_MAX).contains(&length) || pin.chars().any(|c| !c.is_ascii_graphic()) {
             let what = format!("a PIN has {PIN_MIN} to {PIN_MAX} letters and digits, without blanks");
@@ -139,8 +182,7 @@ impl Desk {
         }
         let pin = pin.to_owned();
         let hash = tokio::task::spawn_blocking(move || hash_secret(&pin)).await.map_err(internal)?;
-        let reference = Reference(envelope.to_string());
-        self.book.set_pin(tenant, &reference, position.into(), &hash.map_err(internal)?, by).await
+        hash.map(PinHash).map_err(internal)
     }
 
     /// Looks at a PIN that was given by a browser that may have proved something before.

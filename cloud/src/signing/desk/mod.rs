@@ -16,6 +16,8 @@ pub mod identity;
 pub mod invitation;
 pub mod mail;
 pub mod page;
+mod proofs;
+pub mod sms;
 
 use std::time::Duration;
 
@@ -31,19 +33,20 @@ use super::provider::{
 };
 use super::workplace::{SealOf, Workplace, from_ms, internal, now_ms};
 use crate::config;
-use crate::seal::ROOM_BYTES;
-use book::{Book, EnvelopeRow, PinRow, SignerRow};
+use book::{Book, EnvelopeRow, SignerRow};
 use identity::Identity;
 use invitation::{Invitation, Token};
 use mail::{Letter, Post};
+use proofs::PinRow;
+use sms::Sms;
 
 /// What the signer agrees to. The exact text is kept with the signature.
 pub const CONSENT: &str = "I have read this document and sign it electronically. I intend this to be my \
                            signature, as binding as if written by hand.";
 /// The provider's name.
 pub const NAME: &str = "desk";
-/// What it can do.
-pub const CAN: Capabilities = Capabilities {
+/// What it can do; codes by telephone as well, where there is a gateway ([`can`]).
+const CAN: Capabilities = Capabilities {
     drafts: false,
     lookup: Lookup::Exact,
     callbacks: Callbacks::None,
@@ -56,6 +59,7 @@ pub const CAN: Capabilities = Capabilities {
     audit_trail: true,
     void: true,
     remind: true,
+    sms: false,
     calls_a_minute: 100_000,
     call_deadline: Duration::from_secs(60),
     // It commits before it answers, on this machine.
@@ -63,7 +67,12 @@ pub const CAN: Capabilities = Capabilities {
     poll_every: Duration::from_secs(30),
     rest_between_polls: Duration::ZERO,
 };
-static CARD: Card = Card::of_all(NAME, CAN);
+
+/// What it can do with this configuration.
+pub fn can(config: &config::Desk) -> Capabilities {
+    Capabilities { sms: config.sms.is_some(), ..CAN }
+}
+
 /// Seals that stand side by side on the first page.
 const SEALS_IN_A_ROW: u16 = 3;
 
@@ -75,13 +84,16 @@ pub struct Desk {
     post: Post,
     identity: Identity,
     codes_a_day: u32,
+    sms: Option<Sms>,
+    card: Card,
 }
 
 impl Desk {
     /// A desk in this workplace, with this post, where signers prove their identity as it is configured.
     pub fn new(place: Workplace, post: Post, config: &config::Desk) -> Self {
         let book = Book::new(place.database.clone());
-        Self { place, book, post, identity: config.identity, codes_a_day: config.codes_a_day }
+        let config::Desk { identity, codes_a_day, sms } = config.clone();
+        Self { place, book, post, identity, codes_a_day, sms, card: Card::of_all(NAME, can(config)) }
     }
 
     fn secret(&self, tenant: &TenantId) -> Result<hmac::Key, ProviderError> {
@@ -163,7 +175,10 @@ impl Desk {
         if !self.book.holds(tenant, &reference).await? {
             return Ok(None);
         }
-        self.invite_next(tenant, &reference, false).await?;
+        // Whoever cannot be invited now is at the next look at its state, or is said to be refused there.
+        if let Err(error) = self.invite_next(tenant, &reference, false).await {
+            tracing::warn!(%reference, %error, "an invitation was not sent");
+        }
         Ok(Some(reference))
     }
 
@@ -211,8 +226,11 @@ impl Desk {
             && turn(&signers).is_none()
             && seals > 0;
         if is_due {
-            let completed = self.place.add_validation(tenant, sealed).await?;
-            self.book.keep_completed(reference, completed).await?;
+            let (completed, lacking) = self.place.add_validation(tenant, sealed).await?;
+            if !lacking.is_empty() {
+                tracing::warn!(%reference, ?lacking, "seals cannot be checked later by the file alone");
+            }
+            self.book.keep_completed(reference, completed, &lacking).await?;
         }
         Ok(())
     }
@@ -275,6 +293,7 @@ fn sections(envelope: &EnvelopeRow, signers: &[SignerRow], pins: &[PinRow], sign
             fact("Envelope", envelope.envelope_id.clone()),
             fact("SHA-256 before signing", envelope.pdf_sha256.clone()),
             fact("SHA-256 after signing", signed.to_string()),
+            fact("Seals", envelope.level()),
             fact("Sent by", envelope.tenant_id.clone()),
             fact("Sent at", time(Some(envelope.created_ms))),
         ],
@@ -286,9 +305,14 @@ fn sections(envelope: &EnvelopeRow, signers: &[SignerRow], pins: &[PinRow], sign
             fact("Asked at", time(signer.invited_ms)),
         ];
         if signer.acts() {
-            let mut identity = match signer.proved_ms {
-                Some(at) => format!("link, and a code sent to the address, given at {}", time(Some(at))),
-                None => "link sent to the address".to_owned(),
+            let mut identity = match (signer.proved_ms, &signer.phone) {
+                (Some(at), Some(phone)) => {
+                    format!("link, and a code sent to {phone} by telephone, given at {}", time(Some(at)))
+                }
+                (Some(at), None) => {
+                    format!("link, and a code sent to the address, given at {}", time(Some(at)))
+                }
+                (None, _) => "link sent to the address".to_owned(),
             };
             let pin = pins.iter().find(|pin| pin.position == signer.position);
             if let Some(at) = pin.and_then(|pin| pin.given_ms) {
@@ -321,7 +345,7 @@ fn certificate_seal(signers: &[SignerRow]) -> SealInfo {
         place: Place::thousandths([94, 20, 400, 45]),
         strokes: Vec::new(),
         entries: Vec::new(),
-        room_bytes: ROOM_BYTES,
+        room_bytes: 0,
     }
 }
 
@@ -396,12 +420,12 @@ fn seal_info(signer: &SignerRow) -> SealInfo {
     }
     let reason = "Signed electronically at the desk".into();
     let strokes = signer.drawn();
-    SealInfo { name, reason, at, lines, page, place, strokes, entries, room_bytes: ROOM_BYTES }
+    SealInfo { name, reason, at, lines, page, place, strokes, entries, room_bytes: 0 }
 }
 
 impl Provider for Desk {
     fn card(&self) -> &Card {
-        &CARD
+        &self.card
     }
 
     fn create<'a>(&'a self, order: &'a Order) -> Answer<'a, Reference> {
@@ -455,3 +479,5 @@ impl Provider for Desk {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod validation_tests;

@@ -7,9 +7,10 @@ use askama::Template;
 use platen_capture::pdf::POINTS_MAX;
 use platen_model::{BlankKind, Digest, TenantId};
 
-use super::book::{Deed, EnvelopeRow, Filled, Gap, PinRow, SignerRow};
+use super::book::{Deed, EnvelopeRow, Filled, Gap, SignerRow};
 use super::identity::Identity;
 use super::invitation::Token;
+use super::proofs::PinRow;
 use super::{CONSENT, Desk, newest, state, turn};
 use crate::signing::provider::{EnvelopeState, ProviderError, Reference};
 use crate::signing::workplace::{from_ms, now_ms};
@@ -251,7 +252,23 @@ impl Visit {
 
     /// Whether a code is asked for.
     pub(super) fn asks_for_code(&self) -> bool {
-        self.envelope.identity == Identity::Code.as_str()
+        self.envelope.identity == Identity::Code.as_str() || self.phone().is_some()
+    }
+
+    /// The telephone number that codes go to, where it is not the address.
+    pub(super) fn phone(&self) -> Option<&str> {
+        self.signer()?.phone.as_deref()
+    }
+
+    /// Where codes go, as far as everybody who has the link may know.
+    fn code_goes_to(&self) -> String {
+        match self.phone() {
+            // The last two digits are enough for whoever knows it.
+            Some(phone) => {
+                format!("your telephone, whose number ends in {}", &phone[phone.len().saturating_sub(2)..])
+            }
+            None => self.address().to_owned(),
+        }
     }
 
     /// Whether this browser gave the code.
@@ -328,7 +345,7 @@ impl Visit {
         CodePage {
             tenant: self.tenant.to_string(),
             title: self.envelope.title.clone(),
-            address: self.address().to_owned(),
+            address: self.code_goes_to(),
             token: self.token.as_str().to_owned(),
             sent,
             message: message.map(str::to_owned),

@@ -16,7 +16,7 @@ use std::sync::Arc;
 const ADA: &str = "ada@example.com";
 const BOB: &str = "bob@example.com";
 
-fn desk(trial: &Trial) -> Desk {
+pub(super) fn desk(trial: &Trial) -> Desk {
     desk_with(trial, Identity::Link)
 }
 
@@ -42,7 +42,7 @@ async fn follow_link(trial: &Trial, desk: &Desk, address: &str) -> Visit {
     desk.visit(token).await.expect("no failure of ours").expect("the link fits")
 }
 
-fn visitor() -> Visitor {
+pub(super) fn visitor() -> Visitor {
     Visitor { remote_address: "192.0.2.7".into(), user_agent: "test".into() }
 }
 
@@ -204,7 +204,7 @@ async fn a_pdf_that_can_never_be_sealed_is_said_to_be_so_and_the_signature_stays
 }
 
 /// Everyone's token, by position.
-async fn visit(desk: &Desk, trial: &Trial, order: &Order, position: u32) -> Visit {
+pub(super) async fn visit(desk: &Desk, trial: &Trial, order: &Order, position: u32) -> Visit {
     let token = Token::of(&desk.secret(&trial.tenant).expect("a secret"), order.envelope_id, position);
     desk.visit(token.as_str()).await.expect("an answer").expect("it fits")
 }
@@ -400,6 +400,13 @@ async fn where_a_code_is_asked_for_the_link_alone_opens_nothing() {
     assert_eq!(desk.prove(&again().await, "x").await, Ok(Proof::Spent), "five tries are enough");
 }
 
+/// Sets the first signer's PIN.
+async fn set_pin(trial: &Trial, order: &Order, pin: &str) -> Result<(), ProviderError> {
+    let pin = Desk::hash_pin(pin).await?;
+    let mut connection = trial.place.database.acquire().await.expect("a connection");
+    Desk::set_pin(&mut connection, &trial.tenant, order.envelope_id, 0, &pin, "user:eve").await
+}
+
 #[tokio::test]
 async fn a_pin_opens_the_document_for_the_browser_that_gave_it_and_locks_after_five_wrong_tries() {
     let trial = Trial::new().await;
@@ -407,7 +414,7 @@ async fn a_pin_opens_the_document_for_the_browser_that_gave_it_and_locks_after_f
     let order = trial.order(&[ADA, BOB]);
     let reference = desk.create(&order).await.expect("taken");
     let again = async || visit(&desk, &trial, &order, 0).await;
-    let set = async |pin: &str| desk.set_pin(&trial.tenant, order.envelope_id, 0, pin, "user:eve").await;
+    let set = async |pin: &str| set_pin(&trial, &order, pin).await;
     for bad in ["", "123", "12 34", &"1".repeat(65)] {
         assert!(matches!(set(bad).await, Err(ProviderError::Refused(_))), "{bad:?}");
     }
@@ -442,7 +449,7 @@ async fn where_both_are_asked_for_a_pin_comes_after_the_code_and_from_the_same_b
     let desk = desk_with(&trial, Identity::Code);
     let order = trial.order(&[ADA]);
     desk.create(&order).await.expect("taken");
-    desk.set_pin(&trial.tenant, order.envelope_id, 0, "4711", "user:eve").await.expect("set");
+    set_pin(&trial, &order, "4711").await.expect("set");
     let again = async || visit(&desk, &trial, &order, 0).await;
     assert_eq!(again().await.unproved(None), Some(Asked::Code));
     desk.send_code(&again().await).await.expect("sent");
@@ -506,6 +513,108 @@ async fn with_an_authority_each_seal_is_stamped_and_the_file_brings_what_is_need
     std::fs::write(&path, &signed).expect("write");
     let checked = std::process::Command::new("qpdf").arg("--check").arg(path).output().expect("qpdf");
     assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
+}
+
+/// What came to a gateway: the header with the secret, and the body.
+type Messages = Arc<std::sync::Mutex<Vec<(String, serde_json::Value)>>>;
+
+/// A gateway for messages by telephone that answers its first requests with these statuses, then with 202.
+async fn gateway(first: &[u16]) -> (super::sms::Sms, Messages, tempfile::TempDir) {
+    use axum::extract::State;
+    use axum::http::{HeaderMap, StatusCode};
+    let messages = Messages::default();
+    let first: Vec<u16> = first.iter().rev().copied().collect();
+    let state = (Arc::clone(&messages), Arc::new(std::sync::Mutex::new(first)));
+    type Site = State<(Messages, Arc<std::sync::Mutex<Vec<u16>>>)>;
+    let take = async |State((messages, first)): Site, headers: HeaderMap, body: String| {
+        let secret = headers["x-api-key"].to_str().expect("text").to_owned();
+        let body = serde_json::from_str(&body).expect("JSON");
+        messages.lock().expect("nobody panicked").push((secret, body));
+        let status = first.lock().expect("nobody panicked").pop().unwrap_or(202);
+        StatusCode::from_u16(status).expect("a status")
+    };
+    let router = axum::Router::new().route("/send", axum::routing::post(take)).with_state(state);
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("http://{}/send", listener.local_addr().expect("an address"));
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("key"), "first").expect("write");
+    let secret = crate::signing::secret::Secret::File(folder.path().join("key"));
+    let sms = super::sms::Sms {
+        url,
+        content_type: "application/json".into(),
+        body: r#"{"recipients": ["{to}"], "message": "{text}"}"#.into(),
+        headers: std::collections::BTreeMap::from([("x-api-key".to_owned(), secret)]),
+    };
+    sms.check().expect("a sound gateway");
+    (sms, messages, folder)
+}
+
+#[tokio::test]
+async fn who_has_a_telephone_number_is_asked_for_a_code_that_goes_there_and_to_no_mailbox() {
+    let (sms, messages, secrets) = gateway(&[503, 429]).await;
+    let trial = Trial::new().await;
+    let way = Way::Folder(trial.folder.path().join("mail"));
+    let config = config::Desk { sms: Some(sms), codes_a_day: 2, ..config::Desk::default() };
+    let desk = Desk::new(trial.place.clone(), Post { from: "desk@office.example".into(), way }, &config);
+    let ada = Recipient { phone: Some("+493012345678".into()), ..Recipient::signer(ADA, 1) };
+    let order = Order {
+        title: "The \"nda\".pdf".into(),
+        recipients: vec![ada, Recipient::signer(BOB, 2)],
+        ..trial.order(&[])
+    };
+    let reference = desk.create(&order).await.expect("taken");
+    let again = async || visit(&desk, &trial, &order, 0).await;
+    assert_eq!(visit(&desk, &trial, &order, 1).await.unproved(None), None, "Bob has none");
+    assert_eq!(again().await.unproved(None), Some(Asked::Code), "though links are enough for others");
+    let page = again().await.code_page(false, None).render().expect("a page");
+    assert!(page.contains("ends in 78") && !page.contains("3012345678"), "{page}");
+    assert_eq!(desk.send_code(&again().await).await, Ok(CodeSent::Sent));
+    let sent = messages.lock().expect("nobody panicked").clone();
+    assert_eq!(sent.len(), 3, "asked again until it is taken");
+    assert!(sent.iter().all(|message| *message == sent[0]), "the same each time: {sent:?}");
+    let (secret, body) = &sent[0];
+    assert_eq!((secret.as_str(), &body["recipients"][0]), ("first", &"+493012345678".into()));
+    let text = body["message"].as_str().expect("text");
+    assert!(text.contains("to sign \"The \"nda\".pdf\""), "{text}");
+    assert_eq!(letters_to(&trial, ADA), 1, "the invitation, and no code");
+    let proved = desk.prove(&again().await, &text[..6]).await;
+    let Ok(Proof::Proved(browser)) = proved else { panic!("{proved:?}") };
+    assert_eq!(again().await.unproved(Some(&browser)), None);
+    desk.sign(&again().await, &Signature::typed("Ada"), &visitor()).await.expect("signed");
+    let record = desk.record(&trial.tenant, &reference).await.expect("a record");
+    assert_eq!(record["signers"][0]["phone"], "+493012345678");
+
+    // The day has two, and the secret is read at every use.
+    std::fs::write(secrets.path().join("key"), "second\n").expect("write");
+    let later = async || {
+        let statement = "UPDATE desk_signers SET code_sent_ms = 0";
+        sqlx::query(statement).execute(&trial.place.database).await.expect("later");
+        desk.send_code(&again().await).await
+    };
+    assert_eq!(later().await, Ok(CodeSent::Sent));
+    assert_eq!(later().await, Ok(CodeSent::UsedUp));
+    let sent = messages.lock().expect("nobody panicked").clone();
+    assert_eq!((sent.len(), sent[3].0.as_str()), (4, "second"));
+}
+
+#[tokio::test]
+async fn a_code_that_the_gateway_does_not_take_is_not_said_to_be_sent() {
+    let (sms, messages, _secrets) = gateway(&[400]).await;
+    let trial = Trial::new().await;
+    let config = config::Desk { sms: Some(sms), ..config::Desk::default() };
+    let way = Way::Folder(trial.folder.path().join("mail"));
+    let desk = Desk::new(trial.place.clone(), Post { from: "desk@office.example".into(), way }, &config);
+    let ada = Recipient { phone: Some("+493012345678".into()), ..Recipient::signer(ADA, 1) };
+    let order = Order { recipients: vec![ada], ..trial.order(&[]) };
+    desk.create(&order).await.expect("taken");
+    let again = async || visit(&desk, &trial, &order, 0).await;
+    let refused = desk.send_code(&again().await).await.expect_err("it says no");
+    assert!(refused.to_string().contains("400"), "{refused}");
+    assert_eq!(messages.lock().expect("nobody panicked").len(), 1, "a no is not asked about again");
+    assert_eq!(desk.prove(&again().await, "000000").await, Ok(Proof::Spent), "there is none to give");
+    assert_eq!(desk.send_code(&again().await).await, Ok(CodeSent::Sent), "and at once another");
+    assert_eq!(messages.lock().expect("nobody panicked").len(), 2);
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use std::fmt;
 use std::fs::File;
 use std::io::{Read as _, Seek as _};
 
-use pdf_writer::{Content, Filter, Finish as _, Name, Pdf, Rect, Ref, TextStr, types::OutputIntentSubtype};
+use pdf_writer::{Content, Filter, Finish as _, Name, Pdf, Rect, Ref, TextStr};
 use platen_model::{Failure, FailureClass, PageRecord, SourcePage, Stage};
 use sha2::{Digest as _, Sha256};
 
@@ -409,10 +409,7 @@ impl Binder {
         let packet = self.next.bump();
         self.pdf.metadata(packet, metadata::xmp(&title, subject.as_deref(), pdfa).as_bytes());
         let profile = self.next.bump();
-        self.pdf
-            .icc_profile(profile, &metadata::deflate(&metadata::srgb_profile()))
-            .n(3)
-            .filter(Filter::FlateDecode);
+        metadata::write_profile(&mut self.pdf, profile);
 
         let catalog = self.next.bump();
         let mut catalog = self.pdf.catalog(catalog);
@@ -426,10 +423,7 @@ impl Binder {
         if !title.is_empty() {
             catalog.viewer_preferences().display_doc_title(true);
         }
-        let mut intents = catalog.output_intents();
-        let mut intent = intents.push();
-        intent.subtype(OutputIntentSubtype::PDFA).dest_output_profile(profile);
-        intent.output_condition_identifier(TextStr("sRGB IEC61966-2.1")).info(TextStr("sRGB IEC61966-2.1"));
+        metadata::write_intent(&mut catalog, profile);
     }
 }
 

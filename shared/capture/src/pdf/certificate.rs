@@ -1,12 +1,14 @@
 //! The certificate of completion: who signed what, when and from where, as pages for people.
 //!
 //! It is made from facts the caller states, and parses nothing. Like a sheet it is drawn as shapes, so it needs no font,
-//! and the same facts give the same bytes.
+//! and the same facts give the same bytes. It is PDF/A-1b, as what it certifies is meant to last.
 
 use pdf_writer::{Content, Filter, Finish as _, Pdf, Rect, Ref, TextStr};
+use sha2::{Digest as _, Sha256};
 
 use super::lettering::{Lettering, UNITS};
 use super::metadata::{self, deflate};
+use crate::options::PdfA;
 
 /// A4, in points.
 const PAGE: (f32, f32) = (595.28, 841.89);
@@ -137,21 +139,34 @@ impl Paper {
 }
 
 fn written(pages: Vec<Content>, title: &str) -> Vec<u8> {
-    let [catalog, tree, info] = [1, 2, 3].map(Ref::new);
+    let [catalog, tree, info, packet, profile] = [1, 2, 3, 4, 5].map(Ref::new);
     let count = i32::try_from(pages.len()).unwrap_or(i32::MAX);
-    let page_of = |index: i32| Ref::new(4 + 2 * index);
+    let page_of = |index: i32| Ref::new(6 + 2 * index);
     let mut pdf = Pdf::new();
-    pdf.catalog(catalog).pages(tree);
+    pdf.set_version(1, 4);
+    let mut identity = Sha256::new();
+    let mut root = pdf.catalog(catalog);
+    root.pages(tree).metadata(packet);
+    metadata::write_intent(&mut root, profile);
+    root.finish();
+    metadata::write_profile(&mut pdf, profile);
+    pdf.metadata(packet, metadata::xmp(title, None, PdfA::A1b).as_bytes());
     pdf.pages(tree).kids((0..count).map(page_of)).count(count);
     for (index, content) in (0..).zip(pages) {
-        let (page, contents) = (page_of(index), Ref::new(5 + 2 * index));
+        let (page, contents) = (page_of(index), Ref::new(7 + 2 * index));
+        let content = content.finish();
+        identity.update(content.as_slice());
         let mut writer = pdf.page(page);
         writer.parent(tree).media_box(Rect::new(0.0, 0.0, PAGE.0, PAGE.1)).contents(contents);
         writer.resources().finish();
         writer.finish();
-        pdf.stream(contents, &deflate(&content.finish())).filter(Filter::FlateDecode);
+        pdf.stream(contents, &deflate(&content)).filter(Filter::FlateDecode);
     }
-    pdf.document_info(info).title(TextStr(title)).producer(TextStr(metadata::PRODUCER));
+    let mut document = pdf.document_info(info);
+    document.title(TextStr(title)).creator(TextStr(metadata::PRODUCER)).producer(TextStr(metadata::PRODUCER));
+    document.finish();
+    let id = identity.finalize()[..16].to_vec();
+    pdf.set_file_id((id.clone(), id));
     pdf.finish()
 }
 

@@ -7,6 +7,9 @@ use std::io::Write as _;
 
 use flate2::Compression;
 use flate2::write::ZlibEncoder;
+use pdf_writer::types::OutputIntentSubtype;
+use pdf_writer::writers::Catalog;
+use pdf_writer::{Filter, Pdf, Ref, TextStr};
 use xmp_writer::{LangId, XmpWriter};
 
 use platen_model::Digest;
@@ -43,6 +46,19 @@ pub(super) fn copy_note(sources: &[Digest]) -> String {
         "Unsigned copy of a digitally signed document. Only the signed original is the document: {}.",
         digests.join(", ")
     )
+}
+
+/// Writes the profile that [`write_intent`] refers to.
+pub(super) fn write_profile(pdf: &mut Pdf, profile: Ref) {
+    pdf.icc_profile(profile, &deflate(&srgb_profile())).n(3).filter(Filter::FlateDecode);
+}
+
+/// Says in the catalog that device colours are those of this profile.
+pub(super) fn write_intent(catalog: &mut Catalog<'_>, profile: Ref) {
+    let mut intents = catalog.output_intents();
+    let mut intent = intents.push();
+    intent.subtype(OutputIntentSubtype::PDFA).dest_output_profile(profile);
+    intent.output_condition_identifier(TextStr("sRGB IEC61966-2.1")).info(TextStr("sRGB IEC61966-2.1"));
 }
 
 /// The XMP packet (ISO 16684-1), with the PDF/A identification where a standard is claimed.

@@ -33,4 +33,4 @@ pub use render::render;
 pub use seal::{POINTS_MAX, Place, SealRoom, prepare_seal};
 pub use sheet::{Paper, sheet};
 pub use signatures::check_signatures;
-pub use validation::add_validation;
+pub use validation::{add_validation, revocation_questions};

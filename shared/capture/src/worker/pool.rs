@@ -302,7 +302,10 @@ fn stage_of(request: &Request) -> Stage {
         | Request::BindKept { .. }
         | Request::BindFinish => Stage::Bind,
         Request::Render { .. } | Request::RenderScan { .. } => Stage::Render,
-        Request::PrepareSeal { .. } | Request::AddValidation | Request::CheckSignatures { .. } => Stage::Seal,
+        Request::PrepareSeal { .. }
+        | Request::RevocationQuestions { .. }
+        | Request::AddValidation { .. }
+        | Request::CheckSignatures { .. } => Stage::Seal,
         Request::Sandbox => Stage::Inspect,
     }
 }

@@ -23,6 +23,7 @@ use crate::decode::Ending;
 use crate::inspection::PageImage;
 use crate::options::{Effort, Limits, Options, PdfA};
 use crate::passwords::Passwords;
+use crate::pdf::signatures::revocation::Question;
 use crate::pdf::{Place, SealRoom};
 use crate::worker::sandbox::Sandbox;
 
@@ -113,8 +114,18 @@ pub enum Request {
         /// What the signature says.
         seal: SealInfo,
     },
-    /// Add the means to check a PDF's signatures later. Files: PDF, PDF (written).
-    AddValidation,
+    /// Say who can be asked whether the certificates of a PDF's signatures were revoked. Files: PDF.
+    RevocationQuestions {
+        /// The certificates that are trusted, as PEM.
+        roots: String,
+    },
+    /// Add the means to check a PDF's signatures later. Files: PDF, PDF (written), what was answered about revocation.
+    AddValidation {
+        /// The certificates that are trusted, as PEM.
+        roots: String,
+        /// The time that answers are held against.
+        at: jiff::Timestamp,
+    },
     /// Look at the signatures of a PDF that came back from signing. Files: the PDF, what was sent.
     CheckSignatures {
         /// The certificates that are trusted, as PEM.
@@ -163,7 +174,7 @@ pub struct SealInfo {
     /// What else the signer filled in: texts and ticks at places of their own.
     #[serde(default)]
     pub entries: Vec<Entry>,
-    /// Room for the CMS signature, in bytes before hexadecimal coding.
+    /// Room for the CMS signature, in bytes before hexadecimal coding. Whoever has the key knows it, and sets it.
     pub room_bytes: u32,
 }
 
@@ -211,8 +222,13 @@ pub enum Reply {
     },
     /// To [`Request::RenderScan`].
     Shown,
+    /// To [`Request::RevocationQuestions`].
+    Questions(Vec<Question>),
     /// To [`Request::AddValidation`].
-    Added,
+    Added {
+        /// What is missing, a sentence each.
+        lacking: Vec<String>,
+    },
     /// To [`Request::Sandbox`].
     Held(Sandbox),
     /// To [`Request::PrepareSeal`].

@@ -112,11 +112,14 @@ impl Workbench {
                 target.write_all(&bytes).map_err(|error| cannot_write(Stage::Seal, &error))?;
                 Ok(Reply::Prepared(room))
             }
-            Request::AddValidation => {
+            Request::RevocationQuestions { roots } => {
+                Ok(Reply::Questions(pdf::revocation_questions(&file(Stage::Seal)?, &roots)?))
+            }
+            Request::AddValidation { roots, at } => {
                 let (source, mut target) = (file(Stage::Seal)?, file(Stage::Seal)?);
-                let bytes = pdf::add_validation(&source)?;
+                let (bytes, lacking) = pdf::add_validation(&source, &file(Stage::Seal)?, &roots, at)?;
                 target.write_all(&bytes).map_err(|error| cannot_write(Stage::Seal, &error))?;
-                Ok(Reply::Added)
+                Ok(Reply::Added { lacking })
             }
             Request::CheckSignatures { roots, at, incremental } => {
                 let (returned, sent) = (file(Stage::Seal)?, file(Stage::Seal)?);

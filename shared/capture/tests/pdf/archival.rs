@@ -4,7 +4,6 @@
 //! what is shown of it stands in `src/pdf/pdfa.md`.
 
 use std::path::Path;
-use std::process::Command;
 
 use image::{GrayImage, Luma, Rgb, RgbImage};
 use platen_capture::decode::{Chroma, Picture, Samples};
@@ -15,28 +14,8 @@ use platen_capture::{PdfA, Profile};
 use platen_model::PageRecord;
 use tempfile::NamedTempFile;
 
-use crate::common::{bind, clean, info, page_of, run, word};
+use crate::common::{bind, check_preflight, clean, info, page_of, run, word};
 use std::io::Write as _;
-
-/// Where Debian puts the parts of Preflight.
-const JARS: [&str; 7] =
-    ["preflight", "pdfbox2", "fontbox2", "xmpbox", "commons-logging", "javax.activation", "jaxb-api"];
-
-/// Preflight finds no breach of PDF/A-1b in these files.
-#[track_caller]
-fn check_preflight(files: &[&Path]) {
-    let jars = JARS.map(|name| format!("/usr/share/java/{name}.jar")).join(":");
-    for file in files {
-        let output = Command::new("java")
-            .args(["-cp", &jars, "org.apache.pdfbox.preflight.Validator_A1b"])
-            .arg(file)
-            .output()
-            .expect("java is there; these tests need `default-jre-headless` and `libpdfbox2-java`");
-        let said = String::from_utf8_lossy(&output.stdout);
-        let complained = String::from_utf8_lossy(&output.stderr);
-        assert!(said.contains("is a valid PDF/A-1b file"), "{said}{complained}");
-    }
-}
 
 /// A PDF of one picture, coded by this profile.
 fn pictured(picture: Picture, profile: Profile, pdfa: PdfA) -> (PageImage, NamedTempFile) {

@@ -50,6 +50,26 @@ pub(crate) fn clean(pdf: &Path) {
     }
 }
 
+/// Where Debian puts the parts of Preflight.
+const JARS: [&str; 7] =
+    ["preflight", "pdfbox2", "fontbox2", "xmpbox", "commons-logging", "javax.activation", "jaxb-api"];
+
+/// Preflight finds no breach of PDF/A-1b in these files.
+#[track_caller]
+pub(crate) fn check_preflight(files: &[&Path]) {
+    let jars = JARS.map(|name| format!("/usr/share/java/{name}.jar")).join(":");
+    for file in files {
+        let output = Command::new("java")
+            .args(["-cp", &jars, "org.apache.pdfbox.preflight.Validator_A1b"])
+            .arg(file)
+            .output()
+            .expect("java is there; these tests need `default-jre-headless` and `libpdfbox2-java`");
+        let said = String::from_utf8_lossy(&output.stdout);
+        let complained = String::from_utf8_lossy(&output.stderr);
+        assert!(said.contains("is a valid PDF/A-1b file"), "{said}{complained}");
+    }
+}
+
 pub(crate) fn word(text: &str, [x, y, w, h]: [u32; 4], line: u32, block: u32) -> Word {
     Word { text: text.into(), confidence: 0.9, rect: Rect { x, y, w, h }, line, block }
 }

@@ -4,10 +4,10 @@ use std::fs::File;
 use std::io::Write as _;
 use std::path::Path;
 
-use crate::common::{bind, page_of, run, word};
+use crate::common::{bind, check_preflight, page_of, run, word};
 use platen_capture::PdfA;
 use platen_capture::inspection::ImageCodec;
-use platen_capture::pdf::{Place, prepare_seal, render};
+use platen_capture::pdf::{Place, Section, add_validation, certificate, prepare_seal, render};
 use platen_capture::worker::protocol::{Entry, SealInfo};
 use platen_model::FailureClass;
 use proptest::prelude::*;
@@ -123,6 +123,96 @@ fn pdfs_with_object_streams_or_linearized_are_sealed_in_their_own_manner() {
             "{options:?}"
         );
     }
+}
+
+/// A seal with all that one can have: a drawing, texts and a tick, on both pages.
+fn full_seal() -> SealInfo {
+    let entry = |text: Option<&str>, page, place| Entry {
+        text: text.map(str::to_owned),
+        page,
+        place: Place::thousandths(place),
+    };
+    SealInfo {
+        strokes: vec![vec![[0, 0], [500, 1000], [1000, 0]], vec![[10, 10]]],
+        entries: vec![
+            entry(Some("2026-03-01"), 0, [550, 600, 750, 630]),
+            entry(None, 0, [800, 600, 830, 630]),
+            entry(Some("Ångström (7)"), 1, [550, 600, 750, 630]),
+        ],
+        ..seal()
+    }
+}
+
+#[test]
+fn a_pdf_a_stays_one_under_its_seals_and_the_means_to_check_them() {
+    let signer = Signer::new();
+    let words = vec![word("Agreement", [600, 200, 300, 40], 0, 0)];
+    let letter = bind(&[page_of(words), page_of(vec![])], PdfA::A1b, ImageCodec::CcittG4);
+    let once = signer.sign(letter.path(), &full_seal());
+    let other = SealInfo { page: 1, entries: Vec::new(), ..full_seal() };
+    let twice = signer.sign(once.path(), &other);
+    let nothing = tempfile::tempfile().expect("a file");
+    let at = "2026-03-01T12:00:00Z".parse().expect("a time");
+    let (bytes, _) = add_validation(twice.as_file(), &nothing, "", at).expect("added");
+    let mut complete = NamedTempFile::new().expect("a file");
+    complete.write_all(&bytes).expect("write");
+    let section = Section {
+        heading: "Żaneta Müller".into(),
+        facts: (0..60).map(|number| (format!("Fact {number}"), "value".to_owned())).collect(),
+    };
+    let mut certified = NamedTempFile::new().expect("a file");
+    certified.write_all(&certificate("Certificate of completion", &[section])).expect("write");
+    let sealed = signer.sign(certified.path(), &SealInfo { entries: Vec::new(), ..full_seal() });
+    check_preflight(&[once.path(), twice.path(), complete.path(), certified.path(), sealed.path()]);
+}
+
+#[test]
+fn what_a_seal_adds_keeps_each_rule_of_pdf_a_that_no_validator_here_judges() {
+    let letter = letter();
+    let sealed = Signer::new().sign(letter.path(), &full_seal());
+    let read = |file: &NamedTempFile| lopdf::Document::load(file.path()).expect("a PDF");
+    let (before, after) = (read(&letter), read(&sealed));
+    let of_catalog = |document: &lopdf::Document, key: &[u8]| {
+        document.catalog().and_then(|catalog| catalog.get(key).cloned()).expect("it is there")
+    };
+    for key in [b"Metadata".as_slice(), b"OutputIntents"] {
+        assert_eq!(of_catalog(&before, key), of_catalog(&after, key), "{}", String::from_utf8_lossy(key));
+    }
+    assert_eq!(before.trailer.get(b"ID").expect("an ID"), after.trailer.get(b"ID").expect("an ID"));
+    let added: Vec<_> = after.objects.iter().filter(|(id, _)| id.0 > before.max_id).collect();
+    let mut annotations = 0;
+    for (id, object) in &added {
+        let (dictionary, is_stream) = match object {
+            lopdf::Object::Stream(stream) => (&stream.dict, true),
+            lopdf::Object::Dictionary(dictionary) => (dictionary, false),
+            _ => continue,
+        };
+        for forbidden in
+            ["A", "AA", "JS", "JavaScript", "Launch", "SMask", "ca", "CA", "BM", "Group", "XFA", "Font"]
+        {
+            assert!(!dictionary.has(forbidden.as_bytes()), "{id:?} has {forbidden}");
+        }
+        if dictionary.get(b"Type").and_then(lopdf::Object::as_name).ok() != Some(b"Annot") {
+            assert!(!is_stream || !dictionary.has(b"F"), "{id:?} refers to data outside the file");
+            continue;
+        }
+        annotations += 1;
+        let flags = dictionary.get(b"F").and_then(lopdf::Object::as_i64).expect("flags");
+        let (print, hidden) = (flags & 4, flags & (1 | 2 | 32 | 256));
+        assert!(print != 0 && hidden == 0, "printed, and never invisible or hidden: {flags}");
+        let appearances = dictionary.get(b"AP").and_then(lopdf::Object::as_dict).expect("an appearance");
+        let keys: Vec<&[u8]> = appearances.iter().map(|(key, _)| key.as_slice()).collect();
+        assert_eq!(keys, [b"N"], "the normal one, and no other");
+        let form = appearances.get(b"N").and_then(lopdf::Object::as_reference).expect("its form");
+        let form = after.get_object(form).and_then(lopdf::Object::as_stream).expect("a stream");
+        let content = form.decompressed_content().expect("content");
+        let content = lopdf::content::Content::decode(&content).expect("content");
+        for operation in content.operations {
+            let known = ["q", "Q", "cm", "g", "G", "w", "J", "j", "m", "l", "c", "re", "h", "f", "S", "B"];
+            assert!(known.contains(&operation.operator.as_str()), "{operation:?}: neither text nor colour");
+        }
+    }
+    assert_eq!(annotations, 4, "the seal, two texts and a tick");
 }
 
 #[test]

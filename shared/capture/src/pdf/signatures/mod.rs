@@ -9,11 +9,12 @@
 //! It decides nothing on its own clock and asks no network: the same file, trusted certificates and time give the same
 //! finding, so that it can be repeated from an evidence package. The danger is to call something sound that is not:
 //! what cannot be read is a fault, and what is of an unknown kind is called unchecked, never valid. Revocation is not
-//! asked about.
+//! asked about here: [`revocation`] is about what goes into a file for others to check.
 
 mod chain;
 mod cms;
 mod held;
+pub mod revocation;
 mod sameness;
 pub mod stamp;
 
