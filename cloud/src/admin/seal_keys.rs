@@ -74,3 +74,41 @@ fn shown(keys: &TenantKeys) -> String {
         keys.seal.certificate_pem()
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+    use crate::admin::migrate;
+    use crate::store::audit;
+
+    #[tokio::test]
+    async fn an_imported_key_is_the_tenants_from_then_on_and_that_is_written_down() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = |name: &str| folder.path().join(name);
+        let make = "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=Office -keyout key -out certificate";
+        let bundle = "pkcs12 -export -inkey key -in certificate -out seal.p12 -passout pass:x";
+        for arguments in [make, bundle] {
+            let made = Command::new("openssl").args(arguments.split(' ')).current_dir(folder.path()).output();
+            assert!(made.expect("openssl").status.success(), "{arguments}");
+        }
+        std::fs::write(path("password"), "x\n").expect("write");
+        let database = format!("sqlite:{}", path("cloud.db").display());
+        let config = Config { database, keys: path("keys"), ..Config::default() };
+        let tenant: TenantId = "office".parse().expect("a tenant");
+        let (file, password) = (path("seal.p12"), Secret::File(path("password")));
+        let import = || import_key(&config, &tenant, Supplied::File { file: &file, password: &password });
+        let error = import().await.expect_err("no tenant yet");
+        assert!(error.contains("no tenant office") && !path("keys").exists(), "{error}");
+        migrate(&config, &tenant).await.expect("a tenant");
+        let before = show_key(&config, &tenant).expect("made");
+        assert!(before.contains("CN=office (Platen)"), "{before}");
+        let after = import().await.expect("taken in");
+        assert!(after.contains("CN=Office") && after.contains("former    1 certificates"), "{after}");
+        assert_eq!(show_key(&config, &tenant), Ok(after));
+        let store = open_store(&config).await.expect("a store");
+        let audit = audit::list(&store, &tenant, None, 10).await.expect("readable");
+        assert!(audit.iter().any(|entry| entry.action == "desk.key.import" && entry.subject == "CN=Office"));
+    }
+}

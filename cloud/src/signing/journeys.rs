@@ -7,6 +7,7 @@ use platen_capture::worker::Pool;
 use platen_capture::worker::protocol::SealInfo;
 use platen_model::event::Status;
 use platen_model::{Digest, DocumentId};
+use platen_tests::browser::Browser;
 use reqwest::Method;
 use serde_json::json;
 
@@ -261,10 +262,21 @@ async fn a_person_may_take_what_came_back_broken_for_signed_and_that_stays_said(
     let (status, refused) = accept(Digest::of(b"another"), "seen").await;
     assert_eq!(status, 409, "{refused}");
     assert_eq!(accept(Digest::of(&broken), " ").await.0, 422, "a reason is wanted");
-    let page = cloud.page(&format!("/documents/{document}")).await;
-    assert!(page.contains("Accept it although it is broken"), "{page}");
-    let (status, now) = accept(Digest::of(&broken), "compared with the paper").await;
-    assert_eq!((status, &now["status"]), (200, &json!("completed")), "{now}");
+    let browser = Browser::start().await.expect("Chromium");
+    browser.open(&format!("{}/login", cloud.url)).await.expect("the page");
+    browser.type_into("input[name=username]", "ada").await.expect("typed");
+    browser.type_into("input[name=password]", "correct horse").await.expect("typed");
+    browser.click("main form button").await.expect("signed in");
+    let is_in = async || browser.text("h1").await.is_ok_and(|heading| heading.contains("Documents"));
+    cloud.until_so("she is signed in", is_in).await;
+    browser.open(&format!("{}/documents/{document}", cloud.url)).await.expect("the page");
+    browser.click("#signatures summary").await.expect("unfolded");
+    browser.type_into("#signatures input[name=reason]", "compared with the paper").await.expect("typed");
+    if let Some(folder) = std::env::var_os("PLATEN_SCREENSHOTS") {
+        let path = std::path::Path::new(&folder).join("came-back-broken.png");
+        browser.screenshot(&path).await.expect("a picture");
+    }
+    browser.click("#signatures button").await.expect("accepted");
     let record = cloud.until(document, Status::Archived).await;
     assert_eq!(record.signed_sha256, Some(Digest::of(&broken)));
     assert_eq!(accept(Digest::of(&broken), "again").await.0, 409, "once");

@@ -478,6 +478,8 @@ impl Provider for Desk {
 }
 
 #[cfg(test)]
+mod identity_tests;
+#[cfg(test)]
 mod tests;
 #[cfg(test)]
 mod validation_tests;

@@ -149,12 +149,14 @@ async fn list(State((folder, mood)): Site) -> Result<Vec<u8>, StatusCode> {
 
 async fn answer(State((folder, mood)): Site, asked: Bytes) -> Result<Vec<u8>, StatusCode> {
     let by = by(&mood)?;
-    std::fs::write(folder.join("asked"), &asked).expect("write");
+    // Several are asked at once.
+    let (query, reply) = (format!("{}.asked", Digest::of(&asked)), format!("{}.answer", Digest::of(&asked)));
+    std::fs::write(folder.join(&query), &asked).expect("write");
     let (key, pem) = (format!("{by}.key"), format!("{by}.pem"));
     let make =
         ["ocsp", "-index", "index.txt", "-CA", "ca.pem", "-rsigner", &pem, "-rkey", &key, "-ndays", "1"];
-    openssl(&folder, &[&make[..], &["-reqin", "asked", "-respout", "answer"]].concat());
-    Ok(std::fs::read(folder.join("answer")).expect("an answer"))
+    openssl(&folder, &[&make[..], &["-reqin", &query, "-respout", &reply]].concat());
+    Ok(std::fs::read(folder.join(reply)).expect("an answer"))
 }
 
 fn by(mood: &Mutex<Mood>) -> Result<&'static str, StatusCode> {
