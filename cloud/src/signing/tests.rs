@@ -1,9 +1,10 @@
 //! Claims about signing from the first event to the evidence: real HTTP, real database, real files.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use platen_model::Digest;
 use platen_model::event::Status;
+use platen_model::{Digest, TenantId};
 use platen_tests::browser::Browser;
 
 use super::harness::{cloud, cookie, hidden};
@@ -12,7 +13,7 @@ use super::provider::{Callback, Provider as _};
 use super::sandbox::{CallbackBody, SIGNATURE_HEADER};
 use super::trial::pdfsig;
 use crate::jobs::kinds;
-use crate::store::envelopes;
+use crate::store::{envelopes, people};
 use crate::testing;
 
 async fn check_sandbox(local_part: &str, end: Status) {
@@ -157,6 +158,17 @@ async fn a_callback_that_is_forged_is_refused_and_one_that_is_repeated_changes_n
     assert_eq!(send(&url.replace("/default", "/nobody"), &signature, &bytes).await, 404);
     assert_eq!(send(&url.replace("/sandbox/", "/nobody/"), &signature, &bytes).await, 404);
     assert_eq!(send(&url.replace("/sandbox/", "/desk/"), &signature, &bytes).await, 401);
+    // Genuine, and another tenant's; genuine, and of yesterday.
+    let other: TenantId = "harbour".parse().expect("a tenant");
+    people::add_tenant(&cloud.app.store, &other).await.expect("another tenant");
+    assert_eq!(send(&url.replace("/default", "/harbour"), &signature, &bytes).await, 401);
+    let yesterday = jiff::Timestamp::now() - jiff::SignedDuration::from_hours(24);
+    let (old, same) =
+        cloud.app.signing.sandbox.callback(&cloud.tenant, &body, yesterday).expect("a callback");
+    assert_eq!((send(&url, &old, &same).await, &same), (401, &bytes));
+    let of_nobody = CallbackBody { id: "new".into(), kind: "order.created".into(), ..body.clone() };
+    let made = cloud.app.signing.sandbox.callback(&cloud.tenant, &of_nobody, jiff::Timestamp::now());
+    let (unknown, unknown_bytes) = made.expect("a callback");
     for _ in 0..3 {
         assert_eq!(send(&url, &signature, &bytes).await, 200);
     }
@@ -166,11 +178,19 @@ async fn a_callback_that_is_forged_is_refused_and_one_that_is_repeated_changes_n
             .await
             .expect("a count");
     assert_eq!((kept, repeats), (1, 2));
+    assert_eq!(send(&url, &unknown, &unknown_bytes).await, 200, "of a kind that is not known, and kept");
     // It is about no envelope of ours, and shown for that.
     let (_, accounts) = cloud.operate(reqwest::Method::GET, "/v1/signatures/accounts", None).await;
     let idle = &accounts["idle_callbacks"];
-    assert_eq!((&idle[0]["kind"], &idle[0]["repeats"]), (&"envelope.completed".into(), &2.into()), "{idle}");
+    let shown = idle.as_array().expect("a list").iter().map(|callback| {
+        (callback["kind"].as_str(), callback["reference"].as_str(), callback["repeats"].as_u64())
+    });
+    let shown: BTreeSet<_> = shown.collect();
+    let expected =
+        [(Some("envelope.completed"), Some("sbx_none"), Some(2)), (Some("order.created"), None, Some(0))];
+    assert_eq!(shown, BTreeSet::from(expected));
     let jobs = cloud.page("/jobs").await;
+    assert!(jobs.contains("sandbox: order.created"), "{jobs}");
     assert!(
         jobs.contains("sandbox: envelope.completed about <code>sbx_none</code>, and 2 times more"),
         "{jobs}"
