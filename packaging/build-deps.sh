@@ -13,7 +13,7 @@ build='build-essential pkg-config libclang-dev libleptonica-dev libtesseract-dev
 run='tesseract-ocr tesseract-ocr-eng tesseract-ocr-deu tesseract-ocr-osd poppler-utils qpdf'
 # The peers' programs, and the languages of the pages that are read.
 bench_only='python3-venv unpaper ghostscript pngquant tesseract-ocr-fra tesseract-ocr-ita tesseract-ocr-por tesseract-ocr-spa'
-test_only='postgresql chromium chromium-driver debootstrap fonts-liberation fonts-dejavu-core openssl python3-venv curl'
+test_only='postgresql chromium chromium-driver debootstrap fonts-liberation fonts-dejavu-core openssl python3-venv curl jq'
 # A token in software, for seals by keys that are in one.
 test_only="$test_only softhsm2"
 # Jumps the clock of one program.

@@ -14,11 +14,12 @@ use platen_model::{ClientId, DeviceId, Digest, PolicyRef, TenantId};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
-use crate::app::{App, open_blobs, open_store, public_checkpoint_key};
+use crate::app::{App, open_blobs, open_store, public_checkpoint_keys, renew_checkpoint_key};
 use crate::auth::users::hash_password;
 use crate::auth::{Role, Scopes, clients};
 use crate::blobs::{self, Blobs, Keep};
 use crate::config::Config;
+use crate::store::audit::HAND;
 use crate::store::{self, Address, audit, clients as rows, now_ms, people};
 use crate::{checkpoints, chores, http, ingest, integrity, jobs};
 
@@ -29,9 +30,6 @@ mod seal_keys;
 pub use examples::export_examples;
 pub use policies::{check_policy, dry_run, explain, test_policy};
 pub use seal_keys::{Supplied, import_key, show_key};
-
-/// Who acts, in the audit, when it is somebody with a shell on the server.
-const HAND: &str = "command line";
 
 /// `serve`: until SIGTERM or SIGINT.
 pub async fn serve(config: Config) -> Result<(), String> {
@@ -110,8 +108,8 @@ pub async fn migrate(config: &Config, tenant: &TenantId) -> Result<String, Strin
 /// `check`: an error names what is wrong.
 pub async fn check(config: &Config) -> Result<String, String> {
     let (store, blobs) = storage(config).await?;
-    let key = public_checkpoint_key(config)?;
-    let found = integrity::check(&store, &blobs, key.as_ref()).await.map_err(text)?;
+    let keys = public_checkpoint_keys(config)?;
+    let found = integrity::check(&store, &blobs, &keys).await.map_err(text)?;
     let seen = format!("{} documents, {} events, {} blobs", found.documents, found.events, found.blobs);
     if found.wrong.is_empty() {
         return Ok(format!("{seen}: every chain and every blob is whole"));
@@ -139,6 +137,15 @@ pub async fn checkpoint(config: &Config) -> Result<String, String> {
         }
     }
     Ok(if made.is_empty() { "nothing happened since the last checkpoints".into() } else { made.join("\n") })
+}
+
+/// `key renew`: prints the public half of the new key.
+pub fn renew_key(config: &Config) -> Result<String, String> {
+    let key = renew_checkpoint_key(config)?;
+    Ok(format!(
+        "{}\ncheckpoints are signed with it from the server's next start on; the key before stays known",
+        key.0
+    ))
 }
 
 /// `garbage`: removes blobs that no event names, after their time.
@@ -172,10 +179,13 @@ pub async fn list_jobs(config: &Config, tenant: &TenantId) -> Result<String, Str
 /// `job replay`: sends a job that was given up on its way again.
 pub async fn replay_job(config: &Config, tenant: &TenantId, job: &str) -> Result<String, String> {
     let store = open_store(config).await?;
-    match jobs::replay(&store, tenant, job, Actor::System).await.map_err(text)? {
-        true => Ok(format!("{job} will run again")),
-        false => Err(format!("{tenant} has no job {job} that was given up (`platen-cloud job list`)")),
+    let mut write = store.begin().await.map_err(text)?;
+    if !jobs::replay(&mut write, tenant, job, Actor::System).await.map_err(text)? {
+        return Err(format!("{tenant} has no job {job} that was given up (`platen-cloud job list`)"));
     }
+    audit::add(&mut write, tenant, HAND, "job.replay", job, "").await.map_err(text)?;
+    write.commit().await.map_err(text)?;
+    Ok(format!("{job} will run again"))
 }
 
 /// `tenant add`.
@@ -242,12 +252,10 @@ pub async fn add_user(
     let hash = hash_password(password.trim_end_matches(['\r', '\n']))?;
     let store = open_store(config).await?;
     people::add_tenant(&store, tenant).await.map_err(text)?;
-    if people::put_user(&store, tenant, name, role.as_str(), &hash).await.map_err(text)? {
-        note(&store, tenant, "user.add", name, role.as_str()).await?;
-        Ok(format!("user {name} of {tenant} is {}", role.as_str()))
-    } else {
-        Err(format!("the name {name} belongs to another tenant; nothing was changed"))
+    if !people::put_user(&store, tenant, name, role.as_str(), &hash).await.map_err(text)? {
+        return Err(format!("the name {name} belongs to another tenant; nothing was changed"));
     }
+    Ok(format!("user {name} of {tenant} is {}", role.as_str()))
 }
 
 /// `user list`: name, role and time of each.
@@ -375,8 +383,7 @@ pub async fn device_code(config: &Config, tenant: &TenantId, ttl_minutes: u32) -
     let store = open_store(config).await?;
     people::add_tenant(&store, tenant).await.map_err(text)?;
     let expires = now_ms() + i64::from(ttl_minutes) * 60_000;
-    people::add_code(&store, tenant, Digest::of(code.as_bytes()), expires).await.map_err(text)?;
-    note(&store, tenant, "device.code", "", "").await?;
+    people::add_code(&store, tenant, HAND, Digest::of(code.as_bytes()), expires).await.map_err(text)?;
     Ok(code)
 }
 

@@ -143,10 +143,42 @@ pub fn configured_policy(config: &Config) -> Result<Policy, String> {
     }
 }
 
-/// The public half of the key checkpoints are signed with; `None` where there is none yet.
-pub fn public_checkpoint_key(config: &Config) -> Result<Option<PublicKey>, String> {
-    let there = config.keys.join(format!("{CHECKPOINT_KEY}.pk8")).exists();
-    there.then(|| site_key(&config.keys, CHECKPOINT_KEY).map(|key| key.public())).transpose()
+/// The public halves of the key checkpoints are signed with and of those before it; none where there is none yet.
+pub fn public_checkpoint_keys(config: &Config) -> Result<Vec<PublicKey>, String> {
+    let mut keys = former_keys(&config.keys)?;
+    if config.keys.join(format!("{CHECKPOINT_KEY}.pk8")).exists() {
+        keys.push(site_key(&config.keys, CHECKPOINT_KEY)?.public());
+    }
+    Ok(keys)
+}
+
+/// The keys that checkpoints were signed with before: a line each in `checkpoint.former`, in the folder of keys.
+fn former_keys(folder: &Path) -> Result<Vec<PublicKey>, String> {
+    let path = folder.join(format!("{CHECKPOINT_KEY}.former"));
+    match std::fs::read_to_string(&path) {
+        Ok(text) => Ok(text.split_whitespace().map(|key| PublicKey(key.to_owned())).collect()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(format!("{}: {error}", path.display())),
+    }
+}
+
+/// Makes a new key for checkpoints and answers its public half. The one before is noted among the former ones first: what it
+/// signed stays good. A server takes the new one at its next start.
+pub fn renew_checkpoint_key(config: &Config) -> Result<PublicKey, String> {
+    let folder = &config.keys;
+    let before = site_key(folder, CHECKPOINT_KEY)?.public();
+    let mut former = former_keys(folder)?;
+    if !former.contains(&before) {
+        former.push(before);
+    }
+    let list: String = former.iter().map(|key| format!("{}\n", key.0)).collect();
+    let failed = |error: &dyn std::fmt::Display| format!("{}: {error}", folder.display());
+    let path = folder.join(format!("{CHECKPOINT_KEY}.former"));
+    durable::write(&path, list.as_bytes()).map_err(|error| failed(&error))?;
+    let key = SigningKey::generate().map_err(|error| failed(&error))?;
+    let path = folder.join(format!("{CHECKPOINT_KEY}.pk8"));
+    durable::write_private(&path, key.to_pkcs8()).map_err(|error| failed(&error))?;
+    Ok(key.public())
 }
 
 /// Host, process and a random part, so that a lease tells people where its job is.

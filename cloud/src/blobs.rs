@@ -18,7 +18,7 @@ use axum::http::Method;
 use futures_util::TryStreamExt as _;
 use futures_util::stream::BoxStream;
 use jiff::Timestamp;
-use object_store::aws::AmazonS3Builder;
+use object_store::aws::{AmazonS3Builder, Checksum};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path as Name;
 use object_store::signer::Signer;
@@ -147,7 +147,9 @@ impl Blobs {
                 // What speaks to the bucket asks for it. Whoever is first sets it for the process; it is the same
                 // everywhere.
                 let _ = rustls::crypto::ring::default_provider().install_default();
-                let objects = Arc::new(AmazonS3Builder::from_env().with_bucket_name(name).build()?);
+                // The bucket compares what it gets with a digest of ours, piece by piece.
+                let builder = AmazonS3Builder::from_env().with_checksum_algorithm(Checksum::SHA256);
+                let objects = Arc::new(builder.with_bucket_name(name).build()?);
                 let prefix = Name::parse(prefix).map_err(object_store::Error::from)?;
                 let signer: Option<Arc<dyn Signer>> = Some(Arc::clone(&objects) as Arc<dyn Signer>);
                 Ok(Self { objects, prefix, folder: None, signer, incoming: scratch.to_owned() })
@@ -210,30 +212,19 @@ impl Blobs {
     async fn send(&self, file: File, expected: Digest) -> Result<(), BlobError> {
         let name = self.name(expected);
         let mut upload = WriteMultipart::new_with_chunk_size(self.objects.put_multipart(&name).await?, PIECE);
-        let mut reader = file;
-        let mut sent = Sha256::new();
-        loop {
-            let (piece, rest) = off_the_reactor(move || {
-                let mut piece = Vec::new();
-                (&mut reader).take(PIECE as u64).read_to_end(&mut piece)?;
-                Ok((piece, reader))
-            })
-            .await?;
-            reader = rest;
-            if piece.is_empty() {
-                break;
+        match put_pieces(file, &mut upload).await {
+            Ok(found) if found == expected => {
+                upload.finish().await?;
+                Ok(())
             }
-            sent.update(&piece);
-            upload.wait_for_capacity(PIECES_AT_ONCE).await?;
-            upload.put(piece.into());
+            // Whatever went wrong: pieces of an upload that nobody ends would lie in the bucket for ever, unseen.
+            other => {
+                let aborted = upload.abort().await;
+                let found = other?;
+                aborted?;
+                Err(BlobError::Mismatch { expected, found })
+            }
         }
-        let found = Digest::from_bytes(sent.finalize().into());
-        if found != expected {
-            upload.abort().await?;
-            return Err(BlobError::Mismatch { expected, found });
-        }
-        upload.finish().await?;
-        Ok(())
     }
 
     /// Opens a blob after reading all of it against its digest; the file stands at its beginning.
@@ -368,6 +359,27 @@ impl Blobs {
     }
 }
 
+/// Gives a file to an upload piece by piece; answers the digest of what was given.
+async fn put_pieces(file: File, upload: &mut WriteMultipart) -> Result<Digest, BlobError> {
+    let mut reader = file;
+    let mut sent = Sha256::new();
+    loop {
+        let (piece, rest) = off_the_reactor(move || {
+            let mut piece = Vec::new();
+            (&mut reader).take(PIECE as u64).read_to_end(&mut piece)?;
+            Ok((piece, reader))
+        })
+        .await?;
+        reader = rest;
+        if piece.is_empty() {
+            return Ok(Digest::from_bytes(sent.finalize().into()));
+        }
+        sent.update(&piece);
+        upload.wait_for_capacity(PIECES_AT_ONCE).await?;
+        upload.put(piece.into());
+    }
+}
+
 fn missing(sha256: Digest, error: object_store::Error) -> BlobError {
     match error {
         object_store::Error::NotFound { .. } => BlobError::Missing(sha256),
@@ -410,21 +422,27 @@ impl Keep {
         if self.grant(tenant, blob).await? { Ok(()) } else { Err(BlobError::Missing(blob.sha256)) }
     }
 
-    /// Makes a stored blob visible. `false` where it was removed as garbage between being stored and this: what is
-    /// visible is no garbage, so a second try holds.
+    /// Makes a stored blob visible. `false`, and nothing visible, where it was removed as garbage between being stored and
+    /// this. It is looked for while its name is held, as garbage is removed: what is visible is there.
     async fn grant(&self, tenant: &TenantId, blob: &Visible) -> Result<bool, BlobError> {
         let mut write = self.store.begin().await?;
         write.hold(blob.sha256).await?;
+        if self.blobs.look(blob.sha256).await?.is_none() {
+            return Ok(false);
+        }
         visibility::grant(&mut *write, tenant, blob).await?;
         write.commit().await.map_err(StoreError::from)?;
-        Ok(self.blobs.look(blob.sha256).await?.is_some())
+        Ok(true)
     }
 
     /// The page text of a document of the tenant; `None` where it has none. One that cannot be read is damaged.
     pub async fn page_text(&self, tenant: &TenantId, record: &Record) -> Result<Option<PageText>, BlobError> {
         let Some(part) = record.part(PartRole::PageText) else { return Ok(None) };
-        let bytes = self.get(tenant, part.sha256).await?;
-        serde_json::from_slice(&bytes).map(Some).map_err(|_| BlobError::Damaged(part.sha256))
+        let (bytes, sha256) = (self.get(tenant, part.sha256).await?, part.sha256);
+        off_the_reactor(move || {
+            serde_json::from_slice(&bytes).map(Some).map_err(|_| BlobError::Damaged(sha256))
+        })
+        .await
     }
 
     /// A blob's bytes, verified, if the tenant may see them; [`BlobError::Missing`] otherwise.

@@ -26,6 +26,8 @@ pub async fn run(app: App) {
                 collect(&app).await;
                 forget_deliveries(&app).await;
                 forget_ingest(&app).await;
+                forget_pictures(&app).await;
+                learn(&app).await;
             }
             _ = checkpoints.tick() => {
                 checkpoint(&app).await;
@@ -62,6 +64,19 @@ async fn forget_deliveries(app: &App) {
     }
 }
 
+async fn forget_pictures(app: &App) {
+    if let Err(error) = crate::ui::pictures::forget(&app.store).await {
+        tracing::warn!(%error, "cannot forget old pictures of pages");
+    }
+}
+
+/// Lets the database learn what it holds, so that it goes on choosing the right indices.
+async fn learn(app: &App) {
+    if let Err(error) = app.store.learn().await {
+        tracing::warn!(%error, "the database cannot look at what it holds");
+    }
+}
+
 /// Time-stamps for checkpoints, where an authority is configured.
 async fn stamp(app: &App) {
     let Some(url) = &app.config.timestamp_url else { return };
@@ -95,7 +110,7 @@ async fn checkpoint(app: &App) {
         Err(error) => return tracing::warn!(%error, "cannot list tenants"),
     };
     for tenant in tenants {
-        match checkpoints::make(&app.store, &tenant, &app.checkpoint_key).await {
+        match checkpoints::make_alone(&app.store, &tenant, &app.checkpoint_key).await {
             Ok(Some(kept)) => tracing::info!(%tenant, number = kept.checkpoint.number, "checkpoint"),
             Ok(None) => {}
             Err(error) => tracing::warn!(%error, %tenant, "cannot make a checkpoint"),

@@ -61,7 +61,8 @@ pub struct Config {
     pub tls: Option<Tls>,
     /// Origins whose pages may call the API from a browser, for example `https://app.example.com`. None by default.
     pub allowed_origins: Vec<String>,
-    /// Private networks that outgoing webhooks may be sent to, for example `10.0.0.0/8`. None by default.
+    /// Private networks that outgoing webhooks may be sent to, by plain http as well, for example `10.0.0.0/8`. None by
+    /// default.
     pub webhook_networks: Vec<String>,
     /// Accounts at signing providers.
     pub signing: Vec<AccountConfig>,
@@ -115,6 +116,10 @@ pub struct Limits {
     pub document_pages: u32,
     /// Most documents a tenant may send in a minute. A tenant may have a limit of its own.
     pub documents_per_minute: u32,
+    /// Most uploads a tenant may have under way at once.
+    pub open_uploads: u32,
+    /// Most bytes that all uploads of a tenant under way may have announced.
+    pub open_upload_bytes: u64,
     /// How long an `Idempotency-Key` is remembered, in seconds.
     pub idempotency_seconds: u64,
     /// Largest manifest or other JSON body, in bytes.
@@ -123,6 +128,10 @@ pub struct Limits {
     pub upload_seconds: u64,
     /// Longest time a request may take, uploads and downloads apart, in seconds.
     pub request_seconds: u64,
+    /// Longest time a connection may take for the head of a request, in seconds.
+    pub head_seconds: u64,
+    /// Most connections at once; further ones wait.
+    pub connections: usize,
     /// How long a blob that no event names is kept, in seconds.
     pub garbage_seconds: u64,
     /// How often checkpoints are made, in seconds.
@@ -182,10 +191,14 @@ impl Default for Limits {
             part_bytes: 4 << 30,
             document_pages: 10_000,
             documents_per_minute: 6_000,
+            open_uploads: 10_000,
+            open_upload_bytes: 1 << 40,
             idempotency_seconds: 30 * 24 * 3600,
             manifest_bytes: 4 << 20,
             upload_seconds: 7 * 24 * 3600,
             request_seconds: 60,
+            head_seconds: 60,
+            connections: 10_000,
             garbage_seconds: 14 * 24 * 3600,
             checkpoint_seconds: 3600,
             job_attempts: 8,

@@ -1,13 +1,16 @@
 //! The contract: what is checked in is what the code makes, and it says of each operation what a client must know.
 
+use platen_model::event::{Actor, EventBody};
 use platen_model::keys::SigningKey;
-use platen_model::{ClientId, Digest, DocumentId, PageText, Problem};
+use platen_model::{
+    ClientId, Digest, DocumentId, DocumentManifest, EnvelopeId, PageText, PartRole, Problem, Recipient,
+};
 use reqwest::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::auth::users::{self, Login};
-use crate::auth::{Scope, Scopes, clients};
+use crate::auth::{SESSION_COOKIE, Scope, Scopes, clients};
 use crate::http;
 use crate::journey_tests::Server;
 use crate::store::tokens::{self, TokenRow};
@@ -57,14 +60,14 @@ fn every_operation_says_what_it_is_for_who_may_call_it_and_how_it_may_be_refused
     }
 }
 
-/// The body an operation takes, where it takes JSON.
-fn sample(operation: &str) -> Option<Value> {
+/// The body an operation takes, where it takes JSON; `document` is named where a body names one.
+fn sample(operation: &str, document: DocumentId) -> Option<Value> {
     Some(match operation {
         "review" => json!({ "action": "reject", "comment": "no" }),
         "void" | "hold" | "pause_signing" => json!({ "reason": "not now" }),
         "accept_returned" => json!({ "sha256": Digest::of(b"x"), "reason": "seen" }),
         "create_envelope" => json!({
-            "document_id": DocumentId::new(),
+            "document_id": document,
             "provider": "desk",
             "recipients": [{ "address": "ada@example.com", "role": "signer", "order": 1 }],
         }),
@@ -117,6 +120,7 @@ async fn inv12_every_route_asks_who_it_is_for_its_scope_and_shows_nothing_of_ano
     let manifest = server.prepare(&agent, "nda").await;
     let bytes = serde_json::to_vec(&manifest).expect("plain data");
     server.commit(&agent, &bytes, &agent.key.sign(&bytes)).await;
+    let envelope = sent_to_the_sandbox(&server, &manifest).await;
     let filter = webhooks::Filter { limit: 1, ..webhooks::Filter::default() };
     let deliveries = webhooks::deliveries(&server.app.store, &tenant(), &filter).await.expect("a list");
     let delivery = deliveries[0].delivery_id.to_string();
@@ -145,7 +149,8 @@ async fn inv12_every_route_asks_who_it_is_for_its_scope_and_shows_nothing_of_ano
             _ if path.starts_with("/v1/uploads/") || path.starts_with("/v1/presigned-uploads/") => {
                 upload.rsplit('/').next().unwrap_or_default().to_owned()
             }
-            // Nobody has such an envelope: the same answer must come.
+            _ if path.starts_with("/v1/signatures/envelopes/") => envelope.to_string(),
+            // Nobody has such a thing: the same answer must come.
             _ => DocumentId::new().to_string(),
         };
         let filled = path
@@ -165,7 +170,7 @@ async fn inv12_every_route_asks_who_it_is_for_its_scope_and_shows_nothing_of_ano
                 .header("tus-resumable", "1.0.0")
                 .header("upload-offset", "0")
                 .header("if-match", "\"1\"");
-            request = match sample(name) {
+            request = match sample(name, manifest.document_id) {
                 Some(body) => request.json(&body),
                 None => request.header("content-type", "application/offset+octet-stream"),
             };
@@ -175,7 +180,8 @@ async fn inv12_every_route_asks_who_it_is_for_its_scope_and_shows_nothing_of_ano
         assert_eq!(ask(None).await, 401, "{name}: nobody");
         assert_eq!(ask(Some("not-a-token")).await, 401, "{name}: a token nobody gave");
         assert_eq!(ask(Some(&powerless)).await, 403, "{name}: without its scope");
-        if path.contains('{') {
+        // What a path or a body names is another tenant's.
+        if path.contains('{') || name == "create_envelope" {
             assert_eq!(ask(Some(&stranger)).await, 404, "{name}: another tenant");
         }
     }
@@ -186,11 +192,166 @@ async fn inv12_every_route_asks_who_it_is_for_its_scope_and_shows_nothing_of_ano
         format!("/v1/webhook-endpoints/{}", endpoint.endpoint_id),
         format!("/v1/deliveries/{delivery}"),
         format!("/v1/jobs/{job}"),
+        format!("/v1/signatures/envelopes/{envelope}"),
         "/v1/users/clerk".to_owned(),
     ] {
         let answer = server.client.get(format!("{}{path}", server.url)).bearer_auth(&own).send().await;
         assert_eq!(answer.expect("an answer").status(), 200, "{path}");
     }
+}
+
+/// Carries a document on until it is sent, to the sandbox; answers its envelope.
+async fn sent_to_the_sandbox(server: &Server, manifest: &DocumentManifest) -> EnvelopeId {
+    let (app, envelope_id) = (&server.app, EnvelopeId::new());
+    let page_text = manifest.part(PartRole::PageText).expect("a page text").sha256;
+    let pdf = manifest.part(PartRole::Normalized).expect("a PDF").sha256;
+    let provider = "sandbox".to_owned();
+    for body in [
+        EventBody::OcrComplete { page_text_sha256: page_text, ocr_confidence: 0.9, page_count: 1 },
+        EventBody::Classified { decision: manifest.decision.clone() },
+        EventBody::Validated { policy: Some(app.policy().reference().clone()) },
+        EventBody::Routed {
+            route: "all".into(),
+            policy: app.policy().reference().clone(),
+            provider: Some(provider.clone()),
+            recipients: vec![Recipient::signer("ada@example.com", 1)],
+            blanks: Vec::new(),
+            expires_at: None,
+            tags: Vec::new(),
+            retention_class: None,
+        },
+        EventBody::EnvelopeCreated { envelope_id, provider, document_sha256: pdf },
+        EventBody::Sent { provider_reference: "sbx_1".into() },
+    ] {
+        let mut write = app.store.begin().await.expect("a write");
+        let document = manifest.document_id;
+        store::events::append(&mut write, &tenant(), document, Actor::System, body)
+            .await
+            .expect("may follow");
+        write.commit().await.expect("committed");
+    }
+    envelope_id
+}
+
+#[tokio::test]
+async fn a_tenant_has_its_checkpoints_page_by_page_and_can_check_them_by_itself() {
+    let server = Server::start().await;
+    let agent = server.enrol("default").await;
+    server.enrol("other").await;
+    let (app, key) = (&server.app, server.app.checkpoint_key.public());
+    for kind in ["nda", "invoice"] {
+        let manifest = server.prepare(&agent, kind).await;
+        let bytes = serde_json::to_vec(&manifest).expect("plain data");
+        let answer = server.commit(&agent, &bytes, &agent.key.sign(&bytes)).await;
+        assert_eq!(answer.status(), 202);
+        crate::checkpoints::make(&app.store, &tenant(), &app.checkpoint_key)
+            .await
+            .expect("made")
+            .expect("new");
+    }
+    let read: Scopes = [Scope::DocumentsRead].into_iter().collect();
+    let (own, stranger) =
+        (token(&server, "default", read.clone()).await, token(&server, "other", read).await);
+    let get = async |token: &str, query: &str| {
+        let url = format!("{}/v1/checkpoints{query}", server.url);
+        let answer = server.client.get(url).bearer_auth(token).send().await.expect("an answer");
+        answer.json::<Value>().await.expect("JSON")
+    };
+    let first = get(&own, "?limit=1").await;
+    let second = get(&own, &format!("?limit=1&after={}", first["next"].as_str().expect("more"))).await;
+    assert!(second["next"].is_null(), "{second}");
+    let mut before: Option<Digest> = None;
+    for (number, page) in (1..).zip([&first, &second]) {
+        let [item] = &page["items"].as_array().expect("a list")[..] else { panic!("{page}") };
+        let statement = item["statement"].as_str().expect("a text");
+        key.verify(statement.as_bytes(), item["signature"].as_str().expect("a text")).expect("the site's");
+        let said: Value = serde_json::from_str(statement).expect("JSON");
+        assert_eq!((&said["number"], &said["documents"]), (&json!(number), &json!(number)), "{said}");
+        assert_eq!(said["previous"], json!(before), "{said}");
+        before = Some(Digest::of(statement.as_bytes()));
+    }
+    assert_eq!(get(&stranger, "").await["items"], json!([]), "INV-12");
+}
+
+#[tokio::test]
+async fn inv12_no_page_shows_or_changes_anything_of_another_tenant() {
+    let server = Server::start().await;
+    let agent = server.enrol("default").await;
+    server.enrol("other").await;
+    let manifest = server.prepare(&agent, "nda").await;
+    let bytes = serde_json::to_vec(&manifest).expect("plain data");
+    server.commit(&agent, &bytes, &agent.key.sign(&bytes)).await;
+    let found = store::jobs::list(&server.app.store, &tenant(), None, None, 1).await.expect("a list");
+    let job = crate::api::jobs::outside(&found[0].job_id);
+    let form = Uuid::now_v7();
+    let hash = crate::auth::users::hash_password("correct horse").expect("a hash");
+    let (other, names) = ("other".parse().expect("a name"), ["clerk", "stranger"]);
+    for (name, tenant) in names.into_iter().zip([tenant(), other]) {
+        people::put_user(&server.app.store, &tenant, name, "admin", &hash).await.expect("a user");
+    }
+    let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build();
+    let client = client.expect("a client");
+    let session = async |name: &str| match users::login(&server.app, name, "correct horse").await {
+        Ok(Login::Open(token)) => format!("{SESSION_COOKIE}={token}"),
+        other => panic!("{other:?}"),
+    };
+    let (own, stranger) = (session("clerk").await, session("stranger").await);
+    let get = async |cookie: &str, path: &str| {
+        let answer = client.get(format!("{}{path}", server.url)).header("cookie", cookie).send().await;
+        let answer = answer.expect("an answer");
+        (answer.status().as_u16(), answer.text().await.expect("a page"))
+    };
+    let document = format!("/documents/{}", manifest.document_id);
+    for path in ["", "/pages/1.png", "/aside/1", "/teach/1"] {
+        let (status, page) = get(&stranger, &format!("{document}{path}")).await;
+        assert_eq!(status, 404, "{path}: {page}");
+    }
+    assert_eq!(get(&own, &document).await.0, 200, "the address is a good one");
+    let secrets = [manifest.document_id.to_string(), agent.id.to_string(), job.clone(), "scan.tif".into()];
+    for path in ["/documents", "/documents?q=scan", "/review", "/jobs", "/devices", "/forms"] {
+        let (status, page) = get(&stranger, path).await;
+        assert_eq!(status, 200, "{path}");
+        let shown = secrets.iter().find(|secret| page.contains(secret.as_str()));
+        assert_eq!(shown, None, "{path} shows it");
+    }
+    assert!(get(&own, "/documents").await.1.contains(&secrets[0]), "its own tenant sees it");
+
+    let (_, page) = get(&stranger, "/documents").await;
+    let csrf = page.split("name=\"csrf\" value=\"").nth(1).and_then(|rest| rest.split('"').next());
+    let csrf = csrf.expect("a form's token");
+    let body = [
+        ("csrf", csrf),
+        ("version", "1"),
+        ("action", "reject"),
+        ("comment", "no"),
+        ("reason", "no"),
+        ("pin", "4711"),
+        ("order", "retry"),
+        ("field", "party"),
+        ("kind", "text"),
+        ("word", "0"),
+    ];
+    let version = async || {
+        let found = store::documents::find(server.app.store.reading(), &tenant(), manifest.document_id).await;
+        found.expect("readable").expect("there").document.version
+    };
+    let before = version().await;
+    for path in [
+        format!("{document}/review"),
+        format!("{document}/retry"),
+        format!("{document}/void"),
+        format!("{document}/reprocess"),
+        format!("{document}/desk/0/link"),
+        format!("{document}/desk/0/pin"),
+        format!("/jobs/{job}/replay"),
+        format!("/devices/{}/orders", agent.id),
+        format!("/forms/{form}/remove"),
+    ] {
+        let request = client.post(format!("{}{path}", server.url)).header("cookie", &stranger).form(&body);
+        let answer = request.send().await.expect("an answer");
+        assert_eq!(answer.status(), 404, "{path}");
+    }
+    assert_eq!(version().await, before, "nothing happened");
 }
 
 #[tokio::test]
@@ -238,7 +399,10 @@ async fn a_client_is_let_in_by_its_secret_within_its_scopes_until_it_is_revoked(
     let audit: Value =
         ask(Method::GET, "/v1/audit").send().await.expect("an answer").json().await.expect("JSON");
     let actions = audit["items"].as_array().expect("a list").iter().map(|entry| entry["action"].clone());
-    assert_eq!(actions.collect::<Vec<_>>(), ["client.revoke", "client.credential.add", "client.add"]);
+    assert_eq!(
+        actions.collect::<Vec<_>>(),
+        ["client.revoke", "client.credential.add", "token.refused", "client.add"]
+    );
 }
 
 #[tokio::test]
@@ -466,6 +630,36 @@ fn every_reference_of_the_contract_leads_somewhere() {
 }
 
 /// `schemathesis/bin/schemathesis` in the folder of the build that this test is part of.
+/// Where two types have one name, one of them is shown in the place of both.
+#[test]
+fn no_two_types_of_the_contract_share_a_name() {
+    let sources = ["src", "../shared/model/src"]
+        .map(|folder| std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(folder));
+    let shown = regex::Regex::new(
+        r"#\[derive\([^)]*\bToSchema\b[^)]*\)\](?P<more>(?:\s*(?:#\[[^\n]*\]|//[^\n]*))*)\s*(?:pub(?:\([a-z]+\))?\s+)?(?:struct|enum)\s+(?P<name>\w+)",
+    );
+    let (shown, named) = (shown.expect("sound"), regex::Regex::new(r"schema\(as = (\w+)").expect("sound"));
+    let (mut folders, mut names) = (Vec::from(sources), Vec::new());
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).expect("a folder").flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let text = std::fs::read_to_string(&path).expect("readable");
+            names.extend(shown.captures_iter(&text).map(|found| {
+                let other = named.captures(&found["more"]).map(|found| found[1].to_owned());
+                other.unwrap_or_else(|| found["name"].to_owned())
+            }));
+        }
+    }
+    names.sort();
+    assert!(names.len() > 50, "the sources are not read: {names:?}");
+    let twice: Vec<&[String]> = names.windows(2).filter(|pair| pair[0] == pair[1]).collect();
+    assert!(twice.is_empty(), "{twice:?}");
+}
+
 fn schemathesis() -> std::path::PathBuf {
     let test = std::env::current_exe().expect("a test is a program");
     let found =

@@ -11,7 +11,8 @@ use proptest::test_runner::TestRunner;
 use sqlx::AssertSqlSafe;
 
 use super::*;
-use crate::app::App;
+use crate::app::{App, public_checkpoint_keys, renew_checkpoint_key};
+use crate::checkpoints::timestamps;
 use crate::config::Config;
 use crate::store::events;
 use crate::testing::{also_on_postgres, database, decision, manifest, part, receive, tenant};
@@ -25,7 +26,7 @@ struct Table {
     numbers: &'static [&'static str],
 }
 
-const TABLES: [Table; 8] = [
+const TABLES: [Table; 12] = [
     Table {
         name: "events",
         key: "document_id, sequence",
@@ -37,7 +38,7 @@ const TABLES: [Table; 8] = [
         name: "documents",
         key: "document_id",
         named_by: "document_id",
-        texts: &["document_id", "status", "document_type", "file_name", "record"],
+        texts: &["document_id", "status", "document_type", "file_name", "record", "head"],
         numbers: &["version", "created_ms", "updated_ms"],
     },
     Table {
@@ -89,7 +90,29 @@ const TABLES: [Table; 8] = [
         key: "tenant_id",
         named_by: "'feed'",
         texts: &[],
-        numbers: &["position", "checkpoints"],
+        numbers: &["position", "checkpoints", "stamps"],
+    },
+    Table { name: "policies", key: "sha256", named_by: "sha256", texts: &["sha256", "policy"], numbers: &[] },
+    Table {
+        name: "checkpoint_stamps",
+        key: "tenant_id, number",
+        named_by: "'stamp'",
+        texts: &[],
+        numbers: &["number"],
+    },
+    Table {
+        name: "audit",
+        key: "audit_id",
+        named_by: "'audit'",
+        texts: &["audit_id", "actor", "action", "subject", "detail", "hash"],
+        numbers: &["at_ms", "number"],
+    },
+    Table {
+        name: "audit_heads",
+        key: "tenant_id",
+        named_by: "'audit'",
+        texts: &["hash"],
+        numbers: &["number"],
     },
 ];
 
@@ -112,6 +135,9 @@ async fn found(config: Config) -> App {
     for name in ["default", "other"] {
         people::add_tenant(&app.store, &name.parse().expect("a name")).await.expect("a tenant");
     }
+    for user in ["ada", "eve"] {
+        people::put_user(&app.store, &tenant(), user, "viewer", "no hash").await.expect("a user");
+    }
     let key = SigningKey::generate().expect("randomness");
     for length in [1, 5, 9] {
         let bytes = format!("scan {length}").into_bytes();
@@ -120,7 +146,7 @@ async fn found(config: Config) -> App {
             [PartRole::Original, PartRole::PageText].map(|role| part(role, &bytes, "image/tiff")).to_vec();
         let manifest = manifest(DeviceId::new(), decision("nda", &[("party", "Acme")]), parts);
         receive(&app.keep, &manifest, &key).await;
-        for body in life(&bytes).into_iter().take(length) {
+        for body in life(&bytes, app.policy().reference()).into_iter().take(length) {
             let mut write = app.store.begin().await.expect("a write");
             events::append(&mut write, &tenant(), manifest.document_id, Actor::System, body)
                 .await
@@ -131,22 +157,27 @@ async fn found(config: Config) -> App {
             checkpoints::make(&app.store, &tenant(), &app.checkpoint_key).await.expect("made").expect("new");
         }
     }
+    let folder = app.keep.blobs.incoming();
+    let url = timestamps::tests::authority(folder.clone(), None).await;
+    assert_eq!(timestamps::stamp(&app.store, &tenant(), &url).await.expect("stamped"), 2);
+    for file in std::fs::read_dir(folder).expect("a folder").flatten() {
+        platen_model::durable::remove_file(&file.path()).expect("removed");
+    }
     for table in &TABLES {
         run(&app, format!("CREATE TABLE kept_{0} AS SELECT * FROM {0}", table.name)).await;
     }
     app
 }
 
-fn life(pdf: &[u8]) -> Vec<EventBody> {
+fn life(pdf: &[u8], policy: &PolicyRef) -> Vec<EventBody> {
     let pdf = Digest::of(pdf);
-    let (name, version) = ("routing".into(), "1".into());
     vec![
         EventBody::OcrComplete { page_text_sha256: pdf, ocr_confidence: 0.5, page_count: 1 },
         EventBody::Classified { decision: decision("nda", &[]) },
         EventBody::Validated { policy: None },
         EventBody::Routed {
             route: "all".into(),
-            policy: PolicyRef { name, version, sha256: Digest::of(b"policy") },
+            policy: policy.clone(),
             provider: Some("sandbox".into()),
             recipients: vec![Recipient::signer("ada@example.com", 1)],
             blanks: Vec::new(),
@@ -191,7 +222,7 @@ async fn damage(app: &App, damage: Damage) -> Option<(String, String)> {
             let all = all_columns(app, name).await;
             let other = |column: &String| match (columns.first(), column.as_str()) {
                 (Some((first, true)), column) if column == *first => format!("{column} || 'x'"),
-                (_, "tenant_id") if *name == "feeds" => "'other'".into(),
+                (_, "tenant_id") if matches!(*name, "feeds" | "audit_heads") => "'other'".into(),
                 (_, "number" | "sequence" | "position") => format!("{column} + 1000"),
                 (_, column) => column.into(),
             };
@@ -266,40 +297,22 @@ async fn check_bytes(app: &App, folder: &std::path::Path) {
 fn inv6_check_finds_whatever_is_changed_missing_or_added_and_names_it() {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let folder = tempfile::tempdir().expect("a folder");
-    let at = |name: &str| folder.path().join(name);
-    let base = database(folder.path());
-    let config = Config {
-        database: base.address.clone(),
-        blobs: format!("file:{}", at("blobs").display()),
-        keys: at("keys"),
-        mail: at("mail"),
-        ..Config::default()
-    };
-    let app = runtime.block_on(found(config));
+    let (_base, app) = runtime.block_on(site(folder.path()));
     assert_eq!(runtime.block_on(wrong(&app)), "");
     let damages =
         (0..TABLES.len(), 0..64i64, 0..64usize).prop_map(|(table, row, way)| Damage { table, row, way });
-    let mut runner = TestRunner::new(ProptestConfig { cases: 150, ..ProptestConfig::default() });
+    let mut runner = TestRunner::new(ProptestConfig { cases: 220, ..ProptestConfig::default() });
     let outcome = runner.run(&damages, |damage| runtime.block_on(check_damage(&app, damage)));
     outcome.unwrap_or_else(|failure| panic!("{failure}"));
     assert_eq!(runtime.block_on(wrong(&app)), "", "everything was put back");
-    runtime.block_on(check_bytes(&app, &at("blobs")));
+    runtime.block_on(check_bytes(&app, &folder.path().join("blobs")));
     assert_eq!(runtime.block_on(wrong(&app)), "", "everything was put back");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn inv6_an_end_cut_off_without_a_trace_is_seen_by_the_checkpoint_before() {
     let folder = tempfile::tempdir().expect("a folder");
-    let at = |name: &str| folder.path().join(name);
-    let base = database(folder.path());
-    let config = Config {
-        database: base.address.clone(),
-        blobs: format!("file:{}", at("blobs").display()),
-        keys: at("keys"),
-        mail: at("mail"),
-        ..Config::default()
-    };
-    let app = found(config).await;
+    let (_base, app) = site(folder.path()).await;
     // Somebody who knows the schema removes the feed's last event and everything that counts it.
     run(&app, "DELETE FROM events WHERE position = (SELECT MAX(position) FROM events)".into()).await;
     run(&app, "UPDATE feeds SET position = position - 1".into()).await;
@@ -308,7 +321,164 @@ async fn inv6_an_end_cut_off_without_a_trace_is_seen_by_the_checkpoint_before() 
     assert!(found.contains("events were removed or replaced"), "{found}");
 }
 
+/// The rows of all projections, as far as they say something: places only by their order.
+async fn projections(app: &App) -> Vec<String> {
+    let engine = app.store.engine();
+    let words = engine.pick(
+        "SELECT s.tenant || '|' || s.names || '|' || s.words FROM search_words s
+         JOIN search_places p ON p.place = s.rowid ORDER BY p.place",
+        "SELECT s.tenant::text || '|' || s.names::text || '|' || s.words::text FROM search_words s
+         JOIN search_places p ON p.place = s.place ORDER BY p.place",
+    );
+    let tables = [
+        "SELECT document_id || tenant_id || status || document_type || file_name || version || created_ms || updated_ms
+           || record || trace || COALESCE(replaces, '-') || head FROM documents ORDER BY document_id",
+        "SELECT envelope_id || tenant_id || document_id || provider || COALESCE(provider_reference, '-') || status
+           || signers || document_sha256 || created_ms || updated_ms || blanks || COALESCE(expires_ms, 0)
+         FROM envelopes ORDER BY envelope_id",
+        "SELECT tenant_id || document_id || document_type || fields || file_name || page_text_sha256 || told_by || told_ms
+         FROM examples ORDER BY document_id",
+        "SELECT tenant_id || sha256 || document_id FROM blob_references ORDER BY tenant_id, sha256, document_id",
+        "SELECT tenant_id || document_id FROM search_places ORDER BY place",
+        words,
+    ];
+    let mut all = Vec::new();
+    for sql in tables {
+        let rows = sqlx::query(sql).fetch_all(app.store.reading()).await;
+        let rows = rows.unwrap_or_else(|error| panic!("{sql}: {error}"));
+        all.extend(rows.iter().map(|row| row.get::<String, _>(0)));
+    }
+    all
+}
+
+async fn site(folder: &std::path::Path) -> (crate::testing::Base, App) {
+    let at = |name: &str| folder.join(name);
+    let base = database(folder);
+    let config = Config {
+        database: base.address.clone(),
+        blobs: format!("file:{}", at("blobs").display()),
+        keys: at("keys"),
+        mail: at("mail"),
+        ..Config::default()
+    };
+    let app = found(config).await;
+    (base, app)
+}
+
+/// A word as the engine's column of words holds it.
+fn word_of(app: &App) -> &'static str {
+    app.store.engine().pick("'hidden'", "'''hidden'':1'::tsvector")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rebuild_makes_every_projection_as_it_was_in_the_order_in_which_documents_came() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (_base, app) = site(folder.path()).await;
+    // The device of this one made its id long before the others came.
+    let mut early = manifest(DeviceId::new(), decision("nda", &[("party", "Initech")]), Vec::new());
+    early.document_id = "00000000-0000-7000-8000-000000000001".parse().expect("an id");
+    receive(&app.keep, &early, &SigningKey::generate().expect("randomness")).await;
+    let before = projections(&app).await;
+    assert!(before.len() > 15, "{before:#?}");
+    for sql in [
+        "UPDATE documents SET status = 'sent', head = 'x'".to_owned(),
+        "UPDATE envelopes SET status = 'draft'".to_owned(),
+        "DELETE FROM blob_references".to_owned(),
+        format!("UPDATE search_words SET names = {}", word_of(&app)),
+    ] {
+        run(&app, sql).await;
+    }
+
+    assert_ne!(projections(&app).await, before);
+    assert_eq!(rebuild(&app.store, &app.keep.blobs).await.expect("readable"), Ok(4));
+    assert_eq!(projections(&app).await, before);
+    assert_eq!(wrong(&app).await, "");
+    run(&app, "DELETE FROM events WHERE sequence = 1".into()).await;
+    let refused = rebuild(&app.store, &app.keep.blobs).await.expect("readable").expect_err("no beginning");
+    assert!(refused.contains("event 1 is missing"), "{refused}");
+    assert_eq!(projections(&app).await, before, "all or nothing");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn checkpoints_of_a_key_that_was_renewed_stay_good_and_those_of_a_strangers_are_seen() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (_base, app) = site(folder.path()).await;
+    let config = &app.config;
+    let before = app.checkpoint_key.public();
+    let now = renew_checkpoint_key(config).expect("renewed");
+    assert_eq!(public_checkpoint_keys(config).expect("readable"), [before.clone(), now.clone()]);
+    let anew = App::open_with(config.clone(), Pool::in_process(1)).await.expect("the site");
+    assert_eq!(anew.checkpoint_key.public(), now);
+    let key = SigningKey::generate().expect("randomness");
+    receive(&app.keep, &manifest(DeviceId::new(), decision("nda", &[]), Vec::new()), &key).await;
+    checkpoints::make(&app.store, &tenant(), &anew.checkpoint_key).await.expect("made").expect("new");
+    let found = async |keys: Vec<PublicKey>| {
+        let found = check(&app.store, &app.keep.blobs, &keys).await.expect("readable");
+        found.wrong.join("\n")
+    };
+    assert_eq!(found(public_checkpoint_keys(config).expect("readable")).await, "");
+    assert!(found(vec![now]).await.contains("another key"));
+    assert!(found(vec![before, key.public()]).await.contains("another key"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_appends_while_the_rows_are_made_anew() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (_base, app) = site(folder.path()).await;
+    let key = SigningKey::generate().expect("randomness");
+    let rebuilding = {
+        let app = app.clone();
+        tokio::spawn(async move { rebuild(&app.store, &app.keep.blobs).await.expect("readable") })
+    };
+    let mut received = 0;
+    while received == 0 || !rebuilding.is_finished() {
+        let manifest = manifest(DeviceId::new(), decision("nda", &[]), Vec::new());
+        receive(&app.keep, &manifest, &key).await;
+        received += 1;
+    }
+    rebuilding.await.expect("ended").expect("nothing in the way");
+    assert_eq!(wrong(&app).await, "", "every document has its rows");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn inv6_what_is_searched_is_held_against_events_and_pages() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (_base, app) = site(folder.path()).await;
+    let document: String = sqlx::query_scalar("SELECT document_id FROM search_places ORDER BY place LIMIT 1")
+        .fetch_one(app.store.reading())
+        .await
+        .expect("a document");
+    let of_document = format!(
+        "WHERE {} = (SELECT place FROM search_places WHERE document_id = '{document}')",
+        app.store.engine().pick("rowid", "place")
+    );
+    let word = word_of(&app);
+    for damage in [
+        format!("UPDATE search_words SET names = {word} {of_document}"),
+        format!("UPDATE search_words SET words = {word} {of_document}"),
+        format!("UPDATE search_words SET tenant = {word} {of_document}"),
+        format!("DELETE FROM search_words {of_document}"),
+        format!("DELETE FROM search_places WHERE document_id = '{document}'"),
+        format!("UPDATE search_places SET document_id = document_id || 'x' WHERE document_id = '{document}'"),
+    ] {
+        assert_eq!(run(&app, damage.clone()).await, 1, "{damage}");
+        let found = wrong(&app).await;
+        assert!(found.contains(&document), "{damage}: {found}");
+        if damage.contains("|| 'x'") {
+            let back = format!(
+                "UPDATE search_places SET document_id = '{document}' WHERE document_id = '{document}x'"
+            );
+            run(&app, back).await;
+        }
+        assert_eq!(rebuild(&app.store, &app.keep.blobs).await.expect("readable"), Ok(3));
+        assert_eq!(wrong(&app).await, "", "{damage}");
+    }
+}
+
 also_on_postgres!(
+    a_rebuild_makes_every_projection_as_it_was_in_the_order_in_which_documents_came,
+    nobody_appends_while_the_rows_are_made_anew,
+    inv6_what_is_searched_is_held_against_events_and_pages,
     inv6_check_finds_whatever_is_changed_missing_or_added_and_names_it,
     inv6_an_end_cut_off_without_a_trace_is_seen_by_the_checkpoint_before,
 );

@@ -92,7 +92,7 @@ fn change(random: &mut Sequence, corpus: &[Vec<u8>]) -> Vec<u8> {
 }
 
 /// Feeds a target until its time is over. What it panics with names the seed and the input.
-fn fuzz(corpus: &[&[u8]], target: impl Fn(&[u8])) {
+pub(crate) fn fuzz(corpus: &[&[u8]], target: impl Fn(&[u8])) {
     let seed = number("PLATEN_FUZZ_SEED");
     let seed = seed.unwrap_or_else(|| platen_model::DocumentId::new().as_uuid().as_u64_pair().1);
     println!("PLATEN_FUZZ_SEED={seed}");

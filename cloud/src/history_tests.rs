@@ -17,10 +17,10 @@ use crate::testing::{database, decision, manifest, part, receive, tenant};
 use crate::{integrity, machine};
 
 /// One event of each kind but the first, routed with and without a provider.
-fn bodies() -> Vec<EventBody> {
+fn bodies(policy: &PolicyRef) -> Vec<EventBody> {
     let routed = |provider: Option<&str>| EventBody::Routed {
         route: "all".into(),
-        policy: PolicyRef { name: "routing".into(), version: "1".into(), sha256: Digest::of(b"policy") },
+        policy: policy.clone(),
         provider: provider.map(str::to_owned),
         recipients: provider.map(|_| Recipient::signer("ada@example.com", 1)).into_iter().collect(),
         blanks: Vec::new(),
@@ -106,7 +106,7 @@ async fn check(app: &App, picks: Vec<(usize, bool)>) -> Result<(), TestCaseError
     }
     let mut record = receive(&app.keep, &manifest, &SigningKey::generate().expect("randomness")).await;
     for (pick, fitting) in picks {
-        let mut bodies = bodies();
+        let mut bodies = bodies(app.policy().reference());
         let count = bodies.len();
         bodies.rotate_left(pick % count);
         let fits = |body: &EventBody| machine::apply(record.state(), body).is_ok();

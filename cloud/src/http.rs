@@ -4,7 +4,6 @@
 //! but an upload or a download may take longer than `limits.request_seconds`.
 
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +13,6 @@ use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use axum::serve::ListenerExt as _;
 use tokio::sync::watch;
 use utoipa_axum::router::OpenApiRouter;
 
@@ -23,6 +21,7 @@ use crate::refusal::Refusal;
 use crate::{api, auth, ingest, signing, ui, webhooks};
 use trace::Trace;
 
+pub mod connections;
 pub mod contract;
 mod cors;
 mod docs;
@@ -68,21 +67,19 @@ pub fn router(app: App) -> Router {
     cors::around(router, &app.config).with_state(app)
 }
 
-/// Serves until `stop` says so, then lets requests under way finish.
+/// Serves until `stop` says so, then lets requests under way finish for `limits.shutdown_seconds`.
 pub async fn serve(app: App, stop: watch::Receiver<bool>) -> io::Result<()> {
     let listener = tokio::net::TcpListener::bind(app.config.listen).await?;
     tracing::info!(listen = %listener.local_addr()?, url = app.config.public_url, "listening");
-    let tls = app.config.tls.clone();
-    // A signature at the desk records where it came from.
-    let service = router(app).into_make_service_with_connect_info::<SocketAddr>();
-    match tls {
-        Some(files) => {
-            // Only listeners of axum's own can tell the address of a connection; tapping makes ours one of them.
-            let listener = tls::Listener::new(listener, &files)?.tap_io(|_| {});
-            axum::serve(listener, service).with_graceful_shutdown(stopped(stop)).await
-        }
-        None => axum::serve(listener, service).with_graceful_shutdown(stopped(stop)).await,
-    }
+    let tls = app.config.tls.as_ref().map(tls::acceptor).transpose()?;
+    let limits = &app.config.limits;
+    let bounds = connections::Bounds {
+        connections: limits.connections,
+        head: Duration::from_secs(limits.head_seconds),
+        patience: Duration::from_secs(limits.shutdown_seconds),
+    };
+    connections::serve(listener, tls, router(app), bounds, stopped(stop)).await;
+    Ok(())
 }
 
 async fn stopped(mut stop: watch::Receiver<bool>) {

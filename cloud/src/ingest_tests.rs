@@ -1,17 +1,19 @@
 //! Taking in what programs send: a file in one request, repetitions, duplicates, limits; and what becomes of it.
 
-use platen_model::{DocumentType, PartRole, Verdict};
+use platen_model::event::Actor;
+use platen_model::{DeviceId, DocumentType, PartRole, Verdict};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
 
 use crate::auth::Scope;
 use crate::auth::users::{self, Login};
+use crate::config::Config;
 use crate::contract_tests::token;
 use crate::ingest::tus::landing;
 use crate::journey_tests::{Server, header};
 use crate::store::limits::{self, Own};
-use crate::store::people;
-use crate::testing::{part, tenant};
+use crate::store::{Engine, events, people};
+use crate::testing::{decision, manifest, part, tenant};
 use crate::{integrity, jobs};
 
 /// A receipt, as a telephone would send it.
@@ -42,7 +44,11 @@ struct Site {
 
 impl Site {
     async fn start() -> Self {
-        let server = Server::start().await;
+        Self::start_with(|_| {}).await
+    }
+
+    async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
+        let server = Server::start_with(change).await;
         let scopes = [Scope::DocumentsWrite, Scope::DocumentsRead, Scope::Review].into_iter().collect();
         let token = token(&server, "default", scopes).await;
         Self { server, token }
@@ -120,6 +126,57 @@ async fn a_file_in_one_request_is_captured_classified_and_found_and_keeps_its_by
     let app = &site.server.app;
     let checked = integrity::check(&app.store, &app.keep.blobs, None).await.expect("readable");
     assert!(checked.wrong.is_empty(), "{:?}", checked.wrong);
+}
+
+#[tokio::test]
+async fn a_document_belongs_to_the_trace_of_who_sent_it_and_so_does_what_is_done_with_it() {
+    let site = Site::start().await;
+    let trace = "00-0af7651916cd43dd8448eb211c80319c";
+    let sent = site.sending(RECEIPT, "bon.jpg", json!({}));
+    let answer = sent.header("traceparent", format!("{trace}-b7ad6b7169203331-01")).send().await;
+    let answer = answer.expect("an answer");
+    let location = header(&answer, "location");
+    let document = site.get(&location).await;
+    let correlation = document["correlation_id"].as_str().expect("an id").to_owned();
+    assert!(correlation.starts_with(trace), "{correlation}");
+    let log = Log::default();
+    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(log.clone()).finish();
+    let told = tracing::subscriber::set_default(subscriber);
+    jobs::run_until_idle(&site.server.app).await.expect("jobs");
+    drop(told);
+    let text = log.text();
+    let lines: Vec<&str> = text.lines().filter(|line| line.contains("event=\"captured\"")).collect();
+    assert!(lines.len() == 1 && lines[0].contains("job{"), "{text}");
+    let span = lines[0].split("job{").nth(1).and_then(|rest| rest.split('}').next()).unwrap_or_default();
+    assert!(span.contains(&correlation) && span.contains("capture"), "{span}");
+}
+
+/// What was logged.
+#[derive(Clone, Default)]
+struct Log(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
+
+impl Log {
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.0.lock().expect("not poisoned")).into_owned()
+    }
+}
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().expect("not poisoned").write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'w> tracing_subscriber::fmt::MakeWriter<'w> for Log {
+    type Writer = Self;
+
+    fn make_writer(&'w self) -> Self {
+        self.clone()
+    }
 }
 
 #[tokio::test]
@@ -288,6 +345,59 @@ async fn inv13_a_tenants_own_limits_are_answered_with_413_422_and_429_and_when_t
 }
 
 #[tokio::test]
+async fn inv13_of_two_documents_at_once_the_second_counts_the_first() {
+    let site = Site::start().await;
+    let app = &site.server.app;
+    let first = manifest(DeviceId::new(), decision("nda", &[]), Vec::new());
+    let bytes = serde_json::to_vec(&first).expect("plain data");
+    let sha256 = app.keep.put(&tenant(), bytes, "application/json").await.expect("kept");
+    let mut write = app.store.begin().await.expect("a write");
+    assert_eq!(limits::wait_ms(&mut write, &tenant(), 1).await.expect("readable"), None);
+    // The second comes after the first was counted, and before it is there.
+    let store = app.store.clone();
+    let second = tokio::spawn(async move {
+        let mut write = store.begin().await.expect("a write");
+        limits::wait_ms(&mut write, &tenant(), 1).await.expect("readable")
+    });
+    if app.store.engine() == Engine::Postgres {
+        let waiting = "SELECT COUNT(*) AS count FROM pg_locks WHERE NOT granted";
+        let mut tries = 0;
+        while !second.is_finished()
+            && sqlx::query_scalar::<_, i64>(waiting).fetch_one(app.store.reading()).await.expect("a count")
+                == 0
+        {
+            tries += 1;
+            assert!(tries < 10_000, "it neither waits nor ends");
+            tokio::task::yield_now().await;
+        }
+    }
+    events::receive(&mut write, &tenant(), &first, sha256, Vec::new(), Actor::System)
+        .await
+        .expect("received");
+    write.commit().await.expect("committed");
+    assert!(second.await.expect("ended").is_some(), "one document in a minute is the limit");
+}
+
+#[tokio::test]
+async fn inv13_what_has_more_pages_than_may_be_once_it_is_captured_is_set_aside_with_the_limit() {
+    let site = Site::start().await;
+    let contract = include_bytes!("../../testdata/samples/contract-halden.tif");
+    let answer = site.send(contract, "a.tif", json!({})).await;
+    assert_eq!(answer.status(), StatusCode::ACCEPTED);
+    let location = header(&answer, "location");
+    let mut write = site.server.app.store.begin().await.expect("a write");
+    let own = Own { document_pages: Some(1), ..Own::default() };
+    limits::put(&mut write, &tenant(), &own).await.expect("kept");
+    write.commit().await.expect("committed");
+    jobs::run_until_idle(&site.server.app).await.expect("jobs");
+    let document = site.get(&location).await;
+    assert_eq!(document["status"], "quarantined", "{document}");
+    let events = site.get(&format!("{location}/events")).await;
+    let last = events["items"].as_array().expect("a list").last().expect("an event").to_string();
+    assert!(last.contains("limits.document_pages"), "{last}");
+}
+
+#[tokio::test]
 async fn inv8_a_document_captured_anew_has_a_further_version_and_the_one_before_as_it_was() {
     let site = Site::start().await;
     let agent = site.server.enrol("default").await;
@@ -346,6 +456,85 @@ async fn inv8_a_document_captured_anew_has_a_further_version_and_the_one_before_
     let app = &site.server.app;
     let checked = integrity::check(&app.store, &app.keep.blobs, None).await.expect("readable");
     assert!(checked.wrong.is_empty(), "{:?}", checked.wrong);
+}
+
+/// Carries a document on until it is archived, approving it where a person is asked; answers its evidence.
+async fn evidence(site: &Site, location: &str) -> Vec<u8> {
+    for _ in 0..3 {
+        jobs::run_until_idle(&site.server.app).await.expect("jobs");
+        let document = site.get(location).await;
+        match document["status"].as_str() {
+            Some("archived") => {
+                let answer = site.ask(Method::GET, &format!("{location}/content/evidence")).send().await;
+                return answer.expect("an answer").bytes().await.expect("bytes").to_vec();
+            }
+            Some("in_review") => {
+                let request = site.ask(Method::POST, &format!("{location}/review"));
+                let request = request.header("if-match", format!("\"{}\"", document["version"]));
+                let answer = request.json(&json!({ "action": "approve" })).send().await.expect("an answer");
+                assert!(answer.status().is_success(), "{}", answer.text().await.unwrap_or_default());
+            }
+            _ => panic!("{document}"),
+        }
+    }
+    panic!("it is never archived");
+}
+
+#[tokio::test]
+async fn the_evidence_of_what_was_captured_here_once_and_anew_holds() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let routing = folder.path().join("routing.toml");
+    std::fs::write(&routing, "version = \"1\"\n[[route]]\nname = \"keep\"\nwhen = 'true'\n")
+        .expect("written");
+    let site = Site::start_with(|config| config.routing = Some(routing)).await;
+    let workers = platen_capture::worker::Pool::in_process(1);
+    let holds = |package: Vec<u8>| {
+        let report = crate::evidence::verify(std::io::Cursor::new(package.clone()), &workers);
+        assert!(report.holds(), "{report}");
+        let mut damaged = package;
+        let middle = damaged.len() / 2;
+        damaged[middle] ^= 1;
+        assert!(!crate::evidence::verify(std::io::Cursor::new(damaged), &workers).holds());
+    };
+    let location = header(&site.send(RECEIPT, "bon.jpg", json!({})).await, "location");
+    let first = evidence(&site, &location).await;
+    let anew = site.ask(Method::POST, &format!("{location}/reprocess")).json(&json!({ "reason": "again" }));
+    assert_eq!(anew.send().await.expect("an answer").status(), StatusCode::ACCEPTED);
+    let second = evidence(&site, &location).await;
+    assert_ne!(first, second, "what happened since is in it");
+    holds(first);
+    holds(second);
+}
+
+#[tokio::test]
+async fn what_the_readme_says_to_type_works() {
+    let site = Site::start_with(|_| {}).await;
+    let readme = include_str!("../../README.md");
+    let block = readme.split("```sh\n").find(|block| block.contains("platen-cloud client add erp"));
+    let block = block.and_then(|block| block.split("```").next()).expect("it tells how to talk to the cloud");
+    let (first, rest) = block.split_once('\n').expect("lines");
+    let scopes = first.split('"').nth(1).expect("scopes").parse().expect("scopes there are");
+    let made = crate::auth::clients::add_by_hand(&site.server.app, &tenant(), "erp", &scopes, None).await;
+    let (client, secret) = made.expect("a client");
+    let folder = tempfile::tempdir().expect("a folder");
+    // What a file is is seen by its bytes.
+    std::fs::write(folder.path().join("scan.pdf"), RECEIPT).expect("written");
+    let mut shell = tokio::process::Command::new("bash");
+    shell.args(["-euo", "pipefail", "-c", rest]).current_dir(folder.path());
+    shell.env("client_id", client.to_string()).env("client_secret", secret.expect("a secret"));
+    shell.env("url", &site.server.url).env("no_proxy", "*");
+    let output = shell.output().await.expect("bash, curl and jq are needs of the tests");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{said}");
+    let taken: Value =
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {said}"));
+    assert_eq!(
+        (&taken["document"]["source"], &taken["document"]["status"]),
+        (&json!("erp"), &json!("received"))
+    );
+    let location = format!("/v1/documents/{}", taken["document"]["document_id"].as_str().expect("an id"));
+    let again = site.get(&location).await;
+    assert_eq!(again["department"], "sales");
 }
 
 #[tokio::test]
@@ -473,6 +662,7 @@ async fn tus_answers_its_options_and_a_browser_its_question_where_an_origin_is_n
 }
 
 crate::testing::also_on_postgres!(
+    inv13_of_two_documents_at_once_the_second_counts_the_first,
     a_file_in_one_request_is_captured_classified_and_found_and_keeps_its_bytes,
     the_same_bytes_are_answered_with_where_they_are_unless_they_are_meant_again,
     inv5_a_request_repeated_under_its_key_makes_one_document_and_another_body_is_refused,

@@ -1,18 +1,21 @@
 //! Proof that nothing was altered, and the way back from the events.
 //!
 //! [`check`] reads every chain, row, checkpoint and blob and names what is wrong; it changes nothing. [`rebuild`]
-//! makes the projections anew from events and manifests, in one transaction: either all of it, or nothing.
+//! makes the projections anew from events and manifests, document by document in the order in which they were received, in
+//! one transaction: either all of it, or nothing.
 //!
 //! What each kind of damage is seen by: a changed event by its hash, a missing or added one by its place in chain
 //! and feed, one cut off the end by the feed's counter and the last checkpoint, a row of a projection by folding
-//! the events again, a byte by the digest that is its blob's name, a blob's row by the events that name it.
+//! the events again (what is searched, by reading its pages again), a byte by the digest that is its blob's name, a
+//! blob's row by the events that name it, a policy's text by its digest, a time-stamp by the feed's counter, an entry of
+//! the audit by its own chain.
 
 use std::collections::BTreeSet;
 
 use platen_model::event::{Actor, Event, EventBody};
 use platen_model::keys::PublicKey;
-use platen_model::{Digest, DocumentId, DocumentManifest, PageText, TenantId};
-use sqlx::{AnyConnection, Row as _};
+use platen_model::{Digest, DocumentId, DocumentManifest, PageText, PolicyRef, TenantId};
+use sqlx::{AnyConnection, AssertSqlSafe, Row as _};
 
 use crate::api::versions::versions;
 use crate::blobs::Blobs;
@@ -21,7 +24,8 @@ use crate::evidence::signature;
 use crate::machine;
 use crate::store::record::Record;
 use crate::store::{
-    Store, StoreError, blobs as visibility, documents, envelopes, examples, people, search, word,
+    Engine, Store, StoreError, Write, blobs as visibility, documents, envelopes, examples, people, policies,
+    search, word,
 };
 
 /// What a check saw.
@@ -37,23 +41,37 @@ pub struct Findings {
     pub wrong: Vec<String>,
 }
 
-/// Reads everything and compares it with what the events say. `key` is the site's key for checkpoints, where it is
-/// known.
+/// Reads everything and compares it with what the events say. `keys` are the site's keys for checkpoints, now and before,
+/// where they are known.
 ///
 /// Chain and rows of a document are read at one moment, so that a server at work beside it raises no alarm.
-pub async fn check(store: &Store, blobs: &Blobs, key: Option<&PublicKey>) -> Result<Findings, StoreError> {
+pub async fn check<'k>(
+    store: &Store,
+    blobs: &Blobs,
+    keys: impl IntoIterator<Item = &'k PublicKey>,
+) -> Result<Findings, StoreError> {
+    let keys: Vec<&PublicKey> = keys.into_iter().collect();
     let mut findings = Findings::default();
+    let (policies, strange) = policies::check(store).await?;
+    findings.wrong.extend(strange);
     for tenant in people::tenants(store).await? {
         let mut moment = store.moment().await?;
         findings.wrong.extend(feed_gaps(&mut moment, &tenant).await?);
-        findings.wrong.extend(checkpoints::check(&mut moment, &tenant, key).await?);
+        findings.wrong.extend(checkpoints::check(&mut moment, &tenant, keys.iter().copied()).await?);
         drop(moment);
         let (documents, strange) = document_ids(store, &tenant).await?;
         findings.wrong.extend(strange);
         for document in documents {
             findings.documents += 1;
-            let wrong = check_document(store, blobs, &tenant, document, &mut findings.events).await?;
+            let wrong =
+                check_document(store, blobs, &policies, &tenant, document, &mut findings.events).await?;
             findings.wrong.extend(wrong.into_iter().map(|wrong| format!("document {document}: {wrong}")));
+        }
+    }
+    match search::without_place(store).await? {
+        0 => {}
+        count => {
+            findings.wrong.push(format!("{count} rows of `search_words` belong to no document; {REBUILD}"))
         }
     }
     let rows = sqlx::query("SELECT DISTINCT sha256, bytes FROM blobs ORDER BY sha256");
@@ -77,15 +95,17 @@ pub async fn check(store: &Store, blobs: &Blobs, key: Option<&PublicKey>) -> Res
     Ok(findings)
 }
 
-/// What is wrong with one document, each as a sentence.
+const REBUILD: &str = "run `platen-cloud rebuild`, unless events are missing";
+
+/// What is wrong with one document, each as a sentence. `policies` are those whose texts are kept.
 async fn check_document(
     store: &Store,
     blobs: &Blobs,
+    policies: &BTreeSet<Digest>,
     tenant: &TenantId,
     document: DocumentId,
     events: &mut u64,
 ) -> Result<Vec<String>, StoreError> {
-    const REBUILD: &str = "run `platen-cloud rebuild`, unless events are missing";
     let mut moment = store.moment().await?;
     let chain = chain_of(&mut moment, tenant, document).await?;
     let kept = documents::find_sound(&mut moment, tenant, document).await;
@@ -93,13 +113,24 @@ async fn check_document(
     let example = examples::find(&mut moment, tenant, document).await;
     let referred = visibility::referred(&mut moment, tenant, document).await;
     let signed = signature::find(&mut *moment, tenant, document).await;
-    drop(moment);
     let replayed = match replay(blobs, tenant, document, chain).await {
         Ok(replayed) => replayed,
         Err(wrong) => return Ok(vec![wrong]),
     };
+    let words = words_of(blobs, &replayed).await.unwrap_or_default();
+    let findable = search::is_sound(&mut moment, store.engine(), tenant, &replayed.record, &words).await?;
+    drop(moment);
     *events += replayed.record.document.version;
     let mut wrong = Vec::new();
+    if !findable {
+        wrong.push(format!("what is searched for it is not what its events and pages say; {REBUILD}"));
+    }
+    for (event, _) in &replayed.steps {
+        if let Some(policy) = policy_of(&event.body).filter(|policy| !policies.contains(&policy.sha256)) {
+            let (sequence, sha256) = (event.sequence, policy.sha256);
+            wrong.push(format!("the policy {sha256} that its event {sequence} was decided by is not kept"));
+        }
+    }
     if !kept.is_ok_and(|kept| kept.as_ref() == Some(&replayed.record)) {
         wrong.push(format!("its row is not what its events say; {REBUILD}"));
     }
@@ -140,6 +171,15 @@ async fn check_document(
         }
     }
     Ok(wrong)
+}
+
+/// The routing policy that an event was decided by.
+fn policy_of(body: &EventBody) -> Option<&PolicyRef> {
+    match body {
+        EventBody::Routed { policy, .. } => Some(policy),
+        EventBody::Validated { policy } | EventBody::ReviewRequested { policy, .. } => policy.as_ref(),
+        _ => None,
+    }
 }
 
 /// The blobs a document's events name.
@@ -207,21 +247,22 @@ pub async fn history(
     }
 }
 
-/// Makes `documents`, `envelopes` and `examples` anew. Answers the number of documents, or what stands in the way.
+/// Makes `documents`, `envelopes` and `examples`, what is searched, and which blobs events name anew. Answers the number of
+/// documents, or what stands in the way.
+///
+/// One document after the other is read and written, so that it takes no more memory for many. Nobody appends beside it:
+/// on SQLite writers wait for a write, on PostgreSQL for the table of feeds, which every event counts on.
 pub async fn rebuild(store: &Store, blobs: &Blobs) -> Result<Result<u64, String>, StoreError> {
-    let mut all = Vec::new();
-    for tenant in people::tenants(store).await? {
-        for document in document_ids(store, &tenant).await?.0 {
-            let mut reading = store.reading().acquire().await?;
-            let chain = chain_of(&mut reading, &tenant, document).await?;
-            match replay(blobs, &tenant, document, chain).await {
-                Ok(replayed) => all.push((tenant.clone(), replayed)),
-                Err(wrong) => return Ok(Err(format!("document {document}: {wrong}"))),
-            }
+    let tenants = people::tenants(store).await?;
+    let mut write = store.begin().await?;
+    if store.engine() == Engine::Postgres {
+        sqlx::query("LOCK TABLE feeds IN EXCLUSIVE MODE").execute(&mut *write).await?;
+    }
+    for tenant in &tenants {
+        if let Some(document) = without_beginning(&mut write, tenant).await? {
+            return Ok(Err(format!("document {document}: event 1 is missing")));
         }
     }
-    let mut write = store.begin().await?;
-    write.hold("rebuild").await?;
     search::clear(&mut write).await?;
     for clearing in [
         "DELETE FROM envelopes",
@@ -231,21 +272,86 @@ pub async fn rebuild(store: &Store, blobs: &Blobs) -> Result<Result<u64, String>
     ] {
         sqlx::query(clearing).execute(&mut *write).await?;
     }
-    for (tenant, replayed) in &all {
-        documents::insert(&mut write, tenant, &replayed.record).await?;
-        let document = replayed.record.document.document_id;
-        visibility::refer(&mut write, tenant, document, &digests_of(replayed)).await?;
-        if let Some(words) = words_of(blobs, replayed).await {
-            search::update_text(&mut write, document, &words).await?;
-        }
-        for (event, record) in &replayed.steps {
-            envelopes::project(&mut write, tenant, record, event).await?;
-            examples::project(&mut write, tenant, record, event).await?;
+    let mut count = 0;
+    for tenant in &tenants {
+        let mut after = 0;
+        loop {
+            let found = beginnings(&mut write, tenant, after).await?;
+            let Some((last, _)) = found.last() else { break };
+            after = *last;
+            for (_, id) in &found {
+                let document: DocumentId = word(id)?;
+                let chain = chain_of(&mut write, tenant, document).await?;
+                match replay(blobs, tenant, document, chain).await {
+                    Ok(replayed) => put(&mut write, blobs, tenant, &replayed).await?,
+                    Err(wrong) => return Ok(Err(format!("document {document}: {wrong}"))),
+                }
+                count += 1;
+            }
         }
     }
     write.commit().await?;
-    Ok(Ok(all.len() as u64))
+    Ok(Ok(count))
 }
+
+/// Writes the rows of one document.
+async fn put(
+    write: &mut Write,
+    blobs: &Blobs,
+    tenant: &TenantId,
+    replayed: &Replayed,
+) -> Result<(), StoreError> {
+    documents::insert(write, tenant, &replayed.record).await?;
+    let document = replayed.record.document.document_id;
+    visibility::refer(write, tenant, document, &digests_of(replayed)).await?;
+    if let Some(words) = words_of(blobs, replayed).await {
+        search::update_text(write, document, &words).await?;
+    }
+    for (event, record) in &replayed.steps {
+        envelopes::project(write, tenant, record, event).await?;
+        examples::project(write, tenant, record, event).await?;
+    }
+    Ok(())
+}
+
+/// The next documents of a tenant in the order of their first events, each with that event's place in the feed.
+async fn beginnings(
+    reading: &mut AnyConnection,
+    tenant: &TenantId,
+    after: i64,
+) -> Result<Vec<(i64, String)>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT position, document_id FROM events WHERE tenant_id = $1 AND position > $2 AND sequence = 1
+         ORDER BY position LIMIT 500",
+    )
+    .bind(tenant.as_str())
+    .bind(after)
+    .fetch_all(reading)
+    .await?;
+    Ok(rows.iter().map(|row| (row.get("position"), row.get("document_id"))).collect())
+}
+
+/// A document of the tenant that has rows, and no first event.
+async fn without_beginning(
+    reading: &mut AnyConnection,
+    tenant: &TenantId,
+) -> Result<Option<String>, StoreError> {
+    let named = format!(
+        "SELECT document_id FROM ({OF_TENANT}) named WHERE NOT EXISTS
+           (SELECT 1 FROM events e WHERE e.document_id = named.document_id AND e.sequence = 1) LIMIT 1"
+    );
+    let row = sqlx::query(AssertSqlSafe(named)).bind(tenant.as_str()).fetch_optional(reading).await?;
+    Ok(row.map(|row| row.get("document_id")))
+}
+
+/// The ids of all documents of a tenant that any row speaks of.
+const OF_TENANT: &str = "SELECT document_id FROM events WHERE tenant_id = $1
+     UNION SELECT document_id FROM documents WHERE tenant_id = $1
+     UNION SELECT document_id FROM envelopes WHERE tenant_id = $1
+     UNION SELECT document_id FROM examples WHERE tenant_id = $1
+     UNION SELECT document_id FROM search_places WHERE tenant_id = $1
+     UNION SELECT document_id FROM manifest_signatures WHERE tenant_id = $1
+     UNION SELECT document_id FROM blob_references WHERE tenant_id = $1";
 
 /// The words of a document that was read. A text that is missing or damaged stands in nobody's way here: `check` names it.
 async fn words_of(blobs: &Blobs, replayed: &Replayed) -> Option<search::Words> {
@@ -254,8 +360,12 @@ async fn words_of(blobs: &Blobs, replayed: &Replayed) -> Option<search::Words> {
         _ => None,
     };
     let sha256 = replayed.steps.iter().rev().find_map(|(event, _)| read(event))?;
-    let text: PageText = serde_json::from_slice(&blobs.get(sha256).await.ok()?).ok()?;
-    Some(search::Words::of(&text.text()))
+    let bytes = blobs.get(sha256).await.ok()?;
+    let read = move || {
+        let text: PageText = serde_json::from_slice(&bytes).ok()?;
+        Some(search::Words::of(&text.text()))
+    };
+    tokio::task::spawn_blocking(read).await.ok()?
 }
 
 /// A chain read back: the record it leads to, the record after each event, and the manifest's bytes.
@@ -355,17 +465,10 @@ async fn document_ids(
     store: &Store,
     tenant: &TenantId,
 ) -> Result<(Vec<DocumentId>, Vec<String>), StoreError> {
-    let rows = sqlx::query(
-        "SELECT document_id FROM events WHERE tenant_id = $1
-         UNION SELECT document_id FROM documents WHERE tenant_id = $1
-         UNION SELECT document_id FROM envelopes WHERE tenant_id = $1
-         UNION SELECT document_id FROM examples WHERE tenant_id = $1
-         UNION SELECT document_id FROM manifest_signatures WHERE tenant_id = $1
-         UNION SELECT document_id FROM blob_references WHERE tenant_id = $1 ORDER BY document_id",
-    )
-    .bind(tenant.as_str())
-    .fetch_all(store.reading())
-    .await?;
+    let rows = sqlx::query(AssertSqlSafe(format!("{OF_TENANT} ORDER BY document_id")))
+        .bind(tenant.as_str())
+        .fetch_all(store.reading())
+        .await?;
     let (mut ids, mut wrong) = (Vec::new(), Vec::new());
     for row in &rows {
         let text: String = row.get("document_id");

@@ -66,7 +66,9 @@ impl Server {
         people::add_tenant(&self.app.store, &tenant).await.expect("a tenant");
         let code = format!("code-{}", DeviceId::new());
         let ends = now_ms() + 60_000;
-        people::add_code(&self.app.store, &tenant, Digest::of(code.as_bytes()), ends).await.expect("a code");
+        people::add_code(&self.app.store, &tenant, "test", Digest::of(code.as_bytes()), ends)
+            .await
+            .expect("a code");
         let key = SigningKey::generate().expect("randomness");
         let request = EnrollRequest { code, public_key: key.public(), name: "test".into() };
         let mut ids = Vec::new();

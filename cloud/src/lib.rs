@@ -56,6 +56,8 @@ mod fuzz_tests;
 #[cfg(test)]
 mod history_tests;
 #[cfg(test)]
+mod identity_tests;
+#[cfg(test)]
 mod ingest_tests;
 #[cfg(test)]
 mod journey_tests;
@@ -65,3 +67,5 @@ mod policy_tests;
 mod related_tests;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod upload_tests;

@@ -41,6 +41,9 @@ enum Command {
     Checkpoint,
     /// Remove blobs that no event names and whose time is over. The server does so by itself now and then.
     Garbage,
+    /// The key that checkpoints are signed with.
+    #[command(subcommand)]
+    Key(CheckpointKey),
     /// Jobs that were given up.
     #[command(subcommand)]
     Job(Job),
@@ -104,6 +107,12 @@ enum Tenant {
         #[arg(long)]
         reset: bool,
     },
+}
+
+#[derive(Subcommand)]
+enum CheckpointKey {
+    /// Make a new one; what the one before signed stays good. The server takes it at its next start.
+    Renew,
 }
 
 #[derive(Subcommand)]
@@ -280,6 +289,7 @@ async fn run(command: Command, config: Config, tenant: &TenantId) -> Result<Stri
         Command::Rebuild => admin::rebuild(&config).await,
         Command::Checkpoint => admin::checkpoint(&config).await,
         Command::Garbage => admin::garbage(&config).await,
+        Command::Key(CheckpointKey::Renew) => admin::renew_key(&config),
         Command::Job(Job::List) => admin::list_jobs(&config, tenant).await,
         Command::Job(Job::Replay { id }) => admin::replay_job(&config, tenant, &id).await,
         Command::Tenant(Tenant::Add { name }) => admin::add_tenant(&config, &name).await,

@@ -44,10 +44,9 @@ async fn report(
     }
     let mut write = app.store.begin().await?;
     devices::report(&mut write, &device.tenant, device.device_id, &report).await?;
+    let orders = devices::open_orders(&mut write, &device.tenant, device.device_id).await?;
     write.commit().await?;
-    let orders = devices::orders(&app.store, &device.tenant).await?.into_iter();
-    let open = orders.filter(|kept| kept.device_id == device.device_id && kept.done_ms == 0);
-    Ok(Json(Orders { orders: open.map(|kept| kept.order).collect() }))
+    Ok(Json(Orders { orders }))
 }
 
 /// What a device told last.
@@ -71,8 +70,7 @@ async fn status(
 ) -> Result<Json<Told>, Refusal> {
     caller.must(Scope::DocumentsRead)?;
     let device = find(&app, caller.tenant(), &id).await?;
-    let reports = devices::reports(&app.store, caller.tenant()).await?.into_iter();
-    let found = reports.into_iter().find(|one| one.device_id == device.device_id);
+    let found = devices::report_of(&app.store, caller.tenant(), device.device_id).await?;
     let found = found.ok_or_else(|| Refusal::not_found(format!("report of device {id}")))?;
     Ok(Json(Told { received_at: from_ms(found.received_ms), report: found.report }))
 }

@@ -58,6 +58,9 @@ struct Choice {
 }
 
 /// Lists documents, newest first; what is searched for in the order in which it was received.
+///
+/// A page of what is searched for within a state or a type may hold fewer items than it could, or none, and still have a
+/// `next`: so much is read for one page, and no more.
 #[utoipa::path(get, path = "/v1/documents", tag = "documents", params(Choice),
     security(("oauth2" = ["documents:read"]), ("session" = [])),
     responses((status = 200, description = "A page of the list.", body = Page<Document>)))]

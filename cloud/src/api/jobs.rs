@@ -121,7 +121,7 @@ async fn one(
     caller.must(Scope::Admin)?;
     let missing = || Refusal::not_found(format!("job {id}"));
     let job_id = inside(&id).map_err(|_| missing())?;
-    let found = rows::find(&app.store, caller.tenant(), &job_id).await?;
+    let found = rows::find(app.store.reading(), caller.tenant(), &job_id).await?;
     found.map(|job| Json(job.into())).ok_or_else(missing)
 }
 
@@ -146,13 +146,14 @@ async fn replay(
 /// Replays a job, for whoever may.
 pub async fn again(app: &App, caller: &Caller, job_id: &str) -> Result<(), Refusal> {
     let tenant = caller.tenant();
-    if rows::find(&app.store, tenant, job_id).await?.is_none() {
-        return Err(Refusal::not_found(format!("job {}", outside(job_id))));
-    }
-    if !jobs::replay(&app.store, tenant, job_id, caller.actor()).await? {
-        return Err(Refusal::conflict("the job was not given up").help("only such jobs are replayed"));
-    }
     let mut write = app.store.begin().await?;
+    if !jobs::replay(&mut write, tenant, job_id, caller.actor()).await? {
+        drop(write);
+        return Err(match rows::find(app.store.reading(), tenant, job_id).await? {
+            Some(_) => Refusal::conflict("the job was not given up").help("only such jobs are replayed"),
+            None => Refusal::not_found(format!("job {}", outside(job_id))),
+        });
+    }
     audit::add(&mut write, tenant, &caller.name(), "job.replay", job_id, "").await?;
     write.commit().await?;
     app.wake.notify_one();

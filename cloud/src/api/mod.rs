@@ -4,6 +4,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::app::App;
 
+mod checkpoints;
 pub mod content;
 pub mod corrections;
 pub mod devices;
@@ -20,6 +21,7 @@ pub mod versions;
 pub fn routes() -> OpenApiRouter<App> {
     documents::routes()
         .merge(content::routes())
+        .merge(checkpoints::routes())
         .merge(review::routes())
         .merge(corrections::routes())
         .merge(devices::routes())

@@ -200,10 +200,8 @@ async fn code(
     caller.must(Scope::Admin)?;
     let code = new_code().map_err(Refusal::internal)?;
     let expires_ms = now_ms() + i64::from(asked.minutes.unwrap_or(CODE_MINUTES)) * 60_000;
-    people::add_code(&app.store, caller.tenant(), Digest::of(code.as_bytes()), expires_ms).await?;
-    let mut write = app.store.begin().await?;
-    audit::add(&mut write, caller.tenant(), &caller.name(), "device.code", "", "").await?;
-    write.commit().await?;
+    let digest = Digest::of(code.as_bytes());
+    people::add_code(&app.store, caller.tenant(), &caller.name(), digest, expires_ms).await?;
     Ok((StatusCode::CREATED, Json(Code { code, expires_at: from_ms(expires_ms) })).into_response())
 }
 

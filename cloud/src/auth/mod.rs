@@ -242,9 +242,17 @@ async fn by_token(parts: &Parts, app: &App) -> Result<Caller, Refusal> {
         Ok(id) => store::people::device(&app.store, id).await?,
         Err(_) => None,
     };
+    // A token that was being given while its holder was revoked may have outlived that.
     let who = match device {
+        Some(device) if device.revoked_ms != 0 => return Err(ended()),
         Some(device) => Who::Device(device),
-        None => Who::Client(token.holder.parse().map_err(Refusal::internal)?),
+        None => {
+            let id: ClientId = token.holder.parse().map_err(Refusal::internal)?;
+            if store::clients::by_id(&app.store, id).await?.is_some_and(|client| client.revoked_ms != 0) {
+                return Err(ended());
+            }
+            Who::Client(id)
+        }
     };
     Ok(Caller { tenant: token.tenant, who, scopes })
 }

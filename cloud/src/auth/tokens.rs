@@ -21,7 +21,7 @@ use crate::http::read::Whole;
 use crate::refusal::Refusal;
 use crate::store::clients::{self, Proof};
 use crate::store::tokens::{self, TokenRow};
-use crate::store::{StoreError, now_ms, people};
+use crate::store::{StoreError, audit, now_ms, people};
 
 /// How long an access token lasts.
 pub(super) const TOKEN_SECONDS: u64 = 15 * 60;
@@ -142,6 +142,10 @@ async fn by_secret(app: &App, id: &str, secret: &str) -> Result<Option<Holder>, 
     let known = clients::credentials(&app.store, &client.tenant, id).await?;
     if !known.iter().any(|credential| credential.proof == offered) {
         tracing::warn!(client = %id, "a wrong secret");
+        let (subject, detail) = (id.to_string(), "a wrong secret");
+        let mut write = app.store.begin().await?;
+        audit::add_seldom(&mut write, &client.tenant, "somebody", "token.refused", &subject, detail).await?;
+        write.commit().await?;
         return Ok(None);
     }
     let scopes = client.scopes.parse().map_err(StoreError::Damaged)?;

@@ -68,6 +68,12 @@ pub async fn login(app: &App, name: &str, password: &str) -> Result<Login, Refus
     let tried = Digest::of(name.as_bytes());
     let locked_until_ms = people::locked_until(&app.store, tried).await?;
     if locked_until_ms > now_ms() {
+        if let Some(user) = people::user(&app.store, name).await? {
+            let mut write = app.store.begin().await?;
+            let (by, action) = ("somebody", "sign-in.locked");
+            audit::add_seldom(&mut write, &user.tenant, by, action, &user.name, "tried while locked").await?;
+            write.commit().await?;
+        }
         return Ok(Login::Locked(Duration::from_millis((locked_until_ms - now_ms()).unsigned_abs())));
     }
     let user = people::user(&app.store, name).await?;
@@ -78,14 +84,9 @@ pub async fn login(app: &App, name: &str, password: &str) -> Result<Login, Refus
     let limits = &app.config.limits;
     let Some(user) = user.as_ref().filter(|user| right && user.disabled_ms == 0) else {
         let until = now_ms() + limits.lockout_seconds as i64 * 1000;
-        let failures = people::count_failure(&app.store, tried, limits.login_failures, until).await?;
+        let (user, most) = (user.as_ref(), limits.login_failures);
+        let failures = people::count_failure(&app.store, user, tried, most, until).await?;
         tracing::warn!(failures, known = user.is_some(), "a wrong name or password");
-        if let Some(user) = &user {
-            let mut write = app.store.begin().await?;
-            let detail = format!("{failures} in a row");
-            audit::add(&mut write, &user.tenant, "somebody", "sign-in.wrong", &user.name, &detail).await?;
-            write.commit().await?;
-        }
         return Ok(Login::Wrong);
     };
     let token = random_token()?;

@@ -18,18 +18,19 @@ use super::{BlobError, Keep};
 use crate::store::blobs as visibility;
 use crate::store::{StoreError, word};
 
-/// Tables beside the events whose rows name blobs that must stay: table, and column of digests. All have a
-/// `tenant_id` but the last kind, which is named by its envelope.
-const PINS: [(&str, &str); 6] = [
+/// Tables beside the events whose rows name blobs that must stay: table, and column of digests, which has an index.
+const PINS: [(&str, &str); 7] = [
     ("sandbox_envelopes", "pdf_sha256"),
     ("sandbox_envelopes", "signed_sha256"),
     ("desk_envelopes", "pdf_sha256"),
     ("desk_signers", "sealed_sha256"),
     ("desk_envelopes", "certificate_sha256"),
+    ("desk_envelopes", "completed_sha256"),
     ("page_pictures", "png_sha256"),
 ];
-/// Rows that are looked at at once.
+/// Rows that are looked at at once, and the most that are forgotten in one write.
 const BATCH: i64 = 500;
+const WRITTEN_AT_ONCE: usize = 100;
 
 /// What was removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -45,8 +46,12 @@ pub async fn collect(keep: &Keep, delay: Duration) -> Result<Collected, BlobErro
     let before = Timestamp::now().as_millisecond() - i64::try_from(delay.as_millis()).unwrap_or(i64::MAX / 2);
     let mut done = Collected::default();
     for tenant in crate::store::people::tenants(&keep.store).await? {
-        while let Some(forgotten) = forget(keep, &tenant, before).await? {
-            done.forgotten += forgotten;
+        let mut after = String::new();
+        while let Some((last, candidates)) = candidates(keep, &tenant, before, &after).await? {
+            for some in candidates.chunks(WRITTEN_AT_ONCE) {
+                done.forgotten += forget(keep, &tenant, before, some).await?;
+            }
+            after = last;
         }
     }
     let mut objects = keep.blobs.list();
@@ -58,30 +63,75 @@ pub async fn collect(keep: &Keep, delay: Duration) -> Result<Collected, BlobErro
     Ok(done)
 }
 
-/// Forgets one batch of a tenant's blobs; `None` once there is nothing to forget.
-async fn forget(keep: &Keep, tenant: &TenantId, before: i64) -> Result<Option<u64>, StoreError> {
+/// What makes a row of `blobs b` garbage.
+fn is_garbage(before: &str) -> String {
     let pins: String = PINS
         .iter()
         .map(|(table, column)| {
             format!(" AND NOT EXISTS (SELECT 1 FROM {table} p WHERE p.{column} = b.sha256)")
         })
         .collect();
-    let query = format!(
-        "DELETE FROM blobs WHERE tenant_id = $1 AND sha256 IN (
-           SELECT b.sha256 FROM blobs b WHERE b.tenant_id = $1 AND b.created_ms < $2
-           AND NOT EXISTS (SELECT 1 FROM blob_references r WHERE r.tenant_id = b.tenant_id AND r.sha256 = b.sha256)
-           {pins} LIMIT $3)"
-    );
-    let mut write = keep.store.begin().await?;
-    write.hold(visibility::lock_of(tenant)).await?;
-    let done = sqlx::query(AssertSqlSafe(query))
+    format!(
+        "b.created_ms < {before} AND NOT EXISTS
+           (SELECT 1 FROM blob_references r WHERE r.tenant_id = b.tenant_id AND r.sha256 = b.sha256){pins}"
+    )
+}
+
+/// The next rows of a tenant by their digests, each with whether it is garbage.
+pub(crate) fn looking() -> String {
+    format!(
+        "SELECT b.sha256, CASE WHEN {} THEN CAST(1 AS BIGINT) ELSE CAST(0 AS BIGINT) END AS garbage
+         FROM blobs b WHERE b.tenant_id = $1 AND b.sha256 > $2 ORDER BY b.sha256 LIMIT $4",
+        is_garbage("$3")
+    )
+}
+
+/// Forgets a row, if it is garbage still.
+pub(crate) fn forgetting() -> String {
+    format!("DELETE FROM blobs AS b WHERE b.tenant_id = $1 AND b.sha256 = $2 AND {}", is_garbage("$3"))
+}
+
+/// Reads on in a tenant's blobs, beside whoever writes: the last digest that was read, and which of them look like
+/// garbage; `None` at the end.
+async fn candidates(
+    keep: &Keep,
+    tenant: &TenantId,
+    before: i64,
+    after: &str,
+) -> Result<Option<(String, Vec<String>)>, StoreError> {
+    let rows = sqlx::query(AssertSqlSafe(looking()))
         .bind(tenant.as_str())
+        .bind(after)
         .bind(before)
         .bind(BATCH)
-        .execute(&mut *write)
+        .fetch_all(keep.store.reading())
         .await?;
+    let Some(last) = rows.last() else { return Ok(None) };
+    let garbage = rows.iter().filter(|row| row.get::<i64, _>("garbage") == 1);
+    Ok(Some((last.get("sha256"), garbage.map(|row| row.get("sha256")).collect())))
+}
+
+/// Forgets those of these blobs that are garbage still; answers how many.
+async fn forget(
+    keep: &Keep,
+    tenant: &TenantId,
+    before: i64,
+    candidates: &[String],
+) -> Result<u64, StoreError> {
+    let mut write = keep.store.begin().await?;
+    write.hold(visibility::lock_of(tenant)).await?;
+    let mut forgotten = 0;
+    for sha256 in candidates {
+        let done = sqlx::query(AssertSqlSafe(forgetting()))
+            .bind(tenant.as_str())
+            .bind(sha256)
+            .bind(before)
+            .execute(&mut *write)
+            .await?;
+        forgotten += done.rows_affected();
+    }
     write.commit().await?;
-    Ok((done.rows_affected() > 0).then_some(done.rows_affected()))
+    Ok(forgotten)
 }
 
 /// Removes an object if no tenant may see it.

@@ -21,7 +21,8 @@ fn large() -> Vec<u8> {
 fn bucket(server: &S3, scratch: &Path) -> Blobs {
     let _ = rustls::crypto::ring::default_provider().install_default();
     server.make_bucket("platen");
-    let mut builder = AmazonS3Builder::new().with_bucket_name("platen");
+    let mut builder =
+        AmazonS3Builder::new().with_bucket_name("platen").with_checksum_algorithm(Checksum::SHA256);
     for (key, value) in server.environment() {
         builder = builder.with_config(key.to_ascii_lowercase().parse().expect("a key"), value);
     }
@@ -194,7 +195,65 @@ async fn what_another_tenant_may_still_see_stays_stored() {
     assert!(matches!(trial.keep.get(&tenant(), sha256).await, Err(BlobError::Missing(_))));
 }
 
+#[tokio::test]
+async fn what_was_removed_before_it_became_visible_is_not_made_visible() {
+    let trial = trial().await;
+    let sha256 = trial.keep.blobs.put(b"stored".to_vec()).await.expect("kept");
+    trial.keep.blobs.remove(sha256).await.expect("removed");
+    let blob = Visible { sha256, bytes: 6, mime: "text/plain".into() };
+    assert!(!trial.keep.grant(&tenant(), &blob).await.expect("an answer"));
+    assert_eq!(trial.there(sha256).await, (false, false), "no row for what is not there");
+}
+
+#[tokio::test]
+async fn garbage_is_found_among_many_and_what_rows_beside_the_events_name_stays() {
+    let trial = trial().await;
+    let store = &trial.keep.store;
+    // More than are looked at, and more than are forgotten, at once.
+    let mut write = store.begin().await.expect("a write");
+    for number in 0..1_300 {
+        let blob =
+            Visible { sha256: Digest::of(format!("{number}").as_bytes()), bytes: 1, mime: "x/y".into() };
+        visibility::grant(&mut *write, &tenant(), &blob).await.expect("kept");
+    }
+    write.commit().await.expect("committed");
+    let completed = trial.put(b"completed").await;
+    sqlx::query(
+        "INSERT INTO desk_envelopes (envelope_id, tenant_id, document_id, title, pdf_sha256, created_ms, expires_ms,
+           completed_sha256) VALUES ('e', 'default', 'd', 't', 'p', 0, 0, $1)",
+    )
+    .bind(completed.to_string())
+    .execute(store.writing())
+    .await
+    .expect("a row");
+    let picture = trial.put(b"picture").await;
+    sqlx::query(
+        "INSERT INTO page_pictures (tenant_id, pdf_sha256, page, width_px, png_sha256, made_ms)
+         VALUES ('default', 'p', 0, 100, $1, $2)",
+    )
+    .bind(picture.to_string())
+    .bind(crate::store::now_ms())
+    .execute(store.writing())
+    .await
+    .expect("a row");
+    trial.age(3_600_000).await;
+    let minute = Duration::from_secs(60);
+    assert_eq!(collect(&trial.keep, minute).await.expect("done").forgotten, 1_300);
+    assert_eq!(trial.there(completed).await, (true, true));
+    assert_eq!(trial.there(picture).await, (true, true));
+    assert_eq!(crate::ui::pictures::forget(store).await.expect("done"), 0, "it is young");
+    sqlx::query("UPDATE page_pictures SET made_ms = 1").execute(store.writing()).await.expect("a row");
+    assert_eq!(crate::ui::pictures::forget(store).await.expect("done"), 1);
+    assert_eq!(
+        collect(&trial.keep, minute).await.expect("done").forgotten,
+        1,
+        "a picture is made again when wanted"
+    );
+}
+
 also_on_postgres!(
+    what_was_removed_before_it_became_visible_is_not_made_visible,
+    garbage_is_found_among_many_and_what_rows_beside_the_events_name_stays,
     garbage_is_what_no_event_names_and_leaves_only_after_its_delay,
     inv4_a_document_whose_part_was_collected_is_not_received,
     what_another_tenant_may_still_see_stays_stored,

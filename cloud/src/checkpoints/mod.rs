@@ -15,7 +15,7 @@ use platen_model::{Digest, TenantId};
 use serde::{Deserialize, Serialize};
 use sqlx::{AnyConnection, Row as _};
 
-use crate::store::{Store, StoreError, from_ms, json, now_ms, to_json};
+use crate::store::{Store, StoreError, audit, from_ms, json, now_ms, to_json};
 
 pub mod merkle;
 pub mod timestamps;
@@ -44,6 +44,9 @@ pub struct Checkpoint {
     pub documents: u64,
     /// The root over the heads of their chains.
     pub root: Digest,
+    /// The end of the tenant's audit, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audit: Option<audit::Head>,
 }
 
 /// A checkpoint with its proof, as stored.
@@ -59,6 +62,18 @@ pub struct Kept {
     pub signature: String,
 }
 
+/// As [`make`], unless another node is making one at this moment.
+pub async fn make_alone(
+    store: &Store,
+    tenant: &TenantId,
+    key: &SigningKey,
+) -> Result<Option<Kept>, StoreError> {
+    match store.alone(format!("checkpoint of {tenant}")).await? {
+        Some(_turn) => make(store, tenant, key).await,
+        None => Ok(None),
+    }
+}
+
 /// Makes a checkpoint of a tenant if anything happened since the last one.
 pub async fn make(store: &Store, tenant: &TenantId, key: &SigningKey) -> Result<Option<Kept>, StoreError> {
     let mut moment = store.moment().await?;
@@ -67,7 +82,8 @@ pub async fn make(store: &Store, tenant: &TenantId, key: &SigningKey) -> Result<
     if last.as_ref().is_some_and(|last| last.checkpoint.position == position) {
         return Ok(None);
     }
-    let tree = tree_at(&mut moment, tenant, position).await?;
+    let tree = tree_of_rows(&mut moment, tenant).await?;
+    let audit = audit::head(&mut moment, tenant).await?;
     drop(moment);
     let checkpoint = Checkpoint {
         checkpoint_version: VERSION,
@@ -78,6 +94,7 @@ pub async fn make(store: &Store, tenant: &TenantId, key: &SigningKey) -> Result<
         position,
         documents: tree.leaves(),
         root: tree.root(),
+        audit,
     };
     let bytes = to_json(&checkpoint);
     let signature = key.sign(bytes.as_bytes());
@@ -121,6 +138,26 @@ pub async fn all(
     Ok(rows.iter().map(|row| (row.get("number"), read(row))).collect())
 }
 
+/// The tenant's checkpoints after this one, oldest first, each with its time-stamp where it has one.
+pub async fn after(
+    store: &Store,
+    tenant: &TenantId,
+    number: i64,
+    limit: u32,
+) -> Result<Vec<(Kept, Option<Vec<u8>>)>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT c.*, s.token FROM checkpoints c
+         LEFT JOIN checkpoint_stamps s ON s.tenant_id = c.tenant_id AND s.number = c.number
+         WHERE c.tenant_id = $1 AND c.number > $2 ORDER BY c.number LIMIT $3",
+    )
+    .bind(tenant.as_str())
+    .bind(number)
+    .bind(i64::from(limit))
+    .fetch_all(store.reading())
+    .await?;
+    rows.iter().map(|row| Ok((read(row)?, row.get("token")))).collect()
+}
+
 async fn newest(reading: &mut AnyConnection, tenant: &TenantId) -> Result<Option<Kept>, StoreError> {
     let row = sqlx::query("SELECT * FROM checkpoints WHERE tenant_id = $1 ORDER BY number DESC LIMIT 1")
         .bind(tenant.as_str())
@@ -142,6 +179,21 @@ async fn feed_position(reading: &mut AnyConnection, tenant: &TenantId) -> Result
         .await?;
     Ok(row.map(|row| row.get("position")))
 }
+
+/// The tree over the heads as they are now, by the rows of the documents: one row each, however many events there are.
+/// [`check`] holds it against the events.
+async fn tree_of_rows(reading: &mut AnyConnection, tenant: &TenantId) -> Result<Tree, StoreError> {
+    let mut rows = sqlx::query(HEADS).bind(tenant.as_str()).fetch(reading);
+    let mut tree = Tree::default();
+    while let Some(row) = rows.try_next().await? {
+        let (document, head): (String, String) = (row.get("document_id"), row.get("head"));
+        tree.push(format!("{document}:{head}").as_bytes());
+    }
+    Ok(tree)
+}
+
+pub(crate) const HEADS: &str =
+    "SELECT document_id, head FROM documents WHERE tenant_id = $1 ORDER BY document_id";
 
 /// The tree over the heads as they were at a place of the feed.
 pub async fn tree_at(
@@ -172,12 +224,14 @@ pub async fn tree_at(
     Ok(tree)
 }
 
-/// What is wrong with a tenant's checkpoints, each as a sentence. `key` is the site's own, where it is known.
-pub async fn check(
+/// What is wrong with a tenant's checkpoints, each as a sentence. `keys` are the site's own, now and before, where they are
+/// known.
+pub async fn check<'k>(
     reading: &mut AnyConnection,
     tenant: &TenantId,
-    key: Option<&PublicKey>,
+    keys: impl IntoIterator<Item = &'k PublicKey>,
 ) -> Result<Vec<String>, StoreError> {
+    let keys: Vec<&PublicKey> = keys.into_iter().collect();
     let mut wrong = Vec::new();
     let mut before: Option<Kept> = None;
     let found = all(reading, tenant).await?;
@@ -190,7 +244,7 @@ pub async fn check(
         }
         let token = timestamps::token_of(reading, tenant, number).await?;
         match kept.map_err(|error| error.to_string()).and_then(|kept| {
-            fits(&kept, tenant, number, before.as_ref(), key)?;
+            fits(&kept, tenant, number, before.as_ref(), &keys)?;
             is_stamped(&kept, token.as_deref())?;
             Ok(kept)
         }) {
@@ -201,14 +255,24 @@ pub async fn check(
             }
         }
     }
-    let counted = sqlx::query("SELECT checkpoints FROM feeds WHERE tenant_id = $1")
+    let counted = sqlx::query("SELECT checkpoints, stamps FROM feeds WHERE tenant_id = $1")
         .bind(tenant.as_str())
         .fetch_optional(&mut *reading)
         .await?;
-    let counted: i64 = counted.map_or(0, |row| row.get("checkpoints"));
+    let (counted, stamps): (i64, i64) =
+        counted.map_or((0, 0), |row| (row.get("checkpoints"), row.get("stamps")));
     if wrong.is_empty() && counted != count {
         wrong.push(format!("the feed of {tenant} counts {counted} checkpoints, {count} are there"));
     }
+    let (there, strange) = timestamps::count(reading, tenant).await?;
+    if there != stamps || strange > 0 {
+        wrong.push(format!(
+            "the feed of {tenant} counts {stamps} time-stamps of checkpoints; {there} are there, {strange} of them of no \
+             checkpoint"
+        ));
+    }
+    let signed = before.as_ref().and_then(|last| last.checkpoint.audit.clone());
+    wrong.extend(audit::check(reading, tenant, signed.as_ref()).await?);
     if let Some(last) = before {
         let Checkpoint { number, position, root, documents, at, .. } = last.checkpoint;
         let tree = tree_at(reading, tenant, position).await?;
@@ -238,9 +302,9 @@ fn fits(
     tenant: &TenantId,
     number: i64,
     before: Option<&Kept>,
-    key: Option<&PublicKey>,
+    keys: &[&PublicKey],
 ) -> Result<(), String> {
-    if key.is_some_and(|key| *key != kept.key) {
+    if !keys.is_empty() && !keys.contains(&&kept.key) {
         return Err("it is signed with another key than this site's".into());
     }
     kept.key

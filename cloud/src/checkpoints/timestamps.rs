@@ -68,14 +68,22 @@ pub async fn stamp(store: &Store, tenant: &TenantId, url: &str) -> Result<u32, S
     for row in rows {
         let bytes: String = row.get("bytes");
         let token = ask(url, Digest::of(bytes.as_bytes())).await.map_err(StampError::Authority)?;
-        sqlx::query(
+        let mut write = store.begin().await?;
+        let done = sqlx::query(
             "INSERT INTO checkpoint_stamps (tenant_id, number, token) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
         )
         .bind(tenant.as_str())
         .bind(row.get::<i64, _>("number"))
         .bind(token)
-        .execute(store.writing())
+        .execute(&mut *write)
         .await?;
+        // Counted beside them, so that none can leave unseen.
+        sqlx::query("UPDATE feeds SET stamps = stamps + $1 WHERE tenant_id = $2")
+            .bind(done.rows_affected() as i64)
+            .bind(tenant.as_str())
+            .execute(&mut *write)
+            .await?;
+        write.commit().await?;
         stamped += 1;
     }
     Ok(stamped)
@@ -95,19 +103,39 @@ pub async fn token_of(
     Ok(row.map(|row| row.get("token")))
 }
 
+/// How many time-stamps a tenant's checkpoints have, and how many of those are of no checkpoint.
+pub(super) async fn count(reading: &mut AnyConnection, tenant: &TenantId) -> Result<(i64, i64), StoreError> {
+    let row = sqlx::query(
+        "SELECT COUNT(*) AS there, COUNT(*) - COUNT(c.number) AS strange FROM checkpoint_stamps s
+         LEFT JOIN checkpoints c ON c.tenant_id = s.tenant_id AND c.number = s.number WHERE s.tenant_id = $1",
+    )
+    .bind(tenant.as_str())
+    .fetch_one(reading)
+    .await?;
+    Ok((row.get("there"), row.get("strange")))
+}
+
 /// Asks an authority about a digest, and answers its token.
 pub async fn ask(url: &str, sha256: Digest) -> Result<Vec<u8>, String> {
     let (request, nonce) = request(sha256)?;
     // Whoever is first sets it for the process; it is the same everywhere.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let client =
-        reqwest::Client::builder().timeout(ANSWER_TIME).build().map_err(|error| error.to_string())?;
+    let client = reqwest::Client::builder()
+        .timeout(ANSWER_TIME)
+        .redirect(reqwest::redirect::Policy::none())
+        .build()
+        .map_err(|error| error.to_string())?;
     let sent = client.post(url).header("content-type", "application/timestamp-query").body(request).send();
-    let answer =
-        sent.await.and_then(reqwest::Response::error_for_status).map_err(|error| error.to_string())?;
-    let bytes = answer.bytes().await.map_err(|error| error.to_string())?;
-    if bytes.len() > ANSWER_BYTES {
-        return Err(format!("its answer has {} bytes", bytes.len()));
+    let mut answer = sent.await.map_err(|error| error.to_string())?;
+    if !answer.status().is_success() {
+        return Err(format!("it answered {}", answer.status()));
+    }
+    let mut bytes = Vec::new();
+    while let Some(chunk) = answer.chunk().await.map_err(|error| error.to_string())? {
+        bytes.extend_from_slice(&chunk);
+        if bytes.len() > ANSWER_BYTES {
+            return Err(format!("its answer has more than {ANSWER_BYTES} bytes"));
+        }
     }
     let token = token_in(&bytes)?;
     let stamp = read(&token)?;

@@ -1,77 +1,19 @@
-//! TLS for the listener, by rustls.
+//! TLS for the server's connections, by rustls.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read as _};
-use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc;
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::server::TlsStream;
 
 use crate::config::Tls;
 
-/// Longest time a peer may take for its handshake.
-const HANDSHAKE: Duration = Duration::from_secs(10);
-/// Connections that may wait, handshake done, for the server to take them.
-const WAITING: usize = 64;
-
-/// A listener that answers connections once their handshake is done. Slow handshakes keep nobody else waiting.
-#[derive(Debug)]
-pub struct Listener {
-    address: SocketAddr,
-    ready: mpsc::Receiver<(TlsStream<TcpStream>, SocketAddr)>,
-}
-
-impl Listener {
-    /// Wraps a bound listener.
-    pub fn new(listener: TcpListener, files: &Tls) -> io::Result<Self> {
-        let acceptor = TlsAcceptor::from(Arc::new(server_config(files)?));
-        let address = listener.local_addr()?;
-        let (sender, ready) = mpsc::channel(WAITING);
-        tokio::spawn(async move {
-            while !sender.is_closed() {
-                let (stream, peer) = match listener.accept().await {
-                    Ok(accepted) => accepted,
-                    Err(error) => {
-                        // Out of file descriptors, usually: others will be given back.
-                        tracing::warn!(%error, "cannot accept a connection");
-                        tokio::time::sleep(Duration::from_millis(100)).await;
-                        continue;
-                    }
-                };
-                let (acceptor, sender) = (acceptor.clone(), sender.clone());
-                tokio::spawn(async move {
-                    if let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await {
-                        let _ = sender.send((stream, peer)).await;
-                    }
-                });
-            }
-        });
-        Ok(Self { address, ready })
-    }
-}
-
-impl axum::serve::Listener for Listener {
-    type Io = TlsStream<TcpStream>;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
-        match self.ready.recv().await {
-            Some(accepted) => accepted,
-            // The accepting task is gone only when the runtime ends.
-            None => std::future::pending().await,
-        }
-    }
-
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        Ok(self.address)
-    }
+/// What makes connections with these files secure.
+pub fn acceptor(files: &Tls) -> io::Result<TlsAcceptor> {
+    Ok(TlsAcceptor::from(Arc::new(server_config(files)?)))
 }
 
 fn server_config(files: &Tls) -> io::Result<ServerConfig> {
@@ -100,10 +42,14 @@ fn server_config(files: &Tls) -> io::Result<ServerConfig> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+    use std::time::Duration;
+
     use axum::extract::ConnectInfo;
-    use axum::serve::ListenerExt as _;
+    use tokio::net::TcpListener;
 
     use super::*;
+    use crate::http::connections::{Bounds, serve};
 
     #[tokio::test]
     async fn over_tls_the_address_of_a_connection_is_known() {
@@ -118,12 +64,12 @@ mod tests {
 
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let port = listener.local_addr().expect("bound").port();
-        let listener = Listener::new(listener, &files).expect("sound files").tap_io(|_| {});
+        let tls = acceptor(&files).expect("sound files");
         let told = async |peer: ConnectInfo<SocketAddr>| peer.0.ip().to_string();
-        let service = axum::Router::new()
-            .route("/", axum::routing::get(told))
-            .into_make_service_with_connect_info::<SocketAddr>();
-        tokio::spawn(async move { axum::serve(listener, service).await });
+        let router = axum::Router::new().route("/", axum::routing::get(told));
+        let minute = Duration::from_secs(60);
+        let bounds = Bounds { connections: 2, head: minute, patience: minute };
+        tokio::spawn(serve(listener, Some(tls), router, bounds, std::future::pending()));
 
         let client = reqwest::Client::builder().danger_accept_invalid_certs(true).build().expect("a client");
         let answer = client.get(format!("https://127.0.0.1:{port}/")).send().await.expect("an answer");

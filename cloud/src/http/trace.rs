@@ -53,6 +53,14 @@ impl Trace {
         CURRENT.try_with(Self::clone).ok()
     }
 
+    /// A new span of the same trace: for what goes on after the request was answered.
+    pub fn onward(&self) -> CorrelationId {
+        let span = Uuid::now_v7().simple().to_string();
+        let parts: Vec<&str> = self.traceparent.as_str().split('-').collect();
+        let [version, trace, _, flags] = parts[..] else { return begin() };
+        format!("{version}-{trace}-{}-{flags}", &span[16..]).parse().unwrap_or_else(|_| begin())
+    }
+
     /// Puts the marks on an answer.
     pub fn mark(&self, headers: &mut HeaderMap) {
         for (name, value) in
@@ -88,6 +96,8 @@ mod tests {
         let sent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
         let kept = of(&[("x-request-id", "job-7"), ("traceparent", sent)]);
         assert_eq!((kept.request_id.as_str(), kept.traceparent.as_str()), ("job-7", sent));
+        let onward = kept.onward();
+        assert!(onward.as_str().starts_with(&sent[..36]) && onward.as_str() != sent, "{onward}");
         let zeros = "00-00000000000000000000000000000000-b7ad6b7169203331-01";
         for (id, trace) in [("a b", "x"), ("", zeros), ("<script>", "00-zz-zz-01")] {
             let own = of(&[("x-request-id", id), ("traceparent", trace)]);

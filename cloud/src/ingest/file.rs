@@ -41,6 +41,7 @@ use super::{idempotency, limits, tus};
 use crate::app::App;
 use crate::auth::Caller;
 use crate::blobs::off_the_reactor;
+use crate::http::trace::Trace;
 use crate::jobs::capture::LANGUAGES_LABEL;
 use crate::refusal::Refusal;
 use crate::store::blobs::Visible;
@@ -426,7 +427,9 @@ fn manifest(app: &App, form: &Form, kind: Kind, pages: u32) -> DocumentManifest 
         version: MANIFEST_VERSION,
         document_id: capture_id.document(0),
         capture_id,
-        correlation_id: CorrelationId::of_capture(capture_id),
+        // What comes of it belongs to the trace of who sent it.
+        correlation_id: Trace::current()
+            .map_or_else(|| CorrelationId::of_capture(capture_id), |trace| trace.onward()),
         device_id: None,
         source: source.unwrap_or_else(|| SOURCE.into()),
         department,

@@ -14,7 +14,7 @@ use utoipa_axum::routes;
 use crate::app::App;
 use crate::auth::{Caller, Scope};
 use crate::refusal::Refusal;
-use crate::store::{Write, limits as rows};
+use crate::store::{Write, limits as rows, uploads};
 
 /// The routes of this module.
 pub(super) fn routes() -> OpenApiRouter<App> {
@@ -23,7 +23,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 
 /// What holds for a tenant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
-pub(super) struct TenantLimits {
+pub(crate) struct TenantLimits {
     /// Largest part or file, in bytes. Over it: 413.
     pub part_bytes: u64,
     /// Most pages of a document. Over it: 422.
@@ -42,13 +42,46 @@ async fn shown(State(app): State<App>, caller: Caller) -> Result<Json<TenantLimi
 }
 
 /// What holds for a tenant.
-pub(super) async fn of(app: &App, tenant: &TenantId) -> Result<TenantLimits, Refusal> {
+pub(crate) async fn of(app: &App, tenant: &TenantId) -> Result<TenantLimits, Refusal> {
     let (site, own) = (&app.config.limits, rows::own(&app.store, tenant).await?);
     Ok(TenantLimits {
         part_bytes: own.part_bytes.unwrap_or(site.part_bytes),
         document_pages: own.document_pages.unwrap_or(site.document_pages),
         documents_per_minute: own.documents_per_minute.unwrap_or(site.documents_per_minute),
     })
+}
+
+/// Refuses another upload where the tenant has as many under way as it may, or announced as many bytes, in the write that
+/// would begin it.
+pub(super) async fn must_have_room(
+    app: &App,
+    write: &mut Write,
+    tenant: &TenantId,
+    bytes: u64,
+) -> Result<(), Refusal> {
+    let limits = &app.config.limits;
+    // Of two at once the second sees the first.
+    write.hold(format!("uploads of {tenant}")).await?;
+    let (count, announced) = uploads::under_way(write, tenant).await?;
+    let full = |detail: String| {
+        Refusal::new(StatusCode::INSUFFICIENT_STORAGE, "too-many-uploads", detail)
+            .safe("every upload under way goes on")
+            .help("finish or terminate uploads, or wait until they expire; then begin this one again")
+    };
+    if count >= u64::from(limits.open_uploads) {
+        let most = limits.open_uploads;
+        return Err(full(format!(
+            "{count} uploads are under way; the limit is {most} (limits.open_uploads)"
+        )));
+    }
+    if announced.saturating_add(bytes) > limits.open_upload_bytes {
+        let most = limits.open_upload_bytes;
+        return Err(full(format!(
+            "uploads under way announced {announced} bytes; with {bytes} more they are over {most} \
+             (limits.open_upload_bytes)"
+        )));
+    }
+    Ok(())
 }
 
 /// Refuses a new document over the tenant's rate, in the write that would take it.

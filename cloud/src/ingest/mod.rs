@@ -12,7 +12,7 @@ pub mod commit;
 pub mod documents;
 pub(crate) mod file;
 pub(crate) mod idempotency;
-mod limits;
+pub(crate) mod limits;
 mod presigned;
 pub mod tus;
 

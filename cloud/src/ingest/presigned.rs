@@ -63,7 +63,9 @@ struct Presigned {
     security(("oauth2" = ["documents:write"]), ("session" = [])), request_body = Announcement,
     responses((status = 201, description = "Send it there.", body = Presigned),
         (status = 409, description = "The blobs are in no bucket: use tus.", body = platen_model::Problem,
-            content_type = "application/problem+json")))]
+            content_type = "application/problem+json"),
+        (status = 507, description = "As many uploads as may be are under way, or as many bytes.",
+            body = platen_model::Problem, content_type = "application/problem+json")))]
 async fn begin(
     State(app): State<App>,
     caller: Caller,
@@ -82,7 +84,10 @@ async fn begin(
     let (upload_id, expires_at) = (UploadId::new(), tus::expiry(&app));
     let upload = Upload { upload_id, sha256, mime, bytes, received: 0, expires_at };
     let piece = Piece { begins: 0, bytes, name };
-    uploads::insert_presigned(&app.store, tenant, &upload, &piece).await?;
+    let mut write = app.store.begin().await?;
+    limits::must_have_room(&app, &mut write, tenant, bytes).await?;
+    uploads::insert_presigned(&mut write, tenant, &upload, &piece).await?;
+    write.commit().await?;
     let lasts = SignedDuration::try_from(ADDRESS_TIME).unwrap_or(SignedDuration::MAX);
     let expires_at = Timestamp::now().checked_add(lasts).unwrap_or(Timestamp::MAX);
     Ok((StatusCode::CREATED, Json(Presigned { upload_id, url, expires_at })).into_response())

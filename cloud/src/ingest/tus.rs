@@ -19,6 +19,7 @@ use std::str::FromStr as _;
 use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use jiff::{SignedDuration, Timestamp};
 use platen_model::{Digest, TenantId, UploadId, crash};
@@ -39,6 +40,8 @@ pub mod headers;
 pub mod landing;
 mod turn;
 
+/// The version of tus.
+const VERSION: &str = "1.0.0";
 /// The media type of a PATCH.
 const OFFSET_STREAM: &str = "application/offset+octet-stream";
 
@@ -58,6 +61,18 @@ pub fn routes() -> OpenApiRouter<App> {
         .routes(routes!(has_blob))
         // Parts have a limit of their own, which `create` holds.
         .layer(DefaultBodyLimit::disable())
+        .layer(middleware::map_response(spoken))
+}
+
+/// Every answer says which version of tus is spoken, refusals as well; to who speaks another, which ones are known.
+async fn spoken(mut response: Response) -> Response {
+    let is_of_version = response.status() == StatusCode::PRECONDITION_FAILED;
+    let headers = response.headers_mut();
+    headers.insert("tus-resumable", HeaderValue::from_static(VERSION));
+    if is_of_version {
+        headers.insert("tus-version", HeaderValue::from_static(VERSION));
+    }
+    response
 }
 
 /// What this server speaks of tus.
@@ -66,7 +81,7 @@ pub fn routes() -> OpenApiRouter<App> {
 async fn options(State(app): State<App>) -> Response {
     let largest = app.config.limits.part_bytes;
     tus(StatusCode::NO_CONTENT)
-        .with("tus-version", "1.0.0")
+        .with("tus-version", VERSION)
         .with("tus-extension", "creation,creation-with-upload,checksum,termination,expiration")
         .with("tus-checksum-algorithm", "sha256")
         .with("tus-max-size", largest)
@@ -121,6 +136,8 @@ async fn has_blob(
         (status = 422, description = "The bytes do not have the digest that was announced.",
             body = platen_model::Problem, content_type = "application/problem+json"),
         (status = 460, description = "The bytes do not have the checksum they came with.",
+            body = platen_model::Problem, content_type = "application/problem+json"),
+        (status = 507, description = "As many uploads as may be are under way, or as many bytes.",
             body = platen_model::Problem, content_type = "application/problem+json")))]
 async fn create(
     State(app): State<App>,
@@ -144,7 +161,10 @@ async fn create(
         Upload { upload_id: UploadId::new(), sha256, mime, bytes, received: 0, expires_at: expiry(&app) };
     // Durable before the row is committed: the address we answer is there after a power cut.
     landing::begin(&app, &upload).await?;
-    uploads::insert(&app.store, &tenant, &upload).await?;
+    if let Err(refusal) = keep(&app, &tenant, &upload).await {
+        landing::forget(&app, &tenant, upload.upload_id).await?;
+        return Err(refusal);
+    }
     crash::point("an upload is begun");
     let location = format!("{}/v1/uploads/{}", app.config.public_url, upload.upload_id);
     let created = tus(StatusCode::CREATED).with("location", location);
@@ -172,6 +192,14 @@ async fn create(
             Err(refusal)
         }
     }
+}
+
+/// Keeps the row of a new upload, where there is room for one.
+async fn keep(app: &App, tenant: &TenantId, upload: &Upload) -> Result<(), Refusal> {
+    let mut write = app.store.begin().await?;
+    limits::must_have_room(app, &mut write, tenant, upload.bytes).await?;
+    uploads::insert(&mut write, tenant, upload).await?;
+    Ok(write.commit().await?)
 }
 
 /// 413, for a part or a file that is over the tenant's limit.
@@ -342,12 +370,17 @@ fn stands_at(upload: &Upload) -> Response {
 
 /// Forgets uploads whose time is over. Called now and then while the server runs.
 pub async fn sweep(app: &App) -> Result<(), Refusal> {
-    for (tenant, upload) in uploads::expired(&app.store).await? {
-        if let Ok(_turn) = Turn::if_free(upload) {
-            landing::forget(app, &tenant, upload).await?;
+    let mut after = None;
+    loop {
+        let found = uploads::expired(&app.store, after.as_ref()).await?;
+        for (_, upload, tenant) in &found {
+            if let Ok(_turn) = Turn::if_free(*upload) {
+                landing::forget(app, tenant, *upload).await?;
+            }
         }
+        let Some(last) = found.into_iter().next_back() else { return Ok(()) };
+        after = Some(last);
     }
-    Ok(())
 }
 
 async fn find(app: &App, tenant: &TenantId, id: &str) -> Result<Upload, Refusal> {
@@ -375,7 +408,7 @@ fn http_date(at: Timestamp) -> String {
 struct Tus(Response);
 
 fn tus(status: StatusCode) -> Tus {
-    Tus(status.into_response()).with("tus-resumable", "1.0.0")
+    Tus(status.into_response())
 }
 
 impl Tus {

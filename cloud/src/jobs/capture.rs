@@ -10,6 +10,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use platen_capture::classify::classify_as;
 use platen_capture::{Captured, CapturedDocument, Collation, Input, Separation, Workshop};
@@ -19,6 +20,7 @@ use platen_model::{Decision, DocumentManifest, Failure, FailureClass, Part, Part
 use super::{Outcome, StepError, steps};
 use crate::app::App;
 use crate::blobs::off_the_reactor;
+use crate::ingest::limits;
 use crate::store::blobs::{self as visibility, Visible};
 use crate::store::events::{self, AppendError};
 use crate::store::jobs::Job;
@@ -47,6 +49,8 @@ pub(super) async fn run(app: &App, job: &Job) -> Result<Outcome, StepError> {
         .map_err(|reason| steps::set_aside(reason, "capture it anew beside its scanner"))?;
     let inputs = fetch(app, job, &record, folder.path()).await?;
     let workshop = workshop(app, &manifest);
+    // Work on a thread goes on when nobody waits for it any more, unless it is told: when the time is over or the node stops.
+    let _stop = StopWhenDropped(Arc::clone(&workshop.stop));
     let place = folder.path().to_owned();
     let work = move || platen_capture::capture(&inputs, &place, &workshop, &|_, _| {});
     let captured = tokio::task::spawn_blocking(work).await.map_err(StepError::later)?;
@@ -55,9 +59,26 @@ pub(super) async fn run(app: &App, job: &Job) -> Result<Outcome, StepError> {
         let reason = format!("its pages are {} documents, not one", found.len());
         steps::set_aside(&reason, "send each document by itself")
     })?;
+    let most =
+        limits::of(app, &job.tenant).await.map_err(|refusal| StepError::later(&refusal.problem().detail))?;
+    let pages = document.text.pages.len();
+    if pages > most.document_pages as usize {
+        let most = most.document_pages;
+        let reason = format!("it has {pages} pages; the limit is {most} (limits.document_pages)");
+        return Err(steps::set_aside(&reason, "split the document, or have the limit raised, then retry"));
+    }
     crash::point("a document is captured");
     let decision = decision(app, &manifest, &document);
     keep(app, job, &record, document, decision).await
+}
+
+/// Tells a capture to stop when whoever waited for it goes away.
+struct StopWhenDropped(Arc<AtomicBool>);
+
+impl Drop for StopWhenDropped {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 /// Writes the originals into the folder, each verified against its digest.
@@ -96,7 +117,7 @@ fn workshop(app: &App, manifest: &DocumentManifest) -> Workshop {
     // A place in a batch of one: there were sheets in front of it, which are no pages.
     let separation = if manifest.batch.is_some() { Separation::default() } else { Separation::off() };
     let (pool, rules) = (Arc::clone(&app.pool), Arc::clone(&app.rules));
-    Workshop { pool, rules, options, collation, separation }
+    Workshop { pool, rules, options, collation, separation, stop: Arc::default() }
 }
 
 /// What the document is taken to be: by the rules, or what the program that sent it said.

@@ -5,7 +5,8 @@
 //! the lease is taken over, by this node or another. A failing step is tried again after a growing, jittered
 //! pause, how long and how often by the class of its error ([`retry`]); then the job stays as `dead` and its
 //! document is quarantined with the reason (INV-13), until somebody replays it ([`replay`]). A node that stops
-//! finishes what it can within `limits.shutdown_seconds` and gives the rest back.
+//! finishes what it can within `limits.shutdown_seconds` and gives the rest back. A job that took its node with it
+//! [`LOST_AT_MOST`] times in a row is given up as well: it may be what kills them.
 //!
 //! A new kind of job: name it, handle it in [`steps::run`] (kinds of signing: in `signing::run`), and let
 //! [`crate::machine::wanted`] or a transaction of your own enqueue it with [`crate::store::jobs::enqueue`].
@@ -16,13 +17,14 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use platen_model::event::{Actor, EventBody, Status};
-use platen_model::{DocumentId, TenantId, crash};
-use tokio::sync::{Semaphore, watch};
+use platen_model::{TenantId, crash};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
+use tracing::Instrument as _;
 
 use crate::app::App;
-use crate::store::jobs::{Job, Trouble};
-use crate::store::{self, Engine, Store, StoreError, documents, events};
+use crate::store::jobs::{Job, Lane, Trouble};
+use crate::store::{self, Engine, StoreError, documents, events};
 
 pub mod capture;
 pub mod retry;
@@ -54,6 +56,10 @@ pub mod kinds {
 
 /// The longest the dispatcher sleeps without looking.
 const IDLE: Duration = Duration::from_secs(2);
+/// How often in a row a job may take its node with it.
+const LOST_AT_MOST: usize = 5;
+/// Deliveries to other servers under way at once, so that slow ones leave hands free for documents.
+const DELIVERIES_AT_ONCE: usize = 2;
 
 /// How a step ended well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,47 +134,76 @@ impl From<crate::blobs::BlobError> for StepError {
     }
 }
 
-/// Whether a kind of job may take as long as its document is: hours.
-fn is_long(kind: &str) -> bool {
-    kind == kinds::CAPTURE
+/// The free hands of this node, by lane.
+struct Hands {
+    quick: Arc<Semaphore>,
+    long: Arc<Semaphore>,
+    deliver: Arc<Semaphore>,
 }
 
-/// Long jobs at once, so that hands stay free for what takes a moment.
-fn long_at_once(app: &App) -> usize {
-    app.config.workers.min(app.config.limits.jobs_at_once.saturating_sub(1)).max(1)
+impl Hands {
+    /// So many for all, of which long jobs and deliveries each leave some for what takes a moment.
+    fn of(app: &App) -> Self {
+        let all = app.config.limits.jobs_at_once;
+        let long = app.config.workers.min(all.saturating_sub(1)).max(1);
+        Self {
+            quick: Arc::new(Semaphore::new(all)),
+            long: Arc::new(Semaphore::new(long)),
+            deliver: Arc::new(Semaphore::new(DELIVERIES_AT_ONCE)),
+        }
+    }
+
+    fn of_lane(&self, lane: Lane) -> &Arc<Semaphore> {
+        match lane {
+            Lane::Quick => &self.quick,
+            Lane::Long => &self.long,
+            Lane::Deliver => &self.deliver,
+        }
+    }
+
+    /// The lanes that have a free hand.
+    fn free(&self) -> Vec<Lane> {
+        Lane::ALL.into_iter().filter(|lane| self.of_lane(*lane).available_permits() > 0).collect()
+    }
+
+    /// A hand of a lane that has a free one: only the dispatcher takes them.
+    fn take(&self, lane: Lane) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(self.of_lane(lane)).try_acquire_owned().ok()
+    }
 }
 
 /// Runs jobs until `stop` says so, then waits for those at work and gives back what takes too long.
 pub async fn run(app: App, mut stop: watch::Receiver<bool>) {
     let clock = tokio::spawn(crate::signing::run_clock(app.clone()));
     let mut at_work = JoinSet::new();
-    let long = Arc::new(Semaphore::new(long_at_once(&app)));
+    let hands = Hands::of(&app);
     while !*stop.borrow() {
         while at_work.try_join_next().is_some() {}
-        let room = at_work.len() < app.config.limits.jobs_at_once;
-        let but = if long.available_permits() == 0 { Some(kinds::CAPTURE) } else { None };
-        let job = if room {
-            store::jobs::lease(&app.store, &app.node, lease_ms(&app), but).await
-        } else {
+        let lanes = if at_work.len() < app.config.limits.jobs_at_once { hands.free() } else { Vec::new() };
+        let job = if lanes.is_empty() {
             Ok(None)
+        } else {
+            store::jobs::lease(&app.store, &app.node, lease_ms(&app), &lanes).await
         };
         match job {
             Ok(Some(job)) => {
-                let permit = is_long(&job.kind).then(|| Arc::clone(&long).try_acquire_owned().ok()).flatten();
+                let hand = hands.take(Lane::of(&job.kind));
                 let app = app.clone();
                 at_work.spawn(async move {
                     one(app, job).await;
-                    drop(permit);
+                    drop(hand);
                 });
                 continue;
             }
             Ok(None) => {}
             Err(error) => tracing::error!(%error, "cannot look for jobs"),
         }
-        let due = store::jobs::next_due_ms(&app.store, but).await.ok().flatten();
         // When all hands are busy only a finished job makes room; a due job must not make this loop spin.
-        let pause =
-            due.filter(|_| room).map_or(IDLE, |ms| Duration::from_millis(ms.unsigned_abs().max(5)).min(IDLE));
+        let due = match lanes.is_empty() {
+            true => None,
+            false => store::jobs::next_due_ms(&app.store, &lanes).await.ok().flatten(),
+        };
+        let pause = due.map_or(IDLE, |ms| Duration::from_millis(ms.unsigned_abs().max(5)).min(IDLE));
         tokio::select! {
             _ = stop.changed() => {}
             () = app.wake.notified() => {}
@@ -196,7 +231,7 @@ async fn wind_up(app: &App, mut at_work: JoinSet<()>) {
 
 /// Runs all jobs that are due, and those they lead to, until none is: for tests and commands.
 pub async fn run_until_idle(app: &App) -> Result<(), StoreError> {
-    while let Some(job) = store::jobs::lease(&app.store, &app.node, lease_ms(app), None).await? {
+    while let Some(job) = store::jobs::lease(&app.store, &app.node, lease_ms(app), &Lane::ALL).await? {
         one(app.clone(), job).await;
     }
     Ok(())
@@ -207,8 +242,19 @@ fn lease_ms(app: &App) -> i64 {
     i64::try_from(app.config.limits.lease_seconds).unwrap_or(i64::MAX / 1000) * 1000
 }
 
+/// A job's work, in a span that says whose trace it belongs to.
 async fn one(app: App, job: Job) {
-    let Some(outcome) = perform(&app, &job).await else {
+    let trace = match job.document {
+        Some(document) => documents::trace(&app.store, &job.tenant, document).await.ok().flatten(),
+        None => None,
+    };
+    let correlation_id = trace.map(tracing::field::display);
+    let span = tracing::info_span!("job", kind = job.kind, tenant = %job.tenant, correlation_id);
+    work(app, job).instrument(span).await;
+}
+
+async fn work(app: App, job: Job) {
+    let Some(outcome) = attempt(&app, &job).await else {
         tracing::warn!(job = job.job_id, "the lease was lost: another node goes on");
         return;
     };
@@ -221,12 +267,23 @@ async fn one(app: App, job: Job) {
     app.wake.notify_one();
 }
 
+/// Runs the step, unless it has taken too many nodes with it; `None` where the lease was lost.
+async fn attempt(app: &App, job: &Job) -> Option<Result<Outcome, StepError>> {
+    if job.lost() < LOST_AT_MOST {
+        return perform(app, job).await;
+    }
+    Some(Err(StepError::SetAside {
+        reason: format!("the step `{}` took its node with it {LOST_AT_MOST} times in a row", job.kind),
+        help: "look into the server's log and the machine's for what ended it, then send it on its way again (retry)"
+            .into(),
+    }))
+}
+
 /// Runs the step under its limits, renewing the lease; `None` where that was lost.
 async fn perform(app: &App, job: &Job) -> Option<Result<Outcome, StepError>> {
-    let (limit, key) = if is_long(&job.kind) {
-        (app.config.limits.capture_seconds, "limits.capture_seconds")
-    } else {
-        (app.config.limits.job_seconds, "limits.job_seconds")
+    let (limit, key) = match Lane::of(&job.kind) {
+        Lane::Long => (app.config.limits.capture_seconds, "limits.capture_seconds"),
+        Lane::Quick | Lane::Deliver => (app.config.limits.job_seconds, "limits.job_seconds"),
     };
     let limit = Duration::from_secs(limit);
     // A panic is a failure like others: counted, and in the end seen. Uncaught it would be tried for ever.
@@ -260,8 +317,7 @@ async fn settle(
     let error = match outcome {
         Ok(Outcome::Done) => return Ok(store::jobs::finish(&app.store, job).await?),
         Ok(Outcome::Again(after)) => {
-            let at = store::now_ms() + after.as_millis() as i64;
-            return Ok(store::jobs::postpone(&app.store, job, at).await?);
+            return Ok(store::jobs::postpone(&app.store, job, after.as_millis() as i64).await?);
         }
         Err(StepError::SetAside { reason, help }) => return give_up(app, job, None, reason, help).await,
         Err(error) => error,
@@ -281,7 +337,7 @@ async fn settle(
     }
     let pause = policy.pause_ms(job.failures, retry::jitter(&job.job_id));
     tracing::warn!(error, job = job.job_id, attempts, pause_ms = pause, "a job failed; trying again");
-    store::jobs::fail(&app.store, job, trouble, store::now_ms() + pause as i64).await?;
+    store::jobs::fail(&app.store, job, trouble, pause as i64).await?;
     Ok(())
 }
 
@@ -294,6 +350,10 @@ async fn give_up(
 ) -> Result<(), events::AppendError> {
     tracing::error!(reason, job = job.job_id, "a job is given up");
     let mut write = app.store.begin().await?;
+    // Before the job's row is touched, as an event does that asks for it.
+    if let Some(document) = job.document {
+        write.hold(document).await?;
+    }
     if store::jobs::bury(&mut write, job, trouble, &reason).await? {
         if let Some(document) = job.document {
             events::quarantine(&mut write, &job.tenant, document, reason, help).await?;
@@ -303,36 +363,31 @@ async fn give_up(
     Ok(())
 }
 
-/// Sends a dead job on its way again, and its document with it; answers whether there was such a job.
+/// Sends a dead job on its way again, and its document with it, in the caller's write; answers whether there was such a
+/// job.
 ///
 /// A document in quarantine goes back to where it was, which asks for the job it needs there.
 pub async fn replay(
-    store: &Store,
+    write: &mut store::Write,
     tenant: &TenantId,
     job_id: &str,
     actor: Actor,
 ) -> Result<bool, events::AppendError> {
-    let mut write = store.begin().await?;
-    let Some(document) = store::jobs::raise(&mut write, tenant, job_id).await? else { return Ok(false) };
-    if let Some(document) = document {
-        resume(&mut write, tenant, document, actor).await?;
+    let Some(job) = store::jobs::find(&mut **write, tenant, job_id).await? else { return Ok(false) };
+    // Before the job's row is touched, as an event does that asks for it.
+    if let Some(document) = job.document_id {
+        write.hold(document).await?;
     }
-    write.commit().await?;
+    if !store::jobs::raise(write, tenant, job_id).await? {
+        return Ok(false);
+    }
+    if let Some(document) = job.document_id {
+        let record = documents::find(&mut **write, tenant, document).await?;
+        if record.is_some_and(|record| record.document.status == Status::Quarantined) {
+            events::append(write, tenant, document, actor, EventBody::Retried).await?;
+        }
+    }
     Ok(true)
-}
-
-async fn resume(
-    write: &mut store::Write,
-    tenant: &TenantId,
-    document: DocumentId,
-    actor: Actor,
-) -> Result<(), events::AppendError> {
-    write.hold(document).await?;
-    let record = documents::find(&mut **write, tenant, document).await?;
-    if record.is_some_and(|record| record.document.status == Status::Quarantined) {
-        events::append(write, tenant, document, actor, EventBody::Retried).await?;
-    }
-    Ok(())
 }
 
 /// At the start of the one server process: frees leases of a process that is gone, and asks again for the
@@ -346,22 +401,32 @@ pub async fn recover(app: &App) -> Result<(), StoreError> {
     }
     let mut orphans = 0u32;
     for tenant in store::people::tenants(&app.store).await? {
-        for record in store::documents::on_their_way(&app.store, &tenant).await? {
-            let document = record.document.document_id;
-            let Some(kind) = record.state().and_then(crate::machine::wanted) else { continue };
-            let mut write = app.store.begin().await?;
-            if !store::jobs::has_live(&mut write, document).await? {
-                store::jobs::enqueue(&mut write, &tenant, store::jobs::New::of_document(kind, document))
-                    .await?;
-                orphans += 1;
+        for status in Status::ALL.into_iter().filter(|status| carries_itself_on(*status)) {
+            let mut after = None;
+            loop {
+                let found = documents::without_job(&app.store, &tenant, status, after).await?;
+                let Some(last) = found.last() else { break };
+                after = Some(last.document.document_id);
+                for record in &found {
+                    let Some(kind) = record.state().and_then(crate::machine::wanted) else { continue };
+                    let job = store::jobs::New::of_document(kind, record.document.document_id);
+                    let mut write = app.store.begin().await?;
+                    store::jobs::enqueue(&mut write, &tenant, job).await?;
+                    write.commit().await?;
+                    orphans += 1;
+                }
             }
-            write.commit().await?;
         }
     }
     if orphans > 0 {
         tracing::warn!(orphans, "documents without a job were given theirs back");
     }
     Ok(())
+}
+
+/// Whether a document in this state neither ended nor waits for a person.
+fn carries_itself_on(status: Status) -> bool {
+    status != Status::InReview && !crate::machine::is_end(status)
 }
 
 #[cfg(test)]

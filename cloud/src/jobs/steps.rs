@@ -59,15 +59,17 @@ async fn read_text(app: &App, job: &Job) -> Result<Outcome, StepError> {
         return Err(set_aside("the manifest names no page text", "send the document again from its agent"));
     };
     let bytes = app.keep.get(&job.tenant, part.sha256).await?;
-    let text: PageText = serde_json::from_slice(&bytes).map_err(|error| {
+    // A text may be as long as a book: its words are not split where requests are answered.
+    let read = tokio::task::spawn_blocking(move || {
+        let text: PageText = serde_json::from_slice(&bytes)?;
+        let pages = u32::try_from(text.pages.len()).unwrap_or(u32::MAX);
+        Ok((text.mean_confidence(), pages, search::Words::of(&text.text())))
+    });
+    let read = read.await.map_err(StepError::later)?.map_err(|error: serde_json::Error| {
         set_aside(&format!("the page text cannot be read: {error}"), "send the document again from its agent")
-    })?;
-    let body = EventBody::OcrComplete {
-        page_text_sha256: part.sha256,
-        ocr_confidence: text.mean_confidence(),
-        page_count: u32::try_from(text.pages.len()).unwrap_or(u32::MAX),
-    };
-    let words = search::Words::of(&text.text());
+    });
+    let (ocr_confidence, page_count, words) = read?;
+    let body = EventBody::OcrComplete { page_text_sha256: part.sha256, ocr_confidence, page_count };
     let mut write = app.store.begin().await?;
     match events::append(&mut write, &job.tenant, record.document.document_id, Actor::System, body).await {
         Ok(_) => {

@@ -3,11 +3,12 @@
 use platen_capture::worker::Pool;
 use platen_model::event::Actor;
 use platen_model::keys::SigningKey;
-use platen_model::{DeviceId, TenantId};
+use platen_model::{DeviceId, DocumentId, TenantId};
 
 use super::*;
 use crate::config::{Config, Limits};
-use crate::store::{jobs as rows, people};
+use crate::store::jobs::{self as rows, Lane};
+use crate::store::people;
 use crate::testing::{Base, also_on_postgres, database, decision, manifest, receive, tenant};
 
 struct Site {
@@ -42,7 +43,28 @@ impl Site {
     }
 
     async fn lease(&self, node: &str, ms: i64) -> Option<Job> {
-        rows::lease(&self.app.store, node, ms, None).await.expect("readable")
+        self.lease_in(&Lane::ALL, node, ms).await
+    }
+
+    async fn lease_in(&self, lanes: &[Lane], node: &str, ms: i64) -> Option<Job> {
+        rows::lease(&self.app.store, node, ms, lanes).await.expect("readable")
+    }
+
+    async fn replay(&self, tenant: &TenantId, job_id: &str) -> bool {
+        let mut write = self.app.store.begin().await.expect("a write");
+        let done = replay(&mut write, tenant, job_id, Actor::System).await.expect("an answer");
+        write.commit().await.expect("committed");
+        done
+    }
+
+    async fn status(&self, document: DocumentId) -> Status {
+        let found = documents::find(self.app.store.reading(), &tenant(), document).await;
+        found.expect("readable").expect("there").document.status
+    }
+
+    async fn dead(&self, tenant: &TenantId) -> Vec<rows::Listed> {
+        let dead = Some(rows::State::Dead);
+        rows::list(&self.app.store, tenant, dead, None, 10).await.expect("readable")
     }
 }
 
@@ -115,30 +137,161 @@ async fn inv13_a_job_given_up_is_seen_with_its_troubles_and_replayed_with_its_do
         settle(app, &job, Err(StepError::later(error))).await.expect("recorded");
         sqlx::query("UPDATE jobs SET run_at_ms = 0").execute(app.store.writing()).await.expect("a row");
     }
-    let status = async || {
-        let found = documents::find(app.store.reading(), &tenant, manifest.document_id).await;
-        found.expect("readable").expect("there").document.status
-    };
-    assert_eq!(status().await, Status::Quarantined);
+    assert_eq!(site.status(manifest.document_id).await, Status::Quarantined);
     let stranger: TenantId = "other".parse().expect("a name");
-    let dead = async |tenant| {
-        rows::list(&app.store, tenant, Some(rows::State::Dead), None, 10).await.expect("readable")
-    };
-    assert!(dead(&stranger).await.is_empty());
-    let found = dead(&tenant).await;
+    assert!(site.dead(&stranger).await.is_empty());
+    let found = site.dead(&tenant).await;
     let errors: Vec<&str> = found[0].troubles.iter().map(|trouble| trouble.error.as_str()).collect();
     assert_eq!(errors, ["first", "second"]);
     assert_eq!((found.len(), found[0].document_id), (1, Some(manifest.document_id)));
 
     let job_id = &found[0].job_id;
-    assert!(!replay(&app.store, &stranger, job_id, Actor::System).await.expect("no such job"));
-    assert!(replay(&app.store, &tenant, job_id, Actor::System).await.expect("replayed"));
-    assert_eq!(status().await, Status::Received);
-    assert!(dead(&tenant).await.is_empty());
+    assert!(!site.replay(&stranger, job_id).await, "no such job");
+    assert!(site.replay(&tenant, job_id).await);
+    assert_eq!(site.status(manifest.document_id).await, Status::Received);
+    assert!(site.dead(&tenant).await.is_empty());
     assert_eq!(site.lease("a", 60_000).await.expect("again").failures, 0);
 }
 
+/// Leases the one job until its node was lost with it so often; `lose` is how.
+async fn check_poison(site: &Site, document: DocumentId, lose: impl AsyncFn()) {
+    for _ in 0..LOST_AT_MOST {
+        let job = site.lease("a", 60_000).await.expect("the job");
+        assert!(job.lost() < LOST_AT_MOST);
+        lose().await;
+        assert_eq!(site.status(document).await, Status::Received, "it is tried again");
+    }
+    let job = site.lease("b", 60_000).await.expect("the job");
+    one(site.app.clone(), job).await;
+    assert_eq!(site.status(document).await, Status::Quarantined, "its step was not run");
+    let dead = site.dead(&tenant()).await;
+    let reason = dead[0].reason.as_deref().unwrap_or_default();
+    assert!(dead.len() == 1 && reason.contains("took its node with it"), "{dead:?}");
+    assert!(dead[0].troubles.iter().all(|trouble| trouble.class == "lost"), "{dead:?}");
+    assert!(site.replay(&tenant(), &dead[0].job_id).await);
+    assert_eq!(site.lease("b", 60_000).await.expect("again").lost(), 0, "a person's word begins anew");
+}
+
+#[tokio::test]
+async fn inv13_a_job_that_takes_its_node_with_it_again_and_again_is_given_up_with_its_document() {
+    let site = site().await;
+    let manifest = manifest(DeviceId::new(), decision("nda", &[]), Vec::new());
+    receive(&site.app.keep, &manifest, &SigningKey::generate().expect("randomness")).await;
+    check_poison(&site, manifest.document_id, async || {
+        let ended = sqlx::query("UPDATE jobs SET lease_until_ms = 0 WHERE state = 'leased'");
+        ended.execute(site.app.store.writing()).await.expect("a row");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn inv13_a_job_that_was_at_work_when_its_process_died_counts_that_at_the_next_start() {
+    let site = site().await;
+    let manifest = manifest(DeviceId::new(), decision("nda", &[]), Vec::new());
+    receive(&site.app.keep, &manifest, &SigningKey::generate().expect("randomness")).await;
+    check_poison(&site, manifest.document_id, async || {
+        assert_eq!(rows::free_all(&site.app.store).await.expect("freed"), 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_node_asks_only_for_jobs_of_the_lanes_it_has_hands_for() {
+    let site = site().await;
+    let mut write = site.app.store.begin().await.expect("a write");
+    for kind in [kinds::CAPTURE, kinds::DELIVER, "test"] {
+        let new = rows::New { kind: kind.into(), document: None, argument: String::new(), run_at_ms: 0 };
+        rows::enqueue(&mut write, &tenant(), new).await.expect("wanted");
+    }
+    write.commit().await.expect("committed");
+    let store = &site.app.store;
+    assert!(site.lease_in(&[], "a", 60_000).await.is_none());
+    assert_eq!(rows::next_due_ms(store, &[]).await.expect("readable"), None);
+    assert_eq!(rows::next_due_ms(store, &[Lane::Long]).await.expect("readable"), Some(0));
+    let long = site.lease_in(&[Lane::Long], "a", 60_000).await.expect("the capture");
+    assert_eq!(long.kind, kinds::CAPTURE);
+    assert!(site.lease_in(&[Lane::Long], "a", 60_000).await.is_none());
+    let mut others = Vec::new();
+    while let Some(job) = site.lease_in(&[Lane::Quick, Lane::Deliver], "a", 60_000).await {
+        others.push(job.kind);
+    }
+    others.sort();
+    assert_eq!(others, [kinds::DELIVER, "test"]);
+}
+
+#[tokio::test]
+async fn a_replay_and_an_event_of_the_same_document_wait_for_each_other() {
+    let site = site().await;
+    let manifest = manifest(DeviceId::new(), decision("nda", &[]), Vec::new());
+    receive(&site.app.keep, &manifest, &SigningKey::generate().expect("randomness")).await;
+    let (store, tenant, document) = (&site.app.store, tenant(), manifest.document_id);
+    let job = site.lease("a", 60_000).await.expect("a job");
+    let mut write = store.begin().await.expect("a write");
+    assert!(rows::bury(&mut write, &job, None, "given up").await.expect("buried"));
+    write.commit().await.expect("committed");
+    // An event that will ask for the very job that is dead, and a replay of that job, begun between the two.
+    let mut event = store.begin().await.expect("a write");
+    event.hold(document).await.expect("held");
+    let (other, theirs, id) = (store.clone(), tenant.clone(), job.job_id.clone());
+    let replaying = tokio::spawn(async move {
+        let mut write = other.begin().await?;
+        let done = replay(&mut write, &theirs, &id, Actor::System).await?;
+        write.commit().await?;
+        Ok::<bool, events::AppendError>(done)
+    });
+    if store.engine() == Engine::Postgres {
+        // Until the replay waits for something that this write has.
+        let waiting = "SELECT COUNT(*) AS count FROM pg_locks WHERE NOT granted";
+        let mut tries = 0;
+        while sqlx::query_scalar::<_, i64>(waiting).fetch_one(store.reading()).await.expect("a count") == 0 {
+            tries += 1;
+            assert!(tries < 10_000, "the replay never came to the document");
+            tokio::task::yield_now().await;
+        }
+    }
+    rows::enqueue(&mut event, &tenant, rows::New::of_document(&job.kind, document))
+        .await
+        .expect("no deadlock");
+    event.commit().await.expect("committed");
+    assert!(!replaying.await.expect("ended").expect("no deadlock"), "the event raised it before");
+}
+
+#[tokio::test]
+async fn inv14_a_start_gives_documents_their_jobs_back_page_by_page_and_leaves_those_that_have_one() {
+    let site = site().await;
+    let key = SigningKey::generate().expect("randomness");
+    let mut lost = Vec::new();
+    for number in 0..4 {
+        let manifest = manifest(DeviceId::new(), decision("nda", &[]), Vec::new());
+        receive(&site.app.keep, &manifest, &key).await;
+        if number > 0 {
+            lost.push(manifest.document_id);
+        }
+    }
+    let store = &site.app.store;
+    for document in &lost {
+        let gone = sqlx::query("DELETE FROM jobs WHERE document_id = $1").bind(document.to_string());
+        gone.execute(store.writing()).await.expect("a row");
+    }
+    let found = documents::without_job(store, &tenant(), Status::Received, None).await.expect("readable");
+    let ids = |found: Vec<crate::store::record::Record>| {
+        found.iter().map(|record| record.document.document_id).collect::<Vec<_>>()
+    };
+    lost.sort();
+    assert_eq!(ids(found), lost);
+    let rest = documents::without_job(store, &tenant(), Status::Received, Some(lost[0])).await;
+    assert_eq!(ids(rest.expect("readable")), lost[1..]);
+    recover(&site.app).await.expect("recovered");
+    let found = documents::without_job(store, &tenant(), Status::Received, None).await.expect("readable");
+    assert!(found.is_empty(), "{found:?}");
+}
+
 also_on_postgres!(
+    inv13_a_job_that_takes_its_node_with_it_again_and_again_is_given_up_with_its_document,
+    inv13_a_job_that_was_at_work_when_its_process_died_counts_that_at_the_next_start,
+    a_node_asks_only_for_jobs_of_the_lanes_it_has_hands_for,
+    a_replay_and_an_event_of_the_same_document_wait_for_each_other,
+    inv14_a_start_gives_documents_their_jobs_back_page_by_page_and_leaves_those_that_have_one,
     a_tenant_with_a_thousand_jobs_does_not_keep_another_waiting,
     a_lease_that_ran_out_is_anothers_and_its_old_holder_can_end_nothing,
     a_node_that_stops_gives_its_jobs_back_at_once,

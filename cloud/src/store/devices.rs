@@ -78,14 +78,47 @@ pub async fn reports(store: &Store, tenant: &TenantId) -> Result<Vec<Reported>, 
         .bind(tenant.as_str())
         .fetch_all(store.reading())
         .await?;
-    let read = |row: &AnyRow| {
-        Ok(Reported {
-            device_id: word(row.get("device_id"))?,
-            received_ms: row.get("received_ms"),
-            report: json(row.get("report"))?,
-        })
-    };
-    rows.iter().map(read).collect()
+    rows.iter().map(reported).collect()
+}
+
+fn reported(row: &AnyRow) -> Result<Reported, StoreError> {
+    Ok(Reported {
+        device_id: word(row.get("device_id"))?,
+        received_ms: row.get("received_ms"),
+        report: json(row.get("report"))?,
+    })
+}
+
+/// The last report of a device.
+pub async fn report_of(
+    store: &Store,
+    tenant: &TenantId,
+    device: DeviceId,
+) -> Result<Option<Reported>, StoreError> {
+    let row = sqlx::query(
+        "SELECT device_id, received_ms, report FROM device_reports WHERE tenant_id = $1 AND device_id = $2",
+    )
+    .bind(tenant.as_str())
+    .bind(device.to_string())
+    .fetch_optional(store.reading())
+    .await?;
+    row.map(|row| reported(&row)).transpose()
+}
+
+/// The orders that are open for a device, oldest first.
+pub async fn open_orders(
+    write: &mut Write,
+    tenant: &TenantId,
+    device: DeviceId,
+) -> Result<Vec<Order>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT * FROM device_orders WHERE tenant_id = $1 AND device_id = $2 AND done_ms = 0 ORDER BY order_id",
+    )
+    .bind(tenant.as_str())
+    .bind(device.to_string())
+    .fetch_all(&mut **write)
+    .await?;
+    rows.iter().map(|row| kept(row).map(|kept| kept.order)).collect()
 }
 
 /// Gives a device an order, unless as many as may be are open. Answers it.

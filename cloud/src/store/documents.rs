@@ -1,5 +1,6 @@
 //! The `documents` table: each document as its events left it.
 
+use futures_util::TryStreamExt as _;
 use jiff::Timestamp;
 use platen_model::api::{Document, Page};
 use platen_model::event::Status;
@@ -9,7 +10,7 @@ use sqlx::{Any, AnyConnection, AssertSqlSafe, Executor};
 
 use super::record::Record;
 use super::search::{self, Question};
-use super::{Store, StoreError, Write, json, to_json};
+use super::{Engine, Store, StoreError, Write, json, to_json};
 
 /// The most documents that are told of one capture.
 pub const RELATED_MAX: i64 = 200;
@@ -48,22 +49,33 @@ pub async fn find<'e>(
     row.map(|row| read(&row)).transpose()
 }
 
+/// The trace a document belongs to.
+pub async fn trace(
+    store: &Store,
+    tenant: &TenantId,
+    document: DocumentId,
+) -> Result<Option<String>, StoreError> {
+    let row = sqlx::query("SELECT trace FROM documents WHERE tenant_id = $1 AND document_id = $2")
+        .bind(tenant.as_str())
+        .bind(document.to_string())
+        .fetch_optional(store.reading())
+        .await?;
+    Ok(row.map(|row| row.get("trace")))
+}
+
 /// The tenant's newest document that has these bytes as its only original.
 pub async fn of_original(
     write: &mut Write,
     tenant: &TenantId,
     sha256: Digest,
 ) -> Result<Option<Record>, StoreError> {
-    let rows = sqlx::query(
-        "SELECT d.record, 0 AS failures FROM blob_references r JOIN documents d ON d.document_id = r.document_id
-         WHERE r.tenant_id = $1 AND r.sha256 = $2 AND d.tenant_id = $3 ORDER BY r.document_id DESC LIMIT $4",
-    )
-    .bind(tenant.as_str())
-    .bind(sha256.to_string())
-    .bind(tenant.as_str())
-    .bind(TWINS)
-    .fetch_all(&mut **write)
-    .await?;
+    let rows = sqlx::query(OF_ORIGINAL)
+        .bind(tenant.as_str())
+        .bind(sha256.to_string())
+        .bind(tenant.as_str())
+        .bind(TWINS)
+        .fetch_all(&mut **write)
+        .await?;
     for row in &rows {
         let record = read(row)?;
         let mut originals = record.parts.iter().filter(|part| part.role == PartRole::Original);
@@ -75,6 +87,12 @@ pub async fn of_original(
     Ok(None)
 }
 
+/// The rows of `blob_references` come first: left to itself SQLite reads all of the tenant's documents in their order.
+pub(super) const OF_ORIGINAL: &str =
+    "SELECT d.record, 0 AS failures FROM blob_references r CROSS JOIN documents d
+     WHERE r.tenant_id = $1 AND r.sha256 = $2 AND d.document_id = r.document_id AND d.tenant_id = $3
+     ORDER BY r.document_id DESC LIMIT $4";
+
 /// The tenant's documents, newest first, by the time their capture was made; what is searched for in the order in which it
 /// was received.
 pub async fn list(store: &Store, tenant: &TenantId, filter: &Filter) -> Result<Page<Document>, StoreError> {
@@ -82,53 +100,79 @@ pub async fn list(store: &Store, tenant: &TenantId, filter: &Filter) -> Result<P
     Ok(Page { items: items.into_iter().map(|record| record.document).collect(), next })
 }
 
-/// The same with everything that is known of them; only those received since a time, where one is given.
+/// The same with everything that is known of them; only those received since a time, where one is given: the last received
+/// first.
 pub async fn records(
     store: &Store,
     tenant: &TenantId,
     filter: &Filter,
     since: Option<Timestamp>,
 ) -> Result<Page<Record>, StoreError> {
+    match &filter.search {
+        None => listed(store, tenant, filter, since).await,
+        Some(question) if question.is_empty() => Ok(Page { items: Vec::new(), next: None }),
+        Some(question) => found(store, tenant, filter, question, BOUNDS).await,
+    }
+}
+
+async fn listed(
+    store: &Store,
+    tenant: &TenantId,
+    filter: &Filter,
+    since: Option<Timestamp>,
+) -> Result<Page<Record>, StoreError> {
     let limit = filter.limit.max(1);
-    if filter.search.as_ref().is_some_and(Question::is_empty) {
-        return Ok(Page { items: Vec::new(), next: None });
-    }
-    // Only the conditions that are asked for: one that may hold for any row would keep the indices from being used.
-    let mut wording = Wording::default();
-    let tenant_place = wording.bind(tenant.to_string());
-    let (from, order) = match &filter.search {
-        None => ("documents d".to_owned(), "d.document_id"),
-        Some(question) => {
-            let place = wording.bind(question.expression(store.engine(), tenant));
-            (search::matching(store.engine(), &place), search::place(store.engine()))
-        }
-    };
-    let mut sql = format!(
-        "SELECT d.record, (SELECT COALESCE(MAX(failures), 0) FROM jobs WHERE jobs.document_id = d.document_id) AS failures
-         FROM {from} WHERE d.tenant_id = {tenant_place}"
-    );
-    if let Some(status) = filter.status {
-        sql += &format!(" AND d.status = {}", wording.bind(status.to_string()));
-    }
-    if let Some(kind) = &filter.document_type {
-        sql += &format!(" AND d.document_type = {}", wording.bind(kind.0.clone()));
-    }
-    if let Some(since) = since {
-        sql += &format!(" AND d.created_ms >= {}", since.as_millisecond());
-    }
-    if let Some(after) = filter.after {
-        let after = wording.bind(after.to_string());
-        sql += &match &filter.search {
-            None => format!(" AND d.document_id < {after}"),
-            Some(_) => format!(" AND {order} < {}", search::place_of(&after)),
-        };
-    }
-    sql += &format!(" ORDER BY {order} DESC LIMIT {}", u64::from(limit) + 1);
-    let query = wording.0.iter().fold(sqlx::query(AssertSqlSafe(sql)), |query, value| query.bind(value));
-    let rows = query.fetch_all(store.reading()).await?;
+    let wording = Wording::of_list(tenant, filter, since);
+    let rows = wording.query().fetch_all(store.reading()).await?;
     let more = rows.len() > limit as usize;
     let items = rows.iter().take(limit as usize).map(read).collect::<Result<Vec<_>, _>>()?;
     let next = items.last().filter(|_| more).map(|record| record.document.document_id.to_string());
+    Ok(Page { items, next })
+}
+
+/// How much is read at most for one page of what is searched for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bounds {
+    /// So many documents of a state or type are searched one by one; of more, the finds are read and the others left out.
+    pub(super) few: u32,
+    /// So many finds are read; if those that are wanted are not among them, the page is short and names the next.
+    pub(super) finds: u32,
+}
+
+const BOUNDS: Bounds = Bounds { few: 500, finds: 5_000 };
+
+pub(super) async fn found(
+    store: &Store,
+    tenant: &TenantId,
+    filter: &Filter,
+    question: &Question,
+    bounds: Bounds,
+) -> Result<Page<Record>, StoreError> {
+    let limit = filter.limit.max(1) as usize;
+    let narrowed = filter.status.is_some() || filter.document_type.is_some();
+    let few = narrowed && {
+        let counting = Wording::of_count(tenant, filter, bounds.few + 1);
+        counting.query().fetch_one(store.reading()).await?.get::<i64, _>("count") <= i64::from(bounds.few)
+    };
+    let wording = match few {
+        true => Wording::among_few(store.engine(), tenant, filter, question),
+        false => Wording::of_finds(store.engine(), tenant, filter, question, bounds.finds),
+    };
+    let mut rows = wording.query().fetch(store.reading());
+    let (mut items, mut seen, mut last) = (Vec::new(), 0, None);
+    while let Some(row) = rows.try_next().await? {
+        seen += 1;
+        if row.get::<i64, _>("fits") == 0 {
+            last = Some(row.get::<String, _>("document_id"));
+        } else if items.len() == limit {
+            return Ok(Page { items, next: last });
+        } else {
+            last = Some(row.get::<String, _>("document_id"));
+            items.push(read(&row)?);
+        }
+    }
+    // All finds were read, unless the budget came before their end.
+    let next = last.filter(|_| narrowed && !few && seen == bounds.finds);
     Ok(Page { items, next })
 }
 
@@ -179,15 +223,146 @@ async fn related(
     rows.iter().map(|row| read(row).map(|record| record.document)).collect()
 }
 
-/// The values of a statement that is put together, in their order.
+/// A statement that is put together, and its values in their order.
+///
+/// Only the conditions that are asked for are in it: one that may hold for any row would keep the indices from being used.
 #[derive(Debug, Default)]
-struct Wording(Vec<String>);
+pub(super) struct Wording {
+    pub(super) sql: String,
+    pub(super) values: Vec<String>,
+}
+
+/// How often a document's jobs failed, as lists show it; `of` is how the statement names the document's row.
+fn failures(of: &str) -> String {
+    format!("(SELECT COALESCE(MAX(failures), 0) FROM jobs WHERE jobs.document_id = {of}.document_id)")
+}
 
 impl Wording {
     /// Takes a value, and answers how the statement names it.
-    fn bind(&mut self, value: String) -> String {
-        self.0.push(value);
-        format!("${}", self.0.len())
+    fn bind(&mut self, value: impl ToString) -> String {
+        self.values.push(value.to_string());
+        format!("${}", self.values.len())
+    }
+
+    fn query(&self) -> sqlx::query::Query<'_, Any, sqlx::any::AnyArguments> {
+        let query = sqlx::query(AssertSqlSafe(self.sql.clone()));
+        self.values.iter().fold(query, |query, value| query.bind(value.as_str()))
+    }
+
+    /// What narrows documents, as conditions of `d`.
+    fn narrowing(&mut self, filter: &Filter) -> String {
+        let mut conditions = String::new();
+        if let Some(status) = filter.status {
+            conditions += &format!(" AND d.status = {}", self.bind(status));
+        }
+        if let Some(kind) = &filter.document_type {
+            conditions += &format!(" AND d.document_type = {}", self.bind(&kind.0));
+        }
+        conditions
+    }
+
+    pub(super) fn of_list(tenant: &TenantId, filter: &Filter, since: Option<Timestamp>) -> Self {
+        let mut wording = Self::default();
+        let tenant = wording.bind(tenant);
+        let mut conditions = wording.narrowing(filter);
+        let after = filter.after.map(|after| wording.bind(after));
+        let order = match since {
+            None => {
+                conditions += &after.map_or(String::new(), |after| format!(" AND d.document_id < {after}"));
+                "d.document_id DESC"
+            }
+            Some(since) => {
+                conditions += &format!(" AND d.created_ms >= {}", since.as_millisecond());
+                conditions += &after.map_or(String::new(), |after| {
+                    format!(
+                        " AND (d.created_ms, d.document_id) <
+                           ((SELECT created_ms FROM documents WHERE document_id = {after}), {after})"
+                    )
+                });
+                "d.created_ms DESC, d.document_id DESC"
+            }
+        };
+        wording.sql = format!(
+            "SELECT d.record, {} AS failures FROM documents d WHERE d.tenant_id = {tenant}{conditions}
+             ORDER BY {order} LIMIT {}",
+            failures("d"),
+            u64::from(filter.limit.max(1)) + 1
+        );
+        wording
+    }
+
+    /// Counts what a filter leaves, up to a number.
+    pub(super) fn of_count(tenant: &TenantId, filter: &Filter, up_to: u32) -> Self {
+        let mut wording = Self::default();
+        let tenant = wording.bind(tenant);
+        let conditions = wording.narrowing(filter);
+        wording.sql = format!(
+            "SELECT COUNT(*) AS count FROM
+               (SELECT 1 FROM documents d WHERE d.tenant_id = {tenant}{conditions} LIMIT {up_to}) counted"
+        );
+        wording
+    }
+
+    /// Looks into each of a few documents.
+    pub(super) fn among_few(engine: Engine, tenant: &TenantId, filter: &Filter, question: &Question) -> Self {
+        let mut wording = Self::default();
+        let asked = wording.bind(question.expression(engine, tenant));
+        let tenant = wording.bind(tenant);
+        let conditions = wording.narrowing(filter);
+        let after = match filter.after {
+            Some(after) => format!(" AND p.place < {}", search::place_of(&wording.bind(after))),
+            None => String::new(),
+        };
+        let few = format!("FROM documents d WHERE d.tenant_id = {tenant}{conditions}");
+        wording.sql = format!(
+            "WITH few AS MATERIALIZED (SELECT d.document_id, d.record {few})
+             SELECT few.document_id, few.record, {} AS failures, CAST(1 AS BIGINT) AS fits
+             FROM few CROSS JOIN search_places p CROSS JOIN search_words s
+             WHERE p.document_id = few.document_id AND {}{after}
+             ORDER BY p.place DESC LIMIT {}",
+            failures("few"),
+            search::found(engine, "p.place", &asked),
+            u64::from(filter.limit.max(1)) + 1
+        );
+        wording
+    }
+
+    /// Reads what is found, newest first, up to a number, and says of each whether it is wanted.
+    pub(super) fn of_finds(
+        engine: Engine,
+        tenant: &TenantId,
+        filter: &Filter,
+        question: &Question,
+        finds: u32,
+    ) -> Self {
+        let mut wording = Self::default();
+        let asked = wording.bind(question.expression(engine, tenant));
+        let tenant = wording.bind(tenant);
+        let conditions = wording.narrowing(filter);
+        let place = search::place(engine);
+        let after = match filter.after {
+            Some(after) => format!(" AND {place} < {}", search::place_of(&wording.bind(after))),
+            None => String::new(),
+        };
+        // Where all finds are wanted, no more are read than are shown.
+        let most = match conditions.is_empty() {
+            true => u64::from(filter.limit.max(1)) + 1,
+            false => u64::from(finds),
+        };
+        let fits = format!("d.tenant_id = {tenant}{conditions}");
+        wording.sql = format!(
+            "SELECT d.document_id, CASE WHEN {fits} THEN d.record END AS record,
+               CASE WHEN {fits} THEN CAST(1 AS BIGINT) ELSE CAST(0 AS BIGINT) END AS fits,
+               CASE WHEN {fits} THEN {} END AS failures
+             FROM (SELECT {place} AS place FROM search_words s WHERE {} {after}
+                   ORDER BY {place} DESC LIMIT {most}) h
+             CROSS JOIN search_places p CROSS JOIN documents d
+             WHERE p.place = h.place AND d.document_id = p.document_id AND d.tenant_id = {tenant}
+             ORDER BY h.place DESC",
+            failures("d"),
+            search::matching(engine, &asked)
+        );
+        wording
     }
 }
 
@@ -206,8 +381,8 @@ pub(crate) async fn insert(write: &mut Write, tenant: &TenantId, record: &Record
     sqlx::query(
         "INSERT INTO documents
          (document_id, tenant_id, status, document_type, file_name, version, created_ms, updated_ms, record, trace,
-          replaces)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+          replaces, head)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
     )
     .bind(document.document_id.to_string())
     .bind(tenant.as_str())
@@ -220,6 +395,7 @@ pub(crate) async fn insert(write: &mut Write, tenant: &TenantId, record: &Record
     .bind(to_json(record))
     .bind(document.correlation_id.as_str())
     .bind(record.replaces.as_ref().map(CorrelationId::as_str))
+    .bind(record.head.to_string())
     .execute(&mut **write)
     .await?;
     search::insert(write, tenant, record).await
@@ -231,14 +407,15 @@ pub(super) async fn update(write: &mut Write, tenant: &TenantId, record: &Record
     // Counted from the jobs whenever a document is read; it is not part of what events say.
     kept.document.retry_count = 0;
     sqlx::query(
-        "UPDATE documents SET status = $1, document_type = $2, version = $3, updated_ms = $4, record = $5
-         WHERE tenant_id = $6 AND document_id = $7",
+        "UPDATE documents SET status = $1, document_type = $2, version = $3, updated_ms = $4, record = $5, head = $6
+         WHERE tenant_id = $7 AND document_id = $8",
     )
     .bind(document.status.as_str())
     .bind(&document.document_type.0)
     .bind(document.version as i64)
     .bind(document.updated_at.as_millisecond())
     .bind(to_json(&kept))
+    .bind(record.head.to_string())
     .bind(tenant.as_str())
     .bind(document.document_id.to_string())
     .execute(&mut **write)
@@ -267,6 +444,7 @@ pub(crate) async fn find_sound(
         && text("document_type") == told.document_type.0
         && text("file_name") == told.file_name
         && text("trace") == told.correlation_id.as_str()
+        && text("head") == record.head.to_string()
         && row.get::<Option<String>, _>("replaces").as_deref()
             == record.replaces.as_ref().map(CorrelationId::as_str)
         && number("version") == told.version as i64
@@ -285,17 +463,26 @@ fn read(row: &sqlx::any::AnyRow) -> Result<Record, StoreError> {
     Ok(record)
 }
 
-/// The tenant's documents that neither ended nor wait for a person.
-pub async fn on_their_way(store: &Store, tenant: &TenantId) -> Result<Vec<Record>, StoreError> {
-    let rows = sqlx::query(
-        "SELECT record, 0 AS failures FROM documents WHERE tenant_id = $1 AND status NOT IN
-         ('in_review', 'archived', 'declined', 'expired', 'voided', 'rejected', 'quarantined', 'deleted')",
-    )
-    .bind(tenant.as_str())
-    .fetch_all(store.reading())
-    .await?;
+/// Some of the tenant's documents in a state that have no job, or only dead ones; those after this one, in their order.
+pub async fn without_job(
+    store: &Store,
+    tenant: &TenantId,
+    status: Status,
+    after: Option<DocumentId>,
+) -> Result<Vec<Record>, StoreError> {
+    let rows = sqlx::query(WITHOUT_JOB)
+        .bind(tenant.as_str())
+        .bind(status.as_str())
+        .bind(after.map_or_else(String::new, |after| after.to_string()))
+        .fetch_all(store.reading())
+        .await?;
     rows.iter().map(read).collect()
 }
+
+pub(super) const WITHOUT_JOB: &str = "SELECT record, 0 AS failures FROM documents d
+     WHERE tenant_id = $1 AND status = $2 AND document_id > $3 AND NOT EXISTS
+       (SELECT 1 FROM jobs j WHERE j.document_id = d.document_id AND j.state <> 'dead')
+     ORDER BY document_id LIMIT 500";
 
 /// Whether any tenant has a document of this id: ids are made by devices, and two must never share one.
 pub(crate) async fn is_taken(write: &mut Write, document: DocumentId) -> Result<bool, StoreError> {

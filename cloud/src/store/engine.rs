@@ -16,7 +16,7 @@ use std::str::FromStr;
 
 use sqlx::any::AnyConnectOptions;
 use sqlx::migrate::{Migration, Migrator};
-use sqlx::{AssertSqlSafe, SqlSafeStr as _};
+use sqlx::{Any, AssertSqlSafe, Executor, Row as _, SqlSafeStr as _};
 
 use super::StoreError;
 
@@ -119,6 +119,18 @@ impl Engine {
             Self::Sqlite => sqlite,
             Self::Postgres => postgres,
         }
+    }
+
+    /// Now by the database's clock, in milliseconds since 1970. SQLite's is the process's own.
+    pub(super) async fn now_ms<'e>(
+        self,
+        executor: impl Executor<'e, Database = Any>,
+    ) -> Result<i64, StoreError> {
+        if self == Self::Sqlite {
+            return Ok(super::now_ms());
+        }
+        let now = "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT) AS now";
+        Ok(sqlx::query(now).fetch_one(executor).await?.get("now"))
     }
 
     /// What a connection does first. `synchronous=FULL`: a commit is on stable storage (INV-4).

@@ -3,21 +3,27 @@
 //! A job has one row from the moment it is wanted until it is done; its id is made of what it is about, so
 //! wanting it twice is wanting it once. A node takes a job with a lease and counts the lease: only who holds the
 //! newest one can record how the job ended. A job whose lease ran out is taken again, and that counts as a
-//! failure: every step may be repeated (INV-5), but one that kills its node must not do so for ever. A job that
-//! failed too often stays as `dead` with its last troubles, where a person sees it and replays it (INV-13).
+//! failure: every step may be repeated (INV-5), but one that kills its node must not do so for ever, so who takes it
+//! learns how often in a row that happened ([`Job::lost`]). A job that failed too often stays as `dead` with its last
+//! troubles, where a person sees it and replays it (INV-13).
 //!
-//! Of the tenants with something due, the one with the fewest jobs at work is served first.
+//! Jobs run in lanes ([`Lane`]), so that a node whose hands for long jobs are full asks for others only. Of the tenants
+//! with something due, the one with the fewest jobs at work is served first. All times of leases are by the database's
+//! clock: nodes whose clocks differ take nothing from each other.
 
 use platen_model::{DocumentId, TenantId};
 use serde::{Deserialize, Serialize};
-use sqlx::Row as _;
 use sqlx::any::AnyRow;
+use sqlx::{Any, Executor, Row as _};
 use utoipa::ToSchema;
 
-use super::{Store, StoreError, Write, from_ms, json, now_ms, to_json, word};
+use super::{Store, StoreError, Write, from_ms, json, to_json, word};
+use crate::jobs::kinds;
 
 /// Troubles that are kept of a job, the newest ones.
 const TROUBLES: usize = 5;
+/// The class of trouble of a job whose lease ran out.
+const LOST: &str = "lost";
 /// The name under which nodes take turns at looking for work.
 const TURN: &str = "jobs";
 
@@ -41,6 +47,39 @@ impl New {
     }
 }
 
+/// What jobs of a kind ask of the node they run on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lane {
+    /// A moment.
+    Quick,
+    /// As long as its document is: hours.
+    Long,
+    /// The patience of somebody else's server.
+    Deliver,
+}
+
+impl Lane {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Quick, Self::Long, Self::Deliver];
+
+    /// The lane of a kind of job.
+    pub fn of(kind: &str) -> Self {
+        match kind {
+            kinds::CAPTURE => Self::Long,
+            kinds::DELIVER => Self::Deliver,
+            _ => Self::Quick,
+        }
+    }
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Quick => "quick",
+            Self::Long => "long",
+            Self::Deliver => "deliver",
+        }
+    }
+}
+
 /// A job that was leased.
 #[derive(Clone, Debug)]
 pub struct Job {
@@ -60,6 +99,13 @@ pub struct Job {
     pub lease: i64,
     /// What went wrong before, oldest first.
     pub troubles: Vec<Trouble>,
+}
+
+impl Job {
+    /// How often in a row its node went away with it, up to the number of troubles that are kept.
+    pub fn lost(&self) -> usize {
+        self.troubles.iter().rev().take_while(|trouble| trouble.class == LOST).count()
+    }
 }
 
 /// One failure of a job.
@@ -147,7 +193,7 @@ pub async fn hurry(write: &mut Write, tenant: &TenantId, kind: &str) -> Result<(
         "UPDATE jobs SET run_at_ms = $1
          WHERE tenant_id = $2 AND kind = $3 AND state = 'ready' AND failures = 0 AND run_at_ms > $1",
     )
-    .bind(now_ms())
+    .bind(write.now_ms().await?)
     .bind(tenant.as_str())
     .bind(kind)
     .execute(&mut **write)
@@ -159,13 +205,14 @@ pub async fn hurry(write: &mut Write, tenant: &TenantId, kind: &str) -> Result<(
 /// dead one is raised.
 pub async fn enqueue(write: &mut Write, tenant: &TenantId, new: New) -> Result<(), StoreError> {
     let about = new.document.map_or_else(|| tenant.to_string(), |document| document.to_string());
-    let now = now_ms();
+    let now = write.now_ms().await?;
     sqlx::query(
-        "INSERT INTO jobs (job_id, tenant_id, document_id, kind, argument, state, run_at_ms, created_ms)
-         VALUES ($1, $2, $3, $4, $5, 'ready', $6, $7)
+        "INSERT INTO jobs (job_id, tenant_id, document_id, kind, argument, state, run_at_ms, created_ms, lane)
+         VALUES ($1, $2, $3, $4, $5, 'ready', $6, $7, $8)
          ON CONFLICT (job_id) DO UPDATE SET
            again = CASE jobs.state WHEN 'leased' THEN 1 ELSE 0 END,
            failures = CASE jobs.state WHEN 'dead' THEN 0 ELSE jobs.failures END,
+           troubles = CASE jobs.state WHEN 'dead' THEN '[]' ELSE jobs.troubles END,
            run_at_ms = CASE jobs.state WHEN 'leased' THEN jobs.run_at_ms WHEN 'dead' THEN excluded.run_at_ms
              ELSE CASE WHEN jobs.run_at_ms < excluded.run_at_ms THEN jobs.run_at_ms ELSE excluded.run_at_ms END END,
            state = CASE jobs.state WHEN 'dead' THEN 'ready' ELSE jobs.state END",
@@ -177,40 +224,35 @@ pub async fn enqueue(write: &mut Write, tenant: &TenantId, new: New) -> Result<(
     .bind(&new.argument)
     .bind(new.run_at_ms.max(now))
     .bind(now)
+    .bind(Lane::of(&new.kind).as_str())
     .execute(&mut **write)
     .await?;
     Ok(())
 }
 
-/// Leases a due job for `lease_ms` to a node: of the tenant with the fewest jobs at work the one that is due
-/// longest. None of the kind `but`: the node has no hand free for it.
+/// Leases a due job of one of these lanes for `lease_ms` to a node: of the tenant with the fewest jobs at work the one
+/// that is due longest.
 pub async fn lease(
     store: &Store,
     node: &str,
     lease_ms: i64,
-    but: Option<&str>,
+    lanes: &[Lane],
 ) -> Result<Option<Job>, StoreError> {
-    let now = now_ms();
     let mut write = store.begin().await?;
     // Nodes look one after the other, so that the count of jobs at work is true and no two take the same.
     write.hold(TURN).await?;
-    take_back_lost(&mut write, now).await?;
-    let row = sqlx::query(
-        "UPDATE jobs SET state = 'leased', node = $1, lease = lease + 1, lease_until_ms = $2, again = 0
-         WHERE job_id = (
-           SELECT j.job_id FROM tenants t JOIN jobs j ON j.job_id = (
-             SELECT job_id FROM jobs WHERE tenant_id = t.tenant_id AND state = 'ready' AND run_at_ms <= $3
-               AND kind <> $4 ORDER BY run_at_ms LIMIT 1)
-           ORDER BY (SELECT COUNT(*) FROM jobs l WHERE l.tenant_id = t.tenant_id AND l.state = 'leased'),
-             j.run_at_ms LIMIT 1)
-         RETURNING job_id, tenant_id, document_id, kind, argument, failures, lease, troubles",
-    )
-    .bind(node)
-    .bind(now + lease_ms)
-    .bind(now)
-    .bind(but.unwrap_or_default())
-    .fetch_optional(&mut *write)
-    .await?;
+    let now = write.now_ms().await?;
+    take_back(&mut write, now, Some(now)).await?;
+    let [first, second, third] = names(lanes);
+    let row = sqlx::query(LEASE)
+        .bind(node)
+        .bind(now + lease_ms)
+        .bind(now)
+        .bind(first)
+        .bind(second)
+        .bind(third)
+        .fetch_optional(&mut *write)
+        .await?;
     write.commit().await?;
     row.map(|row| {
         Ok(Job {
@@ -227,28 +269,48 @@ pub async fn lease(
     .transpose()
 }
 
-/// Leases that ran out belong to nodes that are gone or stuck.
-async fn take_back_lost(write: &mut Write, now: i64) -> Result<(), StoreError> {
+/// Of each tenant and lane the first due job is looked up by its index.
+pub(super) const LEASE: &str =
+    "UPDATE jobs SET state = 'leased', node = $1, lease = lease + 1, lease_until_ms = $2, again = 0
+     WHERE job_id = (
+       SELECT j.job_id FROM tenants t
+       CROSS JOIN (SELECT $4 AS lane UNION ALL SELECT $5 AS lane UNION ALL SELECT $6 AS lane) l
+       JOIN jobs j ON j.job_id = (
+         SELECT job_id FROM jobs WHERE tenant_id = t.tenant_id AND state = 'ready' AND lane = l.lane
+           AND run_at_ms <= $3 ORDER BY run_at_ms LIMIT 1)
+       ORDER BY (SELECT COUNT(*) FROM jobs h WHERE h.tenant_id = t.tenant_id AND h.state = 'leased'),
+         j.run_at_ms LIMIT 1)
+     RETURNING job_id, tenant_id, document_id, kind, argument, failures, lease, troubles";
+
+/// The names of lanes as a statement takes them: a lane that is not wanted is none that a job has.
+fn names(lanes: &[Lane]) -> [&'static str; 3] {
+    Lane::ALL.map(|lane| if lanes.contains(&lane) { lane.as_str() } else { "" })
+}
+
+/// Takes back what is leased, where the lease ended by `ended_by`, or all: its nodes are gone or stuck. It counts as a
+/// failure. Answers how many there were.
+async fn take_back(write: &mut Write, now: i64, ended_by: Option<i64>) -> Result<u64, StoreError> {
     let rows = sqlx::query(
         "UPDATE jobs SET state = 'ready', failures = failures + 1, run_at_ms = $1,
            last_error = 'its node went away: the lease ran out'
-         WHERE state = 'leased' AND lease_until_ms <= $1 RETURNING job_id, node, troubles",
+         WHERE state = 'leased' AND lease_until_ms <= $2 RETURNING job_id, node, troubles",
     )
     .bind(now)
+    .bind(ended_by.unwrap_or(i64::MAX))
     .fetch_all(&mut **write)
     .await?;
-    for row in rows {
+    for row in &rows {
         let node: Option<String> = row.get("node");
         let mut troubles: Vec<Trouble> = json(row.get("troubles"))?;
         let (node, error) = (node.unwrap_or_default(), "the lease ran out".to_owned());
-        add(&mut troubles, Trouble { at: from_ms(now), node, class: "lost".into(), error });
+        add(&mut troubles, Trouble { at: from_ms(now), node, class: LOST.into(), error });
         sqlx::query("UPDATE jobs SET troubles = $1 WHERE job_id = $2")
             .bind(to_json(&troubles))
             .bind(row.get::<String, _>("job_id"))
             .execute(&mut **write)
             .await?;
     }
-    Ok(())
+    Ok(rows.len() as u64)
 }
 
 fn add(troubles: &mut Vec<Trouble>, trouble: Trouble) {
@@ -258,14 +320,16 @@ fn add(troubles: &mut Vec<Trouble>, trouble: Trouble) {
 
 /// Keeps a lease for another `lease_ms`; `false` where somebody else has the job by now.
 pub async fn renew(store: &Store, job: &Job, lease_ms: i64) -> Result<bool, StoreError> {
+    let mut write = store.begin().await?;
     let done = sqlx::query(
         "UPDATE jobs SET lease_until_ms = $1 WHERE job_id = $2 AND lease = $3 AND state = 'leased'",
     )
-    .bind(now_ms() + lease_ms)
+    .bind(write.now_ms().await? + lease_ms)
     .bind(&job.job_id)
     .bind(job.lease)
-    .execute(store.writing())
+    .execute(&mut *write)
     .await?;
+    write.commit().await?;
     Ok(done.rows_affected() == 1)
 }
 
@@ -283,7 +347,7 @@ pub async fn finish(store: &Store, job: &Job) -> Result<(), StoreError> {
             "UPDATE jobs SET state = 'ready', failures = 0, last_error = NULL, troubles = '[]', again = 0,
                run_at_ms = $1 WHERE job_id = $2 AND lease = $3 AND state = 'leased'",
         )
-        .bind(now_ms())
+        .bind(write.now_ms().await?)
         .bind(&job.job_id)
         .bind(job.lease)
         .execute(&mut *write)
@@ -293,38 +357,43 @@ pub async fn finish(store: &Store, job: &Job) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// The job wants to run again at a time; that is no failure.
-pub async fn postpone(store: &Store, job: &Job, run_at_ms: i64) -> Result<(), StoreError> {
+/// The job wants to run again after so many milliseconds; that is no failure.
+pub async fn postpone(store: &Store, job: &Job, after_ms: i64) -> Result<(), StoreError> {
+    let mut write = store.begin().await?;
+    let now = write.now_ms().await?;
     sqlx::query(
         "UPDATE jobs SET state = 'ready', failures = 0, last_error = NULL, troubles = '[]',
            run_at_ms = CASE again WHEN 1 THEN $1 ELSE $2 END, again = 0
          WHERE job_id = $3 AND lease = $4 AND state = 'leased'",
     )
-    .bind(now_ms())
-    .bind(run_at_ms)
+    .bind(now)
+    .bind(now + after_ms)
     .bind(&job.job_id)
     .bind(job.lease)
-    .execute(store.writing())
+    .execute(&mut *write)
     .await?;
+    write.commit().await?;
     Ok(())
 }
 
-/// The job failed and is tried again at a time.
-pub async fn fail(store: &Store, job: &Job, trouble: Trouble, run_at_ms: i64) -> Result<(), StoreError> {
+/// The job failed and is tried again after so many milliseconds.
+pub async fn fail(store: &Store, job: &Job, trouble: Trouble, after_ms: i64) -> Result<(), StoreError> {
     let mut troubles = job.troubles.clone();
     let error = trouble.error.clone();
     add(&mut troubles, trouble);
+    let mut write = store.begin().await?;
     sqlx::query(
         "UPDATE jobs SET state = 'ready', failures = failures + 1, last_error = $1, troubles = $2, run_at_ms = $3
          WHERE job_id = $4 AND lease = $5 AND state = 'leased'",
     )
     .bind(error)
     .bind(to_json(&troubles))
-    .bind(run_at_ms)
+    .bind(write.now_ms().await? + after_ms)
     .bind(&job.job_id)
     .bind(job.lease)
-    .execute(store.writing())
+    .execute(&mut *write)
     .await?;
+    write.commit().await?;
     Ok(())
 }
 
@@ -355,12 +424,14 @@ pub async fn bury(
 
 /// Gives back what a node has leased: it stops, and others may go on at once.
 pub async fn release(store: &Store, node: &str) -> Result<u64, StoreError> {
+    let mut write = store.begin().await?;
     let done =
         sqlx::query("UPDATE jobs SET state = 'ready', run_at_ms = $1 WHERE state = 'leased' AND node = $2")
-            .bind(now_ms())
+            .bind(write.now_ms().await?)
             .bind(node)
-            .execute(store.writing())
+            .execute(&mut *write)
             .await?;
+    write.commit().await?;
     Ok(done.rows_affected())
 }
 
@@ -372,25 +443,34 @@ pub async fn list(
     after: Option<&str>,
     limit: u32,
 ) -> Result<Vec<Listed>, StoreError> {
-    let rows = sqlx::query(
-        "SELECT * FROM jobs WHERE tenant_id = $1 AND job_id > $2 AND ($3 IS NULL OR state = $3)
-         ORDER BY job_id LIMIT $4",
-    )
+    let mut query = sqlx::query(match state {
+        None => LIST,
+        Some(_) => LIST_OF_STATE,
+    })
     .bind(tenant.as_str())
     .bind(after.unwrap_or_default())
-    .bind(state.map(State::as_str))
-    .bind(i64::from(limit))
-    .fetch_all(store.reading())
-    .await?;
-    rows.iter().map(listed).collect()
+    .bind(i64::from(limit));
+    if let Some(state) = state {
+        query = query.bind(state.as_str());
+    }
+    query.fetch_all(store.reading()).await?.iter().map(listed).collect()
 }
 
+pub(super) const LIST: &str =
+    "SELECT * FROM jobs WHERE tenant_id = $1 AND job_id > $2 ORDER BY job_id LIMIT $3";
+pub(super) const LIST_OF_STATE: &str =
+    "SELECT * FROM jobs WHERE tenant_id = $1 AND job_id > $2 AND state = $4 ORDER BY job_id LIMIT $3";
+
 /// A job of the tenant.
-pub async fn find(store: &Store, tenant: &TenantId, job_id: &str) -> Result<Option<Listed>, StoreError> {
+pub async fn find<'e>(
+    executor: impl Executor<'e, Database = Any>,
+    tenant: &TenantId,
+    job_id: &str,
+) -> Result<Option<Listed>, StoreError> {
     let row = sqlx::query("SELECT * FROM jobs WHERE tenant_id = $1 AND job_id = $2")
         .bind(tenant.as_str())
         .bind(job_id)
-        .fetch_optional(store.reading())
+        .fetch_optional(executor)
         .await?;
     row.map(|row| listed(&row)).transpose()
 }
@@ -423,56 +503,46 @@ fn listed(row: &AnyRow) -> Result<Listed, StoreError> {
     })
 }
 
-/// Raises a dead job of the tenant, due at once, and answers the document it is about; `None` where there is no
-/// such dead job.
-pub async fn raise(
-    write: &mut Write,
-    tenant: &TenantId,
-    job_id: &str,
-) -> Result<Option<Option<DocumentId>>, StoreError> {
-    let row = sqlx::query(
-        "UPDATE jobs SET state = 'ready', failures = 0, run_at_ms = $1
-         WHERE tenant_id = $2 AND job_id = $3 AND state = 'dead' RETURNING document_id",
+/// Raises a dead job of the tenant, due at once; answers whether there was such a job. Whoever changes its document as
+/// well holds the document's name before.
+pub async fn raise(write: &mut Write, tenant: &TenantId, job_id: &str) -> Result<bool, StoreError> {
+    let done = sqlx::query(
+        "UPDATE jobs SET state = 'ready', failures = 0, troubles = '[]', run_at_ms = $1
+         WHERE tenant_id = $2 AND job_id = $3 AND state = 'dead'",
     )
-    .bind(now_ms())
+    .bind(write.now_ms().await?)
     .bind(tenant.as_str())
     .bind(job_id)
-    .fetch_optional(&mut **write)
+    .execute(&mut **write)
     .await?;
-    row.map(|row| about(&row)).transpose()
+    Ok(done.rows_affected() == 1)
 }
 
-/// Milliseconds until the next job is due, if there is one; none of the kind `but`.
-pub async fn next_due_ms(store: &Store, but: Option<&str>) -> Result<Option<i64>, StoreError> {
+/// Milliseconds until the next job of one of these lanes is due, or a lease runs out; `None` where nothing is.
+pub async fn next_due_ms(store: &Store, lanes: &[Lane]) -> Result<Option<i64>, StoreError> {
+    let now = store.now_ms().await?;
     let mut due = None;
-    for earliest in [
-        "SELECT MIN(run_at_ms) AS due FROM jobs WHERE state = 'ready' AND kind <> $1",
-        "SELECT MIN(lease_until_ms) AS due FROM jobs WHERE state = 'leased' AND kind <> $1",
-    ] {
-        let row = sqlx::query(earliest).bind(but.unwrap_or_default()).fetch_one(store.reading()).await?;
+    for name in names(lanes).into_iter().filter(|name| !name.is_empty()) {
+        let row = sqlx::query(NEXT_DUE).bind(name).fetch_one(store.reading()).await?;
         due = [due, row.get::<Option<i64>, _>("due")].into_iter().flatten().min();
     }
-    Ok(due.map(|due| (due - now_ms()).max(0)))
+    let row = sqlx::query(NEXT_END).fetch_one(store.reading()).await?;
+    let due = [due, row.get::<Option<i64>, _>("due")].into_iter().flatten().min();
+    Ok(due.map(|due| (due - now).max(0)))
 }
 
-/// Frees all leases. Only for the one process that holds the database's lock: a lease it finds at its start
-/// belongs to a process that is gone.
+pub(super) const NEXT_DUE: &str =
+    "SELECT MIN(run_at_ms) AS due FROM jobs WHERE state = 'ready' AND lane = $1";
+pub(super) const NEXT_END: &str = "SELECT MIN(lease_until_ms) AS due FROM jobs WHERE state = 'leased'";
+
+/// Takes all leases back. Only for the one process that holds the database's lock: a lease it finds at its start
+/// belongs to a process that is gone, perhaps because of what it was at work on.
 pub async fn free_all(store: &Store) -> Result<u64, StoreError> {
-    let done =
-        sqlx::query("UPDATE jobs SET state = 'ready', run_at_ms = $1, again = 0 WHERE state = 'leased'")
-            .bind(now_ms())
-            .execute(store.writing())
-            .await?;
-    Ok(done.rows_affected())
-}
-
-/// Whether a document has a job that is not dead.
-pub async fn has_live(write: &mut Write, document: DocumentId) -> Result<bool, StoreError> {
-    let row = sqlx::query("SELECT COUNT(*) AS count FROM jobs WHERE document_id = $1 AND state <> 'dead'")
-        .bind(document.to_string())
-        .fetch_one(&mut **write)
-        .await?;
-    Ok(row.get::<i64, _>("count") > 0)
+    let mut write = store.begin().await?;
+    let now = write.now_ms().await?;
+    let freed = take_back(&mut write, now, None).await?;
+    write.commit().await?;
+    Ok(freed)
 }
 
 fn about(row: &AnyRow) -> Result<Option<DocumentId>, StoreError> {

@@ -3,7 +3,7 @@
 use platen_model::TenantId;
 use sqlx::Row as _;
 
-use super::{Store, StoreError, Write, now_ms};
+use super::{Store, StoreError, Write, blobs, now_ms};
 
 /// The time over which documents are counted, in milliseconds.
 const MINUTE_MS: i64 = 60_000;
@@ -69,6 +69,8 @@ pub async fn wait_ms(
     tenant: &TenantId,
     per_minute: u32,
 ) -> Result<Option<i64>, StoreError> {
+    // As whoever receives a document does next: of two at once the second counts the first.
+    write.hold(blobs::lock_of(tenant)).await?;
     let now = now_ms();
     if per_minute == 0 {
         return Ok(Some(MINUTE_MS));

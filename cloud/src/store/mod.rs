@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use sqlx::any::AnyPoolOptions;
-use sqlx::{Any, AnyConnection, AnyPool, Transaction};
+use sqlx::{Any, AnyConnection, AnyPool, Row as _, Transaction};
 
 pub mod audit;
 pub mod blobs;
@@ -77,6 +77,10 @@ pub struct Write {
     transaction: Transaction<'static, Any>,
 }
 
+/// The right to do something alone, given back when dropped.
+#[derive(Debug)]
+pub struct Turn(#[expect(dead_code, reason = "it is held, not used")] Option<Write>);
+
 impl Store {
     /// Opens the database; a file is made if it is not there. Call [`Store::migrate`] before using it.
     pub async fn open(address: &Address) -> Result<Self, StoreError> {
@@ -130,6 +134,34 @@ impl Store {
         Ok(self.readers.begin_with(begin).await?)
     }
 
+    /// Begins a write that has a name for itself; `None` where another node has it at this moment. On SQLite, where there is
+    /// one process, nothing is held.
+    pub async fn alone(&self, name: impl Display) -> Result<Option<Turn>, StoreError> {
+        if self.engine == Engine::Sqlite {
+            return Ok(Some(Turn(None)));
+        }
+        let mut write = self.begin().await?;
+        let row = sqlx::query("SELECT pg_try_advisory_xact_lock(hashtextextended($1, 0)) AS mine")
+            .bind(name.to_string())
+            .fetch_one(&mut *write)
+            .await?;
+        Ok(row.get::<bool, _>("mine").then_some(Turn(Some(write))))
+    }
+
+    /// Lets the database learn how its values are spread, where it does not by itself.
+    pub async fn learn(&self) -> Result<(), StoreError> {
+        if self.engine == Engine::Sqlite {
+            // 0x02: what changed enough is analysed; 0x10: within bounds; 0x10000: whichever tables this connection used.
+            sqlx::raw_sql("PRAGMA optimize = 0x10012").execute(&self.writer).await?;
+        }
+        Ok(())
+    }
+
+    /// Now by the database's clock, which all nodes share, in milliseconds since 1970.
+    pub async fn now_ms(&self) -> Result<i64, StoreError> {
+        self.engine.now_ms(&self.readers).await
+    }
+
     /// The connections that read.
     pub fn reading(&self) -> &AnyPool {
         &self.readers
@@ -160,6 +192,11 @@ impl Write {
         Ok(())
     }
 
+    /// Now by the database's clock, which all nodes share, in milliseconds since 1970.
+    pub async fn now_ms(&mut self) -> Result<i64, StoreError> {
+        self.engine.now_ms(&mut *self.transaction).await
+    }
+
     /// Which database this is.
     pub fn engine(&self) -> Engine {
         self.engine
@@ -184,6 +221,9 @@ impl DerefMut for Write {
         &mut self.transaction
     }
 }
+
+#[cfg(test)]
+mod plan_tests;
 
 /// A row of an answer.
 pub(crate) type DbRow = sqlx::any::AnyRow;

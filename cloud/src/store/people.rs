@@ -5,7 +5,8 @@ use platen_model::{DeviceId, Digest, TenantId};
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
 
-use super::{Store, StoreError, Write, now_ms, word};
+use super::audit::HAND;
+use super::{Store, StoreError, Write, audit, now_ms, word};
 
 /// How long wrong passwords are remembered, in milliseconds.
 const FAILURES_MS: i64 = 24 * 3_600_000;
@@ -72,8 +73,8 @@ pub async fn tenants(store: &Store) -> Result<Vec<TenantId>, StoreError> {
     rows.iter().map(|row| word(row.get("tenant_id"))).collect()
 }
 
-/// Adds a user, or gives the user of this name in this tenant a new role and password and ends their sessions:
-/// a password is changed because somebody else may know it.
+/// Adds a user from the command line, or gives the user of this name in this tenant a new role and password and ends their
+/// sessions: a password is changed because somebody else may know it. The audit says so.
 ///
 /// Answers whether that was possible: a name belongs to one tenant.
 pub async fn put_user(
@@ -102,8 +103,12 @@ pub async fn put_user(
         .bind(name)
         .execute(&mut *write)
         .await?;
+    if done.rows_affected() == 0 {
+        return Ok(false);
+    }
+    audit::add(&mut write, tenant, HAND, "user.add", name, role).await?;
     write.commit().await?;
-    Ok(done.rows_affected() == 1)
+    Ok(true)
 }
 
 /// The user of a name: the answer says which tenant it is, so this alone takes none.
@@ -261,9 +266,11 @@ pub async fn locked_until(store: &Store, name: Digest) -> Result<i64, StoreError
 }
 
 /// Records a wrong password for a name, whether anybody has it or not, and answers how many there are now; locks the
-/// name until `locked_until_ms` once there are `limit` of them. What was long ago is forgotten.
+/// name until `locked_until_ms` once there are `limit` of them. What was long ago is forgotten. The audit of the tenant
+/// of `user`, where somebody has the name, says so.
 pub async fn count_failure(
     store: &Store,
+    user: Option<&UserRow>,
     name: Digest,
     limit: u32,
     locked_until_ms: i64,
@@ -292,6 +299,10 @@ pub async fn count_failure(
             .execute(&mut *write)
             .await?;
     }
+    if let Some(user) = user {
+        let detail = format!("{failures} in a row");
+        audit::add(&mut write, &user.tenant, "somebody", "sign-in.wrong", &user.name, &detail).await?;
+    }
     write.commit().await?;
     Ok(failures)
 }
@@ -319,8 +330,7 @@ pub async fn open_session(
     .bind(expires_ms)
     .execute(&mut *write)
     .await?;
-    super::audit::add(&mut write, &user.tenant, &format!("user:{}", user.name), "sign-in", &user.name, "")
-        .await?;
+    audit::add(&mut write, &user.tenant, &format!("user:{}", user.name), "sign-in", &user.name, "").await?;
     write.commit().await?;
     Ok(())
 }
@@ -345,41 +355,53 @@ pub async fn session(store: &Store, token: Digest) -> Result<Option<SessionRow>,
     .transpose()
 }
 
-/// Ends a session.
+/// Ends a session, and says so in the audit where there was one.
 pub async fn close_session(store: &Store, token: Digest) -> Result<(), StoreError> {
-    sqlx::query("DELETE FROM sessions WHERE token_sha256 = $1")
+    let mut write = store.begin().await?;
+    let row = sqlx::query("DELETE FROM sessions WHERE token_sha256 = $1 RETURNING tenant_id, user_name")
         .bind(token.to_string())
-        .execute(store.writing())
+        .fetch_optional(&mut *write)
         .await?;
+    if let Some(row) = row {
+        let (tenant, user): (TenantId, String) = (word(row.get("tenant_id"))?, row.get("user_name"));
+        audit::add(&mut write, &tenant, &format!("user:{user}"), "sign-out", &user, "").await?;
+    }
+    write.commit().await?;
     Ok(())
 }
 
-/// Keeps an enrolment code.
+/// Keeps an enrolment code that somebody asked for, and says so in the audit.
 pub async fn add_code(
     store: &Store,
     tenant: &TenantId,
+    by: &str,
     code: Digest,
     expires_ms: i64,
 ) -> Result<(), StoreError> {
+    let mut write = store.begin().await?;
     sqlx::query("INSERT INTO enrolment_codes (code_sha256, tenant_id, expires_ms) VALUES ($1, $2, $3)")
         .bind(code.to_string())
         .bind(tenant.as_str())
         .bind(expires_ms)
-        .execute(store.writing())
+        .execute(&mut *write)
         .await?;
+    audit::add(&mut write, tenant, by, "device.code", "", "").await?;
+    write.commit().await?;
     Ok(())
 }
 
 /// Uses an enrolment code for a device with this key.
 ///
 /// The first use makes the device; a repetition with the same key answers the same device, even after the
-/// code's time, because its answer may have been lost. Anything else answers `None`.
+/// code's time, because its answer may have been lost. Anything else answers `None`. Of two that use it at once the
+/// second waits, and sees what the first did.
 pub async fn enrol(
     write: &mut Write,
     code: Digest,
     name: &str,
     public_key: &PublicKey,
 ) -> Result<Option<DeviceRow>, StoreError> {
+    write.hold(format!("enrolment {code}")).await?;
     let row =
         sqlx::query("SELECT tenant_id, expires_ms, device_id FROM enrolment_codes WHERE code_sha256 = $1")
             .bind(code.to_string())

@@ -1,5 +1,7 @@
 //! The `policies` table: every policy that was in force, by the digest that events name.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use platen_model::{Digest, PolicyRef};
 use sqlx::Row as _;
@@ -63,6 +65,24 @@ pub async fn list(store: &Store, after: Option<Digest>, limit: u32) -> Result<Ve
     .fetch_all(store.reading())
     .await?;
     rows.iter().map(read).collect()
+}
+
+/// The digests of all that are kept, and a sentence for each whose texts do not have its digest.
+pub async fn check(store: &Store) -> Result<(BTreeSet<Digest>, Vec<String>), StoreError> {
+    let (mut there, mut wrong) = (BTreeSet::new(), Vec::new());
+    let rows = sqlx::query("SELECT * FROM policies ORDER BY sha256").fetch_all(store.reading()).await?;
+    for row in rows {
+        let name: String = row.get("sha256");
+        match read(&row) {
+            Ok(kept) if kept.source.sha256() == kept.reference.sha256 => {
+                there.insert(kept.reference.sha256);
+            }
+            Ok(_) => wrong
+                .push(format!("policy {name} was changed: its texts do not have the digest that names it")),
+            Err(error) => wrong.push(format!("policy {name}: {error}")),
+        }
+    }
+    Ok((there, wrong))
 }
 
 fn read(row: &AnyRow) -> Result<Kept, StoreError> {

@@ -13,12 +13,12 @@ use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write as _;
 
 use platen_model::{DocumentId, TenantId};
-use sqlx::Row as _;
+use sqlx::{AnyConnection, Row as _};
 use unicode_normalization::UnicodeNormalization as _;
 use unicode_normalization::char::is_combining_mark;
 
 use super::record::Record;
-use super::{Engine, StoreError, Write};
+use super::{Engine, Store, StoreError, Write};
 
 /// Bytes of a text whose words are kept in order.
 const IN_ORDER_BYTES: usize = 250_000;
@@ -32,17 +32,18 @@ const PHRASES: usize = 20;
 const PLACES: usize = 255;
 const LAST_PLACE: usize = 16_383;
 
-/// Where found documents are selected from, with the condition that they are found; `question` is how the statement names
-/// the question. They are read by [`place`], the newest first, so that a word of a million documents costs no more than
-/// one of fifty.
+/// The condition that a row of `search_words s` is found; `question` is how the statement names the question. Rows are read
+/// by [`place`], the newest first, so that a word of a million documents costs no more than one of fifty.
 pub(super) fn matching(engine: Engine, question: &str) -> String {
-    let found = match engine {
-        Engine::Sqlite => format!("p.place = s.rowid AND s.search_words MATCH {question}"),
-        Engine::Postgres => format!("p.place = s.place AND s.all_of @@ {question}::tsquery"),
-    };
-    format!(
-        "search_words s JOIN search_places p ON {found} JOIN documents d ON d.document_id = p.document_id"
-    )
+    match engine {
+        Engine::Sqlite => format!("s.search_words MATCH {question}"),
+        Engine::Postgres => format!("s.all_of @@ {question}::tsquery"),
+    }
+}
+
+/// The same for the row of one place.
+pub(super) fn found(engine: Engine, at: &str, question: &str) -> String {
+    format!("{} = {at} AND {}", place(engine), matching(engine, question))
 }
 
 /// The column of the place in that.
@@ -187,6 +188,43 @@ pub async fn update_text(write: &mut Write, document: DocumentId, text: &Words) 
     Ok(())
 }
 
+/// Whether what is searched for a document is what it should be: its place, its names, and these words of its pages.
+pub(crate) async fn is_sound(
+    reading: &mut AnyConnection,
+    engine: Engine,
+    tenant: &TenantId,
+    record: &Record,
+    text: &Words,
+) -> Result<bool, StoreError> {
+    let row = sqlx::query(engine.pick(
+        "SELECT COUNT(*) AS count FROM search_places p CROSS JOIN search_words s
+         WHERE p.document_id = $1 AND p.tenant_id = $2 AND s.rowid = p.place
+           AND s.tenant = $3 AND s.names = $4 AND s.words = $5",
+        "SELECT COUNT(*) AS count FROM search_places p JOIN search_words s ON s.place = p.place
+         WHERE p.document_id = $1 AND p.tenant_id = $2
+           AND s.tenant = $3::tsvector AND s.names = $4::tsvector AND s.words = $5::tsvector",
+    ))
+    .bind(record.document.document_id.to_string())
+    .bind(tenant.as_str())
+    .bind(Words::of_one(tenant_word(tenant)).worded(engine))
+    .bind(names_of(record).worded(engine))
+    .bind(text.worded(engine))
+    .fetch_one(reading)
+    .await?;
+    Ok(row.get::<i64, _>("count") == 1)
+}
+
+/// How many rows of words have no place: nothing leads from them to a document.
+pub(crate) async fn without_place(store: &Store) -> Result<i64, StoreError> {
+    if store.engine() == Engine::Postgres {
+        // A foreign key keeps them from being there.
+        return Ok(0);
+    }
+    let rows = "SELECT COUNT(*) AS count FROM search_words s
+         WHERE NOT EXISTS (SELECT 1 FROM search_places p WHERE p.place = s.rowid)";
+    Ok(sqlx::query(rows).fetch_one(store.reading()).await?.get("count"))
+}
+
 /// Forgets everything: the first half of a rebuild.
 pub(crate) async fn clear(write: &mut Write) -> Result<(), StoreError> {
     for clearing in ["DELETE FROM search_words", "DELETE FROM search_places"] {
@@ -196,7 +234,7 @@ pub(crate) async fn clear(write: &mut Write) -> Result<(), StoreError> {
 }
 
 /// The words of a text, as they are kept.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Words(Vec<String>);
 
 impl Words {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use platen_model::event::{Actor, EventBody};
+use platen_model::event::{Actor, EventBody, Status};
 use platen_model::keys::SigningKey;
 use platen_model::{DeviceId, DocumentManifest, PageRecord, PageText, PartRole, Rect, Word};
 use proptest::prelude::*;
@@ -11,7 +11,7 @@ use proptest::test_runner::TestRunner;
 use super::*;
 use crate::blobs::{Blobs, Keep};
 use crate::integrity;
-use crate::store::documents::{self, Filter};
+use crate::store::documents::{self, Bounds, Filter};
 use crate::store::{Store, events, people};
 use crate::testing::{database, decision, manifest, part, receive, tenant};
 
@@ -209,7 +209,49 @@ fn any_text_can_be_kept_and_is_found_by_each_of_its_words() {
     outcome.expect("it holds for every text");
 }
 
+#[tokio::test]
+async fn a_search_within_a_state_finds_the_same_whether_few_or_many_are_in_it() {
+    let trial = Trial::start().await;
+    let mut expected = Vec::new();
+    for number in 0..14 {
+        let name = format!("{number}.tif");
+        let document = trial.add(&name, if number == 3 { "other" } else { "common" }).await.document_id;
+        // Some are near each other, and between others are more than are read at once.
+        if matches!(number, 0 | 1 | 3 | 9 | 10) {
+            let (reason, help) = ("a doubt".into(), "look at it".into());
+            trial.append(document, EventBody::Quarantined { reason, help, returned: None }).await;
+            expected.push(name);
+        }
+    }
+    expected.retain(|name| name != "3.tif");
+    expected.reverse();
+    let question = Question::of("common");
+    let check = async |bounds: Bounds, limit: u32| {
+        let (mut names, mut after, mut pages) = (Vec::new(), None, 0);
+        loop {
+            let status = Some(Status::Quarantined);
+            let filter = Filter { status, limit, after, ..Filter::default() };
+            let page = documents::found(trial.store(), &tenant(), &filter, &question, bounds).await;
+            let page = page.expect("a page");
+            assert!(page.items.len() <= limit as usize, "{bounds:?}");
+            names.extend(page.items.into_iter().map(|record| record.document.file_name));
+            pages += 1;
+            assert!(pages < 30, "it has no end: {bounds:?}");
+            let Some(next) = page.next else { break };
+            after = Some(next.parse().expect("a document"));
+        }
+        assert_eq!(names, expected, "{bounds:?}, pages of {limit}");
+    };
+    for limit in [1, 2, 50] {
+        check(Bounds { few: 100, finds: 100 }, limit).await;
+        check(Bounds { few: 0, finds: 100 }, limit).await;
+        check(Bounds { few: 0, finds: 3 }, limit).await;
+        check(Bounds { few: 0, finds: 1 }, limit).await;
+    }
+}
+
 crate::testing::also_on_postgres!(
+    a_search_within_a_state_finds_the_same_whether_few_or_many_are_in_it,
     a_document_is_found_by_words_phrases_and_beginnings_of_its_text_and_by_its_names,
     what_events_say_of_fields_and_type_is_found_and_a_rebuild_finds_all_again,
     what_was_found_is_read_page_by_page_and_nothing_comes_twice,

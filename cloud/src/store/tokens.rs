@@ -26,10 +26,7 @@ pub async fn issue(
     jti: Option<(&str, i64)>,
 ) -> Result<bool, StoreError> {
     let mut write = store.begin().await?;
-    for cleaning in [
-        "DELETE FROM used_assertions WHERE expires_ms < $1",
-        "DELETE FROM access_tokens WHERE expires_ms < $1",
-    ] {
+    for cleaning in CLEANING {
         sqlx::query(cleaning).bind(now_ms()).execute(&mut *write).await?;
     }
     if let Some((jti, forget_ms)) = jti {
@@ -60,6 +57,10 @@ pub async fn issue(
     write.commit().await?;
     Ok(true)
 }
+
+/// What forgets what is over.
+pub(super) const CLEANING: [&str; 2] =
+    ["DELETE FROM used_assertions WHERE expires_ms < $1", "DELETE FROM access_tokens WHERE expires_ms < $1"];
 
 /// What is known of a token, while it lasts: the answer says which tenant it is, so this alone takes none.
 pub async fn find(store: &Store, digest: Digest) -> Result<Option<TokenRow>, StoreError> {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use platen_model::{Digest, TenantId, UploadId};
 use sqlx::Row as _;
 
-use super::{Store, StoreError, from_ms, now_ms, word};
+use super::{Store, StoreError, Write, from_ms, now_ms, word};
 
 /// An upload under way.
 #[derive(Clone, Debug)]
@@ -25,7 +25,7 @@ pub struct Upload {
 }
 
 /// Keeps a new upload.
-pub async fn insert(store: &Store, tenant: &TenantId, upload: &Upload) -> Result<(), StoreError> {
+pub async fn insert(write: &mut Write, tenant: &TenantId, upload: &Upload) -> Result<(), StoreError> {
     sqlx::query(
         "INSERT INTO uploads (upload_id, tenant_id, sha256, mime, bytes, received, expires_ms)
          VALUES ($1, $2, $3, $4, $5, $6, $7)",
@@ -37,7 +37,7 @@ pub async fn insert(store: &Store, tenant: &TenantId, upload: &Upload) -> Result
     .bind(upload.bytes as i64)
     .bind(upload.received as i64)
     .bind(upload.expires_at.as_millisecond())
-    .execute(store.writing())
+    .execute(&mut **write)
     .await?;
     Ok(())
 }
@@ -75,16 +75,61 @@ pub struct Piece {
 
 /// Keeps a new upload whose bytes are to come as one piece by another way.
 pub async fn insert_presigned(
-    store: &Store,
+    write: &mut Write,
     tenant: &TenantId,
     upload: &Upload,
     piece: &Piece,
 ) -> Result<(), StoreError> {
-    insert(store, tenant, upload).await?;
-    // Nothing was received by that: the offset stays where it is.
-    advance(store, tenant, upload, upload.received, std::slice::from_ref(piece)).await?;
+    insert(write, tenant, upload).await?;
+    add_piece(write, tenant, upload.upload_id, piece).await
+}
+
+async fn add_piece(
+    write: &mut Write,
+    tenant: &TenantId,
+    upload: UploadId,
+    piece: &Piece,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT INTO upload_pieces (upload_id, tenant_id, begins, bytes, name) VALUES ($1, $2, $3, $4, $5)",
+    )
+    .bind(upload.to_string())
+    .bind(tenant.as_str())
+    .bind(piece.begins as i64)
+    .bind(piece.bytes as i64)
+    .bind(&piece.name)
+    .execute(&mut **write)
+    .await?;
     Ok(())
 }
+
+/// Records that an upload is a blob by now: its row stays a while, to answer a client whose answer was lost.
+pub async fn finished(
+    store: &Store,
+    tenant: &TenantId,
+    upload: UploadId,
+    expires_ms: i64,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "UPDATE uploads SET expires_ms = $1 WHERE tenant_id = $2 AND upload_id = $3 AND expires_ms > $1",
+    )
+    .bind(expires_ms)
+    .bind(tenant.as_str())
+    .bind(upload.to_string())
+    .execute(store.writing())
+    .await?;
+    Ok(())
+}
+
+/// How many uploads of the tenant are under way, and the bytes they announced.
+pub async fn under_way(write: &mut Write, tenant: &TenantId) -> Result<(u64, u64), StoreError> {
+    let row = sqlx::query(UNDER_WAY).bind(tenant.as_str()).fetch_one(&mut **write).await?;
+    Ok((row.get::<i64, _>("count").unsigned_abs(), row.get::<i64, _>("bytes").unsigned_abs()))
+}
+
+pub(super) const UNDER_WAY: &str =
+    "SELECT COUNT(*) AS count, CAST(COALESCE(SUM(bytes), 0) AS BIGINT) AS bytes
+     FROM uploads WHERE tenant_id = $1 AND received < bytes";
 
 /// Records how many bytes are durable, with the pieces they are in, and puts the end of its life off. `false`, and
 /// nothing changed, where the upload does not stand at `before` any more.
@@ -111,16 +156,7 @@ pub async fn advance(
         return Ok(false);
     }
     for piece in pieces {
-        sqlx::query(
-            "INSERT INTO upload_pieces (upload_id, tenant_id, begins, bytes, name) VALUES ($1, $2, $3, $4, $5)",
-        )
-        .bind(upload.upload_id.to_string())
-        .bind(tenant.as_str())
-        .bind(piece.begins as i64)
-        .bind(piece.bytes as i64)
-        .bind(&piece.name)
-        .execute(&mut *write)
-        .await?;
+        add_piece(&mut write, tenant, upload.upload_id, piece).await?;
     }
     write.commit().await?;
     Ok(true)
@@ -178,11 +214,20 @@ pub async fn all(store: &Store) -> Result<BTreeSet<UploadId>, StoreError> {
     rows.iter().map(|row| word(row.get("upload_id"))).collect()
 }
 
-/// Uploads of all tenants whose time is over: housekeeping, not an answer to anybody.
-pub async fn expired(store: &Store) -> Result<Vec<(TenantId, UploadId)>, StoreError> {
-    let rows = sqlx::query("SELECT tenant_id, upload_id FROM uploads WHERE expires_ms < $1 LIMIT 100")
-        .bind(now_ms())
-        .fetch_all(store.reading())
-        .await?;
-    rows.iter().map(|row| Ok((word(row.get("tenant_id"))?, word(row.get("upload_id"))?))).collect()
+/// An upload of some tenant whose time is over, and when that was, in milliseconds since 1970.
+pub type Expired = (i64, UploadId, TenantId);
+
+/// The next uploads of all tenants whose time is over, after one of them: housekeeping, not an answer to anybody.
+pub async fn expired(store: &Store, after: Option<&Expired>) -> Result<Vec<Expired>, StoreError> {
+    let (after_ms, after_id) = after.map_or((i64::MIN, String::new()), |(ms, id, _)| (*ms, id.to_string()));
+    let rows =
+        sqlx::query(EXPIRED).bind(now_ms()).bind(after_ms).bind(after_id).fetch_all(store.reading()).await?;
+    let read = |row: &super::DbRow| {
+        Ok((row.get("expires_ms"), word(row.get("upload_id"))?, word(row.get("tenant_id"))?))
+    };
+    rows.iter().map(read).collect()
 }
+
+pub(super) const EXPIRED: &str = "SELECT expires_ms, upload_id, tenant_id FROM uploads
+     WHERE expires_ms < $1 AND expires_ms >= $2 AND (expires_ms > $2 OR upload_id > $3)
+     ORDER BY expires_ms, upload_id LIMIT 100";

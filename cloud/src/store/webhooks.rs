@@ -1,7 +1,7 @@
 //! The `webhook_endpoints` and `webhook_deliveries` tables: where a tenant is told of events, and what was sent there.
 
 use platen_model::TenantId;
-use sqlx::{Any, Executor, Row as _};
+use sqlx::{Any, AssertSqlSafe, Executor, Row as _};
 use uuid::Uuid;
 
 use super::{DbRow, Store, StoreError, Write, jobs, now_ms, word};
@@ -246,18 +246,28 @@ pub async fn deliveries(
     tenant: &TenantId,
     filter: &Filter,
 ) -> Result<Vec<Delivery>, StoreError> {
-    let rows = sqlx::query(
-        "SELECT * FROM webhook_deliveries WHERE tenant_id = $1 AND ($2 IS NULL OR endpoint_id = $2)
-         AND ($3 IS NULL OR state = $3) AND ($4 IS NULL OR delivery_id < $4) ORDER BY delivery_id DESC LIMIT $5",
-    )
-    .bind(tenant.as_str())
-    .bind(filter.endpoint.map(|id| id.to_string()))
-    .bind(filter.state.map(State::as_str))
-    .bind(filter.after.map(|id| id.to_string()))
-    .bind(i64::from(filter.limit))
-    .fetch_all(store.reading())
-    .await?;
-    rows.iter().map(read_delivery).collect()
+    let (sql, values) = wording(tenant, filter);
+    let query = values.iter().fold(sqlx::query(AssertSqlSafe(sql)), |query, value| query.bind(value));
+    query.fetch_all(store.reading()).await?.iter().map(read_delivery).collect()
+}
+
+/// The statement of a list and its values. Only the conditions that are asked for: one that may hold for any row would
+/// keep the indices from being used.
+pub(super) fn wording(tenant: &TenantId, filter: &Filter) -> (String, Vec<String>) {
+    let mut values = vec![tenant.to_string()];
+    let mut sql = "SELECT * FROM webhook_deliveries WHERE tenant_id = $1".to_owned();
+    let conditions = [
+        ("endpoint_id =", filter.endpoint.map(|id| id.to_string())),
+        ("state =", filter.state.map(|state| state.as_str().to_owned())),
+        ("delivery_id <", filter.after.map(|id| id.to_string())),
+    ];
+    for (condition, value) in conditions {
+        let Some(value) = value else { continue };
+        values.push(value);
+        sql += &format!(" AND {condition} ${}", values.len());
+    }
+    sql += &format!(" ORDER BY delivery_id DESC LIMIT {}", filter.limit);
+    (sql, values)
 }
 
 /// Records where a delivery is now.
@@ -278,14 +288,16 @@ pub async fn record(write: &mut Write, tenant: &TenantId, delivery: &Delivery) -
     Ok(())
 }
 
-/// Forgets deliveries that ended before a time, in milliseconds since 1970; their events stay in the feed.
+/// Forgets some deliveries that ended before a time, in milliseconds since 1970; their events stay in the feed. Answers how
+/// many.
 pub async fn forget(store: &Store, before_ms: i64) -> Result<u64, StoreError> {
-    let done = sqlx::query("DELETE FROM webhook_deliveries WHERE state <> 'waiting' AND created_ms < $1")
-        .bind(before_ms)
-        .execute(store.writing())
-        .await?;
+    let done = sqlx::query(FORGET).bind(before_ms).execute(store.writing()).await?;
     Ok(done.rows_affected())
 }
+
+pub(super) const FORGET: &str = "DELETE FROM webhook_deliveries WHERE delivery_id IN (
+     SELECT delivery_id FROM webhook_deliveries WHERE created_ms < $1 AND state <> 'waiting'
+     ORDER BY created_ms LIMIT 500)";
 
 fn read_delivery(row: &DbRow) -> Result<Delivery, StoreError> {
     let number = |column: &str| row.get::<i64, _>(column);

@@ -12,9 +12,12 @@ use platen_model::{Digest, Failure, FailureClass, TenantId};
 
 use crate::app::App;
 use crate::refusal::Refusal;
+use crate::store::{Store, StoreError, now_ms};
 
 /// The width of a picture in pixels: sharp on the screens that show it, small enough to send.
 const WIDTH_PX: u32 = 1_240;
+/// How long a picture is kept, in milliseconds.
+const KEPT_MS: i64 = 30 * 24 * 3_600 * 1_000;
 
 /// The answer to `.../pages/{n}.png` of a PDF with so many pages, counted from 1.
 pub async fn answer(
@@ -94,18 +97,35 @@ async fn render(
     let png = png.await.map_err(Refusal::internal)??;
     let sha256 = app.keep.put(tenant, png, "image/png").await?;
     sqlx::query(
-        "INSERT INTO page_pictures (tenant_id, pdf_sha256, page, width_px, png_sha256)
-         VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
+        "INSERT INTO page_pictures (tenant_id, pdf_sha256, page, width_px, png_sha256, made_ms)
+         VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING",
     )
     .bind(tenant.as_str())
     .bind(pdf.to_string())
     .bind(i64::from(page))
     .bind(i64::from(WIDTH_PX))
     .bind(sha256.to_string())
+    .bind(now_ms())
     .execute(app.store.writing())
     .await?;
     Ok(sha256)
 }
+
+/// Forgets pictures that were made long ago: they are rendered again when somebody wants to see them. Their bytes become
+/// garbage. A chore; answers how many.
+pub(crate) async fn forget(store: &Store) -> Result<u64, StoreError> {
+    let mut forgotten = 0;
+    loop {
+        let done = sqlx::query(FORGET).bind(now_ms() - KEPT_MS).execute(store.writing()).await?;
+        if done.rows_affected() == 0 {
+            return Ok(forgotten);
+        }
+        forgotten += done.rows_affected();
+    }
+}
+
+pub(crate) const FORGET: &str = "DELETE FROM page_pictures WHERE png_sha256 IN (
+     SELECT png_sha256 FROM page_pictures WHERE made_ms < $1 ORDER BY made_ms LIMIT 100)";
 
 /// A page that its file does not let us show is no fault of the server.
 fn no_picture(failure: &Failure) -> Refusal {

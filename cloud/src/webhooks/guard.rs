@@ -48,19 +48,36 @@ static SPECIAL: LazyLock<Vec<IpNet>> = LazyLock::new(|| {
 pub struct Guard {
     /// Private networks that the site's administrator allows.
     allowed: Arc<[IpNet]>,
+    /// Whether nothing else may be called, the public internet included.
+    only: bool,
 }
 
 impl Guard {
     /// Lets public addresses be reached, and those in these networks.
     pub fn new(allowed: &[IpNet]) -> Self {
-        Self { allowed: allowed.into() }
+        Self { allowed: allowed.into(), only: false }
+    }
+
+    /// The same, for what nothing encrypts: the allowed networks and nothing else.
+    pub(super) fn only_allowed(&self) -> Self {
+        Self { only: true, ..self.clone() }
     }
 
     /// Whether this address may be connected to.
     pub fn may_reach(&self, address: IpAddr) -> bool {
         let address = plain(address);
         self.allowed.iter().any(|network| network.contains(&address))
-            || !SPECIAL.iter().any(|network| network.contains(&address))
+            || !self.only && !SPECIAL.iter().any(|network| network.contains(&address))
+    }
+
+    /// Why this address may not be connected to.
+    fn refusal(&self, address: IpAddr) -> String {
+        if self.only && !SPECIAL.iter().any(|network| network.contains(&plain(address))) {
+            return format!(
+                "leads to {address} without https, which is only for the networks of `webhook_networks`"
+            );
+        }
+        format!("leads to {address}, which is not a public address (`webhook_networks` may allow it)")
     }
 
     /// Why this URL cannot be called, where that can be said without asking for its name.
@@ -72,7 +89,7 @@ impl Guard {
         if !url.username().is_empty() || url.password().is_some() {
             return Some("has a user or password in it; deliveries are signed instead".into());
         }
-        self.refuses_host(url)
+        if plain_http { self.only_allowed().refuses_host(url) } else { self.refuses_host(url) }
     }
 
     /// Why the host of this URL cannot be called, where that can be said without asking for its name.
@@ -80,16 +97,12 @@ impl Guard {
         let host = url.host_str().unwrap_or_default();
         let literal = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
         match literal {
-            Ok(address) if !self.may_reach(address) => Some(refusal(address)),
+            Ok(address) if !self.may_reach(address) => Some(self.refusal(address)),
             Ok(_) => None,
             Err(_) if host.is_empty() => Some("has no host".into()),
             Err(_) => None,
         }
     }
-}
-
-fn refusal(address: IpAddr) -> String {
-    format!("leads to {address}, which is not a public address (`webhook_networks` may allow it)")
 }
 
 /// The IPv4 address in an IPv6 address that only wraps one.
@@ -116,7 +129,7 @@ impl Resolve for Guard {
             let first = found.first().copied();
             // One forbidden address forbids the name: which one is taken is not ours to choose.
             if let Some(forbidden) = found.iter().find(|address| !guard.may_reach(address.ip())) {
-                return Err(format!("{} {}", name.as_str(), refusal(forbidden.ip())).into());
+                return Err(format!("{} {}", name.as_str(), guard.refusal(forbidden.ip())).into());
             }
             match first {
                 Some(_) => Ok(Box::new(found.into_iter()) as Addrs),
@@ -168,6 +181,10 @@ mod tests {
     fn an_administrator_may_allow_a_network_and_no_more_than_it() {
         let guard = Guard::new(&["10.0.0.0/8".parse().expect("a network")]);
         assert_eq!(guard.refuses(&"http://10.1.2.3:9000/".parse().expect("a URL")), None);
+        assert_eq!(guard.refuses(&"https://93.184.216.34/".parse().expect("a URL")), None);
+        let unencrypted = guard.refuses(&"http://93.184.216.34/".parse().expect("a URL"));
+        assert!(unencrypted.is_some_and(|why| why.contains("without https")));
+        assert!(!guard.only_allowed().may_reach("93.184.216.34".parse().expect("an address")));
         assert!(guard.refuses(&"http://192.168.1.1/".parse().expect("a URL")).is_some());
         assert!(guard.may_reach("::ffff:10.0.0.1".parse().expect("an address")));
     }

@@ -13,7 +13,6 @@
 use std::time::Duration;
 
 use ipnet::IpNet;
-use tokio::sync::Semaphore;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::app::App;
@@ -72,8 +71,6 @@ const PAUSES: [Duration; 9] = [
 const DEAD_AFTER: Duration = Duration::from_secs(3 * 24 * 3600);
 /// Longest time an endpoint may take to answer.
 const ANSWER_TIME: Duration = Duration::from_secs(10);
-/// Deliveries under way at once, so that slow endpoints leave hands free for documents.
-const AT_ONCE: usize = 2;
 /// How long deliveries that ended are listed.
 const KEPT: Duration = Duration::from_secs(90 * 24 * 3600);
 
@@ -86,9 +83,9 @@ pub fn routes() -> OpenApiRouter<App> {
 #[derive(Debug)]
 pub struct Webhooks {
     client: reqwest::Client,
+    plain: reqwest::Client,
     guard: guard::Guard,
     site: sign::Site,
-    hands: Semaphore,
 }
 
 impl Webhooks {
@@ -97,22 +94,42 @@ impl Webhooks {
         // Whoever is first sets it for the process; it is the same everywhere.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let guard = guard::Guard::new(networks);
-        let client = reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .timeout(ANSWER_TIME)
-            .dns_resolver(guard.clone())
-            .user_agent(concat!("Platen/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(|error| format!("outgoing webhooks: {error}"))?;
-        Ok(Self { client, guard, site: sign::Site::new(key), hands: Semaphore::new(AT_ONCE) })
+        let client = |guard: guard::Guard| {
+            reqwest::Client::builder()
+                .redirect(reqwest::redirect::Policy::none())
+                .no_proxy()
+                .timeout(ANSWER_TIME)
+                .dns_resolver(guard)
+                .user_agent(concat!("Platen/", env!("CARGO_PKG_VERSION")))
+                .build()
+                .map_err(|error| format!("outgoing webhooks: {error}"))
+        };
+        Ok(Self {
+            client: client(guard.clone())?,
+            plain: client(guard.only_allowed())?,
+            guard,
+            site: sign::Site::new(key),
+        })
+    }
+
+    /// What calls this address. What nothing encrypts stays within the networks that were allowed.
+    fn client(&self, url: &reqwest::Url) -> &reqwest::Client {
+        if url.scheme() == "https" { &self.client } else { &self.plain }
     }
 }
 
 /// Forgets deliveries that ended long ago. A chore.
 pub async fn forget(app: &App) -> Result<u64, crate::store::StoreError> {
     let kept = i64::try_from(KEPT.as_millis()).unwrap_or(i64::MAX);
-    crate::store::webhooks::forget(&app.store, crate::store::now_ms() - kept).await
+    let before = crate::store::now_ms() - kept;
+    let mut forgotten = 0;
+    // Bit by bit: whoever writes beside it waits for one bit at most.
+    loop {
+        match crate::store::webhooks::forget(&app.store, before).await? {
+            0 => return Ok(forgotten),
+            some => forgotten += some,
+        }
+    }
 }
 
 #[cfg(test)]

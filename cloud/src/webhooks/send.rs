@@ -18,8 +18,6 @@ use crate::store::{audit, documents, events, now_ms};
 
 /// Most characters that are kept of what went wrong.
 const TROUBLE_CHARACTERS: usize = 500;
-/// How soon a delivery comes back for which no hand is free.
-const BUSY: Duration = Duration::from_millis(500);
 
 /// The events that carry the approval payload: those of a document that has a route.
 const WITH_PAYLOAD: [&str; 10] = [
@@ -44,8 +42,6 @@ struct Answer {
 /// Tries a delivery. Its own row says how often it was tried; the job only comes back for it.
 pub async fn deliver(app: &App, job: &Job) -> Result<Outcome, StepError> {
     let id = job.argument.parse().map_err(StepError::later)?;
-    // Deliveries wait for each other, not documents for them.
-    let Ok(_hand) = app.webhooks.hands.try_acquire() else { return Ok(Outcome::Again(BUSY)) };
     let Some(delivery) = rows::delivery(app.store.reading(), &job.tenant, id).await? else {
         return Ok(Outcome::Done);
     };
@@ -91,9 +87,8 @@ async fn send(
     let seconds = Timestamp::now().as_second();
     let signature = app.webhooks.site.signature(endpoint, delivery.delivery_id, seconds, body.as_bytes());
     let document = documents::find(app.store.reading(), &endpoint.tenant, event.document_id).await?;
-    let mut request = app
-        .webhooks
-        .client
+    let client = app.webhooks.client(&url);
+    let mut request = client
         .post(url)
         .header(CONTENT_TYPE, "application/json")
         .header("webhook-id", delivery.delivery_id.to_string())

@@ -81,7 +81,8 @@ pub(crate) fn finish_pages(
                 while failed.lock().unwrap_or_else(PoisonError::into_inner).is_none() {
                     let index = next.fetch_add(1, Ordering::Relaxed);
                     let Some(task) = tasks.get(index) else { return };
-                    match finish_page(task, workshop, &poor) {
+                    let end = workshop.goes_on(Stage::Page).and_then(|()| finish_page(task, workshop, &poor));
+                    match end {
                         Ok(end) => {
                             ends.lock().unwrap_or_else(PoisonError::into_inner)[index] = Some(end);
                             progress(done.fetch_add(1, Ordering::Relaxed) + 1, tasks.len());

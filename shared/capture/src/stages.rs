@@ -5,6 +5,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use platen_model::{
     BatchPlace, Decision, Digest, Failure, FailureClass, Lack, PageRecord, PageText, SetAside, SourcePage,
@@ -54,13 +55,24 @@ pub struct Workshop {
     pub collation: Collation,
     /// What divides them into documents.
     pub separation: Separation,
+    /// Set from outside: a capture under way ends with a failure once its pages at work are done.
+    pub stop: Arc<AtomicBool>,
 }
 
 impl Workshop {
     /// A workshop with these choices.
     pub fn new(pool: Pool, rules: RuleSet, options: Options) -> Self {
         let (collation, separation) = (Collation::default(), Separation::default());
-        Self { pool: Arc::new(pool), rules: Arc::new(rules), options, collation, separation }
+        let stop = Arc::default();
+        Self { pool: Arc::new(pool), rules: Arc::new(rules), options, collation, separation, stop }
+    }
+
+    /// A failure where somebody said to stop.
+    pub(crate) fn goes_on(&self, stage: Stage) -> Result<(), Failure> {
+        if self.stop.load(Ordering::Relaxed) {
+            return Err(Failure::new(FailureClass::TimedOut, stage, "the capture was told to stop"));
+        }
+        Ok(())
     }
 }
 
@@ -169,6 +181,7 @@ pub fn capture(
                 Collation::AsGiven => None,
             },
         });
+        workshop.goes_on(Stage::Bind)?;
         let pdf = folder.join(format!("document-{number}.pdf"));
         let bound = bind(&opened, &text, &images, &origins, &group, &pdf, workshop)?;
         let blank_pages = group.blank_pages() as u32;

@@ -8,6 +8,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use platen_capture::classify::RuleSet;
 use platen_capture::worker::protocol::{self, Request};
@@ -233,6 +234,24 @@ fn a_file_with_more_bad_pages_than_the_limit_fails_as_a_whole() {
     let failure = failure.expect_err("two pages are bad");
     assert!(failure.message.contains("limits.failed_pages"), "{failure}");
     assert_eq!(failure.class, FailureClass::TooLarge, "{failure}");
+}
+
+#[test]
+fn a_capture_that_is_told_to_stop_ends_with_the_pages_at_work() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("scan.tif");
+    let bytes = tiff(&[SOUND; 8]);
+    std::fs::write(&path, &bytes).expect("written");
+    let workshop = Workshop::new(Pool::in_process(1), RuleSet::shipped(), Options::default());
+    let input =
+        Input { path, file_name: "scan.tif".into(), source: String::new(), sha256: Digest::of(&bytes) };
+    let done = AtomicUsize::new(0);
+    let failure = capture(&[input], folder.path(), &workshop, &|_, _| {
+        done.fetch_add(1, Ordering::Relaxed);
+        workshop.stop.store(true, Ordering::Relaxed);
+    });
+    let failure = failure.expect_err("it was told to stop");
+    assert_eq!((failure.class, done.into_inner()), (FailureClass::TimedOut, 1), "{failure}");
 }
 
 #[test]

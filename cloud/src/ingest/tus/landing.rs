@@ -2,7 +2,8 @@
 //!
 //! **On one node** ([`Engine::Sqlite`]) in a file of the incoming folder: bytes are appended and fsynced, then the offset
 //! is recorded. What the file holds beyond the recorded offset was never acknowledged and is cut off before the next byte
-//! is written. A file that holds less than the recorded offset (or is gone, after a crash while the upload became a
+//! is written. Of a long body without a checksum that is done every few megabytes, so that a process that dies loses no more
+//! than that. A file that holds less than the recorded offset (or is gone, after a crash while the upload became a
 //! blob) sends the upload back to its beginning.
 //!
 //! **On several nodes** ([`Engine::Postgres`]) in pieces, kept where the blobs are, so that a client whose node dies goes
@@ -33,9 +34,9 @@ use crate::app::App;
 use crate::blobs::{BlobError, off_the_reactor};
 use crate::jobs::capture::FOLDER_PREFIX;
 use crate::refusal::Refusal;
-use crate::store::Engine;
 use crate::store::blobs::{self as visibility, Visible};
 use crate::store::uploads::{self, Piece, Upload};
+use crate::store::{Engine, now_ms};
 
 /// The status of a failed checksum, by the checksum extension.
 const CHECKSUM_MISMATCH: u16 = 460;
@@ -43,6 +44,8 @@ const CHECKSUM_MISMATCH: u16 = 460;
 const LAST_BYTES_TIME: Duration = Duration::from_millis(100);
 /// The largest piece, in bytes: what is lost at most when a node dies.
 const PIECE_BYTES: usize = 8 << 20;
+/// How long the row of an upload that became a blob is kept, in seconds: a client whose answer was lost asks again.
+const FINISHED_SECONDS: i64 = 3_600;
 /// How long a piece that nobody recorded is kept, in seconds: longer than any request writes to one.
 const STRAY_SECONDS: i64 = 24 * 3600;
 /// Bytes of a file that say what it is.
@@ -159,14 +162,27 @@ async fn to_file(
     let mut file = options.open(&path).await.map_err(Refusal::internal)?;
     file.set_len(upload.received).await.map_err(Refusal::internal)?;
     file.seek(std::io::SeekFrom::Start(upload.received)).await.map_err(Refusal::internal)?;
-    while let Some(chunk) = incoming.next().await? {
+    let mut unrecorded = 0;
+    loop {
+        let chunk = incoming.next().await?;
+        let ended = chunk.is_none();
+        let chunk = chunk.unwrap_or_default();
         file.write_all(&chunk).await.map_err(Refusal::internal)?;
+        unrecorded += chunk.len() as u64;
+        if ended || checksum.is_none() && unrecorded >= PIECE_BYTES as u64 {
+            file.flush().await.map_err(Refusal::internal)?;
+            file.sync_all().await.map_err(Refusal::internal)?;
+            crash::point("bytes are written");
+            if ended {
+                incoming.holds(checksum)?;
+            }
+            record(app, tenant, upload, unrecorded, &[]).await?;
+            unrecorded = 0;
+        }
+        if ended {
+            return Ok(());
+        }
     }
-    file.flush().await.map_err(Refusal::internal)?;
-    file.sync_all().await.map_err(Refusal::internal)?;
-    crash::point("bytes are written");
-    incoming.holds(checksum)?;
-    record(app, tenant, upload, incoming.bytes, &[]).await
 }
 
 async fn to_pieces(
@@ -252,10 +268,11 @@ async fn record(
 /// the tenant's, and the upload begins anew.
 pub(super) async fn complete(app: &App, tenant: &TenantId, upload: &Upload) -> Result<(), Refusal> {
     let pieces = uploads::pieces(&app.store, tenant, upload.upload_id).await?;
-    let waiting = if app.store.engine() == Engine::Sqlite && pieces.is_empty() {
-        file_of(app, upload.upload_id)
+    let (waiting, _assembled) = if app.store.engine() == Engine::Sqlite && pieces.is_empty() {
+        (file_of(app, upload.upload_id), None)
     } else {
-        assemble(app, pieces).await?
+        let assembled = assemble(app, pieces).await?;
+        (assembled.0.clone(), Some(assembled))
     };
     let mime = sniffed(&waiting, upload.mime.clone()).await?;
     let blob = Visible { sha256: upload.sha256, bytes: upload.bytes, mime };
@@ -269,13 +286,25 @@ pub(super) async fn complete(app: &App, tenant: &TenantId, upload: &Upload) -> R
     }
     adopted?;
     crash::point("a part is a blob");
-    drop_pieces(app, tenant, upload.upload_id).await
+    drop_pieces(app, tenant, upload.upload_id).await?;
+    let ends_ms = now_ms() + FINISHED_SECONDS * 1_000;
+    Ok(uploads::finished(&app.store, tenant, upload.upload_id, ends_ms).await?)
+}
+
+/// A file that was put together, removed with this unless it became a blob.
+struct Assembled(PathBuf);
+
+impl Drop for Assembled {
+    fn drop(&mut self) {
+        // What is left over after a crash goes at a later start.
+        let _ = durable::remove_file(&self.0);
+    }
 }
 
 /// Puts the pieces together in a file of the incoming folder.
-async fn assemble(app: &App, pieces: Vec<Piece>) -> Result<PathBuf, Refusal> {
-    let path = app.keep.blobs.incoming().join(format!("assembled-{}", Uuid::now_v7()));
-    let to = path.clone();
+async fn assemble(app: &App, pieces: Vec<Piece>) -> Result<Assembled, Refusal> {
+    let assembled = Assembled(app.keep.blobs.incoming().join(format!("assembled-{}", Uuid::now_v7())));
+    let to = assembled.0.clone();
     let mut file = off_the_reactor(move || Ok(std::fs::File::create_new(to)?)).await?;
     for piece in pieces {
         let mut bytes = app.keep.blobs.get_piece(&piece.name).await?;
@@ -292,7 +321,7 @@ async fn assemble(app: &App, pieces: Vec<Piece>) -> Result<PathBuf, Refusal> {
             .await?;
         }
     }
-    Ok(path)
+    Ok(assembled)
 }
 
 /// The media type of what waits, by its bytes: what claims to be a picture or a PDF is believed only where it is one,

@@ -446,3 +446,6 @@ fn accounts_that_cannot_work_are_refused_by_name() {
     toml::from_str::<AccountConfig>("provider = 'documenso'\naccount = 'main'\ntoken = 'api_123'")
         .expect_err("a secret has no place in the file");
 }
+
+#[path = "fuzz_tests.rs"]
+mod fuzzed;

@@ -1,0 +1,186 @@
+//! Uploads that last long, end, or are too many: what is recorded when, what leaves when, and how it is refused.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use platen_model::{Digest, UploadId};
+use reqwest::{Method, Response, StatusCode};
+use serde_json::Value;
+
+use crate::ingest::tus;
+use crate::journey_tests::{Agent, Server, header};
+use crate::store::limits::{self, Own};
+use crate::store::{now_ms, uploads};
+use crate::testing::{also_on_postgres, tenant};
+
+/// The rows there are, as `received` and `expires_ms`.
+async fn rows(server: &Server) -> Vec<(i64, i64)> {
+    let rows = sqlx::query_as("SELECT received, expires_ms FROM uploads ORDER BY upload_id");
+    rows.fetch_all(server.app.store.reading()).await.expect("readable")
+}
+
+async fn begin(server: &Server, agent: &Agent, bytes: &[u8]) -> Response {
+    let digest = STANDARD.encode(Digest::of(bytes).to_string());
+    let request = server.ask(agent, Method::POST, "/v1/uploads");
+    let request = request.header("upload-length", bytes.len());
+    request.header("upload-metadata", format!("sha256 {digest}")).send().await.expect("an answer")
+}
+
+async fn check_refused(answer: Response, status: u16, words: &str) {
+    assert_eq!(answer.status().as_u16(), status);
+    assert_eq!(header(&answer, "tus-resumable"), "1.0.0", "refusals say what is spoken");
+    let problem: Value = answer.json().await.expect("a problem");
+    assert!(problem["detail"].to_string().contains(words), "{words}: {problem}");
+}
+
+#[tokio::test]
+async fn every_upload_whose_time_is_over_is_forgotten_in_one_go() {
+    let server = Server::start().await;
+    let store = &server.app.store;
+    let mut write = store.begin().await.expect("a write");
+    for number in 0..250i64 {
+        let upload = uploads::Upload {
+            upload_id: UploadId::new(),
+            sha256: Digest::of(b"x"),
+            mime: "text/plain".into(),
+            bytes: 1,
+            received: 0,
+            expires_at: crate::store::from_ms(now_ms() - 1_000 - number % 3),
+        };
+        uploads::insert(&mut write, &tenant(), &upload).await.expect("kept");
+    }
+    write.commit().await.expect("committed");
+    let agent = server.enrol("default").await;
+    let lasting = server.begin_upload(&agent, b"hello", "text/plain").await;
+    tus::sweep(&server.app).await.expect("swept");
+    assert_eq!(rows(&server).await.len(), 1);
+    let answer = server.ask(&agent, Method::HEAD, &lasting).send().await.expect("an answer");
+    assert_eq!(answer.status(), StatusCode::OK);
+}
+
+#[tokio::test]
+async fn an_upload_that_became_a_blob_leaves_after_an_hour_and_answers_till_then() {
+    let server = Server::start().await;
+    let agent = server.enrol("default").await;
+    let upload = server.begin_upload(&agent, b"hello", "text/plain").await;
+    let answer = server.patch(&agent, &upload, 0, b"hello").send().await.expect("an answer");
+    assert_eq!(answer.status(), StatusCode::NO_CONTENT);
+    let hour = now_ms() + 3_600_000;
+    let [(received, expires_ms)] = rows(&server).await[..] else { panic!("one row") };
+    assert!(received == 5 && expires_ms <= hour, "{expires_ms} {hour}");
+    let answer = server.ask(&agent, Method::HEAD, &upload).send().await.expect("an answer");
+    assert_eq!(header(&answer, "upload-offset"), "5");
+    let past = sqlx::query("UPDATE uploads SET expires_ms = expires_ms - 3700000");
+    past.execute(server.app.store.writing()).await.expect("a row");
+    tus::sweep(&server.app).await.expect("swept");
+    assert!(rows(&server).await.is_empty());
+    let blob = format!("/v1/blobs/{}", Digest::of(b"hello"));
+    let answer = server.ask(&agent, Method::HEAD, &blob).send().await.expect("an answer");
+    assert_eq!(answer.status(), StatusCode::OK, "the blob stays");
+}
+
+#[tokio::test]
+async fn inv4_of_a_long_body_what_came_is_recorded_while_more_comes() {
+    const RECORDED: usize = 8 << 20;
+    let server = Server::start().await;
+    let agent = server.enrol("default").await;
+    let bytes: Vec<u8> = (0..RECORDED + 100_000).map(|index| (index % 251) as u8).collect();
+    let upload = server.begin_upload(&agent, &bytes, "text/plain").await;
+    // A body that stops before its end and does not say so.
+    let (feed, body) = tokio::sync::mpsc::unbounded_channel::<Result<Vec<u8>, std::io::Error>>();
+    feed.send(Ok(bytes[..RECORDED + 50_000].to_vec())).expect("taken");
+    let body = futures_util::stream::unfold(body, async |mut body| Some((body.recv().await?, body)));
+    let request = server.ask(&agent, Method::PATCH, &upload);
+    let request =
+        request.header("content-type", "application/offset+octet-stream").header("upload-offset", 0);
+    let sending = tokio::spawn(request.body(reqwest::Body::wrap_stream(Box::pin(body))).send());
+    let recorded = async {
+        loop {
+            let [(received, _)] = rows(&server).await[..] else { panic!("one row") };
+            if received > 0 {
+                break received;
+            }
+        }
+    };
+    let recorded = tokio::time::timeout(std::time::Duration::from_secs(60), recorded).await;
+    let recorded = usize::try_from(recorded.expect("before the end of the body")).expect("a length");
+    assert!((RECORDED..=RECORDED + 50_000).contains(&recorded), "{recorded}");
+    // The server dies: nothing of the request is left but what is on the disk. Another goes on from there.
+    sending.abort();
+    drop(feed);
+    let store = &server.app.store;
+    let id = upload.rsplit('/').next().expect("an id").parse().expect("an id");
+    let kept = uploads::find(store, &tenant(), id).await.expect("readable").expect("there");
+    assert!(kept.received >= RECORDED as u64);
+    let offset = async {
+        loop {
+            let answer = server.ask(&agent, Method::HEAD, &upload).send().await.expect("an answer");
+            let at: usize = header(&answer, "upload-offset").parse().expect("a number");
+            let rest = server.patch(&agent, &upload, at, &bytes[at..]).send().await.expect("an answer");
+            if rest.status() == StatusCode::NO_CONTENT {
+                break at;
+            }
+        }
+    };
+    let offset = tokio::time::timeout(std::time::Duration::from_secs(60), offset).await;
+    assert!(offset.expect("it goes on") >= RECORDED);
+    assert_eq!(server.app.keep.get(&tenant(), Digest::of(&bytes)).await.expect("a blob"), bytes);
+}
+
+#[tokio::test]
+async fn inv13_a_tenant_has_so_many_uploads_under_way_and_so_many_bytes_and_others_have_theirs() {
+    let server = Server::start_with(|config| {
+        config.limits.open_uploads = 2;
+        config.limits.open_upload_bytes = 20;
+    })
+    .await;
+    let (agent, other) = (server.enrol("default").await, server.enrol("other").await);
+    let first = server.begin_upload(&agent, b"hello", "text/plain").await;
+    check_refused(begin(&server, &agent, &[7; 16]).await, 507, "limits.open_upload_bytes").await;
+    assert_eq!(begin(&server, &agent, &[7; 15]).await.status(), StatusCode::CREATED);
+    check_refused(begin(&server, &agent, b"x").await, 507, "limits.open_uploads").await;
+    assert_eq!(begin(&server, &other, b"x").await.status(), StatusCode::CREATED, "theirs");
+    let waiting = std::fs::read_dir(server.app.keep.blobs.incoming()).expect("a folder").count();
+    assert_eq!(waiting, if server.app.store.engine() == crate::store::Engine::Sqlite { 3 } else { 0 });
+    let done = server.patch(&agent, &first, 0, b"hello").send().await.expect("an answer");
+    assert_eq!(done.status(), StatusCode::NO_CONTENT);
+    assert_eq!(begin(&server, &agent, b"x").await.status(), StatusCode::CREATED, "what ended makes room");
+}
+
+#[tokio::test]
+async fn an_upload_whose_time_is_over_is_gone_and_a_part_over_the_tenants_limit_is_never_begun() {
+    let server = Server::start().await;
+    let agent = server.enrol("default").await;
+    let upload = server.begin_upload(&agent, b"hello", "text/plain").await;
+    let past = sqlx::query("UPDATE uploads SET expires_ms = $1").bind(now_ms() - 1);
+    past.execute(server.app.store.writing()).await.expect("a row");
+    let answer = server.patch(&agent, &upload, 0, b"hello").send().await.expect("an answer");
+    check_refused(answer, 410, "time is over").await;
+    let head = server.ask(&agent, Method::HEAD, &upload).send().await.expect("an answer");
+    assert_eq!(head.status(), StatusCode::GONE);
+    let mut write = server.app.store.begin().await.expect("a write");
+    limits::put(&mut write, &tenant(), &Own { part_bytes: Some(4), ..Own::default() }).await.expect("kept");
+    write.commit().await.expect("committed");
+    check_refused(begin(&server, &agent, b"hello").await, 413, "limit of 4").await;
+    assert_eq!(begin(&server, &agent, b"hell").await.status(), StatusCode::CREATED);
+}
+
+#[tokio::test]
+async fn who_speaks_another_version_of_tus_is_told_which_one_is_spoken() {
+    let server = Server::start().await;
+    let agent = server.enrol("default").await;
+    let request = server.client.post(format!("{}/v1/uploads", server.url)).bearer_auth(&agent.token);
+    let answer = request.header("tus-resumable", "0.2.2").send().await.expect("an answer");
+    assert_eq!(header(&answer, "tus-version"), "1.0.0");
+    check_refused(answer, 412, "1.0.0").await;
+    let nobody = server.client.head(format!("{}/v1/uploads/{}", server.url, UploadId::new()));
+    let answer = nobody.send().await.expect("an answer");
+    assert_eq!((answer.status().as_u16(), header(&answer, "tus-resumable")), (401, "1.0.0".into()));
+}
+
+also_on_postgres!(
+    every_upload_whose_time_is_over_is_forgotten_in_one_go,
+    an_upload_that_became_a_blob_leaves_after_an_hour_and_answers_till_then,
+    inv4_of_a_long_body_what_came_is_recorded_while_more_comes,
+    inv13_a_tenant_has_so_many_uploads_under_way_and_so_many_bytes_and_others_have_theirs,
+    an_upload_whose_time_is_over_is_gone_and_a_part_over_the_tenants_limit_is_never_begun,
+);
