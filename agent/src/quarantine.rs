@@ -42,9 +42,9 @@ pub struct QuarantineLine {
 impl From<Quarantined> for QuarantineLine {
     fn from(one: Quarantined) -> Self {
         Self {
-            capture_id: one.record.capture_id,
-            source: one.record.source,
-            files: one.record.files.iter().map(|file| file.display_name()).collect(),
+            capture_id: one.capture_id,
+            source: one.record.as_ref().map(|record| record.source.clone()).unwrap_or_default(),
+            files: one.file_names(),
             class: one.reason.failure.class.as_str(),
             stage: one.reason.failure.stage.to_string(),
             message: one.reason.failure.message,
@@ -98,8 +98,7 @@ pub fn retry(vault: &Vault, id: Option<CaptureId>) -> Result<u64, Complaint> {
             Some(id) => vec![id],
             None => spool.quarantined_ids()?,
         };
-        ids.iter().try_for_each(|id| spool.quarantine_retry(*id))?;
-        Ok(ids.len() as u64)
+        each(&ids, |id| spool.quarantine_retry(id)).map(|count| count as u64)
     };
     ask_or_do(vault.state(), &Ask::QuarantineRetry { id }, by_hand)
 }
@@ -115,6 +114,26 @@ pub fn discard(vault: &Vault, id: CaptureId) -> Result<(), Complaint> {
         Ok(1)
     };
     ask_or_do(vault.state(), &Ask::QuarantineDiscard { id }, by_hand).map(drop)
+}
+
+/// Does something with each of these captures: one that fails holds up no other. Answers how many went well.
+///
+/// # Errors
+///
+/// Where some did not: how many, and why the first.
+pub(crate) fn each(ids: &[CaptureId], act: impl Fn(CaptureId) -> io::Result<()>) -> io::Result<usize> {
+    let failed: Vec<(CaptureId, io::Error)> =
+        ids.iter().filter_map(|id| act(*id).err().map(|error| (*id, error))).collect();
+    let well = ids.len() - failed.len();
+    match failed.first() {
+        None => Ok(well),
+        Some((_, error)) if ids.len() == 1 => Err(io::Error::new(error.kind(), error.to_string())),
+        Some((id, error)) => {
+            let message =
+                format!("{well} are tried again, {} cannot be; the first, {id}: {error}", failed.len());
+            Err(io::Error::new(error.kind(), message))
+        }
+    }
 }
 
 /// Asks the daemon for something that answers a number, or does it under the daemon's lock.

@@ -18,7 +18,7 @@ mod sources;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use jiff::tz::TimeZone;
@@ -43,7 +43,7 @@ use crate::deliver::wire::Wire;
 use crate::deliver::{Dispatcher, Tools};
 use crate::outbox::Outbox;
 use crate::outbox::ledger::Priorities;
-use crate::spool::Spool;
+use crate::spool::{KnownClasses, Spool};
 use crate::status::BLANK_LOOKED_AT;
 use crate::vault::Vault;
 use crate::watch::Tick;
@@ -71,6 +71,9 @@ struct Floor {
     encrypted_since: Option<Timestamp>,
     gate: Gate,
     pressure: Pressure,
+    quarantined: KnownClasses,
+    /// Captures that were handed over and have not ended.
+    in_capture: AtomicUsize,
     /// Released captures on their way to the workers.
     to_capture: mpsc::UnboundedSender<Released>,
     /// Wakes the deliveries.
@@ -86,6 +89,16 @@ struct Floor {
 }
 
 impl Floor {
+    /// Bytes that scans may yet take.
+    fn room(&self) -> io::Result<u64> {
+        self.pressure.room(&self.config.state, &self.spool, &self.config.spool)
+    }
+
+    /// Scans that are claimed, and documents that the cloud does not have yet.
+    fn on_their_way(&self) -> usize {
+        self.in_capture.load(Ordering::Acquire) + self.outbox.counts().waiting
+    }
+
     /// Now, on the monotonic clock.
     fn tick(&self) -> Tick {
         Tick(u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX))
@@ -149,6 +162,8 @@ pub fn run(config: Config, rules: RuleSet) -> Result<(), Complaint> {
         encrypted_since,
         gate: Gate::new(&config.capture.limits),
         pressure: Pressure::default(),
+        quarantined: KnownClasses::default(),
+        in_capture: AtomicUsize::new(0),
         config,
         spool,
         outbox,
@@ -199,6 +214,12 @@ fn desk(config: &config::Outbox, spool: &Spool, outbox: &Outbox, badge: Badge, w
 impl Floor {
     fn hand_to_capture(&self, released: Released) {
         // The receiver lives as long as the supervisor; after that, the next start finds it in the spool.
+        self.in_capture.fetch_add(1, Ordering::AcqRel);
+        self.hand_back(released);
+    }
+
+    /// The same for one that was handed over before, and has not ended.
+    fn hand_back(&self, released: Released) {
         let _ = self.to_capture.send(released);
     }
 }

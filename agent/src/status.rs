@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::instance::{self, Ask};
 use crate::outbox::Outbox;
 use crate::outbox::ledger::Health;
-use crate::spool::{BlankAside, Spool};
+use crate::spool::{BlankAside, KnownClasses, Spool};
 use crate::vault::Vault;
 use crate::watch::tray::{FileState, TrayCount};
 
@@ -239,7 +239,7 @@ impl SourceStatus {
 }
 
 impl OutboxStatus {
-    /// The numbers of an outbox, with so much free space on its disk.
+    /// The numbers of an outbox, with so much space on its disk that scans may take.
     pub fn of(outbox: &Outbox, free_bytes: u64, now: Timestamp) -> io::Result<Self> {
         let counts = outbox.counts();
         let age = |id: platen_model::DocumentId| now.duration_since(id.claimed_at()).as_secs().max(0);
@@ -270,21 +270,12 @@ fn from_disk(vault: &Vault) -> io::Result<Status> {
         captures: CaptureStatus { in_spool: spool.capture_ids()?.len(), ..CaptureStatus::default() },
         outbox: OutboxStatus { waiting: documents, ..OutboxStatus::default() },
         quarantined: spool.quarantined_ids()?.len(),
-        quarantined_by_class: quarantined_by_class(&spool)?,
+        quarantined_by_class: KnownClasses::default().by_class(&spool)?,
         blank_aside: spool.newest_blank_aside(BLANK_LOOKED_AT)?,
         free_bytes: free_bytes(vault.state())?,
         encryption: vault.since()?.map(|since| EncryptionStatus::of(&spool, since)).transpose()?,
         ..Status::default()
     })
-}
-
-/// How many captures in quarantine are of which class.
-pub(crate) fn quarantined_by_class(spool: &Spool) -> io::Result<BTreeMap<String, usize>> {
-    let mut classes = BTreeMap::new();
-    for one in spool.quarantine_list()? {
-        *classes.entry(one.reason.failure.class.as_str().to_owned()).or_default() += 1;
-    }
-    Ok(classes)
 }
 
 /// Free space for ordinary users on a path's file system, in bytes.

@@ -10,15 +10,17 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use platen_agent::claim::{Ledger, NoStop, Release, claim};
 use platen_agent::config::Cloud as CloudConfig;
 use platen_agent::config::Source;
 use platen_agent::deliver::access::Badge;
 use platen_agent::deliver::courier::carry;
+use platen_agent::deliver::dispatch::Policy;
 use platen_agent::deliver::pace::Bandwidth;
+use platen_agent::deliver::windows::Windows;
 use platen_agent::deliver::wire::Wire;
-use platen_agent::deliver::{Delivery, Load, Tools, Trouble};
+use platen_agent::deliver::{Delivery, Dispatcher, Load, Tools, Trouble};
 use platen_agent::outbox::{Arrival, Lane, Outbox};
 use platen_agent::spool::{Spool, SpooledDocument};
 use platen_agent::watch::{Offer, Scope, listing};
@@ -93,7 +95,7 @@ fn store_one(folder: &tempfile::TempDir, spool: &Spool, device: DeviceId, bytes:
     let scan: Vec<u8> = (0..bytes).map(|index| (index * 7 % 251) as u8).collect();
     std::fs::write(inbox.join("scan.tif"), scan).expect("a scan");
     let source = Source::new("desk", &inbox);
-    let files = listing::list(&inbox, &Scope::of(&source)).expect("a listing").files;
+    let files = listing::list(&inbox, &Scope::of(&source), |_| false).expect("a listing").files;
     let offer = Offer { files, markers: Vec::new(), stack: None, why: "a test" };
     let ledger = Ledger::open(folder.path()).expect("a ledger");
     let claimed = claim(spool, &source, &offer).expect("readable").expect("unchanged");
@@ -178,6 +180,38 @@ async fn an_upload_goes_on_where_it_was_cut_and_sends_no_byte_twice() {
     let document = office.document();
     let all: u64 = document.manifest.parts.iter().map(|part| part.bytes).sum();
     assert_eq!(office.cloud.lock().bytes_taken, all);
+}
+
+#[tokio::test]
+async fn a_proxy_that_takes_only_small_requests_gets_small_ones() {
+    let mut office = office(200_000).await;
+    let badge = office.tools.badge.clone();
+    let tools = Tools::new(office.spool.clone(), office.outbox.clone(), badge, 4 << 20, Bandwidth::new(None));
+    office.tools = Arc::new(tools);
+    office.cloud.lock().longest_body = Some(30_000);
+    office.deliver().await.expect("in small pieces");
+    check_arrived(&office);
+}
+
+#[tokio::test]
+async fn a_delivered_document_that_cannot_be_read_is_kept_and_holds_up_no_other() {
+    let office = office(100).await;
+    office.deliver().await.expect("delivered");
+    let manifest = office.spool.document(office.id).join("manifest.json");
+    std::fs::write(&manifest, b"rot").expect("a disk fails");
+    let other = DocumentId::from_uuid(uuid::Uuid::now_v7());
+    office.outbox.enqueue(&[Arrival::plain(other)], Timestamp::now()).expect("enqueued");
+
+    let keep = SignedDuration::from_hours(1);
+    let policy = Policy { at_once: 4, keep, windows: Windows::always() };
+    let mut dispatcher = Dispatcher::new(policy);
+    let later = Timestamp::now() + SignedDuration::from_hours(2);
+    let key = office.cloud.receipt_key();
+    dispatcher.remove_expired(&office.spool, &office.outbox, &key, later).expect("nothing else is harmed");
+    assert!(manifest.exists(), "it is kept");
+    assert_eq!(office.outbox.expired(keep, later), None, "and looked at again after its time");
+    let begun = dispatcher.begin(&office.outbox, true, later).expect("the outbox works");
+    assert_eq!(begun.iter().map(|(lease, _)| lease.id()).collect::<Vec<_>>(), [other]);
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! One agent alone: hot folders, a spool, and a cloud that cannot be reached, so that all it takes stays with it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -333,4 +333,22 @@ pub fn files_in(folder: &Path) -> BTreeMap<PathBuf, u64> {
         }
     }
     files
+}
+
+/// What is kept must be exactly what was written: nothing else, nothing twice, nothing missing.
+///
+/// # Panics
+///
+/// Where it is not, with the end of the agent's log.
+pub fn check_kept(kept: &[Kept], written: &[(String, Digest)], desk: &Desk) {
+    let names: BTreeMap<Digest, &str> =
+        written.iter().map(|(name, sha256)| (*sha256, name.as_str())).collect();
+    let mut seen = BTreeSet::new();
+    for one in kept {
+        assert!(names.contains_key(&one.sha256), "taken early: {one:?}\n{}", desk.last_lines());
+        assert!(seen.insert(one.sha256), "taken twice: {one:?}\n{}", desk.last_lines());
+    }
+    let missing: Vec<&&str> =
+        names.iter().filter(|(sha256, _)| !seen.contains(*sha256)).map(|(_, name)| name).collect();
+    assert!(missing.is_empty(), "not taken: {missing:?}\n{}", desk.last_lines());
 }

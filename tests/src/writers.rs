@@ -242,7 +242,8 @@ const SIDE: u32 = 96;
 const PAGE_BYTES: u32 = SIDE * SIDE + 2 + 10 * 12 + 4;
 
 /// An uncompressed TIFF. One of more pages begins with the bytes of one of fewer, but for the place of the next.
-fn tiff_of_pages(seed: u32, pages: u32) -> Vec<u8> {
+/// A TIFF of so many pages, whole after each.
+pub fn tiff_of_pages(seed: u32, pages: u32) -> Vec<u8> {
     let mut bytes = b"II\x2a\0".to_vec();
     bytes.extend((8 + SIDE * SIDE).to_le_bytes());
     for page in 0..pages {

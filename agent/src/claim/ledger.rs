@@ -93,6 +93,7 @@ impl Ledger {
         let (state, key) = (vault.state(), vault.key());
         let path = state.join(LEDGER_FILE);
         let mut taken: HashMap<Digest, CaptureId> = HashMap::new();
+        let mut keys: HashMap<CaptureId, Digest> = HashMap::new();
         let mut left: HashMap<String, HashMap<OsString, (u64, i128)>> = HashMap::new();
         match File::open(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -106,11 +107,17 @@ impl Ledger {
                     match read_line(&line, key)? {
                         Ok(Line::Taken { key, capture }) => {
                             taken.insert(key, capture);
+                            keys.insert(capture, key);
                         }
                         Ok(Line::Left { source, name, bytes, changed_ns }) => {
                             left.entry(source).or_default().insert(name, (bytes, changed_ns));
                         }
-                        Ok(Line::Forgotten { capture }) => taken.retain(|_, known| *known != capture),
+                        Ok(Line::Forgotten { capture }) => {
+                            let key = keys.remove(&capture);
+                            if key.is_some_and(|key| taken.get(&key) == Some(&capture)) {
+                                key.and_then(|key| taken.remove(&key));
+                            }
+                        }
                         Ok(Line::Ledger { version: 1 } | Line::Sealed { .. }) => {}
                         Ok(Line::Ledger { version }) => {
                             let message =
@@ -206,11 +213,8 @@ impl Ledger {
     /// Where it cannot be written down.
     pub fn forget(&self, capture: CaptureId) -> io::Result<()> {
         let line = {
-            let mut inner = self.lock();
-            if !inner.taken.values().any(|known| *known == capture) {
-                return Ok(());
-            }
-            inner.put(&Line::Forgotten { capture })?
+            // Even where nothing is known of it: a line that could not be made durable may yet lie on the disk.
+            self.lock().put(&Line::Forgotten { capture })?
         };
         self.make_durable(line)?;
         self.lock().taken.retain(|_, known| *known != capture);

@@ -23,7 +23,8 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// Reaches the folder of a file by its path within `root`. `None` where the way leads over a link, or is gone.
+    /// Reaches the folder of a file by its path within `root`. `None` where the way leads over a link, or is gone, be it
+    /// the root itself.
     pub(super) fn reach(root: &Path, inside: &OsStr) -> io::Result<Option<Self>> {
         let inside = Path::new(inside);
         let mut parts: Vec<&OsStr> = Vec::new();
@@ -37,7 +38,11 @@ impl Place {
         let Some(name) = parts.pop() else { return Ok(None) };
         let flags = OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::RDONLY;
         // The source itself may be reached over a link: the administrator has set it.
-        let mut folder = File::from(rustix::fs::open(root, flags, Mode::empty())?);
+        let mut folder = match rustix::fs::open(root, flags, Mode::empty()) {
+            Ok(folder) => File::from(folder),
+            Err(Errno::NOENT | Errno::NOTDIR) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
         for part in parts {
             match rustix::fs::openat(&folder, part, flags | OFlags::NOFOLLOW, Mode::empty()) {
                 Ok(inner) => folder = File::from(inner),
@@ -46,6 +51,30 @@ impl Place {
             }
         }
         Ok(Some(Self { folder, name: name.to_owned() }))
+    }
+
+    /// Another name in the same folder.
+    pub(super) fn beside(&self, name: OsString) -> io::Result<Self> {
+        Ok(Self { folder: self.folder.try_clone()?, name })
+    }
+
+    /// Gives the file another name in its folder, unless something has that name. Answers whether it was given.
+    pub(super) fn rename_unless_taken(&self, to: &Self) -> io::Result<bool> {
+        use rustix::fs::{AtFlags, RenameFlags, linkat, renameat_with, unlinkat};
+        let (folder, from, to) = (&self.folder, &self.name, &to.name);
+        match renameat_with(folder, from, folder, to, RenameFlags::NOREPLACE) {
+            Ok(()) => Ok(true),
+            Err(Errno::EXIST) => Ok(false),
+            // A file system without this kind of renaming: a second name first.
+            Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {
+                match linkat(folder, from, folder, to, AtFlags::empty()) {
+                    Ok(()) => Ok(unlinkat(folder, from, AtFlags::empty()).map(|()| true)?),
+                    Err(Errno::EXIST) => Ok(false),
+                    Err(error) => Err(error.into()),
+                }
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// A path to the file that goes through the open folder.

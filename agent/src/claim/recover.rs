@@ -43,7 +43,7 @@ pub fn recover(spool: &Spool, ledger: &Ledger) -> io::Result<Recovered> {
         match claimed.release(ledger, &NoStop) {
             Release::Done(released) => recovered.released.push(*released),
             Release::Duplicate { of, .. } => tracing::info!(capture = %id, %of, "a duplicate"),
-            Release::Undone => tracing::info!(capture = %id, "its source grew; it will be claimed again"),
+            Release::Undone(_) => tracing::info!(capture = %id, "its source grew; it will be claimed again"),
             Release::Stuck(claimed, error) => recovered.unreleased.push((*claimed, error)),
         }
     }

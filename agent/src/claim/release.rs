@@ -1,6 +1,6 @@
 //! Taking the sources of a claimed capture out of the hot folder.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::PathBuf;
 
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ledger::{Ledger, key_of};
 use super::reach::{Place, done_name};
-use super::take::{Claimed, Steps};
+use super::take::{Claimed, NoStop, Steps};
 use crate::config::After;
 use crate::spool::{CaptureRecord, ClaimedFile};
 use crate::watch::Identity;
@@ -52,7 +52,7 @@ pub enum Release {
     },
     /// A source had changed since it was copied: the claim was premature and is undone. The file is watched
     /// on and will be claimed again when it is whole.
-    Undone,
+    Undone(Box<CaptureRecord>),
     /// A source cannot be removed. The capture stays in the spool with its proof; trying again is safe.
     Stuck(Box<Claimed>, io::Error),
 }
@@ -81,23 +81,35 @@ impl Claimed {
     /// once more.
     pub fn release(self, ledger: &Ledger, steps: &dyn Steps) -> Release {
         match self.try_release(ledger, steps) {
-            Ok(Way::Whole) => {
-                let folder = self.folder().to_owned();
-                Release::Done(Box::new(Released { record: self.record().clone(), folder }))
-            }
+            Ok(Way::Whole) => Release::Done(Box::new(self.to_released())),
             Ok(Way::Duplicate(of)) => Release::Duplicate { record: Box::new(self.record().clone()), of },
-            Ok(Way::Premature) => Release::Undone,
+            Ok(Way::Premature) => Release::Undone(Box::new(self.record().clone())),
             Err(error) => Release::Stuck(Box::new(self), error),
         }
     }
 
+    /// Lets the capture go on while its sources stay where they are: where nobody watches their folder any more, nobody
+    /// will come to take them away. `None` for a duplicate, which has left the spool.
+    ///
+    /// # Errors
+    ///
+    /// Where the spool or the ledger cannot be written; nothing is lost by trying again.
+    pub fn release_without_sources(&self, ledger: &Ledger) -> io::Result<Option<Released>> {
+        let marked = self.mark(ledger, &NoStop)?;
+        match marked.duplicate_of {
+            Some(_) => self.spool().durably().remove_folder(self.folder()).map(|()| None),
+            None => Ok(Some(self.to_released())),
+        }
+    }
+
+    fn to_released(&self) -> Released {
+        Released { record: self.record().clone(), folder: self.folder().to_owned() }
+    }
+
     fn try_release(&self, ledger: &Ledger, steps: &dyn Steps) -> io::Result<Way> {
         let record = self.record();
-        let marker = self.folder().join(RELEASE_FILE);
         let spool = self.spool();
-        let marked = if spool.disk().exists(&marker)? {
-            spool.read_json::<Marked>(&marker)?
-        } else {
+        if !spool.disk().exists(&self.folder().join(RELEASE_FILE))? {
             for file in &record.files {
                 match find(record, file)? {
                     Found::Changed => {
@@ -112,22 +124,12 @@ impl Claimed {
                 }
             }
             steps.passed("the sources are compared")?;
-            // What a person put together again has the bytes of the capture it replaces.
-            let duplicate_of = match record.rejoins {
-                Some(_) => None,
-                None => ledger.take(key_of(record), record.capture_id)?,
-            };
-            steps.passed("the ledger knows the bytes")?;
-            // From here on a file under the old name that differs is a new scan, never ours: a removed
-            // file's inode number is soon used again, so without this mark the two could not be told apart.
-            let marked = Marked { version: RELEASE_VERSION, duplicate_of };
-            spool.write_json(&marker, &marked)?;
-            steps.passed("the release is marked")?;
-            marked
-        };
-        for file in &record.files {
+        }
+        let marked = self.mark(ledger, steps)?;
+        for (index, file) in record.files.iter().enumerate() {
+            self.finish_hidden(index, file)?;
             if let Found::Same(place) = find(record, file)? {
-                self.take_away(&place, &file.name, &file.identity, ledger)?;
+                self.take_away(&place, index, file, ledger, steps)?;
                 steps.passed("a source is gone")?;
             }
         }
@@ -147,12 +149,95 @@ impl Claimed {
         }
     }
 
-    fn take_away(&self, place: &Place, name: &OsStr, identity: &Identity, ledger: &Ledger) -> io::Result<()> {
-        match self.record().after {
-            After::Remove => durable::remove_file(&place.path()),
-            After::Done => self.set_aside(place, name),
-            After::Leave => ledger.leave(&self.record().source, name, identity),
+    /// Says for good that the spool's copy counts, and whether it is a duplicate.
+    fn mark(&self, ledger: &Ledger, steps: &dyn Steps) -> io::Result<Marked> {
+        let (spool, record) = (self.spool(), self.record());
+        let marker = self.folder().join(RELEASE_FILE);
+        if spool.disk().exists(&marker)? {
+            return spool.read_json(&marker);
         }
+        // What a person put together again has the bytes of the capture it replaces.
+        let duplicate_of = match record.rejoins {
+            Some(_) => None,
+            None => ledger.take(key_of(record), record.capture_id)?,
+        };
+        if let Some(of) = duplicate_of
+            && !self.is_sure(of)?
+        {
+            let message = format!("its bytes are those of capture {of}, whose own claim is under way");
+            return Err(io::Error::new(io::ErrorKind::ResourceBusy, message));
+        }
+        steps.passed("the ledger knows the bytes")?;
+        // From here on a file under the old name that differs is a new scan, never ours: a removed
+        // file's inode number is soon used again, so without this mark the two could not be told apart.
+        let marked = Marked { version: RELEASE_VERSION, duplicate_of };
+        spool.write_json(&marker, &marked)?;
+        steps.passed("the release is marked")?;
+        Ok(marked)
+    }
+
+    /// Whether a capture that has the same bytes will keep them: until its release is marked it may be undone.
+    fn is_sure(&self, of: CaptureId) -> io::Result<bool> {
+        let (spool, folder) = (self.spool(), self.spool().capture(of));
+        Ok(!spool.disk().exists(&folder)? || spool.disk().exists(&folder.join(RELEASE_FILE))?)
+    }
+
+    fn take_away(
+        &self,
+        place: &Place,
+        index: usize,
+        file: &ClaimedFile,
+        ledger: &Ledger,
+        steps: &dyn Steps,
+    ) -> io::Result<()> {
+        if self.record().after == After::Leave {
+            return ledger.leave(&self.record().source, &file.name, &file.identity);
+        }
+        // It was compared a moment ago, and reading takes its time: by now its name may be that of a new scan. A name
+        // that no scanner gives is taken first, and what has it then is looked at once more.
+        let hidden = place.beside(self.hidden_name(index))?;
+        std::fs::rename(place.path(), hidden.path())?;
+        steps.passed("a source is hidden")?;
+        self.end_hidden(&hidden, place, file)
+    }
+
+    /// Ends what a stop has left under its hidden name.
+    fn finish_hidden(&self, index: usize, file: &ClaimedFile) -> io::Result<()> {
+        let Some(place) = Place::reach(&self.record().folder, &file.name)? else { return Ok(()) };
+        let hidden = place.beside(self.hidden_name(index))?;
+        match hidden.path().symlink_metadata() {
+            Ok(_) => self.end_hidden(&hidden, &place, file),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The claimed file goes; another one gets its name back.
+    fn end_hidden(&self, hidden: &Place, place: &Place, file: &ClaimedFile) -> io::Result<()> {
+        let is_claimed = match hidden.open()? {
+            Some(opened) => Identity::of(&opened.metadata()?) == file.identity,
+            None => false,
+        };
+        if is_claimed {
+            return match self.record().after {
+                After::Remove | After::Leave => durable::remove_file(&hidden.path()),
+                After::Done => self.set_aside(hidden, &file.name),
+            };
+        }
+        tracing::info!(file = %file.display_name(), "a new file had come under its name; it is watched on");
+        if hidden.rename_unless_taken(place)? {
+            return Ok(());
+        }
+        // A third one has the name. Under another it is found as well.
+        let name = done_name(&self.record().capture_id.to_string(), &file.name);
+        match hidden.rename_unless_taken(&place.beside(name)?)? {
+            true => Ok(()),
+            false => Err(io::Error::other("two files came under one name; one lies beside it, hidden")),
+        }
+    }
+
+    fn hidden_name(&self, index: usize) -> OsString {
+        format!(".platen-{}-{index:04}", self.record().capture_id).into()
     }
 
     /// A marker goes with its scan. One that says something is kept: the spool has no copy of it.

@@ -3,11 +3,12 @@
 //! It decides over the outbox and a clock that it is given; sending is somebody else's. So the same decisions are
 //! made in the agent and in the simulator.
 
+use std::collections::BTreeMap;
 use std::io;
 
 use jiff::{SignedDuration, Timestamp};
-use platen_model::crash;
 use platen_model::keys::PublicKey;
+use platen_model::{DocumentId, crash};
 
 use super::backoff::{LONGEST_WAIT_MS, REFUSED_WAIT_MS, next_try, seed_of};
 use super::breaker::{Breaker, later};
@@ -17,6 +18,10 @@ use super::windows::Windows;
 use crate::outbox::{Lane, Lease, Outbox};
 use crate::spool::{Receipted, Spool};
 
+/// How much later than the next probe a document is due on which the last one failed.
+const PROBE_MS: u64 = 1_000;
+/// Of how many documents it is known how often they ended a link.
+const CUTS_KNOWN: usize = 1_000;
 /// Most delivered documents that are removed in one look.
 const REMOVED_MAX: usize = 100;
 
@@ -47,12 +52,14 @@ pub struct Dispatcher {
     breaker: Breaker,
     under_way: usize,
     large_under_way: usize,
+    /// How often a document's attempt was the one that ended a link that worked, since it last got through.
+    cuts: BTreeMap<DocumentId, u32>,
 }
 
 impl Dispatcher {
     /// Nothing is on its way yet.
     pub fn new(policy: Policy) -> Self {
-        Self { policy, breaker: Breaker::default(), under_way: 0, large_under_way: 0 }
+        Self { policy, breaker: Breaker::default(), under_way: 0, large_under_way: 0, cuts: BTreeMap::new() }
     }
 
     /// The documents to begin now, and how much of each is sent: without a `cheap` link, the originals wait. Large
@@ -89,6 +96,9 @@ impl Dispatcher {
         self.large_under_way -= usize::from(lease.entry().is_large());
         let id = lease.id();
         let seed = seed_of(id);
+        if !matches!(outcome, Err(Trouble::Link(_))) {
+            self.cuts.remove(&id);
+        }
         let trouble = match outcome {
             Ok(Delivery::Whole(receipt)) => {
                 self.breaker.answered(now);
@@ -115,11 +125,15 @@ impl Dispatcher {
         let reason = trouble.to_string();
         match &trouble {
             Trouble::Link(_) | Trouble::Access(_) | Trouble::Busy { .. } => {
-                if self.breaker.down().is_none() {
+                let was_closed = self.breaker.down().is_none();
+                if was_closed {
                     tracing::warn!(%reason, "nothing can be delivered for now; documents wait in the spool");
                 }
                 self.breaker.open(&reason, seed, trouble.asked_ms(), now);
-                return Ok(());
+                return match trouble {
+                    Trouble::Link(_) => self.let_others_try(outbox, &lease, was_closed, now),
+                    _ => Ok(()),
+                };
             }
             Trouble::Server(_) => self.breaker.server_error(&reason, seed, now),
             Trouble::Later(_) | Trouble::Person(_) => self.breaker.answered(now),
@@ -139,7 +153,29 @@ impl Dispatcher {
         })
     }
 
-    /// Removes delivered documents after their time, each against its receipt, checked once more (INV-3).
+    /// It may be this document that the link does not survive: the next probe is another one, where there is one. Who
+    /// breaks a link that works for others waits longer each time.
+    fn let_others_try(
+        &mut self,
+        outbox: &Outbox,
+        lease: &Lease,
+        was_closed: bool,
+        now: Timestamp,
+    ) -> io::Result<()> {
+        if outbox.counts().waiting < 2 {
+            return Ok(());
+        }
+        let cuts = self.cuts.get(&lease.id()).copied().unwrap_or(0).saturating_add(u32::from(was_closed));
+        if was_closed && (self.cuts.len() < CUTS_KNOWN || self.cuts.contains_key(&lease.id())) {
+            self.cuts.insert(lease.id(), cuts);
+        }
+        let after_next_probe = later(now, self.breaker.wait_ms(now).saturating_add(PROBE_MS));
+        let own = next_try(cuts.max(1), now, seed_of(lease.id()), LONGEST_WAIT_MS, None);
+        outbox.change(lease.id(), now, |entry| entry.next_try = after_next_probe.max(own))
+    }
+
+    /// Removes delivered documents after their time, each against its receipt, checked once more (INV-3). One that cannot
+    /// be read or removed is named, kept for as long again, and holds up no other.
     pub fn remove_expired(
         &self,
         spool: &Spool,
@@ -158,17 +194,28 @@ impl Dispatcher {
         }
         for _ in 0..REMOVED_MAX {
             let Some(id) = outbox.expired(self.policy.keep, now) else { break };
-            match spool.open_document(id) {
+            let removed = match spool.open_document(id) {
                 Ok(document) => match document.receipted(receipt_key) {
-                    Some(receipt) => {
-                        spool.remove_delivered(&receipt)?;
-                        outbox.forget(id, now)?;
-                    }
+                    Some(receipt) => spool.remove_delivered(&receipt),
                     // Without a receipt that holds it is not delivered, whatever the record says.
-                    None => outbox.change(id, now, |entry| entry.delivered = None)?,
+                    None => {
+                        outbox.change(id, now, |entry| entry.delivered = None)?;
+                        continue;
+                    }
                 },
-                Err(error) if error.kind() == io::ErrorKind::NotFound => outbox.forget(id, now)?,
-                Err(error) => return Err(error),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+                Err(error) => Err(error),
+            };
+            match removed {
+                Ok(()) => outbox.forget(id, now)?,
+                Err(error) => {
+                    tracing::error!(document = %id, %error, "a delivered document cannot be removed after its time");
+                    outbox.change(id, now, |entry| {
+                        if let Some(delivered) = &mut entry.delivered {
+                            delivered.at = now;
+                        }
+                    })?;
+                }
             }
         }
         Ok(())
@@ -197,5 +244,57 @@ impl Dispatcher {
     /// The circuit, for the status and for whoever has reason to try at once.
     pub fn breaker(&mut self) -> &mut Breaker {
         &mut self.breaker
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::outbox::Arrival;
+    use platen_model::CaptureId;
+
+    /// Who is on the way, one at a time, over a link that only `survives` documents get through.
+    fn probes(outbox: &Outbox, survives: impl Fn(DocumentId) -> bool, rounds: usize) -> Vec<DocumentId> {
+        let policy = Policy { at_once: 1, keep: SignedDuration::from_hours(1), windows: Windows::always() };
+        let mut dispatcher = Dispatcher::new(policy);
+        let mut now = Timestamp::now();
+        let mut tried = Vec::new();
+        while tried.len() < rounds {
+            for (lease, _) in dispatcher.begin(outbox, true, now).expect("the outbox works") {
+                let id = lease.id();
+                tried.push(id);
+                let outcome = match survives(id) {
+                    true => Ok(Delivery::OriginalsOwed),
+                    false => Err(Trouble::Link("connection reset".into())),
+                };
+                dispatcher.ended(outbox, lease, outcome, now).expect("the outbox works");
+            }
+            now = later(now, dispatcher.idle_ms(outbox, true, now).unwrap_or(1_000).max(1));
+        }
+        tried
+    }
+
+    #[test]
+    fn a_document_that_breaks_the_link_does_not_keep_others_from_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let outbox = Outbox::open(folder.path()).expect("an outbox");
+        let ids: Vec<DocumentId> = (0..5).map(|_| CaptureId::new().document(0)).collect();
+        let arrivals: Vec<Arrival> = ids.iter().map(|id| Arrival::plain(*id)).collect();
+        outbox.enqueue(&arrivals, Timestamp::now()).expect("enqueued");
+        let tried = probes(&outbox, |id| id != ids[0], 12);
+        let last = ids.iter().map(|id| tried.iter().position(|one| one == id)).max().flatten();
+        assert!(last.is_some_and(|last| last < 9), "each was tried soon: {tried:?}");
+        assert!(ids.iter().all(|id| tried.contains(id)), "{tried:?}");
+    }
+
+    #[test]
+    fn while_the_link_is_down_documents_take_turns_as_probes() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let outbox = Outbox::open(folder.path()).expect("an outbox");
+        let ids: Vec<DocumentId> = (0..2).map(|_| CaptureId::new().document(0)).collect();
+        let arrivals: Vec<Arrival> = ids.iter().map(|id| Arrival::plain(*id)).collect();
+        outbox.enqueue(&arrivals, Timestamp::now()).expect("enqueued");
+        let tried = probes(&outbox, |_| false, 6);
+        assert!(tried.windows(2).all(|pair| pair[0] != pair[1]), "{tried:?}");
     }
 }

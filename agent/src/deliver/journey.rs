@@ -21,7 +21,7 @@ use super::access::{Access, Badge};
 use super::dispatch::Delivery;
 use super::pace::{Bandwidth, Chunk, ChunkSize};
 use super::part::PartJourney;
-use super::trouble::{Trouble, of_another};
+use super::trouble::{Trouble, of_another, unreadable};
 use super::wire::{Answer, Cut, Method, Request};
 use crate::outbox::{Lease, Outbox};
 use crate::spool::{Acceptance, Spool, SpooledDocument};
@@ -125,6 +125,10 @@ impl Tools {
         self.lock().chunk.got_through(bytes, took_ms);
     }
 
+    pub(super) fn chunk_was_too_large(&self, bytes: u64) -> bool {
+        self.lock().chunk.was_too_large(bytes)
+    }
+
     pub(super) fn chunk_was_cut(&self) {
         self.lock().chunk.was_cut();
     }
@@ -225,7 +229,7 @@ impl Journey {
 
     fn open(&mut self, tools: &Tools) -> Result<(), Trouble> {
         let document = tools.spool.open_document(self.lease.id());
-        let document = document.map_err(|error| Trouble::Person(format!("the spool is damaged: {error}")))?;
+        let document = document.map_err(|error| unreadable(&error))?;
         // A receipt that was kept before the record could say so.
         let receipt = document.receipted(&tools.badge.receipt_key);
         if !document.manifest.may_defer_originals() {

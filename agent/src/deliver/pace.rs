@@ -65,6 +65,16 @@ impl ChunkSize {
         }
     }
 
+    /// Somebody on the way takes no request with so many bytes. Answers whether smaller ones can be tried.
+    pub fn was_too_large(&mut self, bytes: u64) -> bool {
+        if bytes <= LEAST_BYTES {
+            return false;
+        }
+        self.most = (bytes / 2).max(LEAST_BYTES).min(self.most);
+        self.bytes = self.bytes.min(self.most);
+        true
+    }
+
     /// A chunk was cut off.
     pub fn was_cut(&mut self) {
         self.was_cut = true;
@@ -146,6 +156,24 @@ mod tests {
             }
         }
         sent as f64 / 40_000_000.0 - 1.0
+    }
+
+    #[test]
+    fn chunks_that_a_proxy_does_not_take_become_smaller_and_stay_so() {
+        let mut size = ChunkSize::new(4 << 20);
+        let takes = 100_000;
+        let mut refused = 0;
+        for _ in 0..100 {
+            let Chunk { bytes, .. } = size.next();
+            if bytes > takes {
+                refused += 1;
+                assert!(size.was_too_large(bytes));
+            } else {
+                size.got_through(bytes, 10);
+            }
+        }
+        assert_eq!(refused, 2, "256 KiB, 128 KiB, then never again");
+        assert!(!ChunkSize::new(1 << 20).was_too_large(LEAST_BYTES), "smaller ones make no sense");
     }
 
     #[test]

@@ -16,7 +16,7 @@ use platen_model::{Digest, Part};
 use reqwest::Url;
 
 use super::journey::Tools;
-use super::trouble::Trouble;
+use super::trouble::{Trouble, damaged, unreadable};
 use super::wire::{Answer, Cut, Method, Request};
 use crate::spool::SpooledDocument;
 
@@ -85,9 +85,7 @@ impl PartJourney {
                     return Ok(Some(request(Method::Head, format!("{base}/v1/blobs/{}", part.sha256))));
                 }
                 State::Check => {
-                    if let Some(damage) = document.damage_of(self.index) {
-                        return Err(damaged(&damage));
-                    }
+                    self.check(document)?;
                     self.resume(document, tools)?;
                 }
                 State::Resume { url } => return Ok(Some(request(Method::Head, url.clone()))),
@@ -108,7 +106,7 @@ impl PartJourney {
                     let next = tools.next_chunk();
                     (*length, *checked) = (next.bytes.min(part.bytes - *offset), next.checked);
                     let chunk = document.read_part(self.index, *offset, *length);
-                    let chunk = chunk.map_err(|error| damaged(&error.to_string()))?;
+                    let chunk = chunk.map_err(|error| unreadable(&error))?;
                     let mut request = request(Method::Patch, url.clone());
                     request.headers.extend([
                         ("upload-offset", offset.to_string()),
@@ -180,11 +178,14 @@ impl PartJourney {
                     // way: then the cloud keeps what came of it, unchecked. Once more, after a look at our own copy.
                     tools.chunk_was_corrupted();
                     self.begun_anew += 1;
-                    self.state = match document.damage_of(self.index) {
-                        Some(damage) => return Err(damaged(&damage)),
-                        None => State::Create,
-                    };
+                    self.check(document)?;
+                    self.state = State::Create;
                     return Ok(());
+                }
+                let is_too_large = answer.as_ref().is_ok_and(|answer| answer.status == 413);
+                if is_too_large && tools.chunk_was_too_large(length) {
+                    // A proxy's limit, not the cloud's: that was asked for the whole part when the upload began.
+                    return self.resume(document, tools);
                 }
                 match of_chunk(answer, offset, length, part) {
                     Ok(reached) => {
@@ -204,6 +205,15 @@ impl PartJourney {
                     }
                 }
             }
+        }
+    }
+
+    /// Holds our own copy against its digest.
+    fn check(&self, document: &SpooledDocument) -> Result<(), Trouble> {
+        match document.damage_of(self.index) {
+            Ok(None) => Ok(()),
+            Ok(Some(damage)) => Err(damaged(&damage)),
+            Err(error) => Err(unreadable(&error)),
         }
     }
 
@@ -241,10 +251,6 @@ fn of_chunk(answer: Result<Answer, Cut>, offset: u64, length: u64, part: &Part) 
         }
         _ => Err(Trouble::of_answer("sending a part", &answer)),
     }
-}
-
-fn damaged(what: &str) -> Trouble {
-    Trouble::Person(format!("the spool is damaged: {what}"))
 }
 
 /// The address of a new upload. The token must not be sent to a place that somebody else put into an answer.

@@ -1,5 +1,7 @@
 //! What can go wrong with a delivery, sorted by what has to happen next.
 
+use std::io;
+
 use super::wire::{Answer, Cut};
 
 /// What is said of a proxy that answers 407.
@@ -66,6 +68,21 @@ impl Trouble {
     }
 }
 
+/// The spool does not hold what it should.
+pub(super) fn damaged(what: &str) -> Trouble {
+    Trouble::Person(format!("the spool is damaged: {what}"))
+}
+
+/// The spool cannot be read: for a person where what lies there is wrong, else it may be the machine's moment (no file
+/// handles, no memory, a disk that is away).
+pub(super) fn unreadable(error: &io::Error) -> Trouble {
+    use io::ErrorKind::{InvalidData, NotFound, Other, UnexpectedEof};
+    match error.kind() {
+        InvalidData | NotFound | Other | UnexpectedEof => damaged(&error.to_string()),
+        _ => Trouble::Later(format!("the spool cannot be read: {error}")),
+    }
+}
+
 /// Whether an answer is by somebody who stands between us and the cloud; if so, who, as a sentence.
 ///
 /// The cloud sends no redirects and no web pages to a device. Nothing such an answer says may be believed: a captive
@@ -83,7 +100,9 @@ pub fn of_another(answer: &Answer) -> Option<String> {
         ));
     }
     let kind = answer.header("content-type").unwrap_or_default();
-    if answer.status < 500 && answer.status != 407 && kind.starts_with("text/html") {
+    // A proxy before the cloud says 413 with a page of its own where a request is too large for it.
+    let is_portals = answer.status < 500 && !matches!(answer.status, 407 | 413);
+    if is_portals && kind.starts_with("text/html") {
         return Some(format!(
             "another machine answers in the cloud's place with a web page, as captive portals do; {login}, or \
              correct cloud.url"
@@ -190,6 +209,7 @@ mod tests {
         assert!(portal(404, &[html]));
         assert!(portal(511, &[html]));
         assert!(!portal(502, &[html]), "a proxy in front of the cloud says that the cloud is down");
+        assert!(!portal(413, &[html]), "a proxy in front of the cloud takes only small requests");
         assert!(!portal(200, &[("content-type", "application/json")]));
         assert!(!portal(404, &[]));
     }

@@ -23,6 +23,9 @@ use crate::watch::tray::Stack;
 /// The wait when the machine, not the document, is at fault: a full disk, no file handles.
 const MACHINE_WAIT: Duration = Duration::from_secs(30);
 
+/// After so many workers that were killed from outside a capture is not tried again by itself.
+const KILLED_MAX: u32 = 3;
+
 /// What became of a capture.
 enum End {
     /// Its documents are in the spool, or it is in quarantine.
@@ -54,13 +57,16 @@ pub(super) async fn work_off(
             let end = tokio::task::spawn_blocking(move || carry(&worker, &released)).await;
             drop(place);
             let wait = match end {
-                Ok(End::Final) => return,
+                Ok(End::Final) => {
+                    floor.in_capture.fetch_sub(1, Ordering::AcqRel);
+                    return;
+                }
                 Ok(End::Again(wait)) => wait,
                 // A defect of ours; the capture is safe, and trying it for ever in a tight loop helps nobody.
                 Err(_) => MACHINE_WAIT,
             };
             tokio::time::sleep(wait).await;
-            floor.hand_to_capture(copy);
+            floor.hand_back(copy);
         });
     }
 }
@@ -221,7 +227,9 @@ fn give_back(floor: &Floor, released: &Released, failure: Failure) -> io::Result
         failed: Attempts::read(&floor.spool, &released.folder).failed + 1,
         last: Some(failure.class),
     };
-    if failure.passing {
+    // A capture whose workers are killed each time is what kills them.
+    let kills = failure.class == FailureClass::OutOfMemory && attempts.failed >= KILLED_MAX;
+    if failure.passing && !kills {
         // Not counted to an end: it is the machine's, and its bytes are safe where they are.
         tracing::warn!(capture = %id, %failure, attempt = attempts.failed, "will be tried again");
         floor.board.capture_waits(id, failure.message);

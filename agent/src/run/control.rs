@@ -13,10 +13,9 @@ use tokio::time::timeout;
 use super::Floor;
 use crate::claim::{NoStop, Release, recover};
 use crate::instance::{self, Ask, Say};
+use crate::quarantine::each;
 use crate::spool::BlankAside;
-use crate::status::{
-    CaptureStatus, EncryptionStatus, OutboxStatus, Status, free_bytes, quarantined_by_class,
-};
+use crate::status::{CaptureStatus, EncryptionStatus, OutboxStatus, Status, free_bytes};
 
 /// The longest question, in bytes.
 const QUESTION_BYTES_MAX: u64 = 4 << 10;
@@ -96,8 +95,7 @@ fn act(floor: &Floor, ask: &Ask) -> io::Result<serde_json::Value> {
                 Some(id) => vec![*id],
                 None => floor.spool.quarantined_ids()?,
             };
-            ids.iter().try_for_each(|id| retry_capture(floor, *id))?;
-            Ok(ids.len().into())
+            Ok(retry_captures(floor, &ids)?.into())
         }
     }
 }
@@ -111,8 +109,18 @@ pub(super) fn send_originals(floor: &Floor) -> usize {
 
 /// Gives a capture in quarantine another chance.
 pub(super) fn retry_capture(floor: &Floor, id: CaptureId) -> io::Result<()> {
+    floor.quarantined.forget(id);
     floor.spool.quarantine_retry(id)?;
     take_up(floor, id)
+}
+
+/// The same for several: one that cannot be tried holds up no other. Answers how many could.
+///
+/// # Errors
+///
+/// Where some could not: how many, and why the first.
+pub(super) fn retry_captures(floor: &Floor, ids: &[CaptureId]) -> io::Result<usize> {
+    each(ids, |id| retry_capture(floor, id))
 }
 
 /// Works on a capture that came into the spool by itself.
@@ -127,7 +135,7 @@ fn take_up(floor: &Floor, id: CaptureId) -> io::Result<()> {
     match claimed.release(&floor.ledger, &NoStop) {
         Release::Done(released) => floor.hand_to_capture(*released),
         // Its sources went when it was first claimed, so there is nothing to undo or to be stuck on.
-        Release::Undone | Release::Duplicate { .. } => {}
+        Release::Undone(_) | Release::Duplicate { .. } => {}
         Release::Stuck(_, error) => return Err(error),
     }
     Ok(())
@@ -137,16 +145,17 @@ fn take_up(floor: &Floor, id: CaptureId) -> io::Result<()> {
 pub(super) fn status(floor: &Floor) -> io::Result<Status> {
     let (sources, in_work, link) = floor.board.read();
     let (waiting, waiting_for) = floor.board.waiting();
+    let free_bytes = free_bytes(&floor.config.state)?;
     Ok(Status {
         running: true,
         sources,
         captures: CaptureStatus { in_spool: floor.spool.capture_ids()?.len(), in_work, waiting, waiting_for },
-        outbox: OutboxStatus::of(&floor.outbox, free_bytes(&floor.config.state)?, Timestamp::now())?,
+        outbox: OutboxStatus::of(&floor.outbox, floor.room()?, Timestamp::now())?,
         link,
         quarantined: floor.spool.quarantined_ids()?.len(),
-        quarantined_by_class: quarantined_by_class(&floor.spool)?,
+        quarantined_by_class: floor.quarantined.by_class(&floor.spool)?,
         blank_aside: blank_aside(floor)?,
-        free_bytes: free_bytes(&floor.config.state)?,
+        free_bytes,
         encryption: floor
             .encrypted_since
             .map(|since| EncryptionStatus::of(&floor.spool, since))

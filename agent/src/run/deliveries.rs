@@ -99,9 +99,8 @@ fn look(
             return Err(error);
         }
     }
-    desk.dispatcher.remove_expired(&floor.spool, &floor.outbox, receipt_key, now)?;
     for (lease, load) in desk.dispatcher.begin(&floor.outbox, cheap, now)? {
         attempts.spawn(carry(Arc::clone(&desk.tools), desk.wire.clone(), lease, load));
     }
-    Ok(())
+    desk.dispatcher.remove_expired(&floor.spool, &floor.outbox, receipt_key, now)
 }

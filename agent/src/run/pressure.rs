@@ -3,7 +3,7 @@
 
 use std::io;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::config;
@@ -16,61 +16,98 @@ const MEASURE_TIME: Duration = Duration::from_secs(10);
 /// What is known of the room there is.
 #[derive(Debug, Default)]
 pub(super) struct Pressure {
-    measured: Mutex<Option<Measured>>,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    measured: Option<Measured>,
+    /// Bytes of claims under way, which the disk does not show yet, or not all of.
+    reserved: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Measured {
     at: Instant,
     spool_bytes: u64,
-    waiting: usize,
+}
+
+/// Room kept for a claim until this is dropped.
+#[derive(Debug)]
+pub(super) struct Reserved<'p> {
+    pressure: &'p Pressure,
+    bytes: u64,
+}
+
+impl Drop for Reserved<'_> {
+    fn drop(&mut self) {
+        let mut inner = self.pressure.lock();
+        inner.reserved = inner.reserved.saturating_sub(self.bytes);
+    }
 }
 
 /// What the decision is made from.
 #[derive(Clone, Copy, Debug)]
 struct Room {
+    /// Free on the disk, less what claims under way take.
     free_bytes: u64,
     spool_bytes: u64,
     waiting: usize,
 }
 
 impl Pressure {
-    /// Whether so many more bytes may be claimed; if not, why the scans wait.
+    /// Keeps room for a claim of so many more bytes, while `waiting` scans and documents are on their way to the cloud;
+    /// if there is none, why the scans wait.
     pub(super) fn room_for(
         &self,
         bytes: u64,
+        waiting: usize,
         state: &Path,
         spool: &Spool,
         limits: &config::Spool,
-    ) -> Result<(), String> {
-        let room = self
+    ) -> Result<Reserved<'_>, String> {
+        let mut inner = self.lock();
+        let room = inner
             .measure(state, spool, limits)
             .map_err(|error| format!("scans wait here: it cannot be told how much space is free: {error}"))?;
-        decide(bytes, room, limits)?;
-        if let Some(measured) = &mut *self.measured.lock().unwrap_or_else(PoisonError::into_inner) {
+        decide(bytes, Room { waiting, ..room }, limits)?;
+        inner.reserved = inner.reserved.saturating_add(bytes);
+        if let Some(measured) = &mut inner.measured {
             measured.spool_bytes = measured.spool_bytes.saturating_add(bytes);
         }
-        Ok(())
+        Ok(Reserved { pressure: self, bytes })
     }
 
-    fn measure(&self, state: &Path, spool: &Spool, limits: &config::Spool) -> io::Result<Room> {
-        let mut kept = self.measured.lock().unwrap_or_else(PoisonError::into_inner);
-        let measured = match kept.filter(|measured| measured.at.elapsed() < MEASURE_TIME) {
-            Some(measured) => measured,
-            None => {
-                let waiting = spool.document_ids()?.len();
-                let spool_bytes = match limits.max_mb {
-                    Some(_) => [spool.captures(), spool.documents(), spool.quarantine()]
-                        .iter()
-                        .map(|folder| bytes_in(folder))
-                        .sum::<io::Result<u64>>()?,
-                    None => 0,
-                };
-                *kept.insert(Measured { at: Instant::now(), spool_bytes, waiting })
+    /// Bytes that may be claimed before scans have to wait.
+    pub(super) fn room(&self, state: &Path, spool: &Spool, limits: &config::Spool) -> io::Result<u64> {
+        let room = self.lock().measure(state, spool, limits)?;
+        let on_disk = room.free_bytes.saturating_sub(limits.min_free_mb.saturating_mul(1 << 20));
+        let in_spool =
+            limits.max_mb.map(|max_mb| max_mb.saturating_mul(1 << 20).saturating_sub(room.spool_bytes));
+        Ok(on_disk.min(in_spool.unwrap_or(u64::MAX)))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn measure(&mut self, state: &Path, spool: &Spool, limits: &config::Spool) -> io::Result<Room> {
+        let spool_bytes = match (limits.max_mb, self.measured) {
+            (None, _) => 0,
+            (_, Some(measured)) if measured.at.elapsed() < MEASURE_TIME => measured.spool_bytes,
+            _ => {
+                let spool_bytes = [spool.captures(), spool.documents(), spool.quarantine()]
+                    .iter()
+                    .map(|folder| bytes_in(folder))
+                    .sum::<io::Result<u64>>()?;
+                self.measured = Some(Measured { at: Instant::now(), spool_bytes });
+                spool_bytes
             }
         };
-        let Measured { spool_bytes, waiting, .. } = measured;
-        Ok(Room { free_bytes: free_bytes(state)?, spool_bytes, waiting })
+        let free_bytes = free_bytes(state)?.saturating_sub(self.reserved);
+        Ok(Room { free_bytes, spool_bytes, waiting: 0 })
     }
 }
 
@@ -118,7 +155,7 @@ fn decide(bytes: u64, room: Room, limits: &config::Spool) -> Result<(), String> 
     }
     if room.waiting >= limits.max_waiting {
         return Err(format!(
-            "scans wait here: {} documents are in the outbox, as many as may be (spool.max_waiting); it empties as \
+            "scans wait here: {} documents are on their way, as many as may be (spool.max_waiting); they become fewer as \
              documents are delivered",
             room.waiting
         ));
@@ -160,9 +197,24 @@ mod tests {
         let spool = Spool::open(state.path()).expect("a spool");
         let limits = config::Spool { min_free_mb: 0, max_mb: Some(1), max_waiting: 10 };
         let pressure = Pressure::default();
-        let room_for = |bytes| pressure.room_for(bytes, state.path(), &spool, &limits);
+        let room_for = |bytes| pressure.room_for(bytes, 0, state.path(), &spool, &limits).map(drop);
         room_for(MIB / 2).expect("half of it");
         room_for(MIB / 2).expect("the other half");
         room_for(1).expect_err("it is used up");
+        assert_eq!(pressure.room(state.path(), &spool, &limits).expect("a measure"), 0);
+    }
+
+    #[test]
+    fn claims_under_way_share_the_free_space_of_the_disk() {
+        let state = tempfile::tempdir().expect("a folder");
+        let spool = Spool::open(state.path()).expect("a spool");
+        let limits = config::Spool { min_free_mb: 0, max_mb: None, max_waiting: 10 };
+        let pressure = Pressure::default();
+        let most_of_it = free_bytes(state.path()).expect("a measure") / 3 * 2;
+        let room_for = || pressure.room_for(most_of_it, 0, state.path(), &spool, &limits);
+        let first = room_for().expect("there is room for one");
+        room_for().expect_err("not for two at once");
+        drop(first);
+        room_for().expect("the first came to nothing");
     }
 }

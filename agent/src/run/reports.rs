@@ -173,8 +173,7 @@ fn obey(floor: &Floor, kind: OrderKind) -> io::Result<String> {
         }
         OrderKind::RetryAllCaptures => {
             let ids = floor.spool.quarantined_ids()?;
-            ids.iter().try_for_each(|id| control::retry_capture(floor, *id))?;
-            Ok(format!("{} are tried again", ids.len()))
+            Ok(format!("{} are tried again", control::retry_captures(floor, &ids)?))
         }
         OrderKind::SendOriginals => {
             let count = control::send_originals(floor);

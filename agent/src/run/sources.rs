@@ -12,6 +12,7 @@ use tokio::sync::Notify;
 
 use super::Floor;
 use super::aside::Aside;
+use super::pressure::Reserved;
 use crate::Complaint;
 use crate::claim::{Claimed, NoStop, Release, claim, open_inside};
 use crate::config::{Events, Source};
@@ -33,6 +34,8 @@ const WORK_TIME: Duration = Duration::from_secs(1);
 /// How many claims are made at once. A claim is mostly waiting for the disk, and a disk makes many things durable in the
 /// time of one.
 const CLAIMS_AT_ONCE: usize = 16;
+/// The first and the longest wait before a source that cannot be removed is tried again.
+const RELEASE_WAIT: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(300));
 /// How often habits are kept, silence is weighed and old files are removed from `done`.
 const CHORES_EVERY: Duration = Duration::from_secs(60);
 
@@ -43,12 +46,34 @@ pub(super) struct SourceWatch {
     scope: Scope,
     tray: Tray,
     /// Claimed, but a source file could not be removed yet. While one is here, its files are not claimed again.
-    unreleased: Vec<Claimed>,
+    unreleased: Vec<Unreleased>,
+    /// Why the last of these could not be.
+    unremoved: Option<String>,
     habits_file: PathBuf,
     aside: Aside,
     chores_done: Option<Instant>,
     status: SourceStatus,
     watched: Watched,
+}
+
+/// A claim whose sources could not be taken away.
+#[derive(Debug)]
+struct Unreleased {
+    claimed: Claimed,
+    tries: u32,
+    /// Each try reads the sources again, and those of a file server are far away.
+    again_at: Instant,
+}
+
+impl Unreleased {
+    fn after(claimed: Claimed, tries: u32) -> Self {
+        let wait = match tries {
+            // Most often another claim of the same bytes, or a file that was open for a moment.
+            0 | 1 => Duration::ZERO,
+            _ => RELEASE_WAIT.0.saturating_mul(1 << (tries - 2).min(16)).min(RELEASE_WAIT.1),
+        };
+        Self { claimed, tries, again_at: Instant::now() + wait }
+    }
 }
 
 /// How changes are noticed.
@@ -122,6 +147,7 @@ impl SourceWatch {
                 scope: Scope::of(source),
                 tray,
                 unreleased: Vec::new(),
+                unremoved: None,
                 habits_file,
                 aside: Aside::of(source),
                 chores_done: None,
@@ -139,12 +165,19 @@ impl SourceWatch {
         for (claimed, error) in unreleased {
             let folder = &claimed.record().folder;
             match watches.iter_mut().find(|watch| &watch.source.folder == folder) {
-                Some(watch) => watch.unreleased.push(claimed),
-                // Its bytes are safe in the spool; it goes on when its folder is configured again.
-                None => tracing::error!(
-                    capture = %claimed.record().capture_id, folder = %folder.display(), %error,
-                    "a claimed scan cannot be taken out of a folder that is no longer a source"
-                ),
+                Some(watch) => watch.unreleased.push(Unreleased::after(claimed, 1)),
+                // Nobody watches that folder any more: what lies there stays, and its copy goes on.
+                None => {
+                    tracing::error!(
+                        capture = %claimed.record().capture_id, folder = %folder.display(), %error,
+                        "a claimed scan stays in a folder that is no longer a source; its copy goes on"
+                    );
+                    match claimed.release_without_sources(&floor.ledger) {
+                        Ok(Some(released)) => floor.hand_to_capture(released),
+                        Ok(None) => {}
+                        Err(error) => tracing::error!(%error, "it goes on after the next start"),
+                    }
+                }
             }
         }
         Ok(watches)
@@ -183,17 +216,15 @@ impl SourceWatch {
     /// Looks once: releases what waits, lists, looks into what stands still, claims what is whole.
     fn look(&mut self, floor: &Floor) -> Next {
         self.status.trouble = None;
-        for claimed in std::mem::take(&mut self.unreleased) {
-            self.release(floor, claimed);
-        }
+        self.release_again(floor);
         let begun = Instant::now();
         let mut listing_cost = Duration::ZERO;
         let mut more = false;
-        match list(&self.source.folder, &self.scope) {
+        let name = &self.source.name;
+        let resting = |sight: &Sight| floor.ledger.is_left(name, sight);
+        match list(&self.source.folder, &self.scope, resting) {
             Ok(listing) => {
                 let heard = self.watched.notices.as_ref().map(|notices| notices.take()).unwrap_or_default();
-                let name = &self.source.name;
-                let resting = |sight: &Sight| floor.ledger.is_left(name, sight);
                 let changed = self.tray.take_in(listing, &heard, resting, floor.tick());
                 self.weigh(&changed, &heard);
                 listing_cost = begun.elapsed().min(WORK_TIME);
@@ -207,6 +238,8 @@ impl SourceWatch {
         }
         let view = self.tray.view(floor.tick());
         self.do_chores();
+        self.unremoved = self.unremoved.take().filter(|_| !self.unreleased.is_empty());
+        self.status.trouble = self.status.trouble.take().or_else(|| self.unremoved.clone());
         self.tell(floor, view.count, view.told);
         let pause = LISTING_PAUSE.max(listing_cost * LISTING_COSTS);
         let idle_ms = match self.status.watched_by {
@@ -214,9 +247,12 @@ impl SourceWatch {
             WatchedBy::Polling { .. } => self.source.poll_ms.min(self.source.rescan_ms),
         };
         let idle = Duration::from_millis(idle_ms.max(1)).max(listing_cost * RESCAN_COSTS);
-        let within = match view.next_look_ms {
+        let release =
+            self.unreleased.iter().map(|one| one.again_at.saturating_duration_since(Instant::now())).min();
+        let next_look = view.next_look_ms.map(Duration::from_millis).into_iter().chain(release).min();
+        let within = match next_look {
             _ if more => LISTING_PAUSE,
-            Some(next_ms) => idle.min(Duration::from_millis(next_ms)).max(pause),
+            Some(next) => idle.min(next).max(pause),
             None => idle,
         };
         Next { within, pause }
@@ -266,17 +302,18 @@ impl SourceWatch {
             if floor.stop.is_cancelled() || begun.elapsed() > WORK_TIME {
                 return true;
             }
-            let some: Vec<&Offer> = some.iter().filter(|offer| self.has_room(floor, offer)).collect();
+            let some: Vec<(&Offer, Reserved<'_>)> =
+                some.iter().filter_map(|offer| Some((offer, self.room(floor, offer)?))).collect();
             let (source, tray) = (&self.source, &self.tray);
             let taken: Vec<Taken> = std::thread::scope(|scope| {
                 let begin = |offer| scope.spawn(move || take(floor, source, tray, offer));
-                let claims: Vec<_> = some.iter().copied().map(begin).collect();
+                let claims: Vec<_> = some.iter().map(|(offer, _)| *offer).map(begin).collect();
                 let panicked = |_| Taken::Failed(io::Error::other("the claim panicked; the log says where"));
                 claims.into_iter().map(|claim| claim.join().unwrap_or_else(panicked)).collect()
             });
-            for (offer, taken) in some.into_iter().zip(taken) {
+            for ((offer, _room), taken) in some.into_iter().zip(taken) {
                 match taken {
-                    Taken::Released(release) => self.released(floor, release),
+                    Taken::Released(release) => self.released(floor, release, 0),
                     Taken::NotWhole => {
                         let name = offer.files.first().map(|file| file.name.to_string_lossy().into_owned());
                         tracing::warn!(
@@ -295,16 +332,13 @@ impl SourceWatch {
         false
     }
 
-    fn has_room(&mut self, floor: &Floor, offer: &Offer) -> bool {
+    /// Room for an offer; if there is none, that is told.
+    fn room<'f>(&mut self, floor: &'f Floor, offer: &Offer) -> Option<Reserved<'f>> {
         let config = &floor.config;
-        let room = floor.pressure.room_for(offer.bytes(), &config.state, &floor.spool, &config.spool);
-        match room {
-            Ok(()) => true,
-            Err(why) => {
-                self.status.trouble = Some(why);
-                false
-            }
-        }
+        let waiting = floor.on_their_way();
+        let room =
+            floor.pressure.room_for(offer.bytes(), waiting, &config.state, &floor.spool, &config.spool);
+        room.map_err(|why| self.status.trouble = Some(why)).ok()
     }
 
     fn came_back(&mut self, floor: &Floor, offer: &Offer) {
@@ -318,11 +352,20 @@ impl SourceWatch {
         self.tray.hinder(&sight.name, format!("it cannot be taken: {error}"), floor.tick());
     }
 
-    fn release(&mut self, floor: &Floor, claimed: Claimed) {
-        self.released(floor, claimed.release(&floor.ledger, &NoStop));
+    /// Tries once more to take away the sources whose time has come.
+    fn release_again(&mut self, floor: &Floor) {
+        let now = Instant::now();
+        for one in std::mem::take(&mut self.unreleased) {
+            if one.again_at > now {
+                self.unreleased.push(one);
+            } else {
+                self.released(floor, one.claimed.release(&floor.ledger, &NoStop), one.tries);
+            }
+        }
     }
 
-    fn released(&mut self, floor: &Floor, release: Release) {
+    /// What came of a release that had failed so often before.
+    fn released(&mut self, floor: &Floor, release: Release, tries: u32) {
         match release {
             Release::Done(released) => {
                 let record = &released.record;
@@ -342,18 +385,23 @@ impl SourceWatch {
                 self.status.duplicates += 1;
                 self.status.last_duplicate = Some(format!("{file} has the bytes of capture {of}"));
             }
-            Release::Undone => {}
+            Release::Undone(record) => {
+                let file = record.files.first().map(|file| file.display_name()).unwrap_or_default();
+                tracing::warn!(%file, "it was written to after it had been copied; it is watched on");
+                let now = floor.tick();
+                record.files.iter().for_each(|file| self.tray.came_back(&file.name, now));
+            }
             Release::Stuck(claimed, error) => {
                 let name = claimed.record().files.first().map(|file| file.display_name());
-                self.status.trouble = Some(format!("cannot remove {}: {error}", name.unwrap_or_default()));
-                self.unreleased.push(*claimed);
+                self.unremoved = Some(format!("cannot remove {}: {error}", name.unwrap_or_default()));
+                self.unreleased.push(Unreleased::after(*claimed, tries + 1));
             }
         }
     }
 
     fn is_claimed(&self, offer: &Offer) -> bool {
-        let claimed =
-            |name| self.unreleased.iter().any(|one| one.record().files.iter().any(|file| &file.name == name));
+        let has = |one: &Unreleased, name| one.claimed.record().files.iter().any(|file| &file.name == name);
+        let claimed = |name| self.unreleased.iter().any(|one| has(one, name));
         offer.files.iter().any(|file| claimed(&file.name))
     }
 

@@ -98,10 +98,11 @@ pub struct ClaimedFile {
 }
 
 impl ClaimedFile {
-    /// The name for people, without the folders it lay in; what is not UTF-8 is replaced.
+    /// The name for people, without the folders it lay in; what is not UTF-8, or would move a terminal's cursor, is
+    /// replaced.
     pub fn display_name(&self) -> String {
         let base = Path::new(&self.name).file_name().unwrap_or(&self.name);
-        base.to_string_lossy().into_owned()
+        base.to_string_lossy().replace(char::is_control, "\u{fffd}")
     }
 }
 

@@ -193,15 +193,22 @@ impl SpooledDocument {
     }
 
     /// Compares a part's bytes with the manifest. Answers what is wrong, as a sentence.
-    pub fn damage_of(&self, index: usize) -> Option<String> {
+    ///
+    /// # Errors
+    ///
+    /// Where the machine cannot read it now, which says nothing of the part.
+    pub fn damage_of(&self, index: usize) -> io::Result<Option<String>> {
         let (file, part) = (self.part_file(index), &self.manifest.parts[index]);
-        match self.spool.durably().digest_file(&file) {
+        Ok(match self.spool.durably().digest_file(&file) {
             Ok(found) if found == (part.sha256, part.bytes) => None,
             Ok((sha256, _)) => {
                 Some(format!("{} has digest {sha256}, but was stored with {}", file.display(), part.sha256))
             }
-            Err(error) => Some(format!("{} cannot be read: {error}", file.display())),
-        }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Some(format!("{} is missing", file.display()))
+            }
+            Err(error) => return Err(error),
+        })
     }
 
     /// Checks a receipt against this document and keeps it durably.
@@ -254,7 +261,11 @@ impl SpooledDocument {
 
     /// Every part whose file is missing or differs from the manifest, as sentences.
     pub fn damage(&self) -> Vec<String> {
-        (0..self.manifest.parts.len()).filter_map(|index| self.damage_of(index)).collect()
+        let sentence = |index| match self.damage_of(index) {
+            Ok(damage) => damage,
+            Err(error) => Some(format!("{} cannot be read: {error}", self.part_file(index).display())),
+        };
+        (0..self.manifest.parts.len()).filter_map(sentence).collect()
     }
 
     /// Copies the document's files into a folder of the same name under `target`.

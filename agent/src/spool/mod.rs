@@ -23,4 +23,4 @@ pub use aside::BlankAside;
 pub use capture::{CaptureRecord, ClaimedFile, ClaimedMarker};
 pub use document::{Acceptance, Receipted, SpooledDocument};
 pub use folders::Spool;
-pub use quarantine::{Quarantined, Reason};
+pub use quarantine::{KnownClasses, Quarantined, Reason};

@@ -1,9 +1,11 @@
 //! Captures that could not be carried on, kept whole beside the reason, for a person.
 
+use std::collections::BTreeMap;
 use std::io;
+use std::sync::{Mutex, PoisonError};
 
 use jiff::Timestamp;
-use platen_model::{CaptureId, Failure};
+use platen_model::{CaptureId, Failure, FailureClass, Stage};
 use serde::{Deserialize, Serialize};
 
 use super::capture::{Attempts, CaptureRecord, remove_work_folder};
@@ -32,10 +34,48 @@ pub struct Reason {
 /// A capture in quarantine.
 #[derive(Clone, Debug, Serialize)]
 pub struct Quarantined {
-    /// What was claimed.
-    pub record: CaptureRecord,
+    /// The capture.
+    pub capture_id: CaptureId,
+    /// What was claimed; `None` where the record itself is damaged.
+    pub record: Option<CaptureRecord>,
     /// Why it is here.
     pub reason: Reason,
+}
+
+impl Quarantined {
+    /// The names of its files for people; where the record is damaged, those that they have in the spool.
+    pub fn file_names(&self) -> Vec<String> {
+        match &self.record {
+            Some(record) => record.files.iter().map(|file| file.display_name()).collect(),
+            None => vec![format!("spool/quarantine/{}", self.capture_id)],
+        }
+    }
+}
+
+/// Of which class what lies in quarantine is. A reason does not change while it lies there, so each is read once, however
+/// many there are and however often it is asked.
+#[derive(Debug, Default)]
+pub struct KnownClasses(Mutex<BTreeMap<CaptureId, FailureClass>>);
+
+impl KnownClasses {
+    /// How many captures are of which class.
+    pub fn by_class(&self, spool: &Spool) -> io::Result<BTreeMap<String, usize>> {
+        let ids = spool.quarantined_ids()?;
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = std::mem::take(&mut *known);
+        let mut classes = BTreeMap::new();
+        for id in ids {
+            let class = before.get(&id).copied().unwrap_or_else(|| spool.quarantine_reason(id).failure.class);
+            known.insert(id, class);
+            *classes.entry(class.as_str().to_owned()).or_default() += 1;
+        }
+        Ok(classes)
+    }
+
+    /// A capture leaves; it may come back for another reason.
+    pub fn forget(&self, id: CaptureId) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+    }
 }
 
 impl Reason {
@@ -70,24 +110,33 @@ impl Spool {
         self.durably().rename(&self.capture(id), &self.quarantined(id))
     }
 
-    /// What is in quarantine, oldest first. A capture whose files cannot be read is skipped with a warning.
+    /// What is in quarantine, oldest first.
     pub fn quarantine_list(&self) -> io::Result<Vec<Quarantined>> {
-        let mut list = Vec::new();
-        for id in self.quarantined_ids()? {
-            match self.quarantine_show(id) {
-                Ok(quarantined) => list.push(quarantined),
-                Err(error) => tracing::warn!(capture = %id, %error, "a quarantined capture cannot be read"),
-            }
-        }
-        Ok(list)
+        let shown = |id| match self.quarantine_show(id) {
+            // Tried again or discarded since the folder was read.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            shown => Some(shown),
+        };
+        self.quarantined_ids()?.into_iter().filter_map(shown).collect()
     }
 
-    /// One capture in quarantine.
+    /// One capture in quarantine. What was damaged about it is no reason not to show it.
     pub fn quarantine_show(&self, id: CaptureId) -> io::Result<Quarantined> {
         let folder = self.quarantined(id);
-        Ok(Quarantined {
-            record: CaptureRecord::read(self, &folder)?,
-            reason: self.read_json(&folder.join(REASON_FILE))?,
+        if !self.disk().exists(&folder)? {
+            let message = format!("capture {id} is not in quarantine");
+            return Err(io::Error::new(io::ErrorKind::NotFound, message));
+        }
+        let record = CaptureRecord::read(self, &folder).ok();
+        Ok(Quarantined { capture_id: id, record, reason: self.quarantine_reason(id) })
+    }
+
+    /// Why a capture is in quarantine.
+    fn quarantine_reason(&self, id: CaptureId) -> Reason {
+        let read = self.read_json(&self.quarantined(id).join(REASON_FILE));
+        read.unwrap_or_else(|error| {
+            let message = format!("the reason cannot be read: {error}");
+            Reason::new(Failure::new(FailureClass::Internal, Stage::Claim, message), 0)
         })
     }
 

@@ -39,6 +39,8 @@ pub struct Paired {
     pub alone: Vec<OsString>,
     /// Fronts whose backs may still come, with the time left for them, in milliseconds.
     pub waiting: Vec<(OsString, u64)>,
+    /// Halves that came after one that is not whole yet: whose other side they are is not known.
+    pub held: Vec<OsString>,
 }
 
 impl DuplexRule {
@@ -48,14 +50,19 @@ impl DuplexRule {
         Ok(Self { pattern, within_ms: duplex.within_ms, backs_reversed: duplex.backs_reversed })
     }
 
-    /// Pairs whole files by the order in which they were finished. `unfinished` names files that may yet be the other
-    /// half of one of these: while one is being written, nothing of its scanner is given up.
-    pub fn pair<'s>(&self, halves: &[Half<'s>], unfinished: impl Iterator<Item = &'s OsString>) -> Paired {
+    /// Pairs whole files by the order in which they were finished. `unfinished` are files that may yet be the other half of
+    /// one of these: what was finished before the last byte of one is paired without it, what came later waits until it
+    /// is known which half it is.
+    pub fn pair<'s>(&self, halves: &[Half<'s>], unfinished: impl Iterator<Item = &'s Sight>) -> Paired {
         let mut by_scanner: BTreeMap<Vec<u8>, Vec<Half<'s>>> = BTreeMap::new();
         for half in halves {
             by_scanner.entry(self.scanner(&half.sight.name)).or_default().push(*half);
         }
-        let coming: Vec<Vec<u8>> = unfinished.map(|name| self.scanner(name)).collect();
+        let mut unfinished_since: BTreeMap<Vec<u8>, i128> = BTreeMap::new();
+        for sight in unfinished {
+            let since = unfinished_since.entry(self.scanner(&sight.name)).or_insert(i128::MAX);
+            *since = sight.identity.changed_ns.min(*since);
+        }
         let mut paired = Paired::default();
         for (scanner, mut halves) in by_scanner {
             // By the file's own time: it tells the order even where both were there at start.
@@ -63,18 +70,23 @@ impl DuplexRule {
                 let key = |half: &Half<'s>| (half.sight.identity.changed_ns, half.sight.name.clone());
                 key(a).cmp(&key(b))
             });
-            let mut rest = halves.into_iter().peekable();
+            let barrier = unfinished_since.get(&scanner).copied();
+            let before = barrier.unwrap_or(i128::MAX);
+            let sure = halves.partition_point(|half| half.sight.identity.changed_ns < before);
+            paired.held.extend(halves[sure..].iter().map(|half| half.sight.name.clone()));
+            let mut rest = halves[..sure].iter().peekable();
             while let Some(front) = rest.next() {
                 let name = front.sight.name.clone();
-                let gap_ms = |back: &Half<'s>| {
-                    let gap = back.sight.identity.changed_ns - front.sight.identity.changed_ns;
-                    u64::try_from(gap / 1_000_000).unwrap_or(0)
+                let gap_ms = |changed_ns: i128| {
+                    u64::try_from((changed_ns - front.sight.identity.changed_ns) / 1_000_000).unwrap_or(0)
                 };
-                match rest.next_if(|back| gap_ms(back) <= self.within_ms) {
+                match rest.next_if(|back| gap_ms(back.sight.identity.changed_ns) <= self.within_ms) {
                     Some(back) => paired.pairs.push([name, back.sight.name.clone()]),
                     None if rest.peek().is_some() => paired.alone.push(name),
                     None => match self.within_ms.saturating_sub(front.still_ms) {
-                        0 if !coming.contains(&scanner) => paired.alone.push(name),
+                        0 if barrier.is_none_or(|changed_ns| gap_ms(changed_ns) > self.within_ms) => {
+                            paired.alone.push(name);
+                        }
                         left => paired.waiting.push((name, left.max(1))),
                     },
                 }
@@ -103,23 +115,21 @@ mod tests {
     /// Halves as (name, second it was finished at), judged at second `now`.
     fn check(
         halves: &[(&str, u64)],
-        unfinished: &[&str],
+        unfinished: &[(&str, u64)],
         now: u64,
         expected: (&[[&str; 2]], &[&str], &[&str]),
-    ) {
+    ) -> Vec<String> {
         let rule = DuplexRule::new(&crate::config::Duplex {
             pattern: Some("^(?<scanner>[a-z]+)[0-9]".into()),
             within_ms: 60_000,
             backs_reversed: true,
         });
         let rule = rule.expect("a pattern");
-        let sights: Vec<(Sight, u64)> = halves
-            .iter()
-            .map(|(name, second)| (Sight::made_up(name, 9, second * 1_000_000_000), *second))
-            .collect();
+        let sight = |(name, second): &(&str, u64)| Sight::made_up(name, 9, second * 1_000_000_000);
+        let sights: Vec<(Sight, u64)> = halves.iter().map(|half| (sight(half), half.1)).collect();
         let halves: Vec<Half<'_>> =
             sights.iter().map(|(sight, second)| Half { sight, still_ms: (now - second) * 1_000 }).collect();
-        let unfinished: Vec<OsString> = unfinished.iter().map(OsString::from).collect();
+        let unfinished: Vec<Sight> = unfinished.iter().map(sight).collect();
         let paired = rule.pair(&halves, unfinished.iter());
         let text = |name: &OsString| name.to_string_lossy().into_owned();
         let pairs: Vec<[String; 2]> =
@@ -134,6 +144,7 @@ mod tests {
                 expected.2.iter().map(ToString::to_string).collect(),
             )
         );
+        paired.held.iter().map(text).collect()
     }
 
     #[test]
@@ -162,10 +173,21 @@ mod tests {
     #[test]
     fn a_half_whose_other_side_does_not_come_goes_alone_and_is_paired_with_nothing_later() {
         check(&[("a1.pdf", 0)], &[], 61, (&[], &["a1.pdf"], &[]));
-        check(&[("a1.pdf", 0)], &["a2.pdf"], 61, (&[], &[], &["a1.pdf"]));
-        check(&[("a1.pdf", 0)], &["b2.pdf"], 61, (&[], &["a1.pdf"], &[]));
+        check(&[("a1.pdf", 0)], &[("a2.pdf", 30)], 61, (&[], &[], &["a1.pdf"]));
+        check(&[("a1.pdf", 0)], &[("a2.pdf", 61)], 61, (&[], &["a1.pdf"], &[]));
+        check(&[("a1.pdf", 0)], &[("b2.pdf", 30)], 61, (&[], &["a1.pdf"], &[]));
         check(&[("a1.pdf", 0), ("a2.pdf", 70)], &[], 71, (&[], &["a1.pdf"], &["a2.pdf"]));
         let three = &[("a1.pdf", 0), ("a2.pdf", 70), ("a3.pdf", 80)];
         check(three, &[], 81, (&[["a2.pdf", "a3.pdf"]], &["a1.pdf"], &[]));
+    }
+    #[test]
+    fn what_comes_after_an_unfinished_half_is_not_paired_over_it() {
+        let three = &[("a1.pdf", 0), ("a3.pdf", 20), ("a4.pdf", 30)];
+        let held = check(three, &[("a2.pdf", 10)], 31, (&[], &[], &["a1.pdf"]));
+        assert_eq!(held, ["a3.pdf", "a4.pdf"], "a2 is the back of a1 or the front of a3");
+        let held = check(three, &[("a5.pdf", 31)], 31, (&[["a1.pdf", "a3.pdf"]], &[], &["a4.pdf"]));
+        assert!(held.is_empty(), "what is written now comes after them all");
+        let held = check(three, &[("b2.pdf", 10)], 31, (&[["a1.pdf", "a3.pdf"]], &[], &["a4.pdf"]));
+        assert!(held.is_empty(), "another scanner's");
     }
 }

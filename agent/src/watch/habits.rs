@@ -22,6 +22,8 @@ pub const CAUTIOUS_QUIET_MS: u64 = 45_000;
 const QUIET_MS: (u64, u64) = (2_000, 300_000);
 /// Files that must have been taken before anything is concluded.
 const LEARNING_FILES: u64 = 10;
+/// Files to which a page may be added that must have been taken before their writers are known not to come back.
+const LEARNING_GROWABLE: u64 = 30;
 /// The quiet time over the longest pause seen.
 const PAUSES_IN_QUIET: u64 = 3;
 /// Over how many of the last files pauses count.
@@ -53,6 +55,9 @@ struct Pause {
 pub struct Habits {
     version: u32,
     taken: u64,
+    /// Those of them to which a page might have been added when they seemed whole.
+    #[serde(default)]
+    taken_growable: u64,
     pauses: VecDeque<Pause>,
     /// Scans taken by day and hour, both in UTC.
     days: BTreeMap<Date, [u32; 24]>,
@@ -95,9 +100,10 @@ impl Habits {
         self.pauses.push_back(Pause { ms, after_end, at_file: self.taken });
     }
 
-    /// Files were taken.
-    pub fn note_taken(&mut self, files: u32, now: Timestamp) {
+    /// Files were taken, and so many of them of a kind to which a page may be added when it seems whole.
+    pub fn note_taken(&mut self, files: u32, growable: u32, now: Timestamp) {
         self.taken += u64::from(files);
+        self.taken_growable += u64::from(growable);
         let taken = self.taken;
         self.pauses.retain(|pause| taken.saturating_sub(pause.at_file) < PAUSE_FILES);
         let moment = now.to_zoned(TimeZone::UTC);
@@ -119,9 +125,16 @@ impl Habits {
         if self.writers_come_back() { quiet_ms.max(CAUTIOUS_QUIET_MS) } else { quiet_ms }
     }
 
+    /// The quiet time of a file to which a page may be added when it seems whole (TIFF, PDF), in milliseconds. What
+    /// quick files of other kinds have shown says nothing of these: someone may stand at the glass and turn pages.
+    pub fn growable_quiet_ms(&self) -> u64 {
+        let quiet_ms = self.quiet_ms();
+        if self.taken_growable < LEARNING_GROWABLE { quiet_ms.max(CAUTIOUS_QUIET_MS) } else { quiet_ms }
+    }
+
     /// Whether a file that was closed, and is complete, will not be written to again.
     pub fn trusts_closing(&self) -> bool {
-        self.taken >= LEARNING_FILES && !self.writers_come_back()
+        self.taken_growable >= LEARNING_GROWABLE && !self.writers_come_back()
     }
 
     fn writers_come_back(&self) -> bool {
@@ -171,7 +184,7 @@ mod tests {
 
     fn after(files: u32, pauses: &[(u64, bool)]) -> Habits {
         let mut habits = Habits::default();
-        habits.note_taken(files, at("2026-03-02T09:00:00Z"));
+        habits.note_taken(files, files, at("2026-03-02T09:00:00Z"));
         pauses.iter().for_each(|&(ms, after_end)| habits.note_pause(ms, after_end));
         habits
     }
@@ -183,18 +196,31 @@ mod tests {
         };
         check(Habits::default(), CAUTIOUS_QUIET_MS, false);
         check(after(9, &[(100, false)]), CAUTIOUS_QUIET_MS, false);
-        check(after(10, &[(100, false)]), 2_000, true);
-        check(after(10, &[(4_000, false), (100, false)]), 12_000, true);
-        check(after(10, &[(1_000, true)]), CAUTIOUS_QUIET_MS, false);
-        check(after(10, &[(30_000, false)]), 90_000, true);
-        check(after(10, &[(900_000, false)]), 300_000, true);
+        check(after(10, &[(100, false)]), 2_000, false);
+        check(after(30, &[(100, false)]), 2_000, true);
+        check(after(30, &[(4_000, false), (100, false)]), 12_000, true);
+        check(after(30, &[(1_000, true)]), CAUTIOUS_QUIET_MS, false);
+        check(after(30, &[(30_000, false)]), 90_000, true);
+        check(after(30, &[(900_000, false)]), 300_000, true);
+    }
+
+    #[test]
+    fn quick_pictures_do_not_make_a_page_by_page_document_quick() {
+        let mut habits = Habits::default();
+        habits.note_taken(100, 0, at("2026-03-02T09:00:00Z"));
+        let told = |habits: &Habits| (habits.quiet_ms(), habits.growable_quiet_ms(), habits.trusts_closing());
+        assert_eq!(told(&habits), (2_000, CAUTIOUS_QUIET_MS, false));
+        habits.note_taken(29, 29, at("2026-03-02T09:10:00Z"));
+        assert_eq!(told(&habits), (2_000, CAUTIOUS_QUIET_MS, false));
+        habits.note_taken(1, 1, at("2026-03-02T09:20:00Z"));
+        assert_eq!(told(&habits), (2_000, 2_000, true));
     }
 
     #[test]
     fn a_pause_is_forgotten_after_many_files_without_one() {
-        let mut habits = after(10, &[(30_000, true)]);
+        let mut habits = after(30, &[(30_000, true)]);
         for _ in 0..PAUSE_FILES {
-            habits.note_taken(1, at("2026-03-02T09:00:00Z"));
+            habits.note_taken(1, 1, at("2026-03-02T09:00:00Z"));
         }
         assert_eq!((habits.quiet_ms(), habits.trusts_closing()), (2_000, true));
     }
@@ -211,14 +237,14 @@ mod tests {
         let mut habits = Habits::default();
         // Mondays from the second of March; 40 scans between eight and ten.
         for day in ["02", "09", "16", "23"] {
-            habits.note_taken(25, at(&format!("2026-03-{day}T08:10:00Z")));
-            habits.note_taken(15, at(&format!("2026-03-{day}T09:50:00Z")));
+            habits.note_taken(25, 25, at(&format!("2026-03-{day}T08:10:00Z")));
+            habits.note_taken(15, 15, at(&format!("2026-03-{day}T09:50:00Z")));
         }
         assert_eq!(habits.silence(at("2026-03-30T07:59:00Z")), None, "nothing is usual that early");
         let told = habits.silence(at("2026-03-30T10:05:00Z")).expect("it is silent");
         assert_eq!(told, "usually 40 scans by 10:00 UTC on this day of the week, none today");
         assert_eq!(habits.silence(at("2026-03-31T10:05:00Z")), None, "no Tuesday is known");
-        habits.note_taken(1, at("2026-03-30T09:00:00Z"));
+        habits.note_taken(1, 1, at("2026-03-30T09:00:00Z"));
         assert_eq!(habits.silence(at("2026-03-30T10:05:00Z")), None, "one scan came");
         assert!(habits.silence(at("2026-04-06T10:05:00Z")).is_none(), "last Monday was as good as silent");
     }
@@ -227,7 +253,7 @@ mod tests {
     fn a_clock_that_jumps_raises_no_alarm() {
         let mut habits = Habits::default();
         for day in ["02", "09", "16", "23"] {
-            habits.note_taken(40, at(&format!("2026-03-{day}T08:00:00Z")));
+            habits.note_taken(40, 40, at(&format!("2026-03-{day}T08:00:00Z")));
         }
         for jump in ["1970-01-05T12:00:00Z", "2038-01-18T12:00:00Z"] {
             assert_eq!(habits.silence(at(jump)), None, "{jump}");

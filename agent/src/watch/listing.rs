@@ -19,7 +19,7 @@ use crate::config::{After, Source};
 
 /// How deep folders may lie in a source. Deeper ones are named as odd, and not looked into.
 const DEPTH_MAX: usize = 16;
-/// The most files that one listing holds. The rest is seen once some of these are taken.
+/// The most files that one listing holds, those that rest not counted. The others are seen once some of these are taken.
 const FILES_MAX: usize = 200_000;
 /// The most odd things that one listing names.
 const ODD_MAX: usize = 1_000;
@@ -76,12 +76,25 @@ pub struct Listing {
     pub odd: BTreeMap<OsString, String>,
 }
 
+/// A walk through a source.
+struct Walk<'w> {
+    most: usize,
+    scope: &'w Scope,
+    is_resting: &'w dyn Fn(&Sight) -> bool,
+    listing: Listing,
+    /// Files that do not rest.
+    moving: usize,
+    /// There are more files than one listing holds.
+    is_cut: bool,
+}
+
 /// What a source wants listed.
 #[derive(Clone, Debug)]
 pub struct Scope {
     nested: bool,
     ignore: RegexSet,
     skips_done: bool,
+    has_markers: bool,
 }
 
 impl Scope {
@@ -96,6 +109,7 @@ impl Scope {
             nested: source.nested,
             // An escaped pattern is valid; one that is too large for a program matches nothing.
             ignore: ignore.unwrap_or_default(),
+            has_markers: !source.marker.suffixes.is_empty(),
             skips_done: source.after == After::Done || !source.marker.suffixes.is_empty(),
         }
     }
@@ -105,54 +119,83 @@ impl Scope {
     }
 }
 
-/// Lists a source.
+/// Lists a source. Files that rest (taken, and left where they lie) are passed over, unless their markers could lie
+/// beside them.
 ///
 /// # Errors
 ///
 /// Where the folder itself cannot be listed. One inside it that cannot is named as odd.
-pub fn list(folder: &Path, scope: &Scope) -> io::Result<Listing> {
-    let mut listing = Listing::default();
-    walk(folder, OsStr::new(""), 0, scope, &mut listing)?;
+pub fn list(folder: &Path, scope: &Scope, is_resting: impl Fn(&Sight) -> bool) -> io::Result<Listing> {
+    list_at_most(FILES_MAX, folder, scope, &is_resting)
+}
+
+fn list_at_most(
+    most: usize,
+    folder: &Path,
+    scope: &Scope,
+    is_resting: &dyn Fn(&Sight) -> bool,
+) -> io::Result<Listing> {
+    let listing = Listing::default();
+    let mut walk = Walk { most, scope, is_resting, listing, moving: 0, is_cut: false };
+    walk.enter(folder, OsStr::new(""), 0)?;
+    let Walk { mut listing, is_cut, .. } = walk;
+    if is_cut {
+        let why =
+            format!("there are more than {most} files; the others are seen once some of these are taken");
+        listing.odd.insert("…".into(), why);
+    }
     listing.files.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(listing)
 }
 
-fn walk(folder: &Path, inside: &OsStr, depth: usize, scope: &Scope, listing: &mut Listing) -> io::Result<()> {
-    for entry in std::fs::read_dir(folder)? {
-        if listing.files.len() >= FILES_MAX {
-            return Ok(());
-        }
-        let entry = entry?;
-        let base = entry.file_name();
-        if scope.is_ignored(&base) || (depth == 0 && scope.skips_done && base == DONE_FOLDER) {
-            continue;
-        }
-        let name = if inside.is_empty() { base } else { [inside, &base].join(OsStr::new("/")) };
-        // Not followed: a link is a link here, whatever it points at.
-        let metadata = match entry.metadata() {
-            Ok(metadata) => metadata,
-            // Renamed or removed since the folder was read: the next listing will tell.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            Err(error) => {
-                listing.set_apart(name, format!("it cannot be looked at: {error}"));
+impl Walk<'_> {
+    fn enter(&mut self, folder: &Path, inside: &OsStr, depth: usize) -> io::Result<()> {
+        let scope = self.scope;
+        for entry in std::fs::read_dir(folder)? {
+            if self.moving >= self.most {
+                self.is_cut = true;
+                return Ok(());
+            }
+            let entry = entry?;
+            let base = entry.file_name();
+            if scope.is_ignored(&base) || (depth == 0 && scope.skips_done && base == DONE_FOLDER) {
                 continue;
             }
-        };
-        let kind = metadata.file_type();
-        if kind.is_file() {
-            let identity = Identity::of(&metadata);
-            listing.files.push(Sight { name, identity, bytes: identity.bytes });
-        } else if !kind.is_dir() {
-            listing.set_apart(name, oddity(kind).to_owned());
-        } else if scope.nested {
-            if depth + 1 >= DEPTH_MAX {
-                listing.set_apart(name, format!("it lies deeper than {DEPTH_MAX} folders"));
-            } else if let Err(error) = walk(&entry.path(), &name, depth + 1, scope, listing) {
-                listing.set_apart(name, format!("this folder cannot be listed: {error}"));
+            let name = if inside.is_empty() { base } else { [inside, &base].join(OsStr::new("/")) };
+            // Not followed: a link is a link here, whatever it points at.
+            let metadata = match entry.metadata() {
+                Ok(metadata) => metadata,
+                // Renamed or removed since the folder was read: the next listing will tell.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => {
+                    self.listing.set_apart(name, format!("it cannot be looked at: {error}"));
+                    continue;
+                }
+            };
+            let kind = metadata.file_type();
+            if kind.is_file() {
+                let identity = Identity::of(&metadata);
+                self.file(Sight { name, identity, bytes: identity.bytes });
+            } else if !kind.is_dir() {
+                self.listing.set_apart(name, oddity(kind).to_owned());
+            } else if scope.nested {
+                if depth + 1 >= DEPTH_MAX {
+                    self.listing.set_apart(name, format!("it lies deeper than {DEPTH_MAX} folders"));
+                } else if let Err(error) = self.enter(&entry.path(), &name, depth + 1) {
+                    self.listing.set_apart(name, format!("this folder cannot be listed: {error}"));
+                }
             }
         }
+        Ok(())
     }
-    Ok(())
+
+    fn file(&mut self, sight: Sight) {
+        let is_resting = (self.is_resting)(&sight);
+        self.moving += usize::from(!is_resting);
+        if !is_resting || self.scope.has_markers {
+            self.listing.files.push(sight);
+        }
+    }
 }
 
 impl Listing {
@@ -211,7 +254,7 @@ mod tests {
     use super::*;
 
     fn names(folder: &Path, source: &Source) -> (Vec<String>, Vec<String>) {
-        let listing = list(folder, &Scope::of(source)).expect("the folder can be read");
+        let listing = list(folder, &Scope::of(source), |_| false).expect("the folder can be read");
         let files = listing.files.iter().map(|sight| sight.name.to_string_lossy().into_owned()).collect();
         (files, listing.odd.keys().map(|name| name.to_string_lossy().into_owned()).collect())
     }
@@ -233,6 +276,25 @@ mod tests {
         for name in ["scan.tif", "part.pdf", "a.tmp.pdf", "ä ö.jpg"] {
             assert!(!is_not_ours(OsStr::new(name)), "{name}");
         }
+    }
+
+    #[test]
+    fn files_that_rest_take_no_place_and_more_than_a_listing_holds_is_told() {
+        let folder = tempfile::tempdir().expect("a folder");
+        for number in 0..30 {
+            std::fs::write(folder.path().join(format!("{number:02}.tif")), b"scan").expect("write");
+        }
+        let scope = Scope::of(&Source::new("desk", folder.path()));
+        let rests = |sight: &Sight| sight.name.to_string_lossy() < "20.tif".into();
+        let listing = list_at_most(20, folder.path(), &scope, &rests).expect("the folder can be read");
+        let names: Vec<_> =
+            listing.files.iter().map(|sight| sight.name.to_string_lossy().into_owned()).collect();
+        assert_eq!(names, (20..30).map(|number| format!("{number}.tif")).collect::<Vec<_>>());
+        assert!(listing.odd.is_empty(), "{:?}", listing.odd);
+
+        let listing = list_at_most(5, folder.path(), &scope, &rests).expect("the folder can be read");
+        assert_eq!(listing.files.len(), 5);
+        assert!(listing.odd.values().any(|why| why.contains("more than 5 files")), "{:?}", listing.odd);
     }
 
     #[test]

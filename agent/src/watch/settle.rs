@@ -50,6 +50,8 @@ pub enum Signal {
 pub struct Patience {
     /// The quiet time, in milliseconds.
     pub quiet_ms: u64,
+    /// That of a file to which a page may be added when it seems whole, in milliseconds.
+    pub growable_quiet_ms: u64,
     /// How long a file that does not end properly may stand still, in milliseconds.
     pub give_up_ms: u64,
     /// Whether a file that was closed is finished, as this source's writers have shown.
@@ -100,6 +102,11 @@ impl Watched {
         let paused_ms = now.since_ms(self.still_since);
         *self = Self::first(sight, now);
         Some(paused_ms)
+    }
+
+    /// Whether it is of a kind to which a page may be added when it seems whole.
+    pub fn may_grow(&self) -> bool {
+        matches!(self.ending, Some(Ending::Properly { may_grow: true } | Ending::Unknown))
     }
 
     /// Whether it ended as if nothing more would come.
@@ -173,7 +180,7 @@ pub fn judge(file: &Watched, now: Tick, patience: &Patience) -> Verdict {
 }
 
 fn whole(file: &Watched, may_grow: bool, still_ms: u64, patience: &Patience) -> Verdict {
-    let quiet_ms = patience.quiet_ms;
+    let quiet_ms = if may_grow { patience.growable_quiet_ms } else { patience.quiet_ms };
     let (needed_ms, why) = match (file.marker.is_some(), file.signal, may_grow) {
         (true, _, _) => (BRIEF_MS, "its marker is there"),
         (_, Some(Signal::Renamed), _) => (BRIEF_MS, "it was renamed into place"),

@@ -134,6 +134,7 @@ impl Tray {
         let quiet_ms = self.quiet_ms.unwrap_or_else(|| self.habits.quiet_ms());
         Patience {
             quiet_ms,
+            growable_quiet_ms: self.quiet_ms.unwrap_or_else(|| self.habits.growable_quiet_ms()),
             give_up_ms: self.give_up_ms.max(quiet_ms),
             trusts_closing: self.quiet_ms.is_none() && self.habits.trusts_closing(),
             needs_marker: self.marker.required,
@@ -201,12 +202,13 @@ impl Tray {
 
     /// Forgets files that were taken.
     pub fn taken<'n>(&mut self, names: impl Iterator<Item = &'n OsString>, at: Timestamp) {
-        let mut count = 0;
+        let (mut count, mut growable) = (0, 0);
         for name in names {
-            self.files.remove(name);
+            let file = self.files.remove(name);
             count += 1;
+            growable += u32::from(file.is_some_and(|file| file.may_grow()));
         }
-        self.habits.note_taken(count, at);
+        self.habits.note_taken(count, growable, at);
     }
 
     /// Notes that a file was written to after it had been taken for whole: it has to stand still anew.
@@ -261,8 +263,10 @@ impl Tray {
     }
 
     fn offer(&self, mut ready: BTreeMap<&OsString, &'static str>, now: Tick, view: &mut View) {
+        let mut singles: Vec<OsString> = self.files.keys().cloned().collect();
         if let Some(rule) = &self.batch {
-            let (batches, _) = rule.divide(self.files.keys().cloned());
+            let batches;
+            (batches, singles) = rule.divide(singles);
             for batch in batches {
                 let still_ms =
                     batch.iter().map(|name| now.since_ms(self.files[name].still_since)).min().unwrap_or(0);
@@ -290,8 +294,8 @@ impl Tray {
                     Half { sight: &file.sight, still_ms: now.since_ms(file.still_since) }
                 })
                 .collect();
-            let unfinished = self.files.keys().filter(|name| !ready.contains_key(name));
-            let paired = rule.pair(&halves, unfinished);
+            let unfinished = singles.iter().filter(|name| !ready.contains_key(name));
+            let paired = rule.pair(&halves, unfinished.map(|name| &self.files[name].sight));
             let both = Stack::Both { backs_reversed: rule.backs_reversed };
             for pair in &paired.pairs {
                 view.offers.push(self.offer_of(pair, "both sides are there", Some(both)));
@@ -299,6 +303,14 @@ impl Tray {
             for name in &paired.alone {
                 let why = "its other side did not come in time";
                 view.offers.push(self.offer_of(std::slice::from_ref(name), why, Some(Stack::Half)));
+            }
+            for name in &paired.held {
+                view.count.waiting += 1;
+                view.tell(
+                    name,
+                    "waiting",
+                    "a file that came before it is not whole yet, and may be its other side",
+                );
             }
             for (name, left_ms) in &paired.waiting {
                 view.count.waiting += 1;

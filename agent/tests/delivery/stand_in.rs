@@ -54,6 +54,8 @@ pub(crate) struct Inner {
     pub(crate) faults: VecDeque<Fault>,
     /// Bytes of part bodies that arrived, counted with repetition.
     pub(crate) bytes_taken: u64,
+    /// The longest body that what stands before the cloud lets through, in bytes.
+    pub(crate) longest_body: Option<usize>,
     assertions: Vec<String>,
 }
 
@@ -199,6 +201,10 @@ async fn patch(State(cloud): Shared, Path(id): Path<usize>, headers: HeaderMap, 
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let checksum = format!("sha256 {}", STANDARD.encode(Digest::of(&body).as_bytes()));
     let inner = &mut *cloud.lock();
+    if inner.longest_body.is_some_and(|longest| body.len() > longest) {
+        let page = "<html><head><title>413 Request Entity Too Large</title></head></html>";
+        return (StatusCode::PAYLOAD_TOO_LARGE, [("content-type", "text/html")], page).into_response();
+    }
     let fault = inner.fault(&[Fault::HalfAChunk, Fault::FlippedHalf, Fault::LostAnswer, Fault::Amnesia]);
     if fault == Some(Fault::Amnesia) {
         inner.uploads.iter_mut().for_each(|upload| *upload = None);

@@ -29,8 +29,8 @@ use crate::store::{blobs as visibility, documents, events, people::DeviceRow};
 
 /// The media type of a manifest.
 pub const MANIFEST_MIME: &str = "application/vnd.platen.manifest+json";
-/// Most parts in a manifest.
-const PARTS: usize = 1_000;
+/// Most parts in a manifest: a batch of one-page files as long as a document may be, and what was made of it.
+const PARTS: usize = 6_000;
 /// Longest page text, in bytes: it is read into memory as a whole.
 const PAGE_TEXT_BYTES: u64 = 256 << 20;
 /// The one word of [`DEFERRED_HEADER`].

@@ -16,6 +16,7 @@ pub const AGENT: &[&str] = &[
     "the sources are compared",
     "the ledger knows the bytes",
     "the release is marked",
+    "a source is hidden",
     "a source is gone",
     "a document is made",
     "the documents are final",

@@ -45,8 +45,8 @@ fn place(after: After) -> Place {
 }
 
 fn listed(place: &Place) -> Vec<Sight> {
-    let listing = listing::list(&place.source.folder, &Scope::of(&place.source)).expect("a listing");
-    listing.files.into_iter().filter(|sight| !place.ledger.is_left("desk", sight)).collect()
+    let resting = |sight: &Sight| place.ledger.is_left("desk", sight);
+    listing::list(&place.source.folder, &Scope::of(&place.source), resting).expect("a listing").files
 }
 
 fn offer(place: &Place) -> Offer {
@@ -68,6 +68,14 @@ fn state(place: &Place) -> (Vec<String>, Vec<Vec<Vec<u8>>>) {
         captures.push(record.files.iter().map(read).collect());
     }
     (names, captures)
+}
+
+/// How many sources lie under a name of ours.
+fn hidden(place: &Place) -> usize {
+    let names = fs::read_dir(&place.source.folder)
+        .expect("a folder")
+        .map(|entry| entry.expect("an entry").file_name());
+    names.filter(|name| name.to_string_lossy().starts_with(".platen-")).count()
 }
 
 fn write(place: &Place, name: &str, bytes: &[u8]) {
@@ -100,6 +108,7 @@ fn inv1_a_power_cut_after_any_step_loses_nothing_and_claims_nothing_twice() {
 
             let recovered = recover(&place.spool, &place.ledger).expect("recovery");
             assert!(recovered.unreleased.is_empty());
+            assert_eq!(hidden(&place), 0, "after {steps} steps");
             let (left, captures) = state(&place);
             let both = vec![b"page one".to_vec(), b"page two".to_vec()];
             // Either the claim never happened, or it happened whole and the sources are gone.
@@ -125,7 +134,7 @@ fn a_file_that_grew_while_it_was_claimed_is_claimed_again_whole() {
     let claimed = claim(&place.spool, &place.source, &seen);
     let claimed = claimed.expect("it can be read").expect("it did not change yet");
     write(&place, "a.tif", b"half and the rest");
-    assert!(matches!(claimed.release(&place.ledger, &crate::claim::NoStop), Release::Undone));
+    assert!(matches!(claimed.release(&place.ledger, &crate::claim::NoStop), Release::Undone(_)));
     assert_eq!(state(&place), (vec!["a.tif".to_owned()], vec![]));
 
     assert!(carry(&place, u32::MAX));
@@ -148,7 +157,7 @@ fn a_new_scan_under_the_name_of_a_released_one_is_left_alone() {
     let place = place(After::Remove);
     write(&place, "a.tif", b"first");
     // Stopped right after the source was removed; the scanner uses the name again, perhaps the inode too.
-    assert!(!carry(&place, 7), "one step is missing");
+    assert!(!carry(&place, 8), "one step is missing");
     assert_eq!(state(&place).0, Vec::<String>::new(), "the source is gone");
     write(&place, "a.tif", b"second");
     recover(&place.spool, &place.ledger).expect("recovery");
@@ -292,4 +301,88 @@ fn inv1_a_whole_file_is_no_duplicate_of_a_damaged_capture() {
     recover(&place.spool, &place.ledger).expect("recovery");
     assert!(carry(&place, u32::MAX));
     assert_eq!(state(&place), (vec![], vec![vec![b"whole".to_vec()]]));
+}
+
+#[test]
+fn a_new_scan_that_took_the_name_just_before_it_was_released_gets_it_back() {
+    for third in [None, Some(b"third".as_slice())] {
+        let place = place(After::Remove);
+        write(&place, "a.tif", b"first");
+        assert!(!carry(&place, 7), "stopped when the source had its hidden name");
+        let inbox = &place.source.folder;
+        let entries = fs::read_dir(inbox).expect("a folder").map(|entry| entry.expect("an entry").path());
+        let paths: Vec<_> = entries.collect();
+        assert_eq!((hidden(&place), paths.len()), (1, 1), "nothing else is there");
+        // As if the scanner had renamed a new file into place between our look and our renaming.
+        let new = inbox.join("new.tif");
+        fs::write(&new, b"second").expect("the scanner writes");
+        fs::rename(&new, &paths[0]).expect("the scanner renames");
+        if let Some(bytes) = third {
+            write(&place, "a.tif", bytes);
+        }
+        let recovered = recover(&place.spool, &place.ledger).expect("recovery");
+        assert!(recovered.unreleased.is_empty());
+        assert_eq!(hidden(&place), 0);
+        let names = listed(&place).into_iter().map(|sight| sight.name);
+        let mut left: Vec<Vec<u8>> = names.map(|name| fs::read(inbox.join(name)).expect("a file")).collect();
+        left.sort();
+        let expected: Vec<&[u8]> = [Some(b"second".as_slice()), third].into_iter().flatten().collect();
+        assert_eq!(left, expected, "every new scan is there to be taken");
+        assert_eq!(state(&place).1, [[b"first".to_vec()]]);
+    }
+}
+
+#[test]
+fn bytes_are_no_duplicate_of_a_claim_that_may_yet_be_undone() {
+    let place = place(After::Remove);
+    let claimed = |name: &str| {
+        write(&place, name, b"the same");
+        let mut seen = offer(&place);
+        seen.files.retain(|sight| sight.name == name);
+        claim(&place.spool, &place.source, &seen).expect("it can be read").expect("it did not change")
+    };
+    let first = claimed("a.tif");
+    let second = claimed("b.tif");
+    let first = match first.release(&place.ledger, &StopAfter(Cell::new(1))) {
+        Release::Stuck(first, _) => first,
+        other => panic!("the ledger knows the bytes, but the release is not marked: {other:?}"),
+    };
+    let second = match second.release(&place.ledger, &crate::claim::NoStop) {
+        Release::Stuck(second, error) => {
+            assert_eq!(error.kind(), io::ErrorKind::ResourceBusy, "{error}");
+            second
+        }
+        other => panic!("nobody is sure to keep these bytes yet: {other:?}"),
+    };
+    write(&place, "a.tif", b"the same and more");
+    assert!(matches!(first.release(&place.ledger, &crate::claim::NoStop), Release::Undone(_)));
+    assert!(matches!(second.release(&place.ledger, &crate::claim::NoStop), Release::Done(_)));
+    assert_eq!(state(&place), (vec!["a.tif".to_owned()], vec![vec![b"the same".to_vec()]]));
+}
+
+#[test]
+fn a_claim_whose_folder_is_gone_for_good_goes_on() {
+    let place = place(After::Done);
+    write(&place, "a.tif", b"scan");
+    assert!(!carry(&place, 3), "stopped before the sources were compared");
+    fs::remove_dir_all(&place.source.folder).expect("an administrator removes it");
+    let recovered = recover(&place.spool, &place.ledger).expect("recovery");
+    assert_eq!((recovered.released.len(), recovered.unreleased.len()), (1, 0));
+}
+
+#[test]
+fn a_capture_whose_record_is_damaged_is_shown_and_can_be_discarded() {
+    let place = place(After::Remove);
+    write(&place, "a.tif", b"whole");
+    assert!(carry(&place, u32::MAX));
+    let id = place.spool.capture_ids().expect("ids")[0];
+    fs::write(place.spool.capture(id).join("capture.json"), b"rot").expect("a disk fails");
+    recover(&place.spool, &place.ledger).expect("recovery");
+    let listed = place.spool.quarantine_list().expect("a list");
+    assert_eq!((listed.len(), listed[0].capture_id), (1, id));
+    assert!(listed[0].record.is_none() && listed[0].reason.failure.message.contains("damaged"));
+    let classes = crate::spool::KnownClasses::default();
+    assert_eq!(classes.by_class(&place.spool).expect("a count")["internal"], 1);
+    place.spool.quarantine_discard(id).expect("a person's wish");
+    assert!(classes.by_class(&place.spool).expect("a count").is_empty());
 }

@@ -3,8 +3,13 @@ use proptest::prelude::*;
 
 use super::*;
 
-const PATIENCE: Patience =
-    Patience { quiet_ms: 4_000, give_up_ms: 60_000, trusts_closing: false, needs_marker: false };
+const PATIENCE: Patience = Patience {
+    quiet_ms: 4_000,
+    growable_quiet_ms: 4_000,
+    give_up_ms: 60_000,
+    trusts_closing: false,
+    needs_marker: false,
+};
 
 fn ends(may_grow: bool) -> Option<Ending> {
     Some(Ending::Properly { may_grow })

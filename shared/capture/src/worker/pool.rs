@@ -10,7 +10,7 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -235,9 +235,8 @@ impl Worker {
             let message = format!("passed the limit of {} s (limits.page_seconds)", limits.page_seconds);
             return Failure::new(FailureClass::TimedOut, stage, message);
         }
-        // It closed its socket, so it is ending; killing what has ended already is harmless.
-        let _ = child.kill();
-        let status = child.wait();
+        // It closed its socket, so it is ending: how, is told only if we do not kill it first.
+        let (status, ended_by_itself) = end_of(child);
         // Not for ever: its standard error may be open elsewhere, in a message to us that nobody has read.
         let _ = said_all.recv_timeout(LAST_WORDS_TIME);
         let words: Vec<u8> =
@@ -249,6 +248,14 @@ impl Worker {
                 format!("passed the limit of {} MiB (limits.worker_memory_mb)", limits.worker_memory_mb);
             return Failure::new(FailureClass::OutOfMemory, stage, message);
         }
+        let signal = status.as_ref().ok().and_then(ExitStatus::signal).filter(|_| ended_by_itself);
+        if let Some(signal @ (libc::SIGKILL | libc::SIGTERM)) = signal {
+            // None of ours: the kernel's, when the machine has no memory left, or a person's.
+            let message = format!(
+                "the worker was killed from outside (signal {signal}), as happens when the machine has no memory left"
+            );
+            return Failure::new(FailureClass::OutOfMemory, stage, message).passing();
+        }
         let end = match status {
             Ok(status) => match status.signal() {
                 Some(signal) => format!("signal {signal}"),
@@ -258,6 +265,19 @@ impl Worker {
         };
         internal(stage, format!("the worker ended by itself ({end}); it said: {}", reason_of_end(&words)))
     }
+}
+
+/// Waits for a process that is ending, and kills it if that takes long. Answers whether it ended by itself.
+fn end_of(child: &mut Child) -> (io::Result<ExitStatus>, bool) {
+    let until = Instant::now() + LAST_WORDS_TIME;
+    while Instant::now() < until {
+        if let Ok(Some(status)) = child.try_wait() {
+            return (Ok(status), true);
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    let _ = child.kill();
+    (child.wait(), false)
 }
 
 impl Drop for Worker {
