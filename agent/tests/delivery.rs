@@ -72,6 +72,16 @@ async fn office(bytes: usize) -> Office {
 
 /// The same with these settings. `front` stands before the cloud whose address it is given, and answers its own.
 async fn office_behind(bytes: usize, config: &CloudConfig, front: impl FnOnce(&str) -> String) -> Office {
+    office_in_chunks(bytes, CHUNK_BYTES, config, front).await
+}
+
+/// The same, whose requests have at most so many bytes.
+async fn office_in_chunks(
+    bytes: usize,
+    chunk_bytes: u64,
+    config: &CloudConfig,
+    front: impl FnOnce(&str) -> String,
+) -> Office {
     let folder = tempfile::tempdir().expect("a folder");
     let spool = Spool::open(folder.path()).expect("a spool");
     let device = DeviceId::new();
@@ -84,7 +94,7 @@ async fn office_behind(bytes: usize, config: &CloudConfig, front: impl FnOnce(&s
     cloud.public_url.lock().expect("unpoisoned").clone_from(&url);
     let wire = Wire::new(config, &url, Duration::from_secs(30)).expect("a client");
     let badge = Badge { url, device, key, receipt_key: cloud.receipt_key() };
-    let tools = Tools::new(spool.clone(), outbox.clone(), badge, CHUNK_BYTES, Bandwidth::new(None));
+    let tools = Tools::new(spool.clone(), outbox.clone(), badge, chunk_bytes, Bandwidth::new(None));
     Office { folder, spool, outbox, id, tools: Arc::new(tools), wire, cloud }
 }
 
@@ -184,10 +194,7 @@ async fn an_upload_goes_on_where_it_was_cut_and_sends_no_byte_twice() {
 
 #[tokio::test]
 async fn a_proxy_that_takes_only_small_requests_gets_small_ones() {
-    let mut office = office(200_000).await;
-    let badge = office.tools.badge.clone();
-    let tools = Tools::new(office.spool.clone(), office.outbox.clone(), badge, 4 << 20, Bandwidth::new(None));
-    office.tools = Arc::new(tools);
+    let office = office_in_chunks(200_000, 4 << 20, &CloudConfig::default(), str::to_owned).await;
     office.cloud.lock().longest_body = Some(30_000);
     office.deliver().await.expect("in small pieces");
     check_arrived(&office);

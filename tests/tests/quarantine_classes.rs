@@ -77,7 +77,7 @@ async fn what_a_file_is_to_blame_for_ends_in_quarantine_with_its_class_and_a_rea
         "pages = 3",
         &[
             ("empty.pdf", Vec::new(), "empty", "inspect"),
-            ("truncated.jpg", whole[..whole.len() / 2].to_vec(), "truncated", "page"),
+            ("truncated.jpg", whole[..whole.len() / 2].to_vec(), "truncated", "inspect"),
             ("corrupt.tif", corrupt, "corrupt", "inspect"),
             ("locked.pdf", locked(), "locked", "inspect"),
             ("unsupported.txt", b"a letter that is no scan".to_vec(), "unsupported", "inspect"),
@@ -90,7 +90,7 @@ async fn what_a_file_is_to_blame_for_ends_in_quarantine_with_its_class_and_a_rea
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_takes_more_pixels_time_or_memory_than_it_may_says_which_limit_it_met() {
-    check("page_pixels = 10000", &[("large.jpg", Kind::Jpeg.made(1), "too_large", "page")]).await;
+    check("page_pixels = 10000", &[("large.jpg", Kind::Jpeg.made(1), "too_large", "inspect")]).await;
     check("page_seconds = 0", &[("slow.jpg", Kind::Jpeg.made(1), "timed_out", "inspect")]).await;
     check("worker_memory_mb = 700", &[("vast.png", vast(15_000), "out_of_memory", "page")]).await;
 }

@@ -7,10 +7,20 @@ use std::time::Duration;
 
 use platen_model::Digest;
 use platen_tests::desk::{Desk, Kept, check_kept, files_in};
-use platen_tests::writers::Kind;
+use platen_tests::random::Sequence;
 use platen_tests::{Programs, wait};
 
 const DEADLINE: Duration = Duration::from_secs(240);
+
+/// A picture of more than a megabyte that nothing makes shorter.
+fn photo() -> Vec<u8> {
+    let mut random = Sequence::new(7);
+    let picture = image::GrayImage::from_fn(1_200, 1_200, |_, _| image::Luma([random.below(256) as u8]));
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    let encoder = image::codecs::jpeg::JpegEncoder::new_with_quality(&mut bytes, 95);
+    picture.write_with_encoder(encoder).expect("memory takes it");
+    bytes.into_inner()
+}
 
 struct SmallDisk {
     _folder: tempfile::TempDir,
@@ -111,8 +121,8 @@ async fn a_capture_that_meets_a_full_disk_is_tried_again_by_itself_and_never_giv
     ready.await.unwrap_or_else(|error| panic!("{error}\n{}", small.desk.last_lines()));
     // Somebody else fills the disk up to the last blocks: there is room for the scan, but not for what is made of it.
     std::fs::write(&filler, []).expect("a file");
-    let bytes = Kind::Tiff.made(7);
-    let room = bytes.len() as u64 + (96 << 10);
+    let bytes = photo();
+    let room = bytes.len() as u64 + (512 << 10);
     let mut file = std::fs::OpenOptions::new().append(true).open(&filler).expect("a file");
     let free = || {
         let space = rustix::fs::statvfs(&small.root()).expect("a measure");
@@ -123,7 +133,7 @@ async fn a_capture_that_meets_a_full_disk_is_tried_again_by_itself_and_never_giv
         std::io::Write::write_all(&mut file, &vec![0; most]).expect("there is room");
     }
     drop(file);
-    std::fs::write(small.desk.inbox().join("scan.tif"), &bytes).expect("write");
+    std::fs::write(small.desk.inbox().join("scan.jpg"), &bytes).expect("write");
     let waits = wait::until("the capture to meet the full disk", DEADLINE, || async {
         let status = small.command(&["status"]).ok()?;
         status.contains("tried again in a while").then_some(())
@@ -138,6 +148,6 @@ async fn a_capture_that_meets_a_full_disk_is_tried_again_by_itself_and_never_giv
         small.kept().filter(|kept| kept.iter().any(|one| one.state == "document"))
     });
     let kept = done.await.unwrap_or_else(|error| panic!("{error}\n{}", small.desk.last_lines()));
-    check_kept(&kept, &[("scan.tif".into(), Digest::of(&bytes))], &small.desk);
+    check_kept(&kept, &[("scan.jpg".into(), Digest::of(&bytes))], &small.desk);
     assert!(files_in(&small.desk.inbox()).is_empty() && !small.desk.has_ended());
 }

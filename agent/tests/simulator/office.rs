@@ -482,7 +482,7 @@ impl Scan {
 
     /// The claim as the agent makes it.
     fn claim(&self, spool: &Spool, source: &Source, now: Timestamp) -> io::Result<Option<Claimed>> {
-        let listed = listing::list(&source.folder, &Scope::of(source))?;
+        let listed = listing::list(&source.folder, &Scope::of(source), |_| false)?;
         let name = self.file.file_name().expect("a name");
         let files = listed.files.into_iter().filter(|sight| sight.name == name).collect();
         let offer = Offer { files, markers: Vec::new(), stack: None, why: "the simulator" };

@@ -142,7 +142,8 @@ fn claims(scratch: &Path) -> Result<Vec<Vec<String>>, String> {
             let mut file = std::fs::File::create(&path).map_err(|error| error.to_string())?;
             file.write_all(&scan).map_err(|error| error.to_string())?;
             drop(file);
-            let listed = listing::list(&inbox, &Scope::of(&source), |_| false).map_err(|error| error.to_string())?;
+            let listed =
+                listing::list(&inbox, &Scope::of(&source), |_| false).map_err(|error| error.to_string())?;
             let offer = Offer { files: listed.files, markers: Vec::new(), stack: None, why: "the benchmark" };
             let released = timed(&mut times, || {
                 let claimed = claim(&spool, &source, &offer)?.ok_or(std::io::Error::other("it changed"))?;

@@ -46,7 +46,9 @@ fn place(after: After) -> Place {
 
 fn listed(place: &Place) -> Vec<Sight> {
     let resting = |sight: &Sight| place.ledger.is_left("desk", sight);
-    listing::list(&place.source.folder, &Scope::of(&place.source), resting).expect("a listing").files
+    let listing = listing::list(&place.source.folder, &Scope::of(&place.source), resting).expect("a listing");
+    // Where markers may lie, those that rest are listed too.
+    listing.files.into_iter().filter(|sight| !resting(sight)).collect()
 }
 
 fn offer(place: &Place) -> Offer {
