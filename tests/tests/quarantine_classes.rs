@@ -71,14 +71,16 @@ async fn what_a_file_is_to_blame_for_ends_in_quarantine_with_its_class_and_a_rea
     let no_pages = b"%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<</Type/Pages/Kids[]/Count 0>>endobj\n\
         xref\n0 3\n0000000000 65535 f \n0000000009 00000 n \n0000000052 00000 n \ntrailer<</Size 3/Root 1 0 R>>\n\
         startxref\n99\n%%EOF\n";
-    let mut corrupt = Kind::Tiff.made(2);
-    corrupt[4..8].copy_from_slice(&[0xff, 0xff, 0xff, 0x7f]);
+    let mut corrupt = vast(64);
+    // Somewhere in the middle of what is compressed.
+    let middle = corrupt.len() / 2;
+    corrupt[middle..middle + 8].iter_mut().for_each(|byte| *byte ^= 0x5a);
     check(
         "pages = 3",
         &[
             ("empty.pdf", Vec::new(), "empty", "inspect"),
             ("truncated.jpg", whole[..whole.len() / 2].to_vec(), "truncated", "inspect"),
-            ("corrupt.tif", corrupt, "corrupt", "inspect"),
+            ("corrupt.png", corrupt, "corrupt", "page"),
             ("locked.pdf", locked(), "locked", "inspect"),
             ("unsupported.txt", b"a letter that is no scan".to_vec(), "unsupported", "inspect"),
             ("too-many.tif", tiff_of_pages(3, 4), "too_large", "inspect"),

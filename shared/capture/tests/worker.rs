@@ -94,6 +94,7 @@ fn child_that_tries_the_fence() -> Result<(), Box<dyn Error>> {
     let written = std::env::temp_dir().join("platen-must-not-exist");
     println!("\nwrite: {:?}", outcome(File::create(written).map(drop)));
     println!("\nsignal: {:?}", outcome(signal_parent()));
+    println!("\nlimits: {:?}", outcome(limit_parent()));
     Ok(())
 }
 
@@ -103,13 +104,24 @@ fn signal_parent() -> io::Result<()> {
     Ok(rustix::process::test_kill_process(parent)?)
 }
 
+/// Reads a limit of the parent, by the call that could set it.
+fn limit_parent() -> io::Result<()> {
+    let parent = rustix::process::getppid().ok_or(io::ErrorKind::NotFound)?;
+    rustix::process::prlimit(
+        Some(parent),
+        rustix::process::Resource::Nofile,
+        rustix::process::getrlimit(rustix::process::Resource::Nofile),
+    )?;
+    Ok(())
+}
+
 #[test]
 fn inv7_a_worker_can_open_no_socket_no_program_no_process_and_no_file() {
     let program = std::env::current_exe().expect("this program has a path");
     let child = Command::new(program).args(arguments("child_that_tries_the_fence")).output().expect("run");
     let said = String::from_utf8_lossy(&child.stdout);
     assert!(said.contains("system calls held: true"), "{said}{}", String::from_utf8_lossy(&child.stderr));
-    for attempt in ["socket", "program", "signal"] {
+    for attempt in ["socket", "program", "signal", "limits"] {
         assert!(said.contains(&format!("{attempt}: Err(PermissionDenied)")), "{said}");
     }
     assert!(said.contains("process: Err(WouldBlock)"), "a second process would outlive its worker: {said}");

@@ -132,7 +132,7 @@ fn rfind(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
 
 /// Walks segments and entropy-coded data up to the end-of-image marker (ITU-T T.81, annex B). A thumbnail's end inside
 /// an application segment is stepped over with its segment.
-fn jpeg(reader: &mut (impl BufRead + Seek)) -> Result<Ending, Fault> {
+pub(super) fn jpeg(reader: &mut (impl BufRead + Seek)) -> Result<Ending, Fault> {
     const CUT: &str = "it ends before its end-of-image marker";
     reader.seek(SeekFrom::Start(2))?;
     while let Some(marker) = next_marker(reader)? {

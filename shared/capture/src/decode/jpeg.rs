@@ -3,11 +3,13 @@
 //! The decoder gives samples. This walk over the headers finds what it does not tell: the resolution, whether
 //! the file ends where it should, and whether a PDF may carry it as it is.
 
+use std::io::Cursor;
+
+use super::ending::{self, Ending};
 use super::{Chroma, Fault};
 use platen_model::FailureClass;
 
 const START_OF_IMAGE: u8 = 0xd8;
-const END_OF_IMAGE: [u8; 2] = [0xff, 0xd9];
 const START_OF_SCAN: u8 = 0xda;
 const APP0: u8 = 0xe0;
 const APP14: u8 = 0xee;
@@ -92,7 +94,30 @@ impl Headers {
     }
 }
 
-/// Whether the end-of-image marker is there. Some devices pad the file after it, some append their own data.
+/// Whether the end-of-image marker is there: that of the picture, not of a thumbnail in its metadata. Some devices pad the
+/// file after it, some append their own data.
 pub(super) fn has_end(file: &[u8]) -> bool {
-    file.windows(2).rev().any(|pair| pair == END_OF_IMAGE)
+    matches!(ending::jpeg(&mut Cursor::new(file)), Ok(Ending::Properly { .. }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_thumbnail_is_not_the_end_of_its_picture() {
+        let coded = |side: u32| {
+            let mut bytes = Cursor::new(Vec::new());
+            let picture = image::GrayImage::from_fn(side, side, |x, y| image::Luma([(x * y % 251) as u8]));
+            picture.write_to(&mut bytes, image::ImageFormat::Jpeg).expect("memory takes it");
+            bytes.into_inner()
+        };
+        let (picture, thumbnail) = (coded(300), coded(16));
+        let length = u16::try_from(thumbnail.len() + 2).expect("a small one").to_be_bytes();
+        let whole = [&picture[..2], &[0xff, 0xe1], &length, &thumbnail, &picture[2..]].concat();
+        assert!(has_end(&whole) && has_end(&[&whole[..], b"padding"].concat()));
+        for cut in [whole.len() / 2, whole.len() - 2] {
+            assert!(!has_end(&whole[..cut]), "{cut} of {} bytes", whole.len());
+        }
+    }
 }

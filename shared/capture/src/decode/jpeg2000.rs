@@ -4,7 +4,7 @@ use hayro_jpeg2000::{ColorSpace, DecodeSettings, DecoderContext, Image};
 use platen_model::FailureClass;
 
 use super::picture::Picture;
-use super::{Fault, colours, jpeg, within_pixel_limit};
+use super::{Fault, colours, within_pixel_limit};
 use crate::options::Limits;
 
 const INCHES_PER_METRE: f64 = 0.0254;
@@ -42,11 +42,21 @@ fn open<'f>(file: &'f [u8], limits: &Limits) -> Result<Image<'f>, Fault> {
     let image = Image::new(file, &DecodeSettings::default()).map_err(|error| fault(&error))?;
     within_pixel_limit(image.width().into(), image.height().into(), limits)?;
     // The end marker is the same as in JPEG, and packets cannot hold it (T.800, annex A).
-    if !jpeg::has_end(file) {
+    if !has_end(file) {
         let message = "the JPEG 2000 picture has no end: part of it is missing";
         return Err(Fault::new(FailureClass::Truncated, message));
     }
     Ok(image)
+}
+
+/// Whether the end-of-codestream marker comes behind the first data: metadata before them may hold a JPEG thumbnail.
+fn has_end(file: &[u8]) -> bool {
+    const START_OF_DATA: [u8; 2] = [0xff, 0x93];
+    const END_OF_CODESTREAM: [u8; 2] = [0xff, 0xd9];
+    let codestream = file.windows(4).position(|four| four == [0xff, 0x4f, 0xff, 0x51]).unwrap_or(0);
+    let data = file[codestream..].windows(2).position(|pair| pair == START_OF_DATA);
+    let data = data.map_or(codestream, |at| codestream + at);
+    file[data..].windows(2).any(|pair| pair == END_OF_CODESTREAM)
 }
 
 fn fault(error: &hayro_jpeg2000::DecodeError) -> Fault {

@@ -133,7 +133,8 @@ fn page(pdf: &Pdf, number: u32, limits: &Limits) -> Result<Picture, Fault> {
     }
     let Some(grid) = pdf_layout::page_grid(page, &content) else {
         let finest = pdf_layout::finest_dpi(page, &content);
-        let scale = finest.clamp(RENDER_DPI, RENDER_DPI_MAX) / POINTS_PER_INCH;
+        let dpi = finest.clamp(RENDER_DPI, dpi_within(page, limits).clamp(RENDER_DPI, RENDER_DPI_MAX));
+        let scale = dpi / POINTS_PER_INCH;
         return render(page, Grid { x: scale, y: scale }, limits);
     };
     if let Some(picture) = pdf_layout::laid_out(page, &content, grid, limits)? {
@@ -258,6 +259,13 @@ fn drained(mut reader: impl Read) -> (u64, bool) {
             Err(_) => return (total, true),
         }
     }
+}
+
+/// The finest resolution at which a page keeps to the limit: a large drawing is better shown coarser than not at all.
+fn dpi_within(page: &Page<'_>, limits: &Limits) -> f64 {
+    let (width, height) = page.render_dimensions();
+    let area = (f64::from(width) * f64::from(height)).max(1.0);
+    (limits.page_pixels as f64 / area).sqrt() * POINTS_PER_INCH * 0.99
 }
 
 fn render(page: &Page<'_>, grid: Grid, limits: &Limits) -> Result<Picture, Fault> {

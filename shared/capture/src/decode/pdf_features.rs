@@ -34,7 +34,7 @@ pub(super) fn features(pdf: &Pdf) -> Vec<Feature> {
     }
     let embedded = names.as_ref().and_then(|names| names.get::<Dict<'_>>("EmbeddedFiles"));
     let mut left = NODES_MAX;
-    let embedded = embedded.map_or(0, |tree| leaves(&tree, &mut left));
+    let embedded = embedded.map_or(0, |tree| leaves(&tree, 0, &mut left));
     match embedded.saturating_add(attached_to_pages(pdf)) {
         0 => {}
         count => features.push(Feature::Attachments { count }),
@@ -49,15 +49,19 @@ pub(super) fn features(pdf: &Pdf) -> Vec<Feature> {
     features
 }
 
+/// The deepest that a name tree is followed: one that leads back into itself has no bottom.
+const TREE_DEPTH: u32 = 32;
+
 /// The entries of a name tree (ISO 32000-1, 7.9.6).
-fn leaves(node: &Dict<'_>, left: &mut u32) -> u32 {
-    if *left == 0 {
+fn leaves(node: &Dict<'_>, depth: u32, left: &mut u32) -> u32 {
+    if *left == 0 || depth > TREE_DEPTH {
         return 0;
     }
     *left -= 1;
     let own = node.get::<Array<'_>>("Names").map_or(0, |names| names.raw_iter().count() / 2);
     let kids = node.get::<Array<'_>>("Kids");
-    let below: u32 = kids.map_or(0, |kids| kids.iter::<Dict<'_>>().map(|kid| leaves(&kid, left)).sum());
+    let below: u32 =
+        kids.map_or(0, |kids| kids.iter::<Dict<'_>>().map(|kid| leaves(&kid, depth + 1, left)).sum());
     below.saturating_add(u32::try_from(own).unwrap_or(u32::MAX))
 }
 

@@ -150,7 +150,7 @@ fn from_jpeg(image: &Placement<'_>, colours: &Colours, inverted: bool, limits: &
     if inverted || told || headers.components != components || headers.unusual_colours {
         return None;
     }
-    let mut picture = still::page(&bytes, Kind::Jpeg, limits).ok()?;
+    let mut picture = still::as_stored(&bytes, Kind::Jpeg, limits).ok()?;
     picture.dpi = None;
     (picture.dimensions() == (image.width, image.height)).then_some(picture)
 }

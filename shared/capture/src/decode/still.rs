@@ -22,6 +22,16 @@ pub(super) fn inspect(file: &[u8], kind: Kind, limits: &Limits) -> Result<(), Fa
 
 /// Decodes the picture, turned as its metadata say, on white where it is transparent.
 pub(super) fn page(file: &[u8], kind: Kind, limits: &Limits) -> Result<Picture, Fault> {
+    let (picture, orientation) = decoded(file, kind, limits)?;
+    Ok(picture.oriented(orientation))
+}
+
+/// The same as its samples lie in the file. What stands in a PDF is shown so, whatever its metadata say.
+pub(super) fn as_stored(file: &[u8], kind: Kind, limits: &Limits) -> Result<Picture, Fault> {
+    decoded(file, kind, limits).map(|(picture, _)| picture)
+}
+
+fn decoded(file: &[u8], kind: Kind, limits: &Limits) -> Result<(Picture, Orientation), Fault> {
     whole(file, kind)?;
     let mut decoder = open(file, kind, limits)?;
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
@@ -38,7 +48,7 @@ pub(super) fn page(file: &[u8], kind: Kind, limits: &Limits) -> Result<Picture, 
         Some((horizontal, vertical)) => picture.with_resolution(horizontal, vertical),
         None => picture,
     };
-    Ok(picture.oriented(orientation))
+    Ok((picture, orientation))
 }
 
 fn whole(file: &[u8], kind: Kind) -> Result<(), Fault> {

@@ -83,6 +83,15 @@ const REFUSED: &[libc::c_long] = &[
     libc::SYS_pidfd_open,
     libc::SYS_pidfd_getfd,
     libc::SYS_kill,
+    libc::SYS_tkill,
+    libc::SYS_rt_sigqueueinfo,
+    libc::SYS_rt_tgsigqueueinfo,
+    libc::SYS_pidfd_send_signal,
+    libc::SYS_setpriority,
+    libc::SYS_sched_setaffinity,
+    libc::SYS_sched_setattr,
+    libc::SYS_sched_setparam,
+    libc::SYS_sched_setscheduler,
     libc::SYS_mount,
     libc::SYS_umount2,
     libc::SYS_unshare,
@@ -109,9 +118,23 @@ const REFUSED_PROCESSES: &[libc::c_long] = &[
     libc::SYS_vfork,
 ];
 
+/// Refused unless the first argument is one of ours: `tgkill` is how a process aborts itself, `prlimit64` how it reads its
+/// own limits.
+fn refused_to_others() -> io::Result<Vec<(libc::c_long, Vec<SeccompRule>)>> {
+    let unless = |ours: u64| {
+        SeccompCondition::new(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Ne, ours)
+            .and_then(|condition| SeccompRule::new(vec![condition]))
+            .map_err(io::Error::other)
+    };
+    Ok(vec![
+        (libc::SYS_tgkill, vec![unless(std::process::id().into())?]),
+        (libc::SYS_prlimit64, vec![unless(0)?]),
+    ])
+}
+
 fn give_up_system_calls() -> io::Result<bool> {
     let everything = |call: &libc::c_long| (*call, Vec::new());
-    let refused = REFUSED.iter().map(everything).collect();
+    let refused = REFUSED.iter().map(everything).chain(refused_to_others()?).collect();
     let thread = u64::from(libc::CLONE_THREAD.unsigned_abs());
     let no_thread = SeccompCondition::new(0, SeccompCmpArgLen::Dword, SeccompCmpOp::MaskedEq(thread), 0)
         .and_then(|condition| SeccompRule::new(vec![condition]))

@@ -131,6 +131,31 @@ fn a_jpeg_and_a_group_4_image_that_are_the_page_keep_their_bytes() {
 }
 
 #[test]
+fn a_jpeg_in_a_pdf_lies_as_its_samples_do_whatever_its_metadata_say() {
+    let scene = scene(200, 300);
+    let jpeg = coded(DynamicImage::ImageLuma8(scene), ImageFormat::Jpeg);
+    let entries =
+        "/Width 200/Height 300/BitsPerComponent 8/ColorSpace/DeviceGray/Filter/DCTDecode".to_owned();
+    let samples = |orientation: u8| {
+        // An application segment with one entry: orientation.
+        let mut exif = b"\xff\xe1\x00\x22Exif\0\0MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0".to_vec();
+        exif.extend([orientation, 0, 0, 0, 0, 0, 0]);
+        let file = [&jpeg[..2], &exif, &jpeg[2..]].concat();
+        let alone = still::page(&file, Kind::Jpeg, &Limits::default()).expect("a picture");
+        let draw = "q 100 0 0 150 0 0 cm /I0 Do Q";
+        let picture = first_page(&pdf("/MediaBox[0 0 100 150]", draw, &[(entries.clone(), file)]));
+        (alone.samples.to_gray(), picture.samples.to_gray())
+    };
+    let (upright, in_pdf) = samples(1);
+    assert_eq!(upright, in_pdf);
+    for orientation in [2, 3, 6] {
+        let (alone, still_so) = samples(orientation);
+        assert_ne!(alone, upright, "by itself it is turned: {orientation}");
+        assert_eq!(still_so, in_pdf, "{orientation}");
+    }
+}
+
+#[test]
 fn strips_of_one_page_are_put_together_without_a_seam() {
     let scene = scene(400, 600);
     let mut draw = String::new();
