@@ -125,7 +125,7 @@ async fn a_capture_that_meets_a_full_disk_is_tried_again_by_itself_and_never_giv
     let room = bytes.len() as u64 + (512 << 10);
     let mut file = std::fs::OpenOptions::new().append(true).open(&filler).expect("a file");
     let free = || {
-        let space = rustix::fs::statvfs(&small.root()).expect("a measure");
+        let space = rustix::fs::statvfs(small.root()).expect("a measure");
         space.f_bavail * space.f_frsize
     };
     while free() > room + (4 << 10) {
@@ -143,7 +143,7 @@ async fn a_capture_that_meets_a_full_disk_is_tried_again_by_itself_and_never_giv
     });
     let kept = small.kept().expect("the spool is whole");
     assert!(kept.iter().all(|one| one.state == "capture"), "it is not given up: {kept:?}");
-    std::fs::remove_file(&filler).expect("somebody makes room");
+    platen_model::durable::remove_file(&filler).expect("somebody makes room");
     let done = wait::until("the document", DEADLINE, || async {
         small.kept().filter(|kept| kept.iter().any(|one| one.state == "document"))
     });

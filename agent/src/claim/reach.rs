@@ -58,6 +58,12 @@ impl Place {
         Ok(Self { folder: self.folder.try_clone()?, name })
     }
 
+    /// Gives the file another name in its folder. Not durable by itself: whatever a power cut leaves of it is found by
+    /// either name.
+    pub(super) fn rename_to(&self, to: &Self) -> io::Result<()> {
+        Ok(rustix::fs::renameat(&self.folder, &self.name, &self.folder, &to.name)?)
+    }
+
     /// Gives the file another name in its folder, unless something has that name. Answers whether it was given.
     pub(super) fn rename_unless_taken(&self, to: &Self) -> io::Result<bool> {
         use rustix::fs::{AtFlags, RenameFlags, linkat, renameat_with, unlinkat};

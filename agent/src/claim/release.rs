@@ -196,7 +196,7 @@ impl Claimed {
         // It was compared a moment ago, and reading takes its time: by now its name may be that of a new scan. A name
         // that no scanner gives is taken first, and what has it then is looked at once more.
         let hidden = place.beside(self.hidden_name(index))?;
-        std::fs::rename(place.path(), hidden.path())?;
+        place.rename_to(&hidden)?;
         steps.passed("a source is hidden")?;
         self.end_hidden(&hidden, place, file)
     }

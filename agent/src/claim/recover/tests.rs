@@ -318,7 +318,7 @@ fn a_new_scan_that_took_the_name_just_before_it_was_released_gets_it_back() {
         // As if the scanner had renamed a new file into place between our look and our renaming.
         let new = inbox.join("new.tif");
         fs::write(&new, b"second").expect("the scanner writes");
-        fs::rename(&new, &paths[0]).expect("the scanner renames");
+        durable::rename(&new, &paths[0]).expect("the scanner renames");
         if let Some(bytes) = third {
             write(&place, "a.tif", bytes);
         }
@@ -367,7 +367,7 @@ fn a_claim_whose_folder_is_gone_for_good_goes_on() {
     let place = place(After::Done);
     write(&place, "a.tif", b"scan");
     assert!(!carry(&place, 3), "stopped before the sources were compared");
-    fs::remove_dir_all(&place.source.folder).expect("an administrator removes it");
+    durable::remove_folder(&place.source.folder).expect("an administrator removes it");
     let recovered = recover(&place.spool, &place.ledger).expect("recovery");
     assert_eq!((recovered.released.len(), recovered.unreleased.len()), (1, 0));
 }
