@@ -219,7 +219,7 @@ fn run_rules(config: Option<PathBuf>, command: RulesCommand) -> Result<(), Ended
             let Some(examples) = examples else { return Ok(()) };
             let judged = rules::judged(&examples, &rules).map_err(Ended::Failed)?;
             print(&judged.text)?;
-            if judged.wrong == 0 { Ok(()) } else { Err(Ended::Told) }
+            if judged.wrong + judged.wrong_fields == 0 { Ok(()) } else { Err(Ended::Told) }
         }
         RulesCommand::Fit { examples, rules, write } => {
             let rules = rules::in_force(rules.as_deref().or(write.as_deref())).map_err(Ended::Refused)?;
@@ -284,7 +284,8 @@ fn workshop(
     let limits = options.limits.clone();
     let workers = jobs.unwrap_or_else(|| config.workers.number());
     let pool = Pool::new(Program::this(&limits), workers, limits);
-    Ok(Workshop { separation: config.separation, ..Workshop::new(pool, rules, options) })
+    let day = platen_capture::classify::day_of(jiff::Timestamp::now());
+    Ok(Workshop { separation: config.separation, day, ..Workshop::new(pool, rules, options) })
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, Ended> {

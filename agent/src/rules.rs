@@ -53,13 +53,15 @@ pub struct Judgement {
     pub text: String,
     /// Examples that were decided wrongly without a person.
     pub wrong: usize,
+    /// Fields of examples decided without a person that were read wrongly, or not at all.
+    pub wrong_fields: usize,
 }
 
 /// Decides the examples of a folder, and says which end wrongly.
 pub fn judged(folder: &Path, rules: &RuleSet) -> Result<Judgement, Complaint> {
     let verdicts = judge::judge(&read_examples(folder)?, rules);
     let mut text = verdicts.to_string();
-    let mut wrong = 0;
+    let (mut wrong, mut wrong_fields) = (0, 0);
     for judged in &verdicts.judged {
         if judged.is_wrong() {
             wrong += 1;
@@ -84,12 +86,13 @@ pub fn judged(folder: &Path, rules: &RuleSet) -> Result<Judgement, Complaint> {
             .expect("memory takes every line");
         }
         for (name, wanted, read) in judged.wrong_fields() {
+            wrong_fields += usize::from(judged.is_automatic());
             let read = read.map_or("nothing".to_owned(), |read| format!("{read:?}"));
             writeln!(text, "field {name} of {}: wanted {wanted:?}, read {read}", judged.name)
                 .expect("memory takes every line");
         }
     }
-    Ok(Judgement { text, wrong })
+    Ok(Judgement { text, wrong, wrong_fields })
 }
 
 /// Fits confidences to the examples of a folder, tries the fit on halves, and writes it into a folder of rules.
@@ -184,6 +187,8 @@ pub fn example(scan: &Path, said: &Said, to: &Path, workshop: &Workshop) -> Resu
             document_type: said.document_type.clone(),
             fields: said.fields.clone(),
             file_name: file_name.clone(),
+            source: String::new(),
+            captured_on: workshop.day,
             text: document.text.clone(),
             name,
         };

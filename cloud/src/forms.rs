@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use platen_capture::classify::layout::{Fingerprint, TaughtField, Template, ValueKind};
+use platen_capture::classify::layout::{TaughtField, Template, ValueKind};
 use platen_model::event::EventBody;
 use platen_model::{Digest, Field, FormRef, PageRecord, PageText, Rect};
 use uuid::Uuid;
@@ -42,11 +42,10 @@ pub struct Lesson {
     pub words: Vec<usize>,
 }
 
-/// What the forms that fit read of a document; `None` where none fits or nothing is read.
+/// What the forms that a document is a copy of read of it; `None` where nothing is read.
 pub fn recognise(forms: &[Form], text: &PageText) -> Option<EventBody> {
-    let own = Fingerprint::of(text);
     let (mut used, mut fields) = (Vec::new(), BTreeMap::new());
-    for form in forms.iter().filter(|form| form.template.fingerprint.is_same_form(&own)) {
+    for form in forms {
         let read = form.template.read(text);
         if !read.is_empty() {
             let sha256 = Digest::of(to_json(&form.template).as_bytes());
@@ -123,13 +122,15 @@ fn is_name(name: &str) -> bool {
 }
 
 /// The kinds of values, with their names.
-pub const KINDS: [(ValueKind, &str); 7] = [
+pub const KINDS: [(ValueKind, &str); 9] = [
     (ValueKind::Text, "text"),
     (ValueKind::Date, "date"),
     (ValueKind::Money, "money"),
     (ValueKind::Identifier, "identifier"),
     (ValueKind::Iban, "iban"),
     (ValueKind::VatId, "vat_id"),
+    (ValueKind::TaxId, "tax_id"),
+    (ValueKind::Phone, "phone"),
     (ValueKind::Email, "email"),
 ];
 

@@ -117,6 +117,11 @@ async fn inv12_a_taught_field_is_read_on_the_copies_of_its_own_tenant_that_come_
         .collect();
     assert!(names.contains(&"\"form_recognised\"".to_owned()), "{names:?}");
 
+    let kept =
+        serde_json::to_string(&rows::list(&server.app.store, &tenant()).await.expect("readable")[0].template);
+    let kept = kept.expect("plain data");
+    assert!(!kept.contains("PARKING") && !kept.contains("parking") && !kept.contains("Harlow"), "{kept}");
+
     let theirs = send(&server, &stranger, &form("QQ-1-7", "2026-04-02")).await;
     assert_eq!(record(&server, "other", &theirs).await.document.fields["mark"].value, "misread");
     let letter =

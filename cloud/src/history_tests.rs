@@ -49,6 +49,7 @@ fn bodies(policy: &PolicyRef) -> Vec<EventBody> {
         },
         EventBody::Validated { policy: None },
         EventBody::Approved {
+            read: None,
             document_type: None,
             fields: BTreeMap::from([("party".to_owned(), "Acme Ltd".to_owned())]),
             comment: None,
@@ -88,6 +89,7 @@ fn bodies(policy: &PolicyRef) -> Vec<EventBody> {
         },
         EventBody::Reprocessed { reason: Some("read badly".into()) },
         EventBody::Corrected {
+            read: None,
             document_type: None,
             fields: BTreeMap::from([("party".to_owned(), "ACME Inc".to_owned())]),
             department: Some("legal".into()),

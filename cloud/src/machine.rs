@@ -56,7 +56,12 @@ pub fn apply(state: Option<State>, event: &EventBody) -> Result<State, Refused> 
         (status, E::Reprocessed { .. }) if may_begin_anew(now, status) && !now.awaits_originals => {
             S::Received
         }
-        (status, E::TextSupplied { .. }) if may_begin_anew(now, status) && !now.raw => S::Received,
+        // A program's text does not bring back what a person has rejected.
+        (status, E::TextSupplied { .. })
+            if may_begin_anew(now, status) && status != S::Rejected && !now.raw =>
+        {
+            S::Received
+        }
         (S::OcrComplete, E::Classified { .. }) => S::Classified,
         (S::Classified, E::FormRecognised { .. }) => S::Classified,
         // After classification by a person who holds it: until an envelope is made nobody outside knows of it.
@@ -64,6 +69,8 @@ pub fn apply(state: Option<State>, event: &EventBody) -> Result<State, Refused> 
         (S::Classified, E::Validated { .. }) => S::Validated,
         (S::InReview, E::Approved { .. }) => S::Validated,
         (S::InReview, E::Rejected { .. }) => S::Rejected,
+        // It was set aside because of what it is, which a person may settle in one way or the other.
+        (status, E::Rejected { .. }) if awaits_a_type(status, now.resume) => S::Rejected,
         (S::Validated, E::Routed { .. }) => S::Routed,
         // It passed validation on its way to the archive, and somebody wants it signed after all.
         (S::Archived, E::Routed { provider: Some(_), .. }) if !now.signs => S::Routed,
@@ -144,6 +151,11 @@ fn has_open_envelope(now: State) -> bool {
 pub fn waits_for_a_person(status: Status) -> bool {
     use Status as S;
     matches!(status, S::InReview | S::Rejected | S::Quarantined | S::Declined | S::Expired | S::Voided)
+}
+
+/// Whether a document was set aside because of what the rules take it for: a person says what it is, or rejects it.
+pub fn awaits_a_type(status: Status, resume: Option<Status>) -> bool {
+    status == Status::Quarantined && resume == Some(Status::Classified)
 }
 
 /// Whether the rules have said what the document is, where it goes on from this state.

@@ -36,6 +36,7 @@ fn events() -> Vec<EventBody> {
         EventBody::Classified { decision: decision.clone() },
         EventBody::ReviewRequested { reasons: Vec::new(), violations: Vec::new(), policy: None },
         EventBody::Approved {
+            read: None,
             document_type: None,
             fields: BTreeMap::new(),
             comment: None,
@@ -76,6 +77,7 @@ fn events() -> Vec<EventBody> {
         EventBody::OriginalsArrived { originals: vec![sha256] },
         EventBody::RecipientSigned { signer: text() },
         EventBody::Corrected {
+            read: None,
             document_type: None,
             fields: BTreeMap::new(),
             department: None,
@@ -142,7 +144,6 @@ const FOLLOWS: &str = "
     voided reprocessed received
     quarantined reprocessed received
     in_review text_supplied received
-    rejected text_supplied received
     declined text_supplied received
     expired text_supplied received
     voided text_supplied received
@@ -359,6 +360,7 @@ fn inv14_every_state_is_an_end_or_waits_for_a_person_or_has_a_job() {
 #[test]
 fn a_correction_forgets_no_retry_and_comes_neither_before_the_rules_nor_after_it_is_sent() {
     let corrected = EventBody::Corrected {
+        read: None,
         document_type: None,
         fields: BTreeMap::new(),
         department: None,
@@ -376,6 +378,22 @@ fn a_correction_forgets_no_retry_and_comes_neither_before_the_rules_nor_after_it
     apply(Some(unread), &corrected).expect_err("the rules would undo it");
     let sent = State { status: Status::Sent, resume: None, signs: true, awaits_originals: false, raw: false };
     apply(Some(sent), &corrected).expect_err("its signers have it as it was");
+}
+
+#[test]
+fn what_was_set_aside_for_what_it_is_may_be_rejected_and_nothing_else_that_was() {
+    let rejected = EventBody::Rejected { comment: "a blank sheet".into() };
+    for resume in Status::ALL {
+        let aside = State {
+            status: Status::Quarantined,
+            resume: Some(resume),
+            signs: false,
+            awaits_originals: false,
+            raw: false,
+        };
+        let after = apply(Some(aside), &rejected).map(|state| state.status).ok();
+        assert_eq!(after, (resume == Status::Classified).then_some(Status::Rejected), "{resume}");
+    }
 }
 
 #[test]

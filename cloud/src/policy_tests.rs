@@ -1,16 +1,22 @@
 //! Policies through the real router: what is asked of people, what is told of decisions, what is kept of policies.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use platen_model::{Digest, PolicyRef};
+use platen_model::{
+    Decision, Digest, LineItem, PageRecord, PageText, PartRole, PolicyRef, Reason, Rect, Verdict, Word,
+};
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::api::payload;
+use crate::auth::users::hash_password;
 use crate::auth::{Role, Scope, Scopes};
 use crate::contract_tests::token;
 use crate::journey_tests::{Agent, Server};
-use crate::testing::{also_on_postgres, decision};
+use crate::signing::harness::{cookie, hidden};
+use crate::store::people;
+use crate::testing::{also_on_postgres, decision, part};
 use crate::{integrity, jobs};
 
 const POLICY: &str = "version = 'first'
@@ -333,6 +339,7 @@ async fn what_people_say_of_documents_is_kept_as_examples_of_their_tenant() {
     assert_eq!(format!("/v1/documents/{}", example["name"].as_str().expect("a name")), wrong);
     let read: platen_model::Example = serde_json::from_value(example.clone()).expect("what the agent reads");
     assert_eq!(read.document_type.0, "receipt");
+    assert!(!read.source.is_empty() && read.source == site.get(&wrong).await["source"], "{}", read.source);
     site.is_whole().await;
     integrity::rebuild(&site.server.app.store, &site.server.app.keep.blobs)
         .await
@@ -366,7 +373,255 @@ async fn what_people_say_of_documents_is_kept_as_examples_of_their_tenant() {
     assert_eq!(written, read);
 }
 
+/// A page with these lines, as a sure reader gives it.
+fn page(lines: &[&str]) -> PageText {
+    let mut words = Vec::new();
+    for (line, text) in (0u32..).zip(lines) {
+        let mut x = 150;
+        for word in text.split(' ') {
+            let w = 14 * u32::try_from(word.chars().count()).expect("short");
+            let rect = Rect { x, y: 200 + 60 * line, w, h: 26 };
+            words.push(Word { text: word.into(), confidence: 0.97, rect, line, block: 0 });
+            x += w + 12;
+        }
+    }
+    let (width_px, height_px, mean_confidence) = (1654, 2339, 0.97);
+    PageText::new(vec![PageRecord {
+        width_px,
+        height_px,
+        dpi: 200,
+        mean_confidence,
+        words,
+        ..PageRecord::default()
+    }])
+}
+
+impl Site {
+    /// Sends a document of this text and decision.
+    async fn send_text(&self, text: &PageText, decision: Decision) -> String {
+        let mut manifest = self.server.prepare(&self.agent, "unknown").await;
+        let text = serde_json::to_vec(text).expect("plain data");
+        self.server.upload(&self.agent, &text, "application/json").await;
+        manifest.parts.retain(|part| part.role != PartRole::PageText);
+        manifest.parts.push(part(PartRole::PageText, &text, "application/json"));
+        manifest.decision = decision;
+        let bytes = serde_json::to_vec(&manifest).expect("plain data");
+        let answer = self.server.commit(&self.agent, &bytes, &self.agent.key.sign(&bytes)).await;
+        assert_eq!(answer.status(), 202);
+        jobs::run_until_idle(&self.server.app).await.expect("jobs");
+        format!("/v1/documents/{}", manifest.document_id)
+    }
+
+    /// A reviewer's correction, which answers as the API does.
+    async fn correct(&self, document: &str, correction: Value) -> (u16, Value) {
+        let version = self.get(document).await["version"].clone();
+        let request = self.server.client.patch(format!("{}{document}", self.server.url));
+        let request = request.bearer_auth(&self.reviewer).header("if-match", format!("\"{version}\""));
+        let answer = request.json(&correction).send().await.expect("an answer");
+        (answer.status().as_u16(), answer.json().await.expect("JSON"))
+    }
+}
+
+const ORDER: [&str; 5] = [
+    "PURCHASE ORDER",
+    "Order number: 4500-71932",
+    "Order date: 9 February 2026",
+    "Order total: EUR 774.00",
+    "IBAN: DE02 1203 0000 0000 2020 51",
+];
+
+#[tokio::test]
+async fn a_corrected_type_reads_its_own_fields_and_keeps_what_people_said() {
+    let site = Site::start().await;
+    let mut taken_wrongly =
+        decision("receipt", &[("date", "2026-02-09"), ("company", "PURCHASE ORDER"), ("note", "x")]);
+    taken_wrongly.verdict = Verdict::Review;
+    let values = |shown: &Value| -> BTreeMap<String, String> {
+        let fields = shown["fields"].as_object().expect("fields").clone();
+        fields
+            .into_iter()
+            .map(|(name, field)| (name, field["value"].as_str().expect("text").to_owned()))
+            .collect()
+    };
+    let check = |shown: &Value| {
+        assert_eq!(shown["document_type"], "purchase_order");
+        let values = values(shown);
+        let value = |name: &str| values.get(name).map(String::as_str);
+        assert_eq!(
+            (value("order_number"), value("total")),
+            (Some("4500-71932"), Some("774.00 EUR")),
+            "{shown:#}"
+        );
+        assert_eq!(value("iban"), Some("DE02120300000000202051"));
+        assert_eq!(value("company"), None, "that was the other type's");
+        assert_eq!(value("note"), Some("a person wrote this"));
+        assert_eq!(value("order_date"), Some("2026-02-08"), "said together with the type");
+    };
+    let said = json!({ "fields": { "note": "a person wrote this" } });
+    let right = json!({ "document_type": "purchase_order", "fields": { "order_date": "2026-02-08" } });
+
+    let corrected = site.send_text(&page(&ORDER), taken_wrongly.clone()).await;
+    assert_eq!(site.correct(&corrected, said.clone()).await.0, 200);
+    let (status, shown) = site.correct(&corrected, right.clone()).await;
+    assert_eq!(status, 200, "{shown}");
+    check(&shown);
+    assert!(shown["fields"]["total"]["confidence"].as_f64() < Some(1.0), "read, not said: {shown:#}");
+    assert!(shown["fields"]["total"]["rect"].is_object());
+    let event = site.last_event(&corrected, "corrected").await;
+    assert_eq!(event["read"]["total"]["value"], "774.00 EUR", "the event says what was read");
+
+    let approved = site.send_text(&page(&ORDER), taken_wrongly).await;
+    assert_eq!(site.correct(&approved, said).await.0, 200);
+    let mut approval = right;
+    approval["action"] = json!("approve");
+    let (status, shown) = site.review(&site.reviewer, &approved, approval).await;
+    assert_eq!(status, 200, "{shown}");
+    check(&shown);
+    site.is_whole().await;
+    let (store, blobs) = (&site.server.app.store, &site.server.app.keep.blobs);
+    integrity::rebuild(store, blobs).await.expect("rows").expect("rebuilt");
+    check(&site.get(&corrected).await);
+}
+
+#[tokio::test]
+async fn a_document_set_aside_for_what_it_is_goes_on_or_is_rejected_as_a_person_says() {
+    let site = Site::start().await;
+    let strange = Decision { verdict: Verdict::Quarantine, confidence: 0.02, ..decision("unknown", &[]) };
+    let first = site.send_text(&page(&["LETTER", "Dear Ms Lind,"]), strange.clone()).await;
+    let shown = site.get(&first).await;
+    assert_eq!(shown["status"], "quarantined");
+    let told = site.last_event(&first, "quarantined").await;
+    assert!(told["help"].as_str().is_some_and(|help| help.contains("correct its type")), "{told}");
+    // A retry by itself changes nothing about what it is.
+    let retried = site.ask(&site.reviewer, Method::POST, &format!("{first}/retry"), None).await;
+    assert_eq!(retried.0, 200);
+    jobs::run_until_idle(&site.server.app).await.expect("jobs");
+    assert_eq!(site.get(&first).await["status"], "quarantined");
+
+    assert_eq!(site.correct(&first, json!({ "document_type": "letter" })).await.0, 200);
+    assert_eq!(site.ask(&site.reviewer, Method::POST, &format!("{first}/retry"), None).await.0, 200);
+    jobs::run_until_idle(&site.server.app).await.expect("jobs");
+    let shown = site.get(&first).await;
+    assert_eq!((&shown["status"], &shown["route"]), (&json!("archived"), &json!("rest")), "{shown:#}");
+
+    let second = site.send_text(&page(&["??"]), strange).await;
+    let rejection = json!({ "action": "reject", "comment": "a blank sheet" });
+    let (status, shown) = site.review(&site.reviewer, &second, rejection).await;
+    assert_eq!((status, &shown["status"]), (200, &json!("rejected")), "{shown}");
+    site.is_whole().await;
+}
+
+#[tokio::test]
+async fn the_page_of_a_document_set_aside_for_what_it_is_lets_a_person_settle_it() {
+    let site = Site::start().await;
+    let app = &site.server.app;
+    let password = hash_password("correct horse").expect("a hash");
+    people::put_user(&app.store, &crate::testing::tenant(), "ada", "reviewer", &password)
+        .await
+        .expect("a user");
+    let http =
+        reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().expect("a client");
+    let url = |path: &str| format!("{}{path}", site.server.url);
+    let login = http.get(url("/login")).send().await.expect("an answer");
+    let before = cookie(&login);
+    let csrf = hidden(&login.text().await.expect("text"), "csrf");
+    let form = [("csrf", csrf.as_str()), ("username", "ada"), ("password", "correct horse")];
+    let session =
+        http.post(url("/login")).header("cookie", before).form(&form).send().await.expect("an answer");
+    let session = cookie(&session);
+    let page_of = async |document: &str| {
+        let path = document.replace("/v1/", "/");
+        let answer = http.get(url(&path)).header("cookie", &session).send().await.expect("an answer");
+        answer.text().await.expect("text")
+    };
+    let settle = async |document: &str, version: &str, action: &str, document_type: &str, comment: &str| {
+        let shown = page_of(document).await;
+        let version = if version.is_empty() { hidden(&shown, "version") } else { version.to_owned() };
+        let csrf = hidden(&shown, "csrf");
+        let form = [
+            ("csrf", csrf.as_str()),
+            ("version", &version),
+            ("action", action),
+            ("document_type", document_type),
+            ("comment", comment),
+        ];
+        let path = format!("{}/settle", document.replace("/v1/", "/"));
+        let request = http.post(url(&path)).header("cookie", &session).form(&form);
+        let status = request.send().await.expect("an answer").status().as_u16();
+        jobs::run_until_idle(app).await.expect("jobs");
+        status
+    };
+    let strange = Decision { verdict: Verdict::Quarantine, confidence: 0.02, ..decision("unknown", &[]) };
+    let first = site.send_text(&page(&["LETTER", "Dear Ms Lind,"]), strange.clone()).await;
+    assert!(page_of(&first).await.contains("id=\"settle\""));
+    assert_eq!(settle(&first, "", "correct", "unknown", "").await, 422, "that says nothing");
+    assert_eq!(settle(&first, "1", "correct", "letter", "").await, 412, "it has changed since");
+    assert_eq!(settle(&first, "", "correct", "letter", "").await, 303);
+    assert_eq!(site.get(&first).await["status"], "archived");
+    assert!(!page_of(&first).await.contains("id=\"settle\""));
+
+    let second = site.send_text(&page(&["??"]), strange).await;
+    assert_eq!(settle(&second, "", "reject", "letter", " ").await, 422, "without a word why");
+    assert_eq!(settle(&second, "", "reject", "letter", "a blank sheet").await, 303);
+    assert_eq!(site.get(&second).await["status"], "rejected");
+    site.is_whole().await;
+}
+
+#[tokio::test]
+async fn rows_and_reasons_are_told_of_a_document() {
+    let site = Site::start().await;
+    let mut told = decision("letter", &[]);
+    let rect = Rect { x: 1, y: 2, w: 3, h: 4 };
+    told.line_items.push(LineItem {
+        description: "Terracotta pot".into(),
+        quantity: Some("12".into()),
+        unit_price: Some("4.50 EUR".into()),
+        amount: "54.00 EUR".into(),
+        confidence: 0.9,
+        page: 0,
+        rect,
+    });
+    told.reasons.push(Reason {
+        rule: "letter/greeting".into(),
+        document_type: told.document_type.clone(),
+        weight: 1.5,
+        seen: "Dear Ms Lind".into(),
+        page: 0,
+        rect: Some(rect),
+    });
+    let document = site.send_text(&page(&["LETTER"]), told).await;
+    let shown = site.get(&document).await;
+    assert_eq!(shown["line_items"][0]["amount"], "54.00 EUR");
+    assert_eq!(
+        (&shown["reasons"][0]["rule"], &shown["reasons"][0]["seen"]),
+        (&json!("letter/greeting"), &json!("Dear Ms Lind"))
+    );
+    site.is_whole().await;
+}
+
+#[tokio::test]
+async fn the_people_of_all_tenants_are_shown_to_the_administrator_of_none() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let policy = folder.path().join("routing.toml");
+    let people = "[clerk]\naddress = 'clerk@example.com'";
+    std::fs::write(folder.path().join("people.toml"), people).expect("written");
+    std::fs::write(&policy, format!("directory = 'people.toml'\n{POLICY}")).expect("written");
+    let server = Server::start_with(|config| config.routing = Some(policy.clone())).await;
+    server.enrol("default").await;
+    let admin = token(&server, "default", Scope::ALL.into_iter().collect()).await;
+    let sha256 = server.app.policy().reference().sha256;
+    let shown = async || -> Value {
+        let request = server.client.get(format!("{}/v1/policies/{sha256}", server.url));
+        request.bearer_auth(&admin).send().await.expect("an answer").json().await.expect("JSON")
+    };
+    assert_eq!(shown().await["directory"], people);
+    server.enrol("other").await;
+    let told = shown().await;
+    assert!(told["directory"].is_null() && told["policy"].is_string(), "{told}");
+}
+
 also_on_postgres! {
+    a_corrected_type_reads_its_own_fields_and_keeps_what_people_said,
     what_people_say_of_documents_is_kept_as_examples_of_their_tenant,
     a_policy_that_is_not_sound_never_replaces_the_one_in_force_and_every_one_is_kept,
     a_dry_run_tells_what_a_policy_would_change_and_changes_nothing,

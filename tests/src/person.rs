@@ -89,7 +89,8 @@ impl Person {
         Err(format!("{action} was answered with {status}: {}", answer.text().await.unwrap_or_default()))
     }
 
-    async fn json<T: serde::de::DeserializeOwned>(&self, path: &str) -> Result<T, String> {
+    /// What the API answers on a path.
+    pub async fn json<T: serde::de::DeserializeOwned>(&self, path: &str) -> Result<T, String> {
         let answer = self.request(reqwest::Method::GET, path).send().await.map_err(text)?;
         answer.error_for_status().map_err(text)?.json().await.map_err(text)
     }

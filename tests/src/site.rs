@@ -211,13 +211,16 @@ impl Site {
         Some(status)
     }
 
+    /// Asks a program to read its files again (SIGHUP).
+    pub fn reload(&mut self, part: Part) -> Result<(), String> {
+        let child = self.slot(part).as_ref().ok_or("it does not run")?;
+        send(child, rustix::process::Signal::HUP)
+    }
+
     /// Asks a program to end (SIGTERM) and answers whether it ended well.
     pub fn stop(&mut self, part: Part) -> Result<(), String> {
         let Some(mut child) = self.slot(part).take() else { return Ok(()) };
-        let pid =
-            i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw).ok_or("no process id")?;
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM)
-            .map_err(|error| error.to_string())?;
+        send(&child, rustix::process::Signal::TERM)?;
         let status = child.wait().map_err(|error| error.to_string())?;
         if status.success() { Ok(()) } else { Err(format!("{part:?} ended with {status}")) }
     }
@@ -303,6 +306,12 @@ impl Drop for Site {
         self.kill(Part::Agent);
         self.kill(Part::Cloud);
     }
+}
+
+fn send(child: &Child, signal: rustix::process::Signal) -> Result<(), String> {
+    let pid =
+        i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw).ok_or("no process id")?;
+    rustix::process::kill_process(pid, signal).map_err(|error| error.to_string())
 }
 
 /// An access token of the site's device, as the agent gets its own. `audience` is the cloud's public address.

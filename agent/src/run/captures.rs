@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use platen_capture::classify::day_of;
 use platen_capture::{Captured, CapturedDocument, Collation, Separation, Workshop, capture};
 use platen_model::crash;
 use platen_model::document::Reason as Evidence;
@@ -125,6 +126,8 @@ fn workshop_for(floor: &Floor, record: &CaptureRecord) -> Workshop {
         workshop.collation = Collation::Leaves { backs_reversed };
     }
     workshop.options.keep_blank_pages |= record.keep_blank;
+    workshop.document_type.clone_from(&record.document_type);
+    workshop.day = day_of(record.claimed_at);
     workshop.options.passwords_file = floor.config.passwords_file_of(&record.source).cloned();
     workshop.separation = match record.rejoins {
         Some(_) => Separation::off(),
@@ -162,13 +165,6 @@ fn heed_source(record: &CaptureRecord, captured: &mut Captured) {
         }
         if let Some(asks) = &asks {
             say("source/duplex", &DocumentType::unknown(), asks.clone());
-        }
-        if let Some(set) = set.filter(|set| **set != decision.document_type) {
-            decision.document_type = set.clone();
-            decision.confidence = 1.0;
-            if !decision.reasons.iter().any(Evidence::is_doubt) {
-                decision.verdict = Verdict::Auto;
-            }
         }
         if asks.is_some() {
             decision.verdict = Verdict::Review;

@@ -24,9 +24,9 @@ pub async fn export_examples(config: &Config, tenant: &TenantId, folder: &Path) 
     loop {
         let found = examples::list(&keep.store, tenant, after, AT_ONCE).await.map_err(text)?;
         let Some(last) = found.last() else { break };
-        after = Some(last.document_id);
-        for told in found {
-            let Some(example) = example(&keep, tenant, told).await.map_err(text)? else { continue };
+        after = Some(last.told.document_id);
+        for sourced in found {
+            let Some(example) = example(&keep, tenant, sourced).await.map_err(text)? else { continue };
             let bytes = serde_json::to_vec(&example).map_err(text)?;
             let path = folder.join(format!("{}{}", example.name, Example::FILE_ENDING));
             durable::write(&path, &bytes).map_err(failed)?;

@@ -1,6 +1,7 @@
 //! The commands about policies. None of them writes anything.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use platen_model::{DocumentId, Recipient, TenantId};
 
@@ -61,7 +62,8 @@ pub async fn dry_run(
     since: Option<&str>,
     shown: usize,
 ) -> Result<String, String> {
-    let (before, after) = (configured_policy(config)?, Policy::load(path, &offers(config)).map_err(text)?);
+    let before = Arc::new(configured_policy(config)?);
+    let after = Arc::new(Policy::load(path, &offers(config)).map_err(text)?);
     let since = since.map(dry_run::since).transpose()?;
     let (store, blobs) = storage(config).await?;
     let keep = Keep { blobs, store };

@@ -4,13 +4,15 @@
 //! two people never undo each other without knowing.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
+use platen_capture::classify::{Origin, classify_as, day_of};
 use platen_model::api::Document;
 use platen_model::event::EventBody;
-use platen_model::{DocumentId, DocumentType};
+use platen_model::{DocumentId, DocumentType, Field};
 use serde::Deserialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -95,10 +97,33 @@ pub async fn apply(
     version: u64,
 ) -> Result<Document, Refusal> {
     let Correction { document_type, fields, department } = correction;
-    let corrected = record.corrected(document_type.as_ref(), &fields, department.as_ref());
+    let read = read_as(app, caller, record, document_type.as_ref()).await?;
+    let corrected = record.corrected(document_type.as_ref(), read.as_ref(), &fields, department.as_ref());
     let violations = violations(app, caller, record, &corrected).await?;
-    let body = EventBody::Corrected { document_type, fields, department, violations };
+    let body = EventBody::Corrected { document_type, read, fields, department, violations };
     act(app, caller, record.document.document_id, body, Some(version)).await
+}
+
+/// What its pages hold by another type than it was taken for; `None` where the type stays, or there is no text.
+pub(super) async fn read_as(
+    app: &App,
+    caller: &Caller,
+    record: &Record,
+    document_type: Option<&DocumentType>,
+) -> Result<Option<BTreeMap<String, Field>>, Refusal> {
+    let Some(wanted) = document_type.filter(|wanted| **wanted != record.document.document_type) else {
+        return Ok(None);
+    };
+    let text = app.keep.page_text(caller.tenant(), record).await?;
+    let Some(text) = text.filter(|text| text.pages.iter().any(|page| !page.words.is_empty())) else {
+        return Ok(None);
+    };
+    let (wanted, rules, received_at) = (wanted.clone(), Arc::clone(&app.rules), record.document.created_at);
+    let work = move || {
+        let origin = Origin { day: day_of(received_at), ..Origin::default() };
+        classify_as(&text, &wanted, &origin, &rules).fields
+    };
+    tokio::task::spawn_blocking(work).await.map(Some).map_err(Refusal::internal)
 }
 
 /// Why a document is held.

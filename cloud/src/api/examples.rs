@@ -5,6 +5,7 @@ use std::str::FromStr as _;
 use axum::Json;
 use axum::extract::State;
 use jiff::Timestamp;
+use platen_capture::classify::day_of;
 use platen_model::api::Page;
 use platen_model::{DocumentId, Example, TenantId};
 use serde::{Deserialize, Serialize};
@@ -18,7 +19,7 @@ use crate::blobs::{BlobError, Keep};
 use crate::http::paging::Limit;
 use crate::http::read::Asked;
 use crate::refusal::Refusal;
-use crate::store::examples::{self, Told};
+use crate::store::examples::{self, Sourced, Told};
 
 /// Examples in one answer where the caller does not say, and the most there may be: each carries its page text.
 const EXAMPLES: (u32, u32) = (20, 100);
@@ -70,11 +71,11 @@ async fn list(
     let after = asked.after.as_deref().map(DocumentId::from_str).transpose();
     let after = after.map_err(Refusal::bad_request_of)?;
     let found = examples::list(&app.store, caller.tenant(), after, limit.to_read()).await?;
-    let page = limit.page(found, |told| told.document_id.to_string());
+    let page = limit.page(found, |sourced| sourced.told.document_id.to_string());
     let mut items = Vec::with_capacity(page.items.len());
-    for told in page.items {
-        let (document_id, told_by, told_at) = (told.document_id, told.by.clone(), told.at);
-        if let Some(example) = example(&app.keep, caller.tenant(), told).await? {
+    for sourced in page.items {
+        let Told { document_id, by: told_by, at: told_at, .. } = sourced.told.clone();
+        if let Some(example) = example(&app.keep, caller.tenant(), sourced).await? {
             items.push(ShownExample { document_id, told_by, told_at, example });
         }
     }
@@ -82,12 +83,14 @@ async fn list(
 }
 
 /// What was told, with the text it was told of; `None` where that is gone.
-pub async fn example(keep: &Keep, tenant: &TenantId, told: Told) -> Result<Option<Example>, BlobError> {
+pub async fn example(keep: &Keep, tenant: &TenantId, sourced: Sourced) -> Result<Option<Example>, BlobError> {
+    let Sourced { told, source, received_at } = sourced;
     let bytes = match keep.get(tenant, told.page_text).await {
         Err(BlobError::Missing(_)) => return Ok(None),
         bytes => bytes?,
     };
     let text = serde_json::from_slice(&bytes).map_err(|_| BlobError::Damaged(told.page_text))?;
     let (name, Told { document_type, fields, file_name, .. }) = (told.document_id.to_string(), told);
-    Ok(Some(Example { name, document_type, fields, file_name, text }))
+    let captured_on = day_of(received_at);
+    Ok(Some(Example { name, document_type, fields, file_name, source, captured_on, text }))
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::str::FromStr as _;
+use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{DefaultBodyLimit, State};
@@ -23,7 +24,7 @@ use crate::policy::explain::Routing;
 use crate::policy::{Policy, Source};
 use crate::refusal::Refusal;
 use crate::signing::offers;
-use crate::store::policies;
+use crate::store::{people, policies};
 
 /// Largest policy that may be tried, in bytes.
 const POLICY_BYTES: usize = 4 << 20;
@@ -66,7 +67,8 @@ struct ShownPolicy {
     /// The policy file. Only where one policy is asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     policy: Option<String>,
-    /// The directory of people, where the policy names one. Only where one policy is asked for.
+    /// The directory of people, where the policy names one. Only where one policy is asked for, and where the installation
+    /// has one tenant: the people are those of all tenants.
     #[serde(skip_serializing_if = "Option::is_none")]
     directory: Option<String>,
 }
@@ -132,7 +134,10 @@ async fn one(
     let missing = || Refusal::not_found(format!("policy {sha256}"));
     let digest = Digest::from_str(&sha256).map_err(|_| missing())?;
     let kept = policies::find(&app.store, digest).await?.ok_or_else(missing)?;
-    Ok(Json(ShownPolicy::new(&app, kept)))
+    let shown = ShownPolicy::new(&app, kept);
+    // One policy serves all tenants, and its people are those of all.
+    let alone = people::tenants(&app.store).await?.len() <= 1;
+    Ok(Json(if alone { shown } else { ShownPolicy { directory: None, ..shown } }))
 }
 
 /// A policy to try.
@@ -172,8 +177,10 @@ async fn dry_run_route(
         Refusal::invalid("the policy cannot be tried", BTreeMap::from([(name.to_owned(), why)]))
     };
     let source = Source { policy: trial.policy, directory: trial.directory };
-    let policy = Policy::of_source(source, "policy", &offers(&app.config));
-    let policy = policy.map_err(|error| invalid("policy", error.to_string()))?;
+    let offers = offers(&app.config);
+    let compiled = tokio::task::spawn_blocking(move || Policy::of_source(source, "policy", &offers)).await;
+    let policy = compiled.map_err(Refusal::internal)?;
+    let policy = Arc::new(policy.map_err(|error| invalid("policy", error.to_string()))?);
     let since =
         trial.since.as_deref().map(dry_run::since).transpose().map_err(|why| invalid("since", why))?;
     let within = Within { since, after: trial.after, limit: trial.limit.unwrap_or(dry_run::DOCUMENTS) };

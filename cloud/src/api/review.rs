@@ -11,6 +11,7 @@ use platen_model::{DocumentId, DocumentType, Violation};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::corrections::read_as;
 use super::documents::shown;
 use crate::app::App;
 use crate::auth::{Caller, Scope};
@@ -109,9 +110,14 @@ impl Approval {
     ) -> Result<EventBody, Refusal> {
         let Self { document_type, fields, override_reason } = self;
         let record = documents::find(app.store.reading(), caller.tenant(), document).await?;
-        let violations = match record.filter(|record| record.document.status == Status::InReview) {
+        let record = record.filter(|record| record.document.status == Status::InReview);
+        let read = match &record {
+            Some(record) => read_as(app, caller, record, document_type.as_ref()).await?,
+            None => None,
+        };
+        let violations = match record {
             Some(record) => {
-                let corrected = record.corrected(document_type.as_ref(), &fields, None);
+                let corrected = record.corrected(document_type.as_ref(), read.as_ref(), &fields, None);
                 let found = violations(app, caller, &record, &corrected).await?;
                 let is_changed = document_type.is_some() || !fields.is_empty();
                 if is_changed { found } else { record.not_overridden(found) }
@@ -146,7 +152,7 @@ impl Approval {
             }
         };
         let override_reason = override_reason.filter(|_| !overridden.is_empty());
-        Ok(EventBody::Approved { document_type, fields, comment, override_reason, overridden })
+        Ok(EventBody::Approved { document_type, read, fields, comment, override_reason, overridden })
     }
 }
 

@@ -8,7 +8,7 @@ use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
-use platen_capture::classify::{Origin, classify};
+use platen_capture::classify::{Origin, classify, day_of};
 use platen_model::api::{Document, Page};
 use platen_model::event::{Actor, Event, EventBody};
 use platen_model::{DocumentId, DocumentManifest, PageText, Part, PartRole, TenantId};
@@ -197,8 +197,9 @@ async fn supply_text(
     }
     let rules = std::sync::Arc::clone(&app.rules);
     let (file_name, source) = (record.document.file_name.clone(), record.document.source.clone());
+    let received_at = record.document.created_at;
     let work = move || {
-        let origin = Origin { file_name: &file_name, source: &source };
+        let origin = Origin { file_name: &file_name, source: &source, day: day_of(received_at) };
         (classify(&text, &origin, &rules), serde_json::to_vec(&text))
     };
     let (decision, bytes) = tokio::task::spawn_blocking(work).await.map_err(Refusal::internal)?;

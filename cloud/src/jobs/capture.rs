@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use platen_capture::classify::classify_as;
+use platen_capture::classify::{Origin, classify_as, day_of};
 use platen_capture::{Captured, CapturedDocument, Collation, Input, Separation, Workshop};
 use platen_model::event::{Actor, EventBody, Status};
 use platen_model::{Decision, DocumentManifest, Failure, FailureClass, Part, PartRole, Reason, crash};
@@ -117,7 +117,9 @@ fn workshop(app: &App, manifest: &DocumentManifest) -> Workshop {
     // A place in a batch of one: there were sheets in front of it, which are no pages.
     let separation = if manifest.batch.is_some() { Separation::default() } else { Separation::off() };
     let (pool, rules) = (Arc::clone(&app.pool), Arc::clone(&app.rules));
-    Workshop { pool, rules, options, collation, separation, stop: Arc::default() }
+    let day = day_of(manifest.claimed_at);
+    let stop = Arc::default();
+    Workshop { pool, rules, options, collation, separation, document_type: None, day, stop }
 }
 
 /// What the document is taken to be: by the rules, or what the program that sent it said.
@@ -126,13 +128,8 @@ fn decision(app: &App, manifest: &DocumentManifest, document: &CapturedDocument)
     if manifest.device_id.is_some() || wanted.is_unknown() {
         return document.decision.clone();
     }
-    let by_rules = classify_as(&document.text, wanted, &app.rules);
-    let mut decision = by_rules.unwrap_or_else(|| Decision {
-        document_type: wanted.clone(),
-        confidence: 1.0,
-        ..document.decision.clone()
-    });
-    decision.reasons.retain(|reason| reason.is_doubt() || reason.document_type == *wanted);
+    let origin = Origin { day: day_of(manifest.claimed_at), ..Origin::default() };
+    let mut decision = classify_as(&document.text, wanted, &origin, &app.rules);
     let reason = Reason {
         rule: SENDER_TYPE.into(),
         document_type: wanted.clone(),

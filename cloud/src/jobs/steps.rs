@@ -4,6 +4,7 @@
 //! of the next step are one transaction. What comes after the route is the signing module's.
 
 use jiff::Timestamp;
+use platen_capture::classify::layout::Fingerprint;
 use platen_model::event::{Actor, EventBody, Status};
 use platen_model::{DocumentManifest, PageText, PartRole, Verdict};
 
@@ -115,11 +116,15 @@ async fn classify(app: &App, job: &Job) -> Result<Outcome, StepError> {
 
 /// What was taught of the printed form that a document is a copy of.
 async fn recognised(app: &App, job: &Job, record: &Record) -> Result<Option<EventBody>, StepError> {
-    let forms = store::forms::list(&app.store, &job.tenant).await?;
-    if forms.is_empty() {
+    if !store::forms::any(&app.store, &job.tenant).await? {
         return Ok(None);
     }
     let Some(text) = app.keep.page_text(&job.tenant, record).await? else { return Ok(None) };
+    let own = Fingerprint::of(&text);
+    let forms = store::forms::like(&app.store, &job.tenant, &own).await?;
+    if forms.is_empty() {
+        return Ok(None);
+    }
     tokio::task::spawn_blocking(move || forms::recognise(&forms, &text)).await.map_err(StepError::later)
 }
 

@@ -18,7 +18,8 @@ use platen_model::api::Document;
 use serde::Serialize;
 
 /// What a condition may ask of `document`.
-const MEMBERS: [&str; 10] = [
+const MEMBERS: [&str; 11] = [
+    "tenant_id",
     "document_type",
     "confidence",
     "ocr_confidence",
@@ -33,6 +34,13 @@ const MEMBERS: [&str; 10] = [
 /// What a condition may ask of a field.
 const FIELD_MEMBERS: [&str; 7] = ["value", "text", "confidence", "number", "currency", "date", "day"];
 
+/// Longest condition, in characters.
+const CHARACTERS: usize = 1_000;
+/// Most brackets within brackets, and most operators of one sort in a row, which nest as deep.
+const DEPTH: usize = 48;
+/// Most comprehensions (`exists`, `all`, `map`) within one another: each multiplies the time of those within.
+const COMPREHENSIONS: usize = 2;
+
 /// Values of fields that conditions are tried on: what fails with each of them fails with any.
 const SPECIMENS: [&str; 3] = ["a", "1", "2026-03-31"];
 
@@ -42,6 +50,7 @@ pub(super) struct Facts(Value);
 
 #[derive(Debug, Serialize)]
 struct SeenDocument<'d> {
+    tenant_id: &'d str,
     document_type: &'d str,
     confidence: f64,
     ocr_confidence: f64,
@@ -76,6 +85,7 @@ impl Facts {
         // A field without a value is as good as none.
         let fields = document.fields.iter().filter(|(_, field)| !field.value.trim().is_empty());
         Self::new(&SeenDocument {
+            tenant_id: document.tenant_id.as_str(),
             document_type: &document.document_type.0,
             confidence: exactly(document.confidence),
             ocr_confidence: exactly(document.ocr_confidence),
@@ -99,6 +109,7 @@ impl Facts {
         };
         let received = Timestamp::UNIX_EPOCH.to_zoned(TimeZone::UTC).date();
         Self::new(&SeenDocument {
+            tenant_id: "tenant",
             document_type: "unknown",
             confidence: 0.5,
             ocr_confidence: 0.5,
@@ -196,7 +207,20 @@ pub(super) enum Answer {
 impl Condition {
     /// Compiles and checks a condition.
     pub(super) fn compile(text: &str) -> Result<Self, String> {
+        let characters = text.chars().count();
+        if characters > CHARACTERS {
+            return Err(format!("it has {characters} characters; a condition has at most {CHARACTERS}"));
+        }
+        // Before it is compiled: what is nested too deep overflows the stack of its compiler.
+        let deepest = depths(text).map(|(_, _, depth)| depth).max().unwrap_or(0);
+        if deepest > DEPTH as i32 || prefixes(text) > DEPTH {
+            return Err(format!("it is nested more than {DEPTH} deep"));
+        }
         let program = Program::compile(text).map_err(|error| error.to_string())?;
+        if comprehensions(program.expression()) > COMPREHENSIONS {
+            let most = "it looks through lists within lists within lists; at most two such are nested";
+            return Err(most.into());
+        }
         let mut fields = BTreeSet::new();
         check_names(program.expression(), &mut fields)?;
         let condition = Self { text: text.trim().to_owned(), program, fields };
@@ -322,6 +346,27 @@ fn indexed(call: &CallExpr) -> Option<(&Expr, &str)> {
         }
         _ => None,
     }
+}
+
+/// The longest run of signs that apply to what follows: `!!!!x`, `- - -1`, `a ? b : a ? b : c`.
+fn prefixes(text: &str) -> usize {
+    let (mut run, mut most, mut chained) = (0, 0, 0);
+    for (_, c, _) in depths(text) {
+        match c {
+            '!' | '-' => run += 1,
+            '?' => chained += 1,
+            c if c.is_whitespace() => {}
+            _ => run = 0,
+        }
+        most = most.max(run);
+    }
+    most.max(chained)
+}
+
+/// How many comprehensions lie within one another.
+fn comprehensions(expression: &IdedExpr) -> usize {
+    let within = children(&expression.expr).into_iter().map(comprehensions).max().unwrap_or(0);
+    within + usize::from(matches!(expression.expr, Expr::Comprehension(_)))
 }
 
 /// Refuses names that no document has, which are typing errors, and collects those of fields.
@@ -494,6 +539,50 @@ mod tests {
         check("document.fields.total.value > 1", "");
         check("document.fields.total.number + 'a' == 'b'", "");
         check("document.", "");
+    }
+
+    #[test]
+    fn a_condition_that_would_take_too_much_is_refused_before_it_is_compiled() {
+        let check = |text: &str, part: &str| {
+            let error = Condition::compile(text).expect_err("it is too much");
+            assert!(error.contains(part), "{error}");
+        };
+        check(&format!("1{} == 1", "+1".repeat(10_000)), "20006 characters");
+        check(&format!("{}true{}", "(".repeat(400), ")".repeat(400)), "nested more than 48");
+        check(&format!("{}true", "!".repeat(900)), "nested more than 48");
+        check(&format!("{}1 == 1", "- ".repeat(400)), "nested more than 48");
+        check(&format!("{}true", "true ? true : ".repeat(60)), "nested more than 48");
+        let thrice = "[1].all(a, [1].all(b, [1].all(c, a == c)))";
+        check(thrice, "lists within lists within lists");
+        for sound in [
+            "[1].all(a, [1].all(b, a == b))",
+            "[1].all(a, a == 1) && [1].all(b, b == 1) && [2].all(c, c == 2)",
+        ] {
+            Condition::compile(sound).expect(sound);
+        }
+        // The longest ones that are taken need no more stack than a small thread has.
+        let longest = [
+            format!("1{} == 490", "+1".repeat(489)),
+            format!("true{}", " && true".repeat(120)),
+            format!("{}true{}", "(".repeat(48), ")".repeat(48)),
+            format!("{}true", "!".repeat(48)),
+            format!("[{}1].all(a, a == 1)", "1,".repeat(480)),
+            format!("document.fields{} == 1.0", ".a".repeat(480)),
+        ];
+        let asked = std::thread::Builder::new().stack_size(1 << 20).spawn(move || {
+            longest.map(|text| Condition::compile(&text).map(|condition| condition.answer(&facts())).is_ok())
+        });
+        asked.expect("a thread").join().expect("none overflows the stack");
+    }
+
+    #[test]
+    fn a_condition_sees_whose_document_it_is() {
+        let record = record("invoice", &[]);
+        let whose = format!("document.tenant_id == '{}'", record.document.tenant_id);
+        let condition = Condition::compile(&whose).expect("sound");
+        assert_eq!(condition.answer(&Facts::of(&record.document)), Ok(Answer::Yes));
+        let other = Condition::compile("document.tenant_id == 'another'").expect("sound");
+        assert_eq!(other.answer(&Facts::of(&record.document)), Ok(Answer::No));
     }
 
     #[test]

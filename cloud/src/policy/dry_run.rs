@@ -3,6 +3,8 @@
 //! Whether a person would be asked is judged by what the rules had read; where the document would go, by what is known of
 //! it now, with what people corrected. That is how it happens: a person is asked first, and then it is routed.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use platen_model::api::Document;
 use platen_model::event::Status;
@@ -171,19 +173,28 @@ pub fn since(text: &str) -> Result<Timestamp, String> {
 pub async fn run(
     keep: &Keep,
     tenant: &TenantId,
-    (before, after): (&Policy, &Policy),
+    (before, after): (&Arc<Policy>, &Arc<Policy>),
     within: Within,
 ) -> Result<DryRun, BlobError> {
     let filter = documents::Filter { after: within.after, limit: within.limit, ..Default::default() };
     let page = documents::records(&keep.store, tenant, &filter, within.since).await?;
     let (mut counts, mut items) = (Counts::default(), Vec::new());
-    for record in &page.items {
+    for record in page.items {
         // What the rules have yet to see has no fate yet, and what was deleted has none any more.
         if record.decision.is_none() || record.document.status == Status::Deleted {
             continue;
         }
-        let text = keep.page_text(tenant, record).await?;
-        items.extend(compare(before, after, record, text.as_ref(), &mut counts));
+        let text = keep.page_text(tenant, &record).await?;
+        let (before, after) = (Arc::clone(before), Arc::clone(after));
+        // Conditions of a policy that nobody tried yet may take long: not on the threads that answer others.
+        let work = move || {
+            let mut one = Counts::default();
+            let change = compare(&before, &after, &record, text.as_ref(), &mut one);
+            (one, change)
+        };
+        let (one, change) = tokio::task::spawn_blocking(work).await.map_err(std::io::Error::other)?;
+        counts.add_all(&one);
+        items.extend(change);
     }
     let (policy, before) = (after.reference().clone(), before.reference().clone());
     Ok(DryRun { policy, before, counts, items, next: page.next })

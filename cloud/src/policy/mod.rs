@@ -218,6 +218,15 @@ impl Policy {
                 false => reason.seen.clone(),
             })
             .collect();
+        let unsure = self.validation.unsure_fields(document).into_iter().map(|(name, field, least)| {
+            let percent = |share: f32| format!("{:.0} %", share * 100.0);
+            let (is, least) = (percent(field.confidence), percent(least));
+            format!(
+                "\"{name}\" was read as \"{}\" with a confidence of {is}; {least} is asked for.",
+                field.value
+            )
+        });
+        doubts.extend(unsure);
         let least = self.validation.minimum_confidence(&document.document_type.0);
         if document.document_type.is_unknown() {
             doubts.push("The rules do not know what kind of document this is.".to_owned());

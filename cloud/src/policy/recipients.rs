@@ -122,7 +122,8 @@ impl Directory {
                 );
                 return Err(unknown(Some(&person.amount), message));
             };
-            if is <= most {
+            // What is paid back is as much money as what is paid.
+            if is.abs() <= most {
                 break;
             }
             let above = person.above.as_deref().and_then(|above| self.0.get(above));

@@ -145,6 +145,43 @@ fn a_person_is_asked_where_there_is_doubt() {
 }
 
 #[test]
+fn a_person_is_asked_where_a_total_contradicts_its_rows_or_a_field_is_unsure() {
+    let policy = |rules: &str| {
+        let text = format!(
+            "version = '1'\n[validation.type.invoice]\nrequired = ['total']\n{rules}\n\
+                            [[route]]\nname = 'all'\nwhen = 'true'"
+        );
+        Policy::parse(&text, "routing.toml", &offers())
+    };
+    let reasons = |rules: &str, record: &Record| policy(rules).expect("fits").judge(record, None).reasons();
+    let read = record("invoice", &[("total", "1.00 EUR"), ("number", "7")]);
+    let unsure = |rules: &str, names: &[&str]| {
+        let found = reasons(rules, &read);
+        assert_eq!(found.len(), names.len(), "{rules}: {found:?}");
+        for (sentence, name) in found.iter().zip(names) {
+            assert!(sentence.starts_with(&format!("\"{name}\" was read as")), "{sentence}");
+        }
+    };
+    unsure("", &[]);
+    unsure("minimum_field_confidence = 0.9", &[]);
+    unsure("minimum_field_confidence = 0.95", &["total"]);
+    unsure("minimum_field_confidence = { number = 0.95, total = 0.5, other = 0.9 }", &["number"]);
+    let error = policy("minimum_field_confidence = { total = 95 }").expect_err("no share").to_string();
+    assert!(error.contains("minimum_field_confidence.total"), "{error}");
+
+    let mut contradicted = read.clone();
+    contradicted.decision.as_mut().expect("decided").reasons.push(Reason {
+        rule: Reason::TOTAL_DIFFERS.into(),
+        document_type: DocumentType("invoice".into()),
+        weight: 0.0,
+        seen: "The rows add up to 2.00, the total reads 1.00 EUR.".into(),
+        page: 0,
+        rect: None,
+    });
+    assert_eq!(reasons("", &contradicted), ["The rows add up to 2.00, the total reads 1.00 EUR."]);
+}
+
+#[test]
 fn the_built_in_policy_is_sound() {
     let document = record("nda", &[]).document;
     assert!(Policy::built_in().route(&document).expect("a route").route.provider.is_none());
@@ -247,6 +284,10 @@ fn a_person_signs_up_to_an_amount_and_another_above_it() {
     check(&[("total", "1000.00 EUR")], Ok("c@example.com"));
     check(&[("total", "1000.01 EUR")], Ok("b@example.com"));
     check(&[("total", "9000.01 EUR")], Err("up to 9000.00 EUR only"));
+    // A credit note pays out what an invoice takes in.
+    check(&[("total", "-1000.00 EUR")], Ok("c@example.com"));
+    check(&[("total", "-1000.01 EUR")], Ok("b@example.com"));
+    check(&[("total", "-9000.01 EUR")], Err("up to 9000.00 EUR only"));
     check(&[("total", "10.00 USD")], Err("cannot be compared"));
     check(&[], Err("cannot be compared"));
     for (people, part) in [

@@ -11,7 +11,7 @@ use std::sync::LazyLock;
 
 use platen_capture::classify::normal;
 use platen_model::api::Document;
-use platen_model::{PageText, Violation};
+use platen_model::{Field, PageText, Violation};
 use regex::Regex;
 use serde::Deserialize;
 
@@ -66,8 +66,19 @@ struct TypeText {
     formats: BTreeMap<String, FormatText>,
     pages: Option<PagesText>,
     minimum_confidence: Option<f32>,
+    minimum_field_confidence: Option<FieldConfidence>,
     minimum_ocr_confidence: Option<f32>,
     minimum_page_ocr_confidence: Option<f32>,
+}
+
+/// How sure values must be read.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum FieldConfidence {
+    /// The required fields.
+    Required(f32),
+    /// These fields.
+    Named(BTreeMap<String, f32>),
 }
 
 #[derive(Debug, Deserialize)]
@@ -131,6 +142,7 @@ struct TypeRules {
     formats: BTreeMap<String, Format>,
     pages: Option<Pages>,
     minimum_confidence: Option<f32>,
+    minimum_field_confidence: Option<FieldConfidence>,
     ocr: OcrQuality,
 }
 
@@ -148,6 +160,8 @@ enum Format {
     Number,
     Iban,
     VatId,
+    TaxId,
+    Phone,
     Email,
     Pattern { whole: Regex, message: Option<String>, remedy: Option<String> },
 }
@@ -214,6 +228,25 @@ impl Validation {
         own.unwrap_or(self.minimum_confidence)
     }
 
+    /// The fields that were read less surely than the rules ask for, each with the least that they ask.
+    pub(super) fn unsure_fields<'d>(&'d self, document: &'d Document) -> Vec<(&'d str, &'d Field, f32)> {
+        let Some(rules) = self.types.get(&document.document_type.0) else { return Vec::new() };
+        let asked: Vec<(&str, f32)> = match &rules.minimum_field_confidence {
+            None => Vec::new(),
+            Some(FieldConfidence::Required(least)) => {
+                rules.required.iter().map(|name| (name.as_str(), *least)).collect()
+            }
+            Some(FieldConfidence::Named(named)) => {
+                named.iter().map(|(name, least)| (name.as_str(), *least)).collect()
+            }
+        };
+        let read = asked.into_iter().filter_map(|(name, least)| {
+            let field = document.fields.get(name).filter(|field| !field.value.trim().is_empty())?;
+            Some((name, field, least))
+        });
+        read.filter(|(_, field, least)| field.confidence < *least).collect()
+    }
+
     /// The rules the document does not keep. Without a page text nothing is said about pages' words.
     pub(super) fn violations(
         &self,
@@ -261,6 +294,13 @@ fn is_share(name: &str, share: Option<f32>) -> Result<(), String> {
 impl TypeRules {
     fn compile(text: TypeText) -> Result<Self, String> {
         is_share("minimum_confidence", text.minimum_confidence)?;
+        match &text.minimum_field_confidence {
+            Some(FieldConfidence::Required(least)) => is_share("minimum_field_confidence", Some(*least))?,
+            Some(FieldConfidence::Named(named)) => named.iter().try_for_each(|(name, least)| {
+                is_share(&format!("minimum_field_confidence.{name}"), Some(*least))
+            })?,
+            None => {}
+        }
         let mut formats = BTreeMap::new();
         for (name, format) in text.formats {
             let format = Format::compile(format).map_err(|error| format!("format of {name:?}: {error}"))?;
@@ -271,6 +311,7 @@ impl TypeRules {
             formats,
             pages: text.pages.map(Pages::compile).transpose()?,
             minimum_confidence: text.minimum_confidence,
+            minimum_field_confidence: text.minimum_field_confidence,
             ocr: OcrQuality::new(text.minimum_ocr_confidence, text.minimum_page_ocr_confidence)?,
         })
     }
@@ -286,10 +327,12 @@ impl Format {
                     "number" => Self::Number,
                     "iban" => Self::Iban,
                     "vat_id" => Self::VatId,
+                    "tax_id" => Self::TaxId,
+                    "phone" => Self::Phone,
                     "email" => Self::Email,
                     _ => {
                         return Err(format!(
-                            "there is no format {name:?}; there are date, money, number, iban, vat_id, email and \
+                            "there is no format {name:?}; there are date, money, number, iban, vat_id, tax_id, phone, email and \
                              {{ pattern = \"…\" }}"
                         ));
                     }
@@ -317,8 +360,18 @@ impl Format {
             ),
             Self::VatId => (
                 normal::is_vat_id(value),
-                "a tax number with a right check sum",
+                "a tax number with its country and a right check sum",
                 "Compare it with the page, and write it without blanks.",
+            ),
+            Self::TaxId => (
+                normal::is_tax_id(value),
+                "a tax number of a country, with a right check sum where it has one",
+                "Compare it with the page, and write it without blanks.",
+            ),
+            Self::Phone => (
+                normal::is_phone(value),
+                "a telephone number with its country",
+                "Write it without blanks: +442079460958.",
             ),
             Self::Email => {
                 (normal::is_email(value), "an e-mail address", "Write it in lower case: ada@example.com.")

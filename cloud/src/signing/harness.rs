@@ -280,13 +280,13 @@ impl Cloud {
 }
 
 /// The cookie an answer sets.
-pub(super) fn cookie(answer: &reqwest::Response) -> String {
+pub(crate) fn cookie(answer: &reqwest::Response) -> String {
     let set = answer.headers()["set-cookie"].to_str().expect("text");
     set.split(';').next().expect("a pair").to_owned()
 }
 
 /// The value of a hidden field.
-pub(super) fn hidden(page: &str, name: &str) -> String {
+pub(crate) fn hidden(page: &str, name: &str) -> String {
     let rest = page.split(&format!("name=\"{name}\" value=\"")).nth(1).expect("a hidden field");
     rest.split('"').next().expect("a value").to_owned()
 }

@@ -170,7 +170,7 @@ fn broken(error: LedgerError) -> StepError {
 }
 
 #[cfg(test)]
-mod harness;
+pub(crate) mod harness;
 #[cfg(test)]
 mod histories;
 #[cfg(test)]

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use platen_model::api::Document;
 use platen_model::event::{Actor, Event, EventBody, Status};
 use platen_model::{Digest, DocumentId, DocumentType, PartRole, TenantId};
 use sqlx::any::AnyRow;
@@ -32,6 +33,17 @@ pub struct Told {
     pub by: String,
     /// When.
     pub at: Timestamp,
+}
+
+/// What a person said of a document, with where the document came from.
+#[derive(Clone, Debug)]
+pub struct Sourced {
+    /// What was said.
+    pub told: Told,
+    /// The hot folder or program the document came by.
+    pub source: String,
+    /// When it came.
+    pub received_at: Timestamp,
 }
 
 /// What is told of a document after an event; `before` is what was told until then, `record` the document after it.
@@ -126,16 +138,21 @@ pub async fn list(
     tenant: &TenantId,
     after: Option<DocumentId>,
     limit: u32,
-) -> Result<Vec<Told>, StoreError> {
+) -> Result<Vec<Sourced>, StoreError> {
     let rows = sqlx::query(
-        "SELECT * FROM examples WHERE tenant_id = $1 AND document_id > $2 ORDER BY document_id LIMIT $3",
+        "SELECT e.*, d.record AS record FROM examples e JOIN documents d ON d.document_id = e.document_id
+         WHERE e.tenant_id = $1 AND e.document_id > $2 ORDER BY e.document_id LIMIT $3",
     )
     .bind(tenant.as_str())
     .bind(after.map(|document| document.to_string()).unwrap_or_default())
     .bind(i64::from(limit))
     .fetch_all(store.reading())
     .await?;
-    rows.iter().map(read).collect()
+    let sourced = |row: &AnyRow| {
+        let Document { source, created_at, .. } = json::<Record>(row.get("record"))?.document;
+        Ok(Sourced { told: read(row)?, source, received_at: created_at })
+    };
+    rows.iter().map(sourced).collect()
 }
 
 fn read(row: &AnyRow) -> Result<Told, StoreError> {
@@ -168,6 +185,7 @@ mod tests {
             at: Timestamp::UNIX_EPOCH,
             actor,
             body: EventBody::Approved {
+                read: None,
                 document_type: None,
                 fields: BTreeMap::new(),
                 comment: None,

@@ -1,7 +1,7 @@
 //! The `forms` table: the copies of printed forms that people taught fields on.
 
 use jiff::Timestamp;
-use platen_capture::classify::layout::Template;
+use platen_capture::classify::layout::{Fingerprint, Template};
 use platen_model::{DocumentId, DocumentType, TenantId};
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row as _};
@@ -37,8 +37,8 @@ pub struct Form {
 pub async fn put(write: &mut Write, tenant: &TenantId, form: &Form) -> Result<(), StoreError> {
     sqlx::query(
         "INSERT INTO forms
-         (form_id, tenant_id, name, document_type, template, document_id, taught_by, created_ms, updated_ms)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+         (form_id, tenant_id, name, document_type, template, document_id, taught_by, created_ms, updated_ms, fingerprint)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
          ON CONFLICT (form_id) DO UPDATE SET name = excluded.name, template = excluded.template,
            taught_by = excluded.taught_by, updated_ms = excluded.updated_ms",
     )
@@ -51,6 +51,7 @@ pub async fn put(write: &mut Write, tenant: &TenantId, form: &Form) -> Result<()
     .bind(&form.taught_by)
     .bind(form.created.as_millisecond())
     .bind(form.updated.as_millisecond())
+    .bind(to_json(&form.template.fingerprint))
     .execute(&mut **write)
     .await?;
     Ok(())
@@ -66,7 +67,40 @@ pub async fn all(reading: &mut AnyConnection, tenant: &TenantId) -> Result<Vec<F
     rows.iter().map(read).collect()
 }
 
-/// The same, for who only looks.
+/// Whether a tenant was taught anything.
+pub async fn any(store: &Store, tenant: &TenantId) -> Result<bool, StoreError> {
+    let row = sqlx::query("SELECT 1 FROM forms WHERE tenant_id = $1 LIMIT 1")
+        .bind(tenant.as_str())
+        .fetch_optional(store.reading())
+        .await?;
+    Ok(row.is_some())
+}
+
+/// The copies that a document with this fingerprint is another one of, in the same order. Only they are read as a whole.
+pub async fn like(store: &Store, tenant: &TenantId, own: &Fingerprint) -> Result<Vec<Form>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT form_id, fingerprint FROM forms WHERE tenant_id = $1 ORDER BY updated_ms, form_id",
+    )
+    .bind(tenant.as_str())
+    .fetch_all(store.reading())
+    .await?;
+    let mut found = Vec::new();
+    for row in rows {
+        let fingerprint: Fingerprint = json(row.get("fingerprint"))?;
+        if !fingerprint.is_same_form(own) {
+            continue;
+        }
+        let form = sqlx::query("SELECT * FROM forms WHERE tenant_id = $1 AND form_id = $2")
+            .bind(tenant.as_str())
+            .bind(row.get::<String, _>("form_id"))
+            .fetch_optional(store.reading())
+            .await?;
+        found.extend(form.map(|row| read(&row)).transpose()?);
+    }
+    Ok(found)
+}
+
+/// All copies, for who only looks.
 pub async fn list(store: &Store, tenant: &TenantId) -> Result<Vec<Form>, StoreError> {
     let mut reading = store.reading().acquire().await?;
     all(&mut reading, tenant).await

@@ -39,6 +39,9 @@ pub struct Record {
     /// What was read of it because people had taught it on another copy of its form.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub taught: BTreeMap<String, Field>,
+    /// What people said of it since it was classified, by field.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub said: BTreeMap<String, String>,
     /// The provider its route names.
     pub provider: Option<String>,
     /// Who signs, approves and gets a copy by its route.
@@ -113,7 +116,9 @@ impl Record {
             ocr_confidence: manifest.ocr_confidence,
             document_type: DocumentType::unknown(),
             confidence: 0.0,
+            reasons: Vec::new(),
             fields: BTreeMap::new(),
+            line_items: Vec::new(),
             route: None,
             policy_tags: Vec::new(),
             department: manifest.department.clone(),
@@ -138,6 +143,7 @@ impl Record {
             replaces: manifest.rejoins.map(CorrelationId::of_capture),
             decision: None,
             taught: BTreeMap::new(),
+            said: BTreeMap::new(),
             provider: None,
             recipients: Vec::new(),
             blanks: Vec::new(),
@@ -163,13 +169,49 @@ impl Record {
     pub fn corrected(
         &self,
         document_type: Option<&DocumentType>,
+        read: Option<&BTreeMap<String, Field>>,
         fields: &BTreeMap<String, String>,
         department: Option<&String>,
     ) -> Document {
-        let mut document = self.document.clone();
-        correct(&mut document, document_type, fields);
+        let mut corrected = self.clone();
+        corrected.correct(document_type, read, fields);
+        let Self { mut document, .. } = corrected;
         document.department = department.cloned().or(document.department.take());
         document
+    }
+
+    /// A person's word counts fully: what was corrected has confidence 1. `read` is what was read by the corrected type; it
+    /// takes the place of what was read by the one before, but for what was taught of the form and what people said.
+    fn correct(
+        &mut self,
+        to: Option<&DocumentType>,
+        read: Option<&BTreeMap<String, Field>>,
+        fields: &BTreeMap<String, String>,
+    ) {
+        let document = &mut self.document;
+        if let Some(to) = to {
+            document.document_type = to.clone();
+            document.confidence = 1.0;
+        }
+        if let Some(read) = read {
+            let kept = |name: &String| self.taught.contains_key(name) || self.said.contains_key(name);
+            document.fields.retain(|name, _| kept(name));
+            for (name, field) in read {
+                document.fields.entry(name.clone()).or_insert_with(|| field.clone());
+            }
+        }
+        for (name, value) in fields {
+            let field = document.fields.entry(name.clone()).or_insert_with(|| Field {
+                value: String::new(),
+                text: String::new(),
+                confidence: 1.0,
+                page: 0,
+                rect: None,
+            });
+            field.value.clone_from(value);
+            field.confidence = 1.0;
+        }
+        self.said.extend(fields.clone());
     }
 
     /// The violations that nobody overrode.
@@ -264,9 +306,12 @@ impl Record {
             EventBody::Classified { decision } => {
                 document.document_type = decision.document_type.clone();
                 document.confidence = decision.confidence;
+                document.reasons = decision.reasons.clone();
                 document.fields = decision.fields.clone();
+                document.line_items = decision.line_items.clone();
                 self.decision = Some(decision.clone());
                 self.taught.clear();
+                self.said.clear();
             }
             EventBody::FormRecognised { fields, .. } => {
                 document.fields.extend(fields.clone());
@@ -277,7 +322,7 @@ impl Record {
                 document.violations = violations.clone();
                 self.review_reasons = reasons.clone();
             }
-            EventBody::Approved { document_type, fields, overridden, .. } => {
+            EventBody::Approved { document_type, read, fields, overridden, .. } => {
                 document.reviewer_status = "approved".into();
                 document.violations = Vec::new();
                 // What others approved was not yet corrected.
@@ -290,7 +335,7 @@ impl Record {
                 if !self.approved_by.contains(&who) {
                     self.approved_by.push(who);
                 }
-                correct(document, document_type.as_ref(), fields);
+                self.correct(document_type.as_ref(), read.as_ref(), fields);
             }
             EventBody::Rejected { .. } => document.reviewer_status = "rejected".into(),
             EventBody::Routed {
@@ -335,14 +380,14 @@ impl Record {
             EventBody::RecipientSigned { signer } => self.signed_by.push(signer.clone()),
             EventBody::Declined { signer, .. } => self.ends.declined_by.push(signer.clone()),
             EventBody::Expired => self.ends.expired += 1,
-            EventBody::Corrected { document_type, fields, department, violations } => {
+            EventBody::Corrected { document_type, read, fields, department, violations } => {
                 self.approved_by.clear();
                 self.overridden.clear();
                 document.violations = violations.clone();
-                correct(document, document_type.as_ref(), fields);
                 if department.is_some() {
                     document.department.clone_from(department);
                 }
+                self.correct(document_type.as_ref(), read.as_ref(), fields);
             }
             EventBody::Voided { .. } => {
                 self.trouble = None;
@@ -356,24 +401,5 @@ impl Record {
         self.resume = state.resume;
         self.raw = state.raw;
         self.head = hash;
-    }
-}
-
-/// A person's word counts fully: what was corrected has confidence 1.
-fn correct(document: &mut Document, to: Option<&DocumentType>, fields: &BTreeMap<String, String>) {
-    if let Some(to) = to {
-        document.document_type = to.clone();
-        document.confidence = 1.0;
-    }
-    for (name, value) in fields {
-        let field = document.fields.entry(name.clone()).or_insert_with(|| Field {
-            value: String::new(),
-            text: String::new(),
-            confidence: 1.0,
-            page: 0,
-            rect: None,
-        });
-        field.value.clone_from(value);
-        field.confidence = 1.0;
     }
 }

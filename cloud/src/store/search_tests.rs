@@ -141,6 +141,7 @@ async fn what_events_say_of_fields_and_type_is_found_and_a_rebuild_finds_all_aga
         .append(
             document,
             EventBody::Approved {
+                read: None,
                 document_type: None,
                 fields,
                 comment: None,

@@ -10,6 +10,7 @@ use serde::Deserialize;
 
 use super::PageResult;
 use super::session::SignedIn;
+use crate::api::corrections::{self, Correction};
 use crate::api::{self, review as decisions};
 use crate::app::App;
 use crate::auth::{Caller, Role, User};
@@ -82,6 +83,56 @@ pub(super) async fn retry(
     allow(&user, Some(&form.csrf))?;
     let record = find(&app, &user, &id).await?;
     decisions::retry(&app, &user.into(), record.document.document_id, None).await?;
+    Ok(Redirect::to(&format!("/documents/{id}")).into_response())
+}
+
+/// The form that settles what a document is that was set aside because of it.
+#[derive(Debug, Deserialize)]
+pub(super) struct Settlement {
+    #[serde(default)]
+    csrf: String,
+    version: u64,
+    action: String,
+    #[serde(default)]
+    document_type: String,
+    #[serde(default)]
+    comment: String,
+}
+
+/// `POST /documents/{id}/settle`: it is what the person says and goes on, or it is rejected.
+pub(super) async fn settle(
+    State(app): State<App>,
+    SignedIn(user): SignedIn,
+    Path(id): Path<String>,
+    Form(form): Form<Settlement>,
+) -> PageResult {
+    allow(&user, Some(&form.csrf))?;
+    let record = find(&app, &user, &id).await?;
+    let document = record.document.document_id;
+    let wrong = |field: &str, why: &str| {
+        let errors = BTreeMap::from([(field.to_owned(), why.to_owned())]);
+        Refusal::invalid("it cannot be settled like this", errors).help("go back and fill in what is missing")
+    };
+    match form.action.as_str() {
+        "correct" => {
+            let document_type = DocumentType(form.document_type.trim().to_owned());
+            if document_type.0.is_empty() || document_type.is_unknown() {
+                return Err(wrong("document_type", "say what it is").into());
+            }
+            let correction = Correction { document_type: Some(document_type), ..Correction::default() };
+            let caller = user.into();
+            let corrected = corrections::apply(&app, &caller, &record, correction, form.version).await?;
+            decisions::retry(&app, &caller, document, Some(corrected.version)).await?;
+        }
+        "reject" => {
+            if form.comment.trim().is_empty() {
+                return Err(wrong("comment", "say why you reject it").into());
+            }
+            let review = Review::Reject { comment: form.comment.trim().to_owned() };
+            decisions::decide(&app, &user.into(), document, review, Some(form.version)).await?;
+        }
+        _ => return Err(Refusal::bad_request("the form names no action").into()),
+    }
     Ok(Redirect::to(&format!("/documents/{id}")).into_response())
 }
 

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use platen_model::api::{Document, Envelope};
 use platen_model::event::{Event, EventBody, Status};
 use platen_model::{
-    Blank, BlankKind, Decision, Digest, PageText, PartRole, Recipient, Rect, Role, SetAside,
+    Blank, BlankKind, Decision, Digest, LineItem, PageText, PartRole, Recipient, Rect, Role, SetAside,
     SignatureFinding, SignatureVerdict, Violation,
 };
 
@@ -43,6 +43,8 @@ pub struct DocumentPage {
     pages: Vec<PageView>,
     reviewable: bool,
     retryable: bool,
+    /// It was set aside because of what it is; a person may say what that is, or reject it.
+    settleable: bool,
     /// The reader works through the review queue.
     queue: bool,
     review_reasons: Vec<String>,
@@ -54,6 +56,7 @@ pub struct DocumentPage {
     violations: Vec<Violation>,
     /// It does not keep all rules of validation.
     invalid: bool,
+    line_items: Vec<LineItem>,
     /// The reader may let it go on all the same.
     may_override: bool,
     /// The reader may show where fields stand.
@@ -264,6 +267,8 @@ pub struct Material<'a> {
     pub front: &'a Front,
     /// The reader may show where fields stand.
     pub may_teach: bool,
+    /// It was set aside because of what it is.
+    pub settleable: bool,
     /// How it will be signed, where it has no envelope yet.
     pub plan: Option<&'a Plan>,
     /// What it takes the place of, where a division was undone; `None` where it is no such document.
@@ -312,6 +317,7 @@ impl DocumentPage {
                 document.status,
                 Status::Declined | Status::Expired | Status::Voided | Status::Quarantined
             ),
+            settleable: material.settleable,
             queue: material.queue,
             review_reasons: review_reasons(events),
             types: types.map(|name| Choice::new(name, &words::title_case(name), name == selected)).collect(),
@@ -319,6 +325,7 @@ impl DocumentPage {
             asked,
             violations: material.violations.iter().filter(|one| one.field.is_none()).cloned().collect(),
             invalid: !material.violations.is_empty(),
+            line_items: document.line_items.clone(),
             may_override: material.may_override,
             may_teach: material.may_teach,
             reasons: decision.map(reasons).unwrap_or_default(),
@@ -364,7 +371,8 @@ fn review_reasons(events: &[Event]) -> Vec<String> {
 
 /// What went wrong, where the document stands still because of it.
 fn trouble(status: Status, events: &[Event]) -> Option<Trouble> {
-    let last = events.iter().rev().find(|event| !matches!(event.body, EventBody::Retried))?;
+    let passing = |event: &Event| matches!(event.body, EventBody::Retried | EventBody::Corrected { .. });
+    let last = events.iter().rev().find(|event| !passing(event))?;
     let help = "The original and everything received are kept unaltered.";
     match (&last.body, status) {
         (EventBody::Quarantined { reason, help, .. }, Status::Quarantined) => {

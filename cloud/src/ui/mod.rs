@@ -60,6 +60,7 @@ pub fn routes() -> Router<App> {
         .route("/forms/{id}/remove", post(forms_pages::remove))
         .route("/documents/{id}/review", post(actions::review))
         .route("/documents/{id}/retry", post(actions::retry))
+        .route("/documents/{id}/settle", post(actions::settle))
         .route("/documents/{id}/void", post(actions::void))
         .route("/documents/{id}/accept", post(actions::accept))
         .route("/documents/{id}/desk/{position}/link", post(at_the_desk::link))
@@ -168,6 +169,7 @@ async fn show(app: &App, who: &SignedIn, id: &str, (queue, message): (bool, Opti
         envelope: envelope.as_ref(),
         violations: &violations,
         may_teach: who.0.role >= Role::Reviewer,
+        settleable: crate::machine::awaits_a_type(record.document.status, record.resume),
         may_override: app.policy().may_override(&Scopes::of_role(who.0.role)),
         front: &front,
         plan: plan.as_ref(),

@@ -87,7 +87,7 @@ pub fn sentence(event: &Event) -> String {
             format!("Known as a copy of “{form}”; read where it was shown: {}.", names.join(", "))
         }
         EventBody::ReviewRequested { reasons, .. } => format!("Sent to review: {}", reasons.join(" ")),
-        EventBody::Approved { comment, document_type, fields, override_reason, overridden } => {
+        EventBody::Approved { comment, document_type, fields, override_reason, overridden, .. } => {
             let mut text = String::from("Approved");
             if let Some(document_type) = document_type {
                 text += &format!(" as {}", title_case(&document_type.0));
@@ -135,6 +135,9 @@ pub fn sentence(event: &Event) -> String {
         EventBody::Archived { .. } => "Archived with its evidence.".into(),
         EventBody::Quarantined { reason, .. } => format!("Set aside: {reason}."),
         EventBody::Retried => "Sent on its way again.".into(),
+        EventBody::Corrected { document_type: Some(to), .. } => {
+            format!("Corrected: it is {}.", title_case(&to.0))
+        }
         EventBody::Corrected { .. } => "Corrected.".into(),
     }
 }

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use platen_model::{
-    BatchPlace, Decision, Digest, Failure, FailureClass, Lack, PageRecord, PageText, SetAside, SourcePage,
-    Stage, durable,
+    BatchPlace, Decision, Digest, DocumentType, Failure, FailureClass, Lack, PageRecord, PageText, SetAside,
+    SourcePage, Stage, durable,
 };
 
 use crate::classify::{Origin, RuleSet};
@@ -36,9 +36,9 @@ pub struct Input {
 }
 
 impl Input {
-    /// What its names say of a document.
-    fn origin(&self) -> Origin<'_> {
-        Origin { file_name: &self.file_name, source: &self.source }
+    /// What its names say of a document, and when it was captured.
+    fn origin(&self, workshop: &Workshop) -> Origin<'_> {
+        Origin { file_name: &self.file_name, source: &self.source, day: workshop.day }
     }
 }
 
@@ -55,6 +55,10 @@ pub struct Workshop {
     pub collation: Collation,
     /// What divides them into documents.
     pub separation: Separation,
+    /// The type of all documents, where their source sets it.
+    pub document_type: Option<DocumentType>,
+    /// The day of the capture, after which nothing on the pages can have happened; `None` where nobody knows.
+    pub day: Option<jiff::civil::Date>,
     /// Set from outside: a capture under way ends with a failure once its pages at work are done.
     pub stop: Arc<AtomicBool>,
 }
@@ -63,8 +67,16 @@ impl Workshop {
     /// A workshop with these choices.
     pub fn new(pool: Pool, rules: RuleSet, options: Options) -> Self {
         let (collation, separation) = (Collation::default(), Separation::default());
-        let stop = Arc::default();
-        Self { pool: Arc::new(pool), rules: Arc::new(rules), options, collation, separation, stop }
+        Self {
+            pool: Arc::new(pool),
+            rules: Arc::new(rules),
+            options,
+            collation,
+            separation,
+            document_type: None,
+            day: None,
+            stop: Arc::default(),
+        }
     }
 
     /// A failure where somebody said to stop.
@@ -170,7 +182,8 @@ pub fn capture(
         let mut text = PageText::new(of_group.collect());
         let aside = group.aside.iter().map(|&(page, why)| SetAside { page: origins[page], why });
         text.set_aside = aside.collect();
-        let (decision, department) = separate::decide(&text, &group, &inputs[0].origin(), &workshop.rules);
+        let (set, rules) = (workshop.document_type.as_ref(), &workshop.rules);
+        let (decision, department) = separate::decide(&text, &group, &inputs[0].origin(workshop), set, rules);
         let batch = (count > 1 || group.has_sheets()).then(|| BatchPlace {
             document: number,
             documents: count,

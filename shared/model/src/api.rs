@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use crate::event::{Event, Status};
 use crate::keys::PublicKey;
 use crate::{
-    Blank, CorrelationId, DeviceId, Digest, DocumentId, DocumentType, EnvelopeId, Field, Recipient, TenantId,
-    Violation,
+    Blank, CorrelationId, DeviceId, Digest, DocumentId, DocumentType, EnvelopeId, Field, LineItem, Reason,
+    Recipient, TenantId, Violation,
 };
 
 /// A document as the API shows it.
@@ -38,8 +38,14 @@ pub struct Document {
     pub document_type: DocumentType,
     /// How sure of the type, 0 to 1.
     pub confidence: f32,
+    /// Why: what its pages lack, then the evidence of the rules, strongest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reasons: Vec<Reason>,
     /// Values read, by name.
     pub fields: BTreeMap<String, Field>,
+    /// The rows of its tables of goods and services, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub line_items: Vec<LineItem>,
     /// The route policy chose.
     pub route: Option<String>,
     /// Labels set by policy.

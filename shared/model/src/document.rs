@@ -84,7 +84,7 @@ impl Reason {
 
     /// Whether a person has to look because of it, however sure the type is.
     pub fn is_doubt(&self) -> bool {
-        self.is_lack() || self.rule == Self::SEPARATION
+        self.is_lack() || [Self::SEPARATION, Self::TOTAL_DIFFERS].contains(&self.rule.as_str())
     }
 }
 

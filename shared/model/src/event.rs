@@ -226,6 +226,9 @@ pub enum EventBody {
         /// The corrected type, where it was corrected.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         document_type: Option<DocumentType>,
+        /// What was read from its pages by the corrected type, in the place of what was read by the one before.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        read: Option<BTreeMap<String, Field>>,
         /// Corrected field values by name.
         #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
         fields: BTreeMap<String, String>,
@@ -348,6 +351,9 @@ pub enum EventBody {
         /// The right type, where it was wrong.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         document_type: Option<DocumentType>,
+        /// What was read from its pages by the corrected type, in the place of what was read by the one before.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        read: Option<BTreeMap<String, Field>>,
         /// Right values by field name.
         #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
         fields: BTreeMap<String, String>,

@@ -25,6 +25,12 @@ pub struct Example {
     /// The name the file had, weak evidence for its type.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub file_name: String,
+    /// The hot folder or program it came by, weak evidence for its type.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub source: String,
+    /// The day of its capture, after which nothing on it can have happened.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub captured_on: Option<jiff::civil::Date>,
     /// What was read from its pages.
     pub text: PageText,
 }

@@ -93,6 +93,8 @@ fn examples(
             document_type,
             fields: fields(&entry["fields"]),
             file_name: String::new(),
+            source: String::new(),
+            captured_on: None,
             text: PageText::new(pages?),
         })
     };

@@ -2,11 +2,15 @@
 //!
 //! `03/04/2026` is two dates. Which one is meant is first asked of the document (another date in it may have a
 //! day over 12), then of its money and paper; where nothing tells, the day comes first and the certainty is low.
+//! What cannot lie ahead (a birth, an invoice) is not read as a day after its capture: of two readings the other one is
+//! meant, and of two centuries the last.
 
 use std::ops::Range;
 use std::sync::LazyLock;
 
-use regex::Regex;
+use jiff::ToSpan;
+use jiff::civil::Date;
+use regex::{Captures, Match, Regex};
 
 use super::fuzzy;
 
@@ -17,8 +21,51 @@ pub(super) enum Order {
     DayFirst,
     /// 03/31/2026.
     MonthFirst,
+    /// Day first by the document's currency; its dates do not tell.
+    DayLikely,
+    /// Month first by the document's currency; its dates do not tell.
+    MonthLikely,
     /// Nothing tells; day first is assumed.
     Unknown,
+}
+
+impl Order {
+    fn is_month_first(self) -> bool {
+        matches!(self, Self::MonthFirst | Self::MonthLikely)
+    }
+
+    /// Certainty of a date that could be read either way.
+    fn certainty(self) -> f32 {
+        match self {
+            Self::DayFirst | Self::MonthFirst => 1.0,
+            Self::DayLikely | Self::MonthLikely => 0.7,
+            Self::Unknown => 0.6,
+        }
+    }
+}
+
+/// How dates of one field are read.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Manner {
+    /// The order of day and month.
+    pub(super) order: Order,
+    /// Where it cannot lie ahead.
+    pub(super) past: Option<Past>,
+}
+
+/// The days that something which has happened may have.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Past {
+    /// The last one.
+    pub(super) until: Date,
+    /// How many years before it a year of two digits is looked for.
+    pub(super) years: u16,
+}
+
+impl From<Order> for Manner {
+    fn from(order: Order) -> Self {
+        Self { order, past: None }
+    }
 }
 
 /// A date that was found.
@@ -41,86 +88,108 @@ fn pattern(text: &str) -> Regex {
 }
 
 static YEAR_FIRST: LazyLock<Regex> =
-    LazyLock::new(|| pattern(r"\b(\d{4})[-./](\d{1,2})[-./](\d{1,2})(?:\b|T)"));
-static NUMBERS: LazyLock<Regex> =
-    LazyLock::new(|| pattern(r"\b(\d{1,2}) ?([-./]) ?(\d{1,2}) ?[-./] ?(\d{4}|\d{2})\b"));
-static DAY_NAME: LazyLock<Regex> = LazyLock::new(|| {
+    LazyLock::new(|| pattern(r"\b(?P<year>\d{4})[-./](?P<month>\d{1,2})[-./](?P<day>\d{1,2})(?:\b|T)"));
+static NUMBERS: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
-        r"\b(\d{1,2})(?:st|nd|rd|th|er|\.)?[ ./-]{0,2}(?:de |of |day of )?([^\W\d_]{3,10})[.,]?[ ./-]{0,2}(?:de )?(\d{4}|\d{2})\b",
+        r"\b(?P<one>\d{1,2}) ?(?P<sign>[-./]) ?(?P<two>\d{1,2}) ?(?P<second>[-./])(?P<gap> ?)(?P<year>\d{4}|\d{2})\b",
     )
 });
-static NAME_DAY: LazyLock<Regex> =
-    LazyLock::new(|| pattern(r"\b([^\W\d_]{3,10})\.? ?(\d{1,2})(?:st|nd|rd|th)?[,.]? ?(\d{4})\b"));
+static DAY_NAME: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"\b(?P<day>\d{1,2})(?:st|nd|rd|th|er|\.)?[ ./-]{0,2}(?:de |of |day of )?(?P<name>[^\W\d_]{3,10})[.,]?(?P<gap>[ ./-]{0,2}(?:del? )?)(?P<year>\d{4}|\d{2})\b",
+    )
+});
+static NAME_DAY: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(r"\b(?P<name>[^\W\d_]{3,10})\.? ?(?P<day>\d{1,2})(?:st|nd|rd|th)?[,.]? ?(?P<year>\d{4})\b")
+});
+/// What follows the hour of a time of day.
+static AFTER_HOUR: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?i)^(?::\d| ?(?:h|uhr|am|pm)\b|h\d)"));
 
 /// Finds the first date in a text.
-pub(super) fn find(text: &str, order: Order) -> Option<Found> {
-    let number = |group: Option<regex::Match<'_>>| group.and_then(|group| group.as_str().parse::<i16>().ok());
+pub(super) fn find(text: &str, manner: impl Into<Manner>) -> Option<Found> {
+    let manner = manner.into();
     let mut found: Vec<Found> = Vec::new();
-    let mut add = |whole: Option<regex::Match<'_>>, year, month, day, certainty| {
-        if let (Some(whole), Some(iso)) = (whole, normal(year, month, day)) {
-            found.push(Found { range: whole.range(), iso, certainty });
-        }
+    let mut add = |groups: &Captures<'_>, month: Option<i16>, day: Option<i16>, certainty| {
+        let (Some(whole), Some(year)) = (groups.get(0), groups.name("year")) else { return false };
+        let iso = normal(year.as_str(), month, day, manner.past);
+        found.extend(iso.clone().map(|iso| Found { range: whole.range(), iso, certainty }));
+        iso.is_some()
     };
-    for groups in YEAR_FIRST.captures_iter(text).take(1) {
-        add(groups.get(0), number(groups.get(1)), number(groups.get(2)), number(groups.get(3)), 1.0);
+    for groups in YEAR_FIRST.captures_iter(text) {
+        add(&groups, number(&groups, "month"), number(&groups, "day"), 1.0);
     }
-    for groups in DAY_NAME.captures_iter(text) {
-        let month = groups.get(2).and_then(|name| month(name.as_str()));
-        add(groups.get(0), number(groups.get(3)), month, number(groups.get(1)), 1.0);
+    for pattern in [&DAY_NAME, &NAME_DAY] {
+        for groups in pattern.captures_iter(text).filter(|groups| !ends_in_hour(text, groups)) {
+            let month = groups.name("name").and_then(|name| month(name.as_str()));
+            add(&groups, month, number(&groups, "day"), 1.0);
+        }
     }
-    for groups in NAME_DAY.captures_iter(text) {
-        let month = groups.get(1).and_then(|name| month(name.as_str()));
-        add(groups.get(0), number(groups.get(3)), month, number(groups.get(2)), 1.0);
-    }
-    for groups in NUMBERS.captures_iter(text) {
-        let (first, second) = (number(groups.get(1)), number(groups.get(3)));
-        let year = number(groups.get(4));
-        let dotted = groups.get(2).is_some_and(|sign| sign.as_str() == ".");
+    for groups in NUMBERS.captures_iter(text).filter(|groups| !ends_in_hour(text, groups)) {
+        let (first, second) = (number(&groups, "one"), number(&groups, "two"));
+        let dotted = groups.name("sign").is_some_and(|sign| sign.as_str() == ".");
         let either = first.zip(second).is_some_and(|(first, second)| first <= 12 && second <= 12);
-        // Dots are written by countries that put the day first.
         let month_first = match (first, second) {
             (Some(first), _) if first > 12 => false,
             (_, Some(second)) if second > 12 => true,
-            _ => order == Order::MonthFirst && !dotted,
+            // Dots are written by countries that put the day first.
+            _ => manner.order.is_month_first() && !dotted,
         };
-        let certainty =
-            if either && first != second && order == Order::Unknown && !dotted { 0.6 } else { 1.0 };
+        let ambiguous = either && first != second && !dotted;
+        let certainty = if ambiguous { manner.order.certainty() } else { 1.0 };
         let (month, day) = if month_first { (first, second) } else { (second, first) };
-        add(groups.get(0), year, month, day, certainty);
+        // Where one reading lies ahead of what is possible, the other is meant.
+        if !add(&groups, month, day, certainty) && ambiguous && manner.past.is_some() {
+            add(&groups, day, month, manner.order.certainty().min(0.9));
+        }
     }
     found.into_iter().min_by_key(|found| found.range.start)
 }
 
-/// Which order a document's own dates show.
+fn number(groups: &Captures<'_>, name: &str) -> Option<i16> {
+    groups.name(name).and_then(|group: Match<'_>| group.as_str().parse().ok())
+}
+
+/// Whether the two digits at the end are the hour of a time of day: "14.05. 12:30", "14 May 12:30".
+fn ends_in_hour(text: &str, groups: &Captures<'_>) -> bool {
+    let apart = groups.name("gap").is_some_and(|gap| gap.as_str().ends_with(' '));
+    let year = groups.name("year").filter(|year| year.as_str().len() == 2);
+    apart && year.is_some_and(|year| AFTER_HOUR.is_match(&text[year.end()..]))
+}
+
+/// Which order a document's own dates show. Numbers with dots or dashes and a short year are as often something else.
 pub(super) fn order_shown(text: &str) -> Order {
-    let (mut day_first, mut month_first) = (0, 0);
+    let (mut day_first, mut month_first) = (false, false);
     for groups in NUMBERS.captures_iter(text) {
-        let number =
-            |group| groups.get(group).and_then(|group: regex::Match<'_>| group.as_str().parse::<i16>().ok());
-        match (number(1), number(3)) {
-            (Some(13..=31), Some(1..=12)) => day_first += 1,
-            (Some(1..=12), Some(13..=31)) => month_first += 1,
-            _ => {}
-        }
+        let name = |name| groups.name(name).map_or("", |group| group.as_str());
+        let is_date = name("sign") == name("second") && (name("sign") == "/" || name("year").len() == 4);
+        let (one, two) = (number(&groups, "one"), number(&groups, "two"));
+        let valid = |month, day| is_date && normal(name("year"), month, day, None).is_some();
+        day_first |= one > Some(12) && valid(two, one);
+        month_first |= two > Some(12) && valid(one, two);
     }
     match (day_first, month_first) {
-        (0, 0) => Order::Unknown,
-        (day_first, month_first) if day_first >= month_first => Order::DayFirst,
-        _ => Order::MonthFirst,
+        (true, false) => Order::DayFirst,
+        (false, true) => Order::MonthFirst,
+        _ => Order::Unknown,
     }
 }
 
-fn normal(year: Option<i16>, month: Option<i16>, day: Option<i16>) -> Option<String> {
-    let year = match year? {
-        short @ 0..=CENTURY_PIVOT => 2000 + short,
-        short @ 69..=99 => 1900 + short,
-        year => year,
+fn normal(year: &str, month: Option<i16>, day: Option<i16>, past: Option<Past>) -> Option<String> {
+    let written: i16 = year.parse().ok()?;
+    let (month, day) = (month?.try_into().ok()?, day?.try_into().ok()?);
+    let date = |year: i16| Date::new(year, month, day).ok().filter(|_| YEARS.contains(&year));
+    let possible = |date: &Date| past.is_none_or(|past| *date <= past.until);
+    let found = match (year.len(), past) {
+        (4, _) => date(written),
+        (_, Some(past)) => {
+            let earliest = past.until.checked_sub(i64::from(past.years).years()).ok()?;
+            let both = [2000, 1900].into_iter().filter_map(|century| date(century + written));
+            both.filter(possible).find(|date| *date > earliest)
+        }
+        (_, None) if written <= CENTURY_PIVOT => date(2000 + written),
+        (_, None) => date(1900 + written),
     };
-    if !YEARS.contains(&year) {
-        return None;
-    }
-    let date = jiff::civil::Date::new(year, month?.try_into().ok()?, day?.try_into().ok()?).ok()?;
-    Some(date.to_string())
+    found.filter(possible).map(|date| date.to_string())
 }
 
 /// The month by its name or the first letters of it, in English, German, French or Spanish.
@@ -209,8 +278,9 @@ fn month(name: &str) -> Option<i16> {
     ];
     let folded = fuzzy::fold(name);
     let short = folded.chars().count() <= 4;
-    // A word that only begins like a month ("Marina 12, 2026") is none.
-    let known = short || NAMES.iter().any(|month| strsim::osa_distance(&folded, month) <= 1);
+    // A word that only begins like a month ("Marina 12, 2026") is none; one that a month begins with is ("juill.").
+    let known = short
+        || NAMES.iter().any(|month| month.starts_with(&folded) || strsim::osa_distance(&folded, month) <= 1);
     known.then(|| STARTS.iter().find(|(start, _)| folded.starts_with(start)).map(|(_, month)| *month))?
 }
 
@@ -231,6 +301,11 @@ mod tests {
             ("16. März 2026", "2026-03-16"),
             ("le 14 février 2025", "2025-02-14"),
             ("5 de marzo de 2025", "2025-03-05"),
+            ("5 de marzo del 2025", "2025-03-05"),
+            ("12 juill. 2025", "2025-07-12"),
+            ("le 3 sept. 2025", "2025-09-03"),
+            ("no 2026.99.99 of 2026-03-04", "2026-03-04"),
+            ("25/03/18:12:04", "2018-03-25"),
             ("Date 25/FEB/2017", "2017-02-25"),
             ("28 MAR 18 12:04", "2018-03-28"),
             ("2026-11-03T10:00", "2026-11-03"),
@@ -249,13 +324,60 @@ mod tests {
     }
 
     #[test]
+    fn an_hour_is_no_year() {
+        for text in [
+            "14.05. 12:30",
+            "14 May 12:30",
+            "14/05/ 09:15:20",
+            "14. Mai 12 Uhr",
+            "14 mai 12h30",
+            "May 14 12:30",
+        ] {
+            check(text, Order::Unknown, None);
+        }
+        check("14.05.26 12:30", Order::Unknown, Some("2026-05-14"));
+    }
+
+    #[test]
     fn the_order_of_day_and_month_follows_the_document() {
         check("03/04/2026", Order::MonthFirst, Some("2026-03-04"));
+        check("03/04/2026", Order::MonthLikely, Some("2026-03-04"));
         check("03/04/2026", Order::DayFirst, Some("2026-04-03"));
         check("03/14/2026", Order::DayFirst, Some("2026-03-14"));
         check("03.04.2026", Order::MonthFirst, Some("2026-04-03"));
-        assert_eq!(order_shown("due 03/04/2026, sent 02/25/2026"), Order::MonthFirst);
-        assert_eq!(order_shown("25/02/2026"), Order::DayFirst);
-        assert!(find("03/04/2026", Order::Unknown).is_some_and(|found| found.certainty < 1.0));
+        let shown = |text: &str, order: Order| assert_eq!(order_shown(text), order, "{text}");
+        shown("due 03/04/2026, sent 02/25/2026", Order::MonthFirst);
+        shown("25/02/2026", Order::DayFirst);
+        shown("25/02/26", Order::DayFirst);
+        shown("sort code 12-24-81", Order::Unknown);
+        shown("02/31/2026", Order::Unknown);
+        shown("25/02/2026 and 02/25/2026", Order::Unknown);
+    }
+
+    #[test]
+    fn only_dates_of_the_document_itself_make_the_order_certain() {
+        let certainty = |order: Order| find("03/04/2026", order).expect("it is a date").certainty;
+        assert_eq!(certainty(Order::DayFirst), 1.0);
+        assert!(certainty(Order::DayLikely) <= 0.7 && certainty(Order::MonthLikely) <= 0.7);
+        assert!(certainty(Order::Unknown) < certainty(Order::MonthLikely));
+    }
+
+    #[test]
+    fn what_cannot_lie_ahead_is_read_as_a_day_before_its_capture() {
+        let check = |text: &str, years: u16, iso: Option<&str>| {
+            let past = Some(Past { until: jiff::civil::date(2026, 3, 10), years });
+            let manner = Manner { order: Order::DayLikely, past };
+            assert_eq!(find(text, manner).map(|found| found.iso).as_deref(), iso, "{text}");
+        };
+        check("12.05.61", 110, Some("1961-05-12"));
+        check("12.05.25", 110, Some("2025-05-12"));
+        check("10.03.26", 60, Some("2026-03-10"));
+        check("11.03.26", 60, None);
+        check("12.05.98", 60, Some("1998-05-12"));
+        check("12.05.2027", 60, None);
+        check("12 May 2027", 60, None);
+        check("03/04/2026", 60, Some("2026-03-04"));
+        check("09/10/2025", 60, Some("2025-10-09"));
+        check("printed 2027-01-01 of 2026-01-01", 60, Some("2026-01-01"));
     }
 }

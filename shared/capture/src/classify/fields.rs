@@ -1,19 +1,23 @@
 //! Values read from a document: beside or below their label, or where they usually stand.
 //!
 //! A label's value is looked for first to the right on the same row, then in the rows just below, by the boxes
-//! of the words: recognisers often put a label and its value into different blocks. Every value keeps its page,
-//! its box and the text it was made from, so that a person can check it at a glance.
+//! of the words: recognisers often put a label and its value into different blocks. Where no label leads to one, a rule's
+//! patterns and its box on the page are asked. Every value keeps its page, its box and the text it was made from, so
+//! that a person can check it at a glance.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use jiff::ToSpan;
+use jiff::civil::Date;
 use platen_model::{Field, Rect};
 
-use super::dates::{self, Order};
+use super::dates::{self, Manner, Order, Past};
 use super::evidence::{Finder, Hit, suits};
+use super::fuzzy;
 use super::reading::Reading;
 use super::rules::{FieldKind, FieldRule};
-use super::{identifiers, letterhead, money, parties};
+use super::{Origin, identifiers, letterhead, money, parties, tax_ids};
 
 /// How many rows below its label a value may stand.
 const ROWS_BELOW: usize = 2;
@@ -37,29 +41,71 @@ const ROUNDED: f32 = 0.9;
 const PER_LABEL_RANK: f32 = 0.985;
 /// Longest text searched for parties, in words.
 const PARTIES_WORDS: usize = 400;
+/// Most places of one label that are looked at; the first ones tell.
+const MOST_HITS: usize = 64;
+/// How many days after its capture a date that cannot lie ahead may be: clocks and time zones differ.
+const DAYS_AHEAD: i64 = 2;
+/// Certainty of a value that a pattern of the rules found.
+const BY_PATTERN: f32 = 0.9;
+/// Certainty of a value in a box of the rules: pages are laid differently on the glass.
+const BY_PLACE: f32 = 0.85;
+/// Words after an amount that begin a part of it: "119,00 EUR incl. 19,00 EUR VAT".
+const PART_OF_IT: [&str; 18] = [
+    "inkl",
+    "inklusive",
+    "incl",
+    "including",
+    "inclusive",
+    "davon",
+    "darin",
+    "enthalten",
+    "enthaltene",
+    "dont",
+    "thereof",
+    "compris",
+    "inclus",
+    "incluye",
+    "incluido",
+    "plus",
+    "zzgl",
+    "includes",
+];
 
 /// What holds for the whole document.
 pub(super) struct Habits {
     order: Order,
     currency: Option<&'static str>,
+    country: Option<String>,
+    captured_on: Option<Date>,
 }
 
 impl Habits {
-    /// What the document's own dates and amounts show.
-    pub(super) fn of(reading: &Reading<'_>) -> Self {
+    /// What the document's own dates, amounts and numbers show.
+    pub(super) fn of(reading: &Reading<'_>, origin: &Origin<'_>) -> Self {
         let text = reading.text_of(0..reading.words.len());
         let currency = money::usual_currency(&text);
         let order = match dates::order_shown(&text) {
-            Order::Unknown if currency == Some("USD") => Order::MonthFirst,
-            Order::Unknown if currency.is_some() => Order::DayFirst,
+            Order::Unknown if currency == Some("USD") => Order::MonthLikely,
+            Order::Unknown if currency.is_some() => Order::DayLikely,
             order => order,
         };
-        Self { order, currency }
+        // Where it was issued: by its tax number, its account, its money.
+        let numbered = tax_ids::vat_id(&text).or_else(|| identifiers::iban(&text));
+        let country = numbered.and_then(|(_, number, _)| Some(number.get(..2)?.to_owned()));
+        let country = country.or_else(|| currency.and_then(money::country).map(str::to_owned));
+        Self { order, currency, country, captured_on: origin.day }
     }
 
     /// The currency that amounts without one are in.
     pub(super) fn currency(&self) -> Option<&'static str> {
         self.currency
+    }
+
+    /// How dates of a field are read: one that lies in so many years before its capture cannot lie ahead.
+    fn manner(&self, years_back: Option<u16>) -> Manner {
+        let until = self.captured_on.and_then(|day| day.checked_add(DAYS_AHEAD.days()).ok());
+        let past = until.zip(years_back).map(|(until, years)| Past { until, years });
+        Manner { order: self.order, past }
     }
 }
 
@@ -70,9 +116,8 @@ pub(super) struct Zone {
 }
 
 /// Reads all fields of these rules.
-pub(super) fn read(finder: &Finder<'_>, rules: &[&FieldRule]) -> BTreeMap<String, Field> {
+pub(super) fn read(finder: &Finder<'_>, rules: &[&FieldRule], habits: &Habits) -> BTreeMap<String, Field> {
     let reading = finder.reading;
-    let habits = Habits::of(reading);
     let mut fields = BTreeMap::new();
     for rule in rules {
         match rule.kind {
@@ -85,7 +130,7 @@ pub(super) fn read(finder: &Finder<'_>, rules: &[&FieldRule]) -> BTreeMap<String
                 fields.extend(letterhead::address(reading).map(|field| (rule.name.clone(), field)))
             }
             FieldKind::Heading => fields.extend(heading(reading).map(|field| (rule.name.clone(), field))),
-            _ => fields.extend(read_one(finder, rule, &habits).map(|field| (rule.name.clone(), field))),
+            _ => fields.extend(read_one(finder, rule, habits).map(|field| (rule.name.clone(), field))),
         }
     }
     fields
@@ -94,13 +139,14 @@ pub(super) fn read(finder: &Finder<'_>, rules: &[&FieldRule]) -> BTreeMap<String
 /// Reads a field by its labels in their order, then without.
 fn read_one(finder: &Finder<'_>, rule: &FieldRule, habits: &Habits) -> Option<Field> {
     let reading = finder.reading;
+    let excused = Excused::of(finder, rule);
     for (rank, label) in (0..).zip(&rule.labels) {
-        let hits = finder.find(label).into_iter().filter(|hit| !is_excused(finder, *hit, rule));
+        let hits = finder.find(label).into_iter().filter(|hit| !excused.holds(*hit)).take(MOST_HITS);
         let found = hits.filter_map(|hit| {
             let trust = hit.likeness * PER_LABEL_RANK.powi(rank);
             zones(reading, finder.words(hit), trust)
                 .into_iter()
-                .find_map(|zone| value(reading, rule.kind, &zone, habits))
+                .find_map(|zone| value(reading, Wanted::by(rule), &zone, habits))
         });
         let best = match rule.kind {
             FieldKind::Money => found.max_by(|a, b| a.0.cmp(&b.0)),
@@ -112,19 +158,50 @@ fn read_one(finder: &Finder<'_>, rule: &FieldRule, habits: &Habits) -> Option<Fi
             return Some(rounded.unwrap_or(field));
         }
     }
+    by_pattern(reading, rule, habits)
+        .or_else(|| by_place(reading, rule, habits))
+        .or_else(|| without_label(reading, rule, habits))
+}
+
+/// The first match of the rule's patterns that holds a value; of a pattern with a group, what is in the group.
+fn by_pattern(reading: &Reading<'_>, rule: &FieldRule, habits: &Habits) -> Option<Field> {
+    rule.patterns.iter().find_map(|pattern| {
+        reading.lines.iter().find_map(|line| {
+            let words: Vec<usize> = line.words.clone().collect();
+            let text = join(reading, &words);
+            pattern.captures_iter(&text).find_map(|groups| {
+                let matched = groups.get(1).or(groups.get(0)).filter(|matched| !matched.is_empty())?;
+                let covered = words_in(reading, &words, matched.range());
+                if rule.kind == FieldKind::Identifier {
+                    return Some(field(reading, covered, matched.as_str().trim().to_owned(), BY_PATTERN));
+                }
+                let zone = Zone { words: covered, trust: BY_PATTERN };
+                value(reading, Wanted::by(rule), &zone, habits).map(|(_, field)| field)
+            })
+        })
+    })
+}
+
+/// What stands in the rule's box on the first page.
+fn by_place(reading: &Reading<'_>, rule: &FieldRule, habits: &Habits) -> Option<Field> {
+    let [x, y, w, h] = rule.place?;
+    let (width, height) = reading.page_size(0);
+    let inside = |word: &usize| {
+        let rect = reading.words[*word].word.rect;
+        let across = (rect.x as f32 + rect.w as f32 / 2.0) / width.max(1) as f32;
+        let down = (rect.y as f32 + rect.h as f32 / 2.0) / height.max(1) as f32;
+        (x..=x + w).contains(&across) && (y..=y + h).contains(&down)
+    };
+    let zone = Zone { words: page_words(reading, 0).filter(inside).collect(), trust: BY_PLACE };
+    value(reading, Wanted::by(rule), &zone, habits).map(|(_, field)| field)
+}
+
+/// A value of this kind on the first line of the rule's region that holds one.
+fn without_label(reading: &Reading<'_>, rule: &FieldRule, habits: &Habits) -> Option<Field> {
     let region = rule.without_label?;
     let lines = reading.lines.iter().filter(|line| suits(reading, &line.words, region).is_some());
-    lines
-        .filter_map(|line| {
-            value(
-                reading,
-                rule.kind,
-                &Zone { words: line.words.clone().collect(), trust: WITHOUT_LABEL },
-                habits,
-            )
-        })
-        .next()
-        .map(|(_, field)| field)
+    let zones = lines.map(|line| Zone { words: line.words.clone().collect(), trust: WITHOUT_LABEL });
+    zones.into_iter().find_map(|zone| value(reading, Wanted::by(rule), &zone, habits)).map(|(_, field)| field)
 }
 
 /// The amount that is paid in place of a total where coins of one and two hundredths are no longer used: the document
@@ -138,16 +215,57 @@ fn rounded(finder: &Finder<'_>, rule: &FieldRule, cents: i64, habits: &Habits) -
     let reading = finder.reading;
     reading.lines.iter().find_map(|line| {
         let words: Vec<usize> = line.words.clone().collect();
-        let found = money::find_all(&join(reading, &words)).into_iter().find(|found| found.cents == paid)?;
+        let text = reading.spaced_text(words.iter().copied());
+        let found = money::find_all(&text).into_iter().find(|found| found.cents == paid)?;
         let value = found.normal(habits.currency);
         Some(field(reading, words_in(reading, &words, found.range), value, ROUNDED))
     })
 }
 
-/// Whether a label stands inside a phrase that means something else: "total" in "total weight".
-fn is_excused(finder: &Finder<'_>, hit: Hit, rule: &FieldRule) -> bool {
-    let inside = |other: Hit| other.first <= hit.first && hit.last <= other.last;
-    rule.unless.iter().any(|phrase| finder.find(phrase).into_iter().any(inside))
+/// The places of phrases that contain a label and mean something else: "total" in "total weight".
+struct Excused(Vec<(usize, usize)>);
+
+impl Excused {
+    fn of(finder: &Finder<'_>, rule: &FieldRule) -> Self {
+        let mut places: Vec<(usize, usize)> = rule
+            .unless
+            .iter()
+            .flat_map(|phrase| finder.find(phrase).into_iter().map(|hit| (hit.first, hit.last)))
+            .collect();
+        places.sort_unstable();
+        // Each with the farthest end of those that begin no later, so that one look tells.
+        let mut farthest = 0;
+        for (_, last) in &mut places {
+            farthest = farthest.max(*last);
+            *last = farthest;
+        }
+        Self(places)
+    }
+
+    /// Whether a label stands inside one of them.
+    fn holds(&self, hit: Hit) -> bool {
+        let before = self.0.partition_point(|(first, _)| *first <= hit.first);
+        before.checked_sub(1).is_some_and(|place| self.0[place].1 >= hit.last)
+    }
+}
+
+/// What kind of value is looked for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wanted {
+    pub(super) kind: FieldKind,
+    /// Of a date that cannot lie ahead: how many years before its capture it may be.
+    years_back: Option<u16>,
+}
+
+impl Wanted {
+    /// A value of a kind, without any bound.
+    pub(super) fn any(kind: FieldKind) -> Self {
+        Self { kind, years_back: None }
+    }
+
+    fn by(rule: &FieldRule) -> Self {
+        Self { kind: rule.kind, years_back: rule.years_back }
+    }
 }
 
 /// Where the value of a label may stand, likeliest first.
@@ -207,7 +325,7 @@ pub(super) fn page_words<'r>(reading: &'r Reading<'_>, page: usize) -> impl Iter
 /// Reads a value of a kind from a zone; the number orders amounts.
 pub(super) fn value(
     reading: &Reading<'_>,
-    kind: FieldKind,
+    wanted: Wanted,
     zone: &Zone,
     habits: &Habits,
 ) -> Option<(i64, Field)> {
@@ -218,22 +336,22 @@ pub(super) fn value(
     let simple = |found: Option<identifiers::Found>| {
         found.map(|(range, value, certainty)| (0, made(range, value, certainty)))
     };
-    match kind {
+    match wanted.kind {
         FieldKind::Date => {
-            let found = dates::find(&text, habits.order)?;
+            let found = dates::find(&text, habits.manner(wanted.years_back))?;
             Some((0, made(found.range, found.iso, found.certainty)))
         }
         FieldKind::Money => {
-            let amounts = money::find_all(&text);
-            // The rightmost amount of a row is the sum; a rate or a count may stand before it.
-            let found = amounts.into_iter().next_back()?;
-            let certainty = if found.currency.or(habits.currency).is_some() { 1.0 } else { 0.85 };
+            let found = sum_of_row(reading, &zone.words)?;
+            let certainty = if found.has_sign() || habits.currency.is_some() { 1.0 } else { 0.85 };
             let normal = found.normal(habits.currency);
             Some((found.cents, made(found.range, normal, certainty)))
         }
         FieldKind::Identifier => simple(identifiers::identifier(&text)),
         FieldKind::Iban => simple(identifiers::iban(&text)),
-        FieldKind::VatId => simple(identifiers::vat_id(&text)),
+        FieldKind::VatId => simple(tax_ids::vat_id(&text)),
+        FieldKind::TaxId => simple(tax_ids::tax_id(&text)),
+        FieldKind::Phone => simple(identifiers::phone(&text, habits.country.as_deref())),
         FieldKind::Email => simple(divided_email(&text).or_else(|| identifiers::email(&text))),
         FieldKind::Name => {
             let words = first_cell(reading, &zone.words);
@@ -249,6 +367,32 @@ pub(super) fn value(
         | FieldKind::Company
         | FieldKind::Address => None,
     }
+}
+
+/// The rightmost amount of a row is its sum; a rate or a count may stand before it. What follows the sum and names a part
+/// of it, or stands in brackets, or is another label beyond a wide gap, is not looked at.
+fn sum_of_row(reading: &Reading<'_>, words: &[usize]) -> Option<money::Found> {
+    let text = reading.spaced_text(words.iter().copied());
+    let first = money::find_all(&text).into_iter().next()?;
+    let mut start = 0;
+    let mut end = text.len();
+    for (place, &word) in words.iter().enumerate() {
+        let read = &reading.words[word].word.text;
+        let apart = place > 0 && reading.is_apart(words[place - 1], word);
+        let folded = fuzzy::words(read).next().unwrap_or_default();
+        let next = words.get(place + 1).map(|next| reading.words[*next].word.text.to_lowercase());
+        let is_part =
+            PART_OF_IT.contains(&folded.as_str()) || folded == "of" && next.as_deref() == Some("which");
+        let is_label = apart
+            && folded.chars().filter(|c| c.is_alphabetic()).count() > 1
+            && money::usual_currency(read).is_none();
+        if start >= first.range.end && (is_part || is_label || read.starts_with(['(', '['])) {
+            end = start;
+            break;
+        }
+        start += read.len() + 1;
+    }
+    money::find_all(&text[..end]).pop()
 }
 
 /// All words of a zone as they stand.
@@ -287,9 +431,10 @@ fn first_cell(reading: &Reading<'_>, words: &[usize]) -> Vec<usize> {
 /// Where to sign: each place, in reading order, as `<name>`, `<name>_2`, and so on.
 fn anchors(finder: &Finder<'_>, rule: &FieldRule, fields: &mut BTreeMap<String, Field>) {
     let reading = finder.reading;
+    let excused = Excused::of(finder, rule);
     let mut places: Vec<(Range<usize>, f32)> = Vec::new();
     for label in &rule.labels {
-        for hit in finder.find(label) {
+        for hit in finder.find(label).into_iter().take(MOST_HITS) {
             let words = finder.words(hit);
             let line = reading.line(words.start);
             let text = reading.text_of(words.clone());
@@ -302,7 +447,7 @@ fn anchors(finder: &Finder<'_>, rule: &FieldRule, fields: &mut BTreeMap<String, 
                 && line.words.len() <= ANCHOR_LINE_WORDS
                 && (!short_label || text.contains(':'));
             let taken = places.iter().any(|(other, _)| other.start < words.end && words.start < other.end);
-            if fits && !taken && !is_excused(finder, hit, rule) {
+            if fits && !taken && !excused.holds(hit) {
                 places.push((words, hit.likeness));
             }
         }
@@ -364,3 +509,6 @@ fn words_in(reading: &Reading<'_>, words: &[usize], range: Range<usize>) -> Vec<
     }
     covered
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,9 +11,9 @@ use std::time::Instant;
 
 use platen_model::{Decision, DocumentType, Example, Verdict};
 
-use super::calibration::{self, Calibration, FitError};
+use super::calibration::{self, Calibration, FitError, Method};
 use super::rules::RuleSet;
-use super::{Assessment, assess, classify, fuzzy};
+use super::{Assessment, Origin, assess, classify, fuzzy};
 
 /// Steps of confidence in which the calibration error is measured.
 const BINS: usize = 10;
@@ -80,10 +80,11 @@ pub struct Verdicts {
 pub fn judge(examples: &[Example], rules: &RuleSet) -> Verdicts {
     let judged = examples.iter().map(|example| {
         let begun = Instant::now();
-        let decision = classify(&example.text, &super::Origin::file(&example.file_name), rules);
+        let origin =
+            Origin { file_name: &example.file_name, source: &example.source, day: example.captured_on };
+        let decision = classify(&example.text, &origin, rules);
         let ms = begun.elapsed().as_secs_f64() * 1e3;
-        let Assessment { best, strength } =
-            assess(&example.text, &super::Origin::file(&example.file_name), rules);
+        let Assessment { best, strength } = assess(&example.text, &origin, rules);
         let read = |name: &str| decision.fields.get(name).map(|field| field.value.clone());
         let fields = example.fields.iter().map(|(name, wanted)| (name.clone(), (wanted.clone(), read(name))));
         Judged {
@@ -181,13 +182,18 @@ impl Verdicts {
 ///
 /// Where the examples do not carry a calibration.
 pub fn fit(examples: &[Example], rules: &RuleSet) -> Result<Calibration, FitError> {
+    fit_by(Method::of(examples.len()), examples, rules)
+}
+
+fn fit_by(method: Method, examples: &[Example], rules: &RuleSet) -> Result<Calibration, FitError> {
     let strengths: Vec<(f32, bool)> =
         judge(examples, rules).judged.iter().map(|judged| (judged.strength, judged.best_is_right)).collect();
-    calibration::fit(&strengths)
+    calibration::fit(&strengths, method)
 }
 
 /// Fits to one half of the examples and judges the other, then the other way round: what the fit is worth on documents
-/// that it has not seen. The halves are made by the examples' order, every other one.
+/// that it has not seen. The halves are made by the examples' order, every other one, and fitted by the method that all of
+/// them would be.
 ///
 /// # Errors
 ///
@@ -203,7 +209,7 @@ pub fn split_judged(examples: &[Example], rules: &RuleSet) -> Result<Verdicts, F
     };
     let (one, other) = (half(0), half(1));
     let judged_with = |fitted_to: &[Example], judged: &[Example]| {
-        let calibration = fit(fitted_to, rules)?;
+        let calibration = fit_by(Method::of(examples.len()), fitted_to, rules)?;
         Ok(judge(judged, &rules.clone().with_calibration(calibration)))
     };
     Ok(judged_with(&one, &other)?.and(judged_with(&other, &one)?))
@@ -255,3 +261,6 @@ impl fmt::Display for Verdicts {
         writeln!(f, "calibration error: {:.3}", self.calibration_error().unwrap_or(0.0))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -364,8 +364,10 @@ pub(super) fn name(reading: &Reading<'_>) -> Option<Field> {
         words.extend(next.words.clone());
     }
     let mut texts: Vec<&str> = words.iter().map(|word| reading.words[*word].word.text.as_str()).collect();
-    if let Some((place, form)) = lines[place].misread_form() {
-        texts[place] = form;
+    if let Some((place, form)) = lines[place].misread_form()
+        && let Some(misread) = texts.get_mut(place)
+    {
+        *misread = form;
     }
     if let Some(end) = end_of_name(&texts) {
         texts.truncate(end);
@@ -456,6 +458,14 @@ mod tests {
             Some("LANTERN COFFEE CO."),
             Some("12 Harbour Street"),
         );
+    }
+
+    #[test]
+    fn a_word_with_blanks_in_it_is_taken_as_it_is() {
+        let mut text = page_text("ORCHID\n12, Jalan Dua\n43000 Kajang\n");
+        text.pages[0].words[0].text = "ORCHID STATIONERY SON BHD".into();
+        let reading = Reading::new(&text);
+        assert!(super::name(&reading).is_some_and(|field| field.value.starts_with("ORCHID STATIONERY")));
     }
 
     #[test]

@@ -24,7 +24,10 @@ mod parties;
 mod reading;
 mod rules;
 mod table;
+mod tax_ids;
 
+use jiff::Timestamp;
+use jiff::civil::Date;
 use platen_model::{Decision, DocumentType, Field, Lack, LineItem, PageText, Reason, Verdict};
 
 pub use rules::{CALIBRATION, RuleSet, RulesError};
@@ -50,12 +53,23 @@ pub struct Origin<'a> {
     pub file_name: &'a str,
     /// The hot folder or program it came by; may be empty.
     pub source: &'a str,
+    /// The day of its capture, after which nothing on it can have happened; `None` where nobody knows.
+    pub day: Option<Date>,
+}
+
+/// No clock of a machine that runs this release stands rightly before this day.
+const RELEASED: Date = jiff::civil::date(2026, 11, 1);
+
+/// The day of a capture, for [`Origin::day`]; `None` where the machine's clock stands before this release, and so is wrong.
+pub fn day_of(captured_at: Timestamp) -> Option<Date> {
+    let day = captured_at.to_zoned(jiff::tz::TimeZone::UTC).date();
+    (day >= RELEASED).then_some(day)
 }
 
 impl<'a> Origin<'a> {
     /// A file of which only the name is known.
     pub fn file(file_name: &'a str) -> Self {
-        Self { file_name, source: "" }
+        Self { file_name, ..Self::default() }
     }
 }
 
@@ -90,7 +104,9 @@ pub fn classify(text: &PageText, origin: &Origin<'_>, rules: &RuleSet) -> Decisi
         }
         None => (None, 0.0, Verdict::Review),
     };
-    decided(text, &finder, rules, (named, confidence, verdict), candidates)
+    let document_type = named.map_or_else(DocumentType::unknown, |rules| rules.document_type.clone());
+    let named = Named { document_type, rules: named, confidence, verdict };
+    decided(text, &finder, origin, rules, named, candidates)
 }
 
 /// What [`classify`] weighs before it decides.
@@ -107,33 +123,52 @@ fn strength(candidates: &[Candidate<'_>], text: &PageText) -> f32 {
     calibration::strength(score(0), score(1), text.mean_confidence())
 }
 
-/// What is read from a document whose type somebody has named: its fields are those of that type. `None` where no rule
-/// knows the type.
-pub fn classify_as(text: &PageText, document_type: &DocumentType, rules: &RuleSet) -> Option<Decision> {
-    let named = rules.types.iter().find(|rules| rules.document_type == *document_type)?;
+/// What is read from a document whose type somebody has named: its fields are those of that type, or only those that any
+/// document may hold where no rule knows it ([`RuleSet::knows`]).
+pub fn classify_as(
+    text: &PageText,
+    document_type: &DocumentType,
+    origin: &Origin<'_>,
+    rules: &RuleSet,
+) -> Decision {
     let reading = Reading::new(text);
     let finder = Finder::new(&reading, &rules.vocabulary);
-    Some(decided(text, &finder, rules, (Some(named), 1.0, Verdict::Auto), Vec::new()))
+    let own = rules.types.iter().find(|rules| rules.document_type == *document_type);
+    let (document_type, verdict) = (document_type.clone(), Verdict::Auto);
+    let named = Named { document_type, rules: own, confidence: 1.0, verdict };
+    decided(text, &finder, origin, rules, named, Vec::new())
+}
+
+/// A type, how sure it is, and what follows from that.
+struct Named<'r> {
+    document_type: DocumentType,
+    rules: Option<&'r TypeRules>,
+    confidence: f32,
+    verdict: Verdict,
 }
 
 fn decided(
     text: &PageText,
     finder: &Finder<'_>,
+    origin: &Origin<'_>,
     rules: &RuleSet,
-    (named, confidence, verdict): (Option<&TypeRules>, f32, Verdict),
+    named: Named<'_>,
     candidates: Vec<Candidate<'_>>,
 ) -> Decision {
-    let document_type = named.map_or_else(DocumentType::unknown, |rules| rules.document_type.clone());
+    let Named { document_type, rules: named, confidence, verdict } = named;
     let lacks = lacks(text, &document_type);
-    let verdict = if lacks.is_empty() { verdict } else { Verdict::Review };
     let own = named.into_iter().flat_map(|rules| &rules.fields);
     let wanted: Vec<_> = rules.common.iter().chain(own).collect();
-    let mut fields = fields::read(finder, &wanted);
-    let line_items = table::line_items(finder.reading, &fields::Habits::of(finder.reading));
+    let habits = fields::Habits::of(finder.reading, origin);
+    let mut fields = fields::read(finder, &wanted, &habits);
+    let line_items = table::line_items(finder.reading, &habits);
     let mut reasons = strongest(lacks, candidates);
     if let Some(total) = fields.get_mut(TOTAL) {
-        reasons.extend(hold_against_rows(total, finder.reading, &line_items, &document_type));
+        // First, where no other reason can crowd it out: a person has to look at it.
+        let differs = hold_against_rows(total, finder.reading, &line_items, &document_type);
+        reasons.splice(0..0, differs);
     }
+    let verdict = if reasons.iter().any(Reason::is_doubt) { Verdict::Review } else { verdict };
     Decision { document_type, confidence, verdict, reasons, fields, line_items, policy: rules.policy.clone() }
 }
 

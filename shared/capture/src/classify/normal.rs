@@ -1,6 +1,7 @@
 //! Whether a value is in the normal form that fields are read into. A value a person typed may not be.
 
 use super::identifiers::{self, Found};
+use super::tax_ids;
 
 fn is_all(value: &str, found: Option<Found>) -> bool {
     found.is_some_and(|(_, normal, _)| normal == value)
@@ -11,9 +12,19 @@ pub fn is_iban(value: &str) -> bool {
     is_all(value, identifiers::iban(value))
 }
 
-/// Whether this is a value-added tax number without blanks, with a right check sum where we know the country's.
+/// Whether this is a value-added tax number with its country, without blanks and with a right check sum.
 pub fn is_vat_id(value: &str) -> bool {
-    is_all(value, identifiers::vat_id(value))
+    is_all(value, tax_ids::vat_id(value))
+}
+
+/// Whether this is a tax number of a country, without blanks and with a right check sum where it has one.
+pub fn is_tax_id(value: &str) -> bool {
+    is_all(value, tax_ids::tax_id(value))
+}
+
+/// Whether this is a telephone number with its country, as `+442079460958`.
+pub fn is_phone(value: &str) -> bool {
+    is_all(value, identifiers::phone(value, None))
 }
 
 /// Whether this is an e-mail address in lower case.
@@ -36,6 +47,12 @@ mod tests {
         check(is_iban, "see DE02120300000000202051", false);
         check(is_vat_id, "DE136695976", true);
         check(is_vat_id, "DE136695977", false);
+        check(is_vat_id, "ATU13585627", true);
+        check(is_tax_id, "04-2103594", true);
+        check(is_tax_id, "552 008 443", false);
+        check(is_phone, "+442079460958", true);
+        check(is_phone, "+44 20 7946 0958", false);
+        check(is_phone, "020 7946 0958", false);
         check(is_email, "ada@example.com", true);
         check(is_email, "Ada@Example.com", false);
         check(is_email, "ada@example.com and others", false);

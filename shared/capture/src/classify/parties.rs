@@ -10,25 +10,51 @@ const NAME_LENGTH: usize = 80;
 
 static BETWEEN: LazyLock<Vec<Regex>> = LazyLock::new(|| {
     let pairs = [
-        r"\b(?:by and )?between:? +(.{3,400}?) +and +(.{3,200})",
-        r"\bzwischen:? +(.{3,400}?) +und +(.{3,200})",
-        r"\bentre:? +(.{3,400}?) +(?:et|y) +(.{3,200})",
+        r"\b(?:by and )?between\b:? +(.{3,400}?) +and\b +(.{3,200})",
+        r"\bzwischen\b:? +(.{3,400}?) +und\b +(.{3,200})",
+        r"\bentre\b:? +(.{3,400}?) +(?:et|y)\b +(.{3,200})",
     ];
     let compiled = pairs.iter().map(|text| Regex::new(&format!("(?i){text}")).expect("a constant pattern"));
     compiled.collect()
 });
+/// Words that stand for the parties before they are named, and name nobody.
+static ROLES: LazyLock<Regex> = LazyLock::new(|| {
+    let roles = [
+        "(?:the )?(?:undersigned|following|contracting)? ?(?:parties|party)\\b.*",
+        "(?:the )?undersigned\\b.*",
+        "(?:den|die|der)? ?(?:unterzeichne(?:r|te)n?|parteien|vertragsparteien|vertragspartner)\\b.*",
+        "(?:les )?(?:soussign[ée]e?s|parties)\\b.*",
+        "(?:los |las )?(?:abajo firmantes|partes)\\b.*",
+    ];
+    Regex::new(&format!("(?i)^(?:{})$", roles.join("|"))).expect("a constant pattern")
+});
+/// Most places where parties may begin that are looked at.
+const PLACES: usize = 16;
 /// Endings of company names that may follow a comma.
 const COMPANY_ENDINGS: [&str; 12] =
     ["inc", "llc", "ltd", "gmbh", "corp", "co", "l.p", "lp", "s.a", "ag", "n.a", "plc"];
 
-/// The two parties named in a text, each with its bytes.
+/// The two parties named in a text, each with its bytes: by the first "between" that has a name on both sides.
 pub(super) fn find(text: &str) -> Option<[(Range<usize>, String); 2]> {
-    let groups = BETWEEN
-        .iter()
-        .filter_map(|pattern| pattern.captures(text))
-        .min_by_key(|groups| groups.get(0).map_or(usize::MAX, |whole| whole.start()))?;
-    let (first, second) = (groups.get(1)?, groups.get(2)?);
-    Some([name(first.as_str(), first.start())?, name(second.as_str(), second.start())?])
+    let mut found: Vec<(usize, [(Range<usize>, String); 2])> = Vec::new();
+    for pattern in &*BETWEEN {
+        let mut from = 0;
+        for _ in 0..PLACES {
+            let Some(groups) = pattern.captures_at(text, from) else { break };
+            let (Some(whole), Some(first), Some(second)) = (groups.get(0), groups.get(1), groups.get(2))
+            else {
+                break;
+            };
+            let names = name(first.as_str(), first.start()).zip(name(second.as_str(), second.start()));
+            if let Some((first, second)) = names {
+                found.push((whole.start(), [first, second]));
+                break;
+            }
+            // The next one may begin inside of this one: "between the parties: between A and B".
+            from = first.start();
+        }
+    }
+    found.into_iter().min_by_key(|(start, _)| *start).map(|(_, names)| names)
 }
 
 /// Cuts a name off at what follows it: a bracket, an address after a comma, the end of the sentence.
@@ -67,7 +93,8 @@ fn name(text: &str, start: usize) -> Option<(Range<usize>, String)> {
     let name = text[..end].trim();
     let fits = name.chars().count() <= NAME_LENGTH
         && name.chars().next().is_some_and(|c| c.is_uppercase() || c.is_ascii_digit())
-        && name.chars().filter(|c| c.is_alphabetic()).count() >= 3;
+        && name.chars().filter(|c| c.is_alphabetic()).count() >= 3
+        && !ROLES.is_match(name);
     fits.then(|| (start..start + end, name.to_owned()))
 }
 
@@ -96,6 +123,24 @@ mod tests {
             Some(["Helix Orchard Labs, Inc.", "Marta Kowalska Consulting"]),
         );
         check("Vertrag zwischen Anna Muster und der", None);
+    }
+
+    #[test]
+    fn the_first_pair_of_names_is_taken_and_not_the_first_pair_of_words() {
+        let parties = Some(["Nordwind GmbH", "Brightwater Ltd."]);
+        check(
+            "the space between lines and margins. This agreement between Nordwind GmbH and Brightwater Ltd., made",
+            parties,
+        );
+        check(
+            "Agreement between The Parties and others. It is made between Nordwind GmbH and Brightwater Ltd., today",
+            parties,
+        );
+        check("ENTRE LES SOUSSIGNÉS : entre Nordwind GmbH et Brightwater Ltd., il est convenu", parties);
+        check("CONTRAT ENTRE LES SOUSSIGNÉS et les autres", None);
+        check("Vertrag zwischen den Parteien und zwischen Nordwind GmbH und Brightwater Ltd., über", parties);
+        check("betweenness of Nordwind GmbH and Brightwater Ltd.", None);
+        check("between Anders Holm and Andrea Lund, Oslo", Some(["Anders Holm", "Andrea Lund"]));
     }
 
     #[test]

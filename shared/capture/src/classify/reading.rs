@@ -1,14 +1,19 @@
 //! A document as the rules see it: words in order, lines, and where everything stands.
 //!
 //! Positions are those of [`Reading::words`], counted through all pages. A reading borrows the page text and
-//! never changes it. Pages beyond [`READ_PAGES`] are not looked at: a book does not become an invoice on page 90.
+//! never changes it. Of long documents the first and the last pages are looked at: a book does not become an invoice on
+//! page 90, but a contract is signed on its last page, and an invoice of many pages has its total there.
 
-use platen_model::{Barcode, PageText, Rect, Word};
+use platen_model::{Barcode, PageRecord, PageText, Rect, Word};
 
 use super::fuzzy;
 
-/// Pages looked at.
-const READ_PAGES: usize = 10;
+/// Pages looked at from the beginning.
+const FIRST_PAGES: usize = 8;
+/// Pages looked at from the end.
+const LAST_PAGES: usize = 2;
+/// A gap between two words wider than so many heights of type parts what they say.
+const WIDE_GAP: u32 = 1;
 /// Words of one page that are looked at; a page of dense print has about 1,500.
 const PAGE_WORDS: usize = 6_000;
 
@@ -61,9 +66,9 @@ impl<'t> Reading<'t> {
             tokens: Vec::new(),
             lines: Vec::new(),
             line_of: Vec::new(),
-            usual_height: Vec::new(),
+            usual_height: vec![0; text.pages.len()],
         };
-        for (number, page) in text.pages.iter().take(READ_PAGES).enumerate() {
+        for (number, page) in pages_read(text) {
             let first_line = reading.lines.len();
             let mut previous: Option<&Word> = None;
             for word in page.words.iter().take(PAGE_WORDS) {
@@ -87,7 +92,7 @@ impl<'t> Reading<'t> {
             }
             let mut heights: Vec<u32> = reading.lines[first_line..].iter().map(|line| line.height).collect();
             heights.sort_unstable();
-            reading.usual_height.push(heights.get(heights.len() / 2).copied().unwrap_or(0));
+            reading.usual_height[number] = heights.get(heights.len() / 2).copied().unwrap_or(0);
         }
         reading
     }
@@ -107,8 +112,7 @@ impl<'t> Reading<'t> {
 
     /// The bar codes of the pages looked at, each with its page.
     pub(super) fn barcodes(&self) -> impl Iterator<Item = (usize, &'t Barcode)> {
-        let pages = self.text.pages.iter().take(READ_PAGES).enumerate();
-        pages.flat_map(|(number, page)| page.barcodes.iter().map(move |code| (number, code)))
+        pages_read(self.text).flat_map(|(number, page)| page.barcodes.iter().map(move |code| (number, code)))
     }
 
     /// Width and height of a page in pixels; 0 where there is none.
@@ -130,6 +134,31 @@ impl<'t> Reading<'t> {
     pub(super) fn text_of(&self, words: std::ops::Range<usize>) -> String {
         let words: Vec<&str> = self.words[words].iter().map(|read| read.word.text.as_str()).collect();
         words.join(" ")
+    }
+
+    /// Some words with blanks between, and tabs where a wide gap or the end of a line is: what stands apart is no one
+    /// number. As long as with blanks alone.
+    pub(super) fn spaced_text(&self, words: impl IntoIterator<Item = usize>) -> String {
+        let mut text = String::new();
+        let mut last: Option<usize> = None;
+        for word in words {
+            if let Some(last) = last {
+                text.push(if self.is_apart(last, word) { '\t' } else { ' ' });
+            }
+            text.push_str(&self.words[word].word.text);
+            last = Some(word);
+        }
+        text
+    }
+
+    /// Whether a wide gap or the end of a row is between two words that follow each other.
+    pub(super) fn is_apart(&self, word: usize, next: usize) -> bool {
+        let (one, other) = (self.words[word], self.words[next]);
+        let (one_rect, other_rect) = (one.word.rect, other.word.rect);
+        let height = one_rect.h.max(other_rect.h);
+        let gap = other_rect.x.saturating_sub(one_rect.x.saturating_add(one_rect.w));
+        let other_row = one_rect.y.abs_diff(other_rect.y) > height || other_rect.x < one_rect.x;
+        one.page != other.page || other_row || gap > height.saturating_mul(WIDE_GAP)
     }
 
     /// The box around some words of one page.
@@ -156,6 +185,12 @@ impl<'t> Reading<'t> {
         let line = self.line(word);
         line.height as f32 / self.usual_height[line.page].max(1) as f32
     }
+}
+
+/// The pages that are looked at, each with its number.
+fn pages_read(text: &PageText) -> impl Iterator<Item = (usize, &PageRecord)> {
+    let last = text.pages.len().saturating_sub(LAST_PAGES);
+    text.pages.iter().enumerate().filter(move |(number, _)| *number < FIRST_PAGES || *number >= last)
 }
 
 /// Whether a word was divided with a hyphen between two lines.

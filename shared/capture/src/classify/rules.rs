@@ -176,8 +176,14 @@ pub(super) struct FieldRule {
     pub(super) unless: Vec<Phrase>,
     /// Phrases that say that the amount paid is a rounded one.
     pub(super) rounding: Vec<Phrase>,
-    /// Where it is looked for when no label leads to it.
+    /// What it looks like, on one line; the first group is the value.
+    pub(super) patterns: Vec<Regex>,
+    /// Where it stands on the first page: left, top, width and height as shares of the page.
+    pub(super) place: Option<[f32; 4]>,
+    /// Where it is looked for when nothing else leads to it.
     pub(super) without_label: Option<Region>,
+    /// Of a date of something that has happened: in how many years before the capture.
+    pub(super) years_back: Option<u16>,
 }
 
 /// What a field holds; each kind has its own normal form.
@@ -192,8 +198,12 @@ pub(super) enum FieldKind {
     Identifier,
     /// An account number (ISO 13616) with a correct check sum.
     Iban,
-    /// A value-added tax number with its country.
+    /// A value-added tax number with its country and a correct check sum.
     VatId,
+    /// A tax number of one country, without it.
+    TaxId,
+    /// A telephone number (E.164).
+    Phone,
     /// An e-mail address.
     Email,
     /// Words beside or below the label.
@@ -312,6 +322,11 @@ impl RuleSet {
         &self.calibration
     }
 
+    /// Whether a file of these rules describes this type.
+    pub fn knows(&self, document_type: &DocumentType) -> bool {
+        self.document_types().any(|known| known == document_type)
+    }
+
     /// The types these rules know, by name.
     pub fn document_types(&self) -> impl Iterator<Item = &DocumentType> {
         self.types.iter().map(|rules| &rules.document_type)
@@ -390,6 +405,21 @@ mod tests {
         assert!(entry("").contains("exactly one of"), "nothing to look for");
         assert!(entry("near = [\"a\"]").contains("within_words"), "no distance");
         assert!(entry("phrases = [\"a\"]\nbarcodes = [\"b\"]").contains("exactly one of"), "two at once");
+    }
+
+    #[test]
+    fn a_field_s_pattern_and_box_are_held_against_what_they_can_be() {
+        let field = |rest: &str| {
+            complaint(&format!("evidence = []\n[[field]]\nname = \"verse\"\nkind = \"identifier\"\n{rest}\n"))
+        };
+        assert!(field("patterns = [\"(\"]").starts_with("poem.toml:7: not a pattern"), "broken pattern");
+        for place in
+            ["[0.1, 0.1, 0.0, 0.1]", "[0.5, 0.1, 0.6, 0.1]", "[-0.1, 0.1, 0.2, 0.1]", "[nan, 0.1, 0.2, 0.1]"]
+        {
+            let message = field(&format!("box = {place}"));
+            assert!(message.starts_with("poem.toml:") && message.contains("shares of the page"), "{message}");
+        }
+        assert!(field("years_back = 60").contains("only a date"), "years of an identifier");
     }
 
     #[test]

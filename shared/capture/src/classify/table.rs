@@ -5,6 +5,8 @@
 //! description of the one before. Numbers are understood so that quantity times price gives the amount where they can
 //! be: `2.000` is two thousand in one country and two in another, and the row itself tells which.
 
+use std::collections::BTreeSet;
+
 use platen_model::{LineItem, Rect};
 
 use super::fields::{Habits, page_words};
@@ -95,6 +97,32 @@ const ADDS_UP: [&str; 24] = [
     "amount",
     "rechnungsbetrag",
     "zzgl",
+];
+
+/// How words begin that say that the amount of their row is taken off.
+const TAKEN_OFF: [&str; 22] = [
+    "discount",
+    "rabatt",
+    "skonto",
+    "nachlass",
+    "remise",
+    "ristourne",
+    "rabais",
+    "descuento",
+    "deposit",
+    "anzahlung",
+    "abschlag",
+    "acompte",
+    "anticipo",
+    "prepaid",
+    "prepayment",
+    "voucher",
+    "coupon",
+    "gutschein",
+    "gutschrift",
+    "credit",
+    "paid",
+    "bezahlt",
 ];
 
 /// A column with its left and right edge in pixels.
@@ -198,14 +226,14 @@ fn head(reading: &Reading<'_>, row: &Row) -> Option<Vec<Column>> {
     // A sentence may name two of them; the head of a table says little else.
     let names_columns = columns.len() >= 2 && row.words.len() <= columns.len() * WORDS_A_COLUMN;
     let is_head = has(Holds::Amount) && (has(Holds::Description) || has(Holds::Quantity)) && names_columns;
-    let no_amounts = money::find_all(&text_of(reading, &row.words)).is_empty();
+    let no_amounts = amounts(reading, &row.words).is_empty();
     columns.sort_by_key(|column| column.left);
     (is_head && no_amounts).then_some(columns)
 }
 
 fn adds_up(reading: &Reading<'_>, row: &Row) -> bool {
     let first = row.words.first().map(|word| folded(reading, *word)).unwrap_or_default();
-    ADDS_UP.contains(&first.as_str()) && !money::find_all(&text_of(reading, &row.words)).is_empty()
+    ADDS_UP.contains(&first.as_str()) && !amounts(reading, &row.words).is_empty()
 }
 
 /// The row as an item; `None` where it has no amount.
@@ -215,9 +243,8 @@ fn item(reading: &Reading<'_>, row: &Row, columns: &[Column], habits: &Habits) -
         cells[holds(reading, word, columns) as usize].push(word);
     }
     let text = |holds: Holds| text_of(reading, &cells[holds as usize]);
-    let amount = money::find_all(&text(Holds::Amount)).pop()?;
-    let price_text = text(Holds::Price);
-    let price = money::find_all(&price_text).pop();
+    let amount = amounts(reading, &cells[Holds::Amount as usize]).pop()?;
+    let price = amounts(reading, &cells[Holds::Price as usize]).pop();
     let quantity_text = text(Holds::Quantity);
     let proven = price.as_ref().and_then(|price| {
         readings(&quantity_text).into_iter().find(|quantity| gives(*quantity, price.cents, amount.cents))
@@ -311,6 +338,11 @@ fn text_of(reading: &Reading<'_>, words: &[usize]) -> String {
     words.iter().map(|word| reading.words[*word].word.text.as_str()).collect::<Vec<_>>().join(" ")
 }
 
+/// The amounts among some words; none goes across a wide gap.
+fn amounts(reading: &Reading<'_>, words: &[usize]) -> Vec<money::Found> {
+    money::find_all(&reading.spaced_text(words.iter().copied()))
+}
+
 /// What the rows say of a total.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Agreement {
@@ -327,23 +359,43 @@ pub(super) enum Agreement {
 pub(super) fn agreement(reading: &Reading<'_>, items: &[LineItem], total: &str) -> Option<Agreement> {
     let cents = |text: &str| money::cents_of(text);
     let total = cents(total)?;
-    let amounts: Vec<i64> = items.iter().map(|item| cents(&item.amount)).collect::<Option<_>>()?;
-    if amounts.is_empty() {
+    let of_rows: Vec<i64> = items.iter().map(|item| cents(&item.amount)).collect::<Option<_>>()?;
+    if of_rows.is_empty() {
         return None;
     }
-    let sum: i64 = amounts.iter().sum();
-    let beside = total - sum;
-    let named = || {
-        let text = reading.text_of(0..reading.words.len());
-        let all = money::find_all(&text);
-        let is_small = (beside as f64) <= total as f64 * BESIDE_MAX;
-        beside > 0 && is_small && all.iter().any(|found| found.cents == beside)
-    };
-    if beside == 0 || named() {
+    let sum: i64 = of_rows.iter().sum();
+    if is_explained(reading, total, sum) {
         return Some(Agreement::Agrees);
     }
     // Only rows that prove themselves may contradict: a row of something else looks like one now and then.
     items.iter().all(is_proven).then_some(Agreement::Differs { sum })
+}
+
+/// Whether amounts printed on the document make the total of its rows: tax and the like added, discounts and what was paid
+/// before taken off.
+fn is_explained(reading: &Reading<'_>, total: i64, sum: i64) -> bool {
+    let beside = total - sum;
+    if beside == 0 {
+        return true;
+    }
+    let (mut added, mut taken) = (BTreeSet::from([0]), BTreeSet::from([0]));
+    let pages: BTreeSet<usize> = reading.words.iter().map(|read| read.page).collect();
+    for row in pages.into_iter().flat_map(|page| rows(reading, page)) {
+        let found = amounts(reading, &row.words).into_iter().map(|found| found.cents.abs());
+        let takes = row.words.iter().any(|word| {
+            let folded = folded(reading, *word);
+            TAKEN_OFF.iter().any(|known| folded.starts_with(known))
+        });
+        if takes { taken.extend(found) } else { added.extend(found) }
+    }
+    added.retain(|amount| *amount as f64 <= total as f64 * BESIDE_MAX);
+    taken.iter().any(|one| {
+        // Twice at most: a discount and a deposit.
+        taken.iter().any(|other| {
+            let off = if one == other { *one } else { one + other };
+            added.contains(&(beside + off))
+        })
+    })
 }
 
 /// Whether quantity and price give the amount.
@@ -358,12 +410,13 @@ fn is_proven(item: &LineItem) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Origin;
     use super::super::tests::{columns_text, page_text};
     use super::*;
 
     fn items(text: &platen_model::PageText) -> Vec<(String, Option<String>, Option<String>, String)> {
         let reading = Reading::new(text);
-        let rows = line_items(&reading, &Habits::of(&reading));
+        let rows = line_items(&reading, &Habits::of(&reading, &Origin::default()));
         rows.into_iter().map(|item| (item.description, item.quantity, item.unit_price, item.amount)).collect()
     }
 
@@ -425,13 +478,55 @@ Gesamtbetrag                                   270,00 EUR
         let check = |total: &str, expected: Option<Agreement>| {
             let text = columns_text(ENGLISH);
             let reading = Reading::new(&text);
-            let rows = line_items(&reading, &Habits::of(&reading));
+            let rows = line_items(&reading, &Habits::of(&reading, &Origin::default()));
             assert_eq!(agreement(&reading, &rows, total), expected, "{total}");
         };
         check("699.00 GBP", Some(Agreement::Agrees));
         check("838.80 GBP", Some(Agreement::Agrees));
         check("888.80 GBP", Some(Agreement::Differs { sum: 69_900 }));
         check("nothing", None);
+    }
+
+    #[test]
+    fn a_printed_discount_or_deposit_explains_a_total_that_differs_from_its_rows() {
+        let check = |between: &str, total: &str, agrees: bool| {
+            let text = columns_text(
+                &ENGLISH.replace("VAT 20%                                            139.80\n", between),
+            );
+            let reading = Reading::new(&text);
+            let rows = line_items(&reading, &Habits::of(&reading, &Origin::default()));
+            let expected = if agrees { Agreement::Agrees } else { Agreement::Differs { sum: 69_900 } };
+            assert_eq!(agreement(&reading, &rows, total), Some(expected), "{between} {total}");
+        };
+        let discount = "Discount 10%                                       -69.90\n";
+        check(discount, "629.10 GBP", true);
+        check(discount, "768.90 GBP", false);
+        let deposit = "VAT 20%                                            139.80\nDeposit paid                                       300.00\n";
+        check(deposit, "538.80 GBP", true);
+        check(deposit, "399.00 GBP", true);
+        check(deposit, "598.80 GBP", false);
+        check("Reference                                          100.00\n", "599.00 GBP", false);
+        let both = "Rabatt                                              69.90\nAnzahlung                                          100.00\n";
+        check(both, "529.10 GBP", true);
+    }
+
+    #[test]
+    fn a_count_before_an_amount_is_no_thousands_of_it() {
+        let text = "\
+INVOICE
+
+Description              Quantity   Unit price     Amount
+Terracotta pot                 12         4.50      54.00
+Total                           4                  120.00
+";
+        let text = columns_text(text);
+        let reading = Reading::new(&text);
+        let rows = rows(&reading, 0);
+        let last: Vec<i64> = amounts(&reading, &rows.last().expect("there are rows").words)
+            .iter()
+            .map(|found| found.cents)
+            .collect();
+        assert_eq!(last, [12_000]);
     }
 
     #[test]

@@ -132,7 +132,7 @@ fn bar_codes_and_the_folder_a_document_came_by_may_speak() {
          [[evidence]]\nname = \"folder\"\nweight = 3.0\nsource = [\"poems\"]\n",
     );
     let mut text = page_text("a few words without a meaning\n");
-    let decide = |text: &PageText, source| classify(text, &Origin { file_name: "", source }, &rules);
+    let decide = |text: &PageText, source| classify(text, &Origin { source, ..Origin::default() }, &rules);
     assert!(decide(&text, "").document_type.is_unknown());
     let by_folder = decide(&text, "poems");
     assert_eq!(by_folder.verdict, Verdict::Review, "{by_folder:?}");

@@ -1,7 +1,7 @@
-//! What a document is, with what its sheet says of it.
+//! What a document is, with what its sheet and its source say of it.
 //!
-//! A person who puts a cover sheet before a document has said what it is, and so the rules are not asked. They are where
-//! the sheet names no type, or one that they do not know.
+//! A person who puts a cover sheet before a document has said what it is, and so the rules are not asked; nor are they where
+//! the source sets the type of all its documents. They are where the sheet names no type, or one that they do not know.
 
 use platen_model::{Decision, DocumentType, Field, PageText, Reason};
 
@@ -13,25 +13,26 @@ const TYPE: &str = "type";
 /// The value that names its department.
 const DEPARTMENT: &str = "department";
 
-/// Classifies a document of a batch, and answers the department that its sheet names. Values of codes become fields,
-/// in place of those that were read from its words.
+/// Classifies a document of a batch, and answers the department that its sheet names. `set` is the type that the source
+/// sets. Values of codes become fields, in place of those that were read from its words.
 pub fn decide(
     text: &PageText,
     group: &Group,
     origin: &Origin<'_>,
+    set: Option<&DocumentType>,
     rules: &RuleSet,
 ) -> (Decision, Option<String>) {
     let mut doubts = group.doubts.clone();
     let named = group.values.get(TYPE);
-    let known = named.and_then(|named| {
-        let wanted = DocumentType(named.value.clone());
-        classify_as(text, &wanted, rules).map(|decision| (named, decision))
-    });
-    let mut decision = match known {
-        Some((named, mut decision)) => {
+    let wanted = named.map(|named| DocumentType(named.value.clone()));
+    let known = named.zip(wanted).filter(|(_, wanted)| rules.knows(wanted));
+    let mut decision = match (known, set) {
+        // Whoever laid a sheet before a document knows better than its source what it is.
+        (Some((named, wanted)), _) => {
+            let mut decision = classify_as(text, &wanted, origin, rules);
             let reason = Reason {
                 rule: Reason::SHEET_TYPE.into(),
-                document_type: decision.document_type.clone(),
+                document_type: wanted,
                 weight: 1.0,
                 seen: named.code.clone(),
                 page: 0,
@@ -40,12 +41,15 @@ pub fn decide(
             decision.reasons.insert(0, reason);
             decision
         }
-        None => {
+        (None, set) => {
             let unknown = named.map(|named| &named.value);
             doubts.extend(
                 unknown.map(|value| format!("Its sheet names the type {value:?}, which no rule knows.")),
             );
-            classify(text, origin, rules)
+            match set {
+                Some(set) => classify_as(text, set, origin, rules),
+                None => classify(text, origin, rules),
+            }
         }
     };
     for (name, value) in &group.values {

@@ -35,12 +35,28 @@ pub enum FitError {
     Contradiction,
 }
 
+/// The two ways of fitting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// A logistic curve.
+    Platt,
+    /// A rising line through the measured shares.
+    Isotonic,
+}
+
+impl Method {
+    /// The one for so many examples.
+    pub fn of(examples: usize) -> Self {
+        if examples >= ISOTONIC_FROM { Self::Isotonic } else { Self::Platt }
+    }
+}
+
 /// Fits a calibration to strengths, each with whether the best type was the right one.
 ///
 /// # Errors
 ///
 /// Where the examples do not carry one.
-pub fn fit(examples: &[(f32, bool)]) -> Result<Calibration, FitError> {
+pub fn fit(examples: &[(f32, bool)], method: Method) -> Result<Calibration, FitError> {
     if examples.len() < EXAMPLES_FEWEST {
         return Err(FitError::TooFew(examples.len()));
     }
@@ -49,7 +65,10 @@ pub fn fit(examples: &[(f32, bool)]) -> Result<Calibration, FitError> {
         all if all == examples.len() => return Err(FitError::OneSided(examples.len(), "wrong")),
         _ => {}
     }
-    if examples.len() >= ISOTONIC_FROM { Ok(isotonic(examples)) } else { platt(examples) }
+    match method {
+        Method::Isotonic => Ok(isotonic(examples)),
+        Method::Platt => platt(examples),
+    }
 }
 
 /// Platt's logistic curve, by Newton's method with his targets (J. Platt, 1999; the numerics of Lin, Lin and Weng, 2007).
@@ -95,10 +114,16 @@ fn platt(examples: &[(f32, bool)]) -> Result<Calibration, FitError> {
 fn isotonic(examples: &[(f32, bool)]) -> Calibration {
     let mut sorted = examples.to_vec();
     sorted.sort_by(|one, other| one.0.total_cmp(&other.0));
+    // Examples of one strength are one measurement, in whatever order they come.
+    let measured = sorted.chunk_by(|one, other| one.0 == other.0).map(|equal| {
+        let count = equal.len() as f64;
+        let right = equal.iter().filter(|(_, right)| *right).count() as f64;
+        (f64::from(equal[0].0) * count, right, count)
+    });
     // Sum of strengths, number right, number.
     let mut pools: Vec<(f64, f64, f64)> = Vec::new();
-    for (strength, right) in sorted {
-        pools.push((f64::from(strength), f64::from(u8::from(right)), 1.0));
+    for measurement in measured {
+        pools.push(measurement);
         while let [.., one, other] = pools[..] {
             if one.1 / one.2 < other.1 / other.2 {
                 break;

@@ -14,7 +14,7 @@ mod fit;
 
 use serde::{Deserialize, Serialize};
 
-pub use fit::{EXAMPLES_FEWEST, FitError, ISOTONIC_FROM, fit};
+pub use fit::{EXAMPLES_FEWEST, FitError, ISOTONIC_FROM, Method, fit};
 
 /// Weight of the best score.
 const BY_SCORE: f32 = 0.75;

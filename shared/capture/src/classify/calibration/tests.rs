@@ -12,6 +12,11 @@ fn strength_grows_with_evidence_and_shrinks_with_rivals_and_poor_reading() {
     assert!(sure(1.0, 0.0, 1.0) < 0.1);
 }
 
+/// A calibration by the method for so many examples.
+fn fit(examples: &[(f32, bool)]) -> Result<Calibration, FitError> {
+    super::fit(examples, Method::of(examples.len()))
+}
+
 /// Examples whose true share at a strength is known.
 fn drawn(count: usize, seed: u64, share: impl Fn(f32) -> f32) -> Vec<(f32, bool)> {
     let mut state = seed;
@@ -64,6 +69,28 @@ fn many_examples_are_followed_where_no_logistic_curve_could() {
     for at in [-3.0, 0.5, 3.0] {
         let miss = (fitted.confidence(at) - stairs(at)).abs();
         assert!(miss < 0.06, "at {at}: {miss}");
+    }
+}
+
+#[test]
+fn examples_of_one_strength_are_one_measurement_in_whatever_order_they_come() {
+    let examples = |right_first: bool| {
+        let at = |strength: f32, right: usize, wrong: usize| {
+            let (mut one, other) =
+                (vec![(strength, right_first); right], vec![(strength, !right_first); wrong]);
+            one.extend(other);
+            one
+        };
+        if right_first {
+            [at(-1.0, 10, 90), at(1.0, 60, 40), at(3.0, 190, 10)].concat()
+        } else {
+            [at(-1.0, 90, 10), at(1.0, 40, 60), at(3.0, 10, 190)].concat()
+        }
+    };
+    let (one, other) = (fit(&examples(true)).expect("it fits"), fit(&examples(false)).expect("it fits"));
+    assert_eq!(one, other);
+    for (strength, share) in [(-1.0, 0.1), (1.0, 0.6), (3.0, 0.95)] {
+        assert!((one.confidence(strength) - share).abs() < 0.01, "{one:?} at {strength}");
     }
 }
 

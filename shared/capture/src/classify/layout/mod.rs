@@ -5,7 +5,8 @@
 //! does not change where the page is shifted, scanned at another resolution or cut differently, and a misread word
 //! takes only its own pairs with it. Texts alike in another layout are another form.
 //!
-//! A [`Template`] keeps where the words of one copy stood, and the boxes that a person drew on it. On another copy of
+//! A [`Template`] keeps where the words of one copy stood, as hashes and not as words, and the boxes that a person drew on
+//! it. On another copy of
 //! the form each box is moved the way the printed words around it moved, and what stands in it is read. Nothing here
 //! guesses: a page on which too few printed words are found again gives no value.
 
@@ -48,6 +49,12 @@ impl Fingerprint {
             pairs.extend(pairs_of(&reading, page));
         }
         Self(pairs.into_iter().take(PAIRS_KEPT).collect())
+    }
+
+    /// What sets the hashes of one copy's words apart from those of another's.
+    fn salt(&self) -> String {
+        let pairs: String = self.0.iter().map(|pair| format!("{pair:08x}")).collect();
+        format!("{:08x}", hash(&pairs))
     }
 
     /// Whether it holds enough to know a form by.

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, HashMap};
 use platen_model::{Field, PageText, Rect};
 use serde::{Deserialize, Serialize};
 
-use super::{Fingerprint, is_printed};
-use crate::classify::fields::{self, Habits, Zone};
+use super::{Fingerprint, hash, is_printed};
+use crate::classify::Origin;
+use crate::classify::fields::{self, Habits, Wanted, Zone};
 use crate::classify::reading::Reading;
 use crate::classify::rules::FieldKind;
 
@@ -39,6 +40,10 @@ pub enum ValueKind {
     Iban,
     /// A value-added tax number.
     VatId,
+    /// A tax number of one country.
+    TaxId,
+    /// A telephone number, as `+442079460958`.
+    Phone,
     /// An e-mail address.
     Email,
     /// All words in the box.
@@ -72,20 +77,24 @@ pub struct Template {
 struct Sheet {
     width_px: u32,
     height_px: u32,
-    /// Shape, centre across and down, each as a share of the page's size.
-    marks: Vec<(String, f32, f32)>,
+    /// The printed words, each as its hash, and its centre across and down as shares of the page's size. No word is kept:
+    /// what somebody filled in looks like print, and is nobody's business on the copies that come after.
+    marks: Vec<(u32, f32, f32)>,
 }
 
 impl Template {
     /// Takes a copy of a form; no field is known of it yet.
     pub fn of(text: &PageText) -> Self {
         let reading = Reading::new(text);
+        let fingerprint = Fingerprint::of(text);
+        let salt = fingerprint.salt();
         let sheets = text.pages.iter().enumerate().map(|(page, record)| Sheet {
             width_px: record.width_px,
             height_px: record.height_px,
-            marks: marks_of(&reading, page),
+            marks: marks_of(&reading, page, &salt),
         });
-        Self { fingerprint: Fingerprint::of(text), fields: BTreeMap::new(), pages: sheets.collect() }
+        let pages = sheets.collect();
+        Self { fingerprint, fields: BTreeMap::new(), pages }
     }
 
     /// Whether a document is a copy of this form.
@@ -120,12 +129,14 @@ impl Template {
     /// surroundings are not found again, or whose box holds no value of its kind, is absent.
     pub fn read(&self, text: &PageText) -> BTreeMap<String, Field> {
         let reading = Reading::new(text);
-        let habits = Habits::of(&reading);
-        let mut copies: HashMap<u32, Vec<(String, f32, f32)>> = HashMap::new();
+        let habits = Habits::of(&reading, &Origin::default());
+        let mut copies: HashMap<u32, Vec<(u32, f32, f32)>> = HashMap::new();
+        let salt = self.fingerprint.salt();
         let mut read = BTreeMap::new();
         for (name, taught) in &self.fields {
             let Some(sheet) = self.pages.get(taught.page as usize) else { continue };
-            let copy = copies.entry(taught.page).or_insert_with(|| marks_of(&reading, taught.page as usize));
+            let copy =
+                copies.entry(taught.page).or_insert_with(|| marks_of(&reading, taught.page as usize, &salt));
             let field =
                 sheet.moved(taught.rect, copy).and_then(|moved| value(&reading, taught, moved, &habits));
             read.extend(field.map(|field| (name.clone(), field)));
@@ -145,7 +156,7 @@ struct Share {
 
 impl Sheet {
     /// Where a box of this copy lies on another one: moved as the printed words nearest to it.
-    fn moved(&self, rect: Rect, copy: &[(String, f32, f32)]) -> Option<Share> {
+    fn moved(&self, rect: Rect, copy: &[(u32, f32, f32)]) -> Option<Share> {
         let (width, height) = (self.width_px.max(1) as f32, self.height_px.max(1) as f32);
         let share = Share {
             left: rect.x as f32 / width,
@@ -195,8 +206,8 @@ impl Share {
     }
 }
 
-/// The words of a page that may be printed, with their places.
-fn marks_of(reading: &Reading<'_>, page: usize) -> Vec<(String, f32, f32)> {
+/// The words of a page that may be printed, as hashes that differ from form to form, with their places.
+fn marks_of(reading: &Reading<'_>, page: usize, salt: &str) -> Vec<(u32, f32, f32)> {
     let printed = reading.tokens.iter().filter(|token| {
         let read = reading.words[token.word];
         read.page == page && is_printed(&read.word.text, &token.shape)
@@ -205,7 +216,7 @@ fn marks_of(reading: &Reading<'_>, page: usize) -> Vec<(String, f32, f32)> {
         .take(MARKS_MAX)
         .map(|token| {
             let (x, y) = center(reading, token.word);
-            (token.shape.clone(), x, y)
+            (hash(&format!("{salt} {}", token.shape)), x, y)
         })
         .collect()
 }
@@ -233,8 +244,10 @@ fn value(reading: &Reading<'_>, taught: &TaughtField, share: Share, habits: &Hab
         ValueKind::Identifier => FieldKind::Identifier,
         ValueKind::Iban => FieldKind::Iban,
         ValueKind::VatId => FieldKind::VatId,
+        ValueKind::TaxId => FieldKind::TaxId,
+        ValueKind::Phone => FieldKind::Phone,
         ValueKind::Email => FieldKind::Email,
         ValueKind::Text => return fields::whole(reading, zone),
     };
-    fields::value(reading, kind, &zone, habits).map(|(_, field)| field)
+    fields::value(reading, Wanted::any(kind), &zone, habits).map(|(_, field)| field)
 }

@@ -78,7 +78,12 @@ pub(super) struct FieldEntry {
     unless: Vec<Spanned<String>>,
     #[serde(default)]
     rounding: Vec<Spanned<String>>,
+    #[serde(default)]
+    patterns: Vec<Spanned<String>>,
+    #[serde(rename = "box")]
+    place: Option<[f32; 4]>,
     without_label: Option<Region>,
+    years_back: Option<u16>,
 }
 
 /// Compiles file after file into rules of one vocabulary.
@@ -161,14 +166,28 @@ impl Compiler<'_> {
         entries
             .into_iter()
             .map(|entry| {
+                let start = entry.span().start;
                 let entry = entry.into_inner();
+                let is_place = |[x, y, w, h]: [f32; 4]| {
+                    x >= 0.0 && y >= 0.0 && w > 0.0 && h > 0.0 && x + w <= 1.0 && y + h <= 1.0
+                };
+                if entry.place.is_some_and(|place| !is_place(place)) {
+                    let message = "`box` is [left, top, width, height] as shares of the page, within it";
+                    return Err(self.complain(start, message.into()));
+                }
+                if entry.years_back.is_some() && entry.kind != FieldKind::Date {
+                    return Err(self.complain(start, "only a date has `years_back`".into()));
+                }
                 Ok(FieldRule {
                     name: entry.name,
                     kind: entry.kind,
                     labels: self.phrases(&entry.labels)?,
                     unless: self.phrases(&entry.unless)?,
                     rounding: self.phrases(&entry.rounding)?,
+                    patterns: self.patterns(&entry.patterns)?,
+                    place: entry.place,
                     without_label: entry.without_label,
+                    years_back: entry.years_back,
                 })
             })
             .collect()
