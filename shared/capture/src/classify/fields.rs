@@ -17,7 +17,7 @@ use super::evidence::{Finder, Hit, suits};
 use super::fuzzy;
 use super::reading::Reading;
 use super::rules::{FieldKind, FieldRule};
-use super::{Origin, identifiers, letterhead, money, parties, tax_ids};
+use super::{Origin, boxes, identifiers, letterhead, money, parties, tax_ids};
 
 /// How many rows below its label a value may stand.
 const ROWS_BELOW: usize = 2;
@@ -128,6 +128,9 @@ pub(super) fn read(finder: &Finder<'_>, rules: &[&FieldRule], habits: &Habits) -
             }
             FieldKind::Address => {
                 fields.extend(letterhead::address(reading).map(|field| (rule.name.clone(), field)))
+            }
+            FieldKind::CheckBox => {
+                fields.extend(check_box(finder, rule).map(|field| (rule.name.clone(), field)))
             }
             FieldKind::Heading => fields.extend(heading(reading).map(|field| (rule.name.clone(), field))),
             _ => fields.extend(read_one(finder, rule, habits).map(|field| (rule.name.clone(), field))),
@@ -362,6 +365,7 @@ pub(super) fn value(
             (letters >= 2 && !is_label).then(|| (0, field(reading, words, name.to_owned(), 0.9 * zone.trust)))
         }
         FieldKind::Parties
+        | FieldKind::CheckBox
         | FieldKind::Anchor
         | FieldKind::Heading
         | FieldKind::Company
@@ -426,6 +430,32 @@ fn first_cell(reading: &Reading<'_>, words: &[usize]) -> Vec<usize> {
         cell.push(word);
     }
     cell
+}
+
+/// Whether the box beside the first label that has one is ticked: before the label or behind it, as the page's text has it.
+fn check_box(finder: &Finder<'_>, rule: &FieldRule) -> Option<Field> {
+    let reading = finder.reading;
+    let excused = Excused::of(finder, rule);
+    let hits = rule.labels.iter().flat_map(|label| finder.find(label)).filter(|hit| !excused.holds(*hit));
+    hits.take(MOST_HITS).find_map(|hit| {
+        let words = finder.words(hit);
+        let line = reading.line(words.start).words.clone();
+        // A box may be two words: a bracket that opens, and one that closes.
+        let before =
+            (1..=2).filter_map(|count| words.start.checked_sub(count)).filter(|start| *start >= line.start);
+        let before = before.map(|start| (start..words.start).collect::<Vec<_>>());
+        let behind = (1..=2).map(|count| words.end + count).filter(|end| *end <= line.end);
+        let behind = behind.map(|end| (words.end..end).collect::<Vec<_>>());
+        let glued = boxes::leading(&reading.words[words.start].word.text);
+        let glued = glued.map(|found| (vec![words.start], found));
+        let apart = before.chain(behind).find_map(|places| {
+            let text: String = places.iter().map(|word| reading.words[*word].word.text.as_str()).collect();
+            boxes::whole(&text).map(|found| (places, found))
+        });
+        let (places, (ticked, certainty)) = glued.or(apart)?;
+        let value = if ticked { "yes" } else { "no" };
+        Some(field(reading, places, value.to_owned(), certainty * hit.likeness))
+    })
 }
 
 /// Where to sign: each place, in reading order, as `<name>`, `<name>_2`, and so on.

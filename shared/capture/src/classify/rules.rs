@@ -206,6 +206,8 @@ pub(super) enum FieldKind {
     Phone,
     /// An e-mail address.
     Email,
+    /// A box to tick beside the label, as characters of the page's text: `yes` or `no`.
+    CheckBox,
     /// Words beside or below the label.
     Name,
     /// The parties of an agreement: `<name>_1`, `<name>_2`.

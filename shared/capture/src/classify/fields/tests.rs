@@ -111,6 +111,24 @@ fn a_field_is_read_in_its_box_on_the_page() {
 }
 
 #[test]
+fn a_box_beside_its_label_is_ticked_or_not() {
+    let check = |text: &str, expected: Option<&str>| {
+        let rules = with_field("kind = \"check_box\"\nlabels = [\"urgent\"]\nunless = [\"not urgent\"]");
+        let fields = read(&page_text(text), "poem", &rules);
+        let value = fields.iter().find(|(name, _)| name == "verse").map(|(_, value)| value.as_str());
+        assert_eq!(value, expected, "{text}");
+    };
+    check("☒ urgent ☐ not urgent", Some("yes"));
+    check("☐ urgent ☒ not urgent", Some("no"));
+    check("[ ] urgent", Some("no"));
+    check("[ x ] or [x] urgent", Some("yes"));
+    check("[x]urgent", Some("yes"));
+    check("urgent: [X]", Some("yes"));
+    check("it is urgent for us", None);
+    check("☒\nurgent", None);
+}
+
+#[test]
 fn a_place_to_sign_may_be_marked_for_programs() {
     let text = page_text("This agreement is made\n\n{{SIGN_HERE}}\n\nName: Ada Lind\n");
     let rules = RuleSet::shipped();

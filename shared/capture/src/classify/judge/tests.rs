@@ -140,14 +140,15 @@ fn each_example_is_judged_once_by_what_the_other_half_says() {
 fn halves_are_fitted_by_the_method_of_the_whole() {
     let (_, _, strong) = kinds().find(|(_, kind, _)| *kind == "invoice").expect("there is an invoice");
     let middle = "INVOICE\n";
-    // Two strengths of which one document in five is right, and one of which nearly all are: no logistic curve.
+    // Of one strength a document in ten is right, of the next two, and of the last nearly all are: no logistic curve.
     let mut examples = Vec::new();
     for at in 0..140 {
+        let rarest = if at % 10 < 1 { "invoice" } else { "unknown" };
         let rare = if at % 10 < 2 { "invoice" } else { "unknown" };
         let often = if at % 20 < 2 { "unknown" } else { "invoice" };
         examples.extend([
-            example("invoice\n", rare),
-            example("invoice\n", rare),
+            example("invoice\n", rarest),
+            example("invoice\n", rarest),
             example(middle, rare),
             example(middle, rare),
         ]);
