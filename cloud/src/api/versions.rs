@@ -195,6 +195,7 @@ async fn supply_text(
         let errors = BTreeMap::from([("pages".to_owned(), complaint)]);
         return Err(Refusal::invalid("the text is not of this document", errors));
     }
+    let text = text.words_apart();
     let rules = std::sync::Arc::clone(&app.rules);
     let (file_name, source) = (record.document.file_name.clone(), record.document.source.clone());
     let received_at = record.document.created_at;

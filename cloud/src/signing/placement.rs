@@ -401,6 +401,29 @@ mod tests {
     }
 
     #[test]
+    fn a_mark_for_programs_is_a_place_to_sign_wherever_it_stands() {
+        let text = PageText::new(vec![
+            page(&[
+                ("Signature", 60, 100, 0),
+                ("of", 120, 100, 0),
+                ("the", 140, 100, 0),
+                ("seller", 170, 100, 0),
+            ]),
+            page(&[
+                ("Signed", 60, 300, 0),
+                ("here:", 110, 300, 0),
+                ("{{SIGN_HERE}}", 150, 300, 0),
+                ("today", 300, 300, 0),
+            ]),
+        ]);
+        let found = place(&[], &two_signers(), &text);
+        let mark =
+            found.iter().find(|blank| blank.why.contains("{{SIGN_HERE}}")).expect("the mark is a place");
+        assert_eq!((mark.page, mark.why.as_str()), (1, "right of \"{{SIGN_HERE}}\""));
+        assert!(mark.x >= 228.0 && (mark.y + mark.h - 310.0).abs() < 0.1, "{mark:?}");
+    }
+
+    #[test]
     fn without_labels_places_stand_side_by_side_at_the_foot_of_the_last_page() {
         let text = PageText::new(vec![page(&[]), page(&[("Dear", 60, 60, 0)])]);
         let mut recipients = two_signers();

@@ -40,6 +40,23 @@ pub struct Word {
     pub block: u32,
 }
 
+impl Word {
+    /// Its words, each with its share of the box.
+    fn apart(self) -> Vec<Self> {
+        let characters = self.text.chars().count().max(1) as u64;
+        let across = |at: usize| (u64::from(self.rect.w) * at as u64 / characters) as u32;
+        let mut words = Vec::new();
+        for text in self.text.split_whitespace() {
+            // Where it stands in the text, in characters.
+            let begin = self.text[..text.as_ptr() as usize - self.text.as_ptr() as usize].chars().count();
+            let (left, right) = (across(begin), across(begin + text.chars().count()));
+            let rect = Rect { x: self.rect.x.saturating_add(left), w: right - left, ..self.rect };
+            words.push(Self { text: text.to_owned(), rect, ..self });
+        }
+        words
+    }
+}
+
 /// A bar code found on a page.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -231,6 +248,17 @@ impl PageText {
         Self { version: PAGE_TEXT_VERSION, pages, set_aside: Vec::new() }
     }
 
+    /// The same with each word by itself: one that came with blanks in it is divided, and its box by its characters.
+    /// Programs outside hold phrases for words.
+    pub fn words_apart(mut self) -> Self {
+        for page in &mut self.pages {
+            if page.words.iter().any(|word| word.text.is_empty() || word.text.contains(char::is_whitespace)) {
+                page.words = page.words.drain(..).flat_map(Word::apart).collect();
+            }
+        }
+        self
+    }
+
     /// The document as plain text: reading order, a form feed between pages.
     pub fn text(&self) -> String {
         self.pages.iter().map(PageRecord::text).collect::<Vec<_>>().join("\u{c}")
@@ -247,6 +275,34 @@ impl PageText {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_word_with_blanks_in_it_is_taken_apart_with_its_box() {
+        let word = |text: &str, x, w| Word {
+            text: text.into(),
+            confidence: 0.9,
+            rect: Rect { x, y: 5, w, h: 20 },
+            line: 3,
+            block: 1,
+        };
+        let apart = |words: Vec<Word>| {
+            PageText::new(vec![PageRecord { words, ..PageRecord::default() }])
+                .words_apart()
+                .pages
+                .remove(0)
+                .words
+        };
+        assert_eq!(
+            apart(vec![
+                word("Total", 0, 50),
+                word("due  EUR 5", 100, 100),
+                word(" ", 300, 10),
+                word("", 310, 0)
+            ]),
+            [word("Total", 0, 50), word("due", 100, 30), word("EUR", 150, 30), word("5", 190, 10)]
+        );
+        assert_eq!(apart(vec![word("größer als", u32::MAX, 0)]).len(), 2);
+    }
 
     fn word(text: &str, line: u32, block: u32) -> Word {
         Word { text: text.into(), confidence: 0.9, rect: Rect::default(), line, block }

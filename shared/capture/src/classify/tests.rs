@@ -179,6 +179,29 @@ fn every_expected_field_of_the_samples_is_read() {
 }
 
 #[test]
+fn a_total_that_its_rows_contradict_sends_its_document_to_a_person() {
+    let decide = |total: &str| {
+        let text = format!(
+            "INVOICE\n\nInvoice number: 17-4\n\nDescription              Quantity   Unit price     Amount\n\
+             Terracotta pot 30 cm           12         4.50      54.00\n\
+             Menu cards                   2000         0.31     620.00\n\
+             Total due                                      GBP {total}\n"
+        );
+        classify_as(
+            &columns_text(&text),
+            &DocumentType("invoice".into()),
+            &Origin::default(),
+            &RuleSet::shipped(),
+        )
+    };
+    let right = decide("674.00");
+    assert_eq!(right.verdict, Verdict::Auto, "{right:#?}");
+    let wrong = decide("774.00");
+    assert_eq!((wrong.verdict, wrong.reasons[0].rule.as_str()), (Verdict::Review, Reason::TOTAL_DIFFERS));
+    assert!(wrong.fields["total"].confidence < right.fields["total"].confidence);
+}
+
+#[test]
 fn a_reason_names_its_rule_its_words_and_their_place() {
     let decision = classify(
         &page_text("INVOICE\nInvoice number: 17-4\nTotal due EUR 5.00\n"),

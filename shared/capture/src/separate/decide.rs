@@ -72,3 +72,73 @@ fn field(value: &CodeValue, group: &Group) -> Field {
         rect: page.map(|_| value.rect),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use platen_model::{PageRecord, Rect, Verdict, Word};
+
+    use super::*;
+
+    fn order() -> PageText {
+        let lines = [
+            "PURCHASE ORDER",
+            "Order number: 4500-71932",
+            "Order total: EUR 774.00",
+            "IBAN DE02120300000000202051",
+        ];
+        let words = (0u32..).zip(lines).flat_map(|(line, text)| {
+            (0u32..).zip(text.split(' ')).map(move |(place, text)| Word {
+                text: text.into(),
+                confidence: 0.96,
+                rect: Rect { x: 100 + 220 * place, y: 150 + 60 * line, w: 200, h: 26 },
+                line,
+                block: 0,
+            })
+        });
+        let words = words.collect();
+        let page = PageRecord {
+            width_px: 1654,
+            height_px: 2339,
+            words,
+            mean_confidence: 0.96,
+            ..PageRecord::default()
+        };
+        PageText::new(vec![page])
+    }
+
+    fn check(set: &str, sheet: Option<&str>, document_type: &str, verdict: Verdict, fields: &[&str]) {
+        let mut group = Group { pages: vec![0], ..Group::default() };
+        if let Some(sheet) = sheet {
+            let rect = Rect { x: 1, y: 1, w: 9, h: 9 };
+            let code = CodeValue { value: sheet.into(), code: format!("type={sheet}"), page: 9, rect };
+            group.values.insert(TYPE.into(), code);
+        }
+        let set = DocumentType(set.into());
+        let (decision, _) = decide(&order(), &group, &Origin::default(), Some(&set), &RuleSet::shipped());
+        let read: Vec<&str> = decision.fields.keys().map(String::as_str).collect();
+        assert_eq!(
+            (decision.document_type.0.as_str(), decision.verdict, &read[..]),
+            (document_type, verdict, fields),
+            "{set}, {sheet:?}: {decision:#?}"
+        );
+    }
+
+    #[test]
+    fn the_fields_are_those_of_the_type_that_the_source_sets() {
+        check("purchase_order", None, "purchase_order", Verdict::Auto, &["iban", "order_number", "total"]);
+        check("letter", None, "letter", Verdict::Auto, &["iban"]);
+        check("visitor_badge", None, "visitor_badge", Verdict::Auto, &["iban"]);
+    }
+
+    #[test]
+    fn a_sheet_knows_better_than_the_source_unless_no_rule_knows_what_it_says() {
+        check(
+            "letter",
+            Some("purchase_order"),
+            "purchase_order",
+            Verdict::Auto,
+            &["iban", "order_number", "total"],
+        );
+        check("letter", Some("badge"), "letter", Verdict::Review, &["iban"]);
+    }
+}
