@@ -220,10 +220,13 @@ impl Paper<'_> {
         Some(blank)
     }
 
-    /// Where the usual labels stand, in reading order.
+    /// Where the usual labels stand, in reading order; marks that somebody set for programs come first.
     fn usual_anchors(&self) -> Vec<Anchor> {
         // In a sentence the same words label nothing.
-        self.anchors(&ANCHORS).into_iter().filter(|anchor| anchor.leads || anchor.captions).collect()
+        let labels = self.anchors(&ANCHORS).into_iter().filter(|anchor| anchor.leads || anchor.captions);
+        let mut labels: Vec<Anchor> = labels.collect();
+        labels.sort_by_key(|anchor| !anchor.text.starts_with("{{"));
+        labels
     }
 
     /// Where any of these words stand, in reading order; each word belongs to one anchor only.
@@ -417,8 +420,7 @@ mod tests {
             ]),
         ]);
         let found = place(&[], &two_signers(), &text);
-        let mark =
-            found.iter().find(|blank| blank.why.contains("{{SIGN_HERE}}")).expect("the mark is a place");
+        let mark = &found[0];
         assert_eq!((mark.page, mark.why.as_str()), (1, "right of \"{{SIGN_HERE}}\""));
         assert!(mark.x >= 228.0 && (mark.y + mark.h - 310.0).abs() < 0.1, "{mark:?}");
     }
