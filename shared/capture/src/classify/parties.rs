@@ -34,9 +34,12 @@ const PLACES: usize = 16;
 const COMPANY_ENDINGS: [&str; 12] =
     ["inc", "llc", "ltd", "gmbh", "corp", "co", "l.p", "lp", "s.a", "ag", "n.a", "plc"];
 
+/// A party's name and its bytes in the text.
+type Named = (Range<usize>, String);
+
 /// The two parties named in a text, each with its bytes: by the first "between" that has a name on both sides.
-pub(super) fn find(text: &str) -> Option<[(Range<usize>, String); 2]> {
-    let mut found: Vec<(usize, [(Range<usize>, String); 2])> = Vec::new();
+pub(super) fn find(text: &str) -> Option<[Named; 2]> {
+    let mut found: Vec<(usize, [Named; 2])> = Vec::new();
     for pattern in &*BETWEEN {
         let mut from = 0;
         for _ in 0..PLACES {
