@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use platen_model::{Digest, durable};
 use platen_testdata::{Outcome, Sample};
+use platen_tests::desk::Desk;
 use platen_tests::ends::ROUTING;
 use platen_tests::site::Part;
 use platen_tests::{Programs, Site, wait};
@@ -242,4 +243,38 @@ async fn a_flipped_byte_in_an_encrypted_document_is_found() {
     std::fs::write(path, &flipped).expect("a flipped byte");
     let told = site.agent_command(&["outbox", "verify"]).expect_err("it is damaged");
     assert!(told.contains("original-0000") && told.contains("does not decrypt"), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_systemd_hands_over_encrypts_like_one_in_a_file() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let credentials = folder.path().join("credentials");
+    std::fs::create_dir(&credentials).expect("a folder");
+    durable::write(&credentials.join("spool-key"), "5a".repeat(32).as_bytes()).expect("a key");
+    let inbox = folder.path().join("inbox");
+    let config = format!(
+        "[encryption]\ncredential = \"spool-key\"\n[[source]]\nname = \"desk\"\nfolder = {inbox:?}\nquiet_ms = 500\n"
+    );
+    let desk = Desk::set_up(folder.path(), Programs::of_this_build(), &config).expect("a desk");
+    // As systemd does it (`LoadCredential=`, or `LoadCredentialEncrypted=` sealed by a TPM): a folder that is named.
+    let folder_of = format!("CREDENTIALS_DIRECTORY={}", credentials.display());
+    let mut desk = desk.behind(&["env", &folder_of]);
+    desk.start().expect("the agent starts");
+    let letter = b"a letter that nobody else may read, and that is no scan".to_vec();
+    std::fs::write(desk.inbox().join("letter.txt"), &letter).expect("write");
+    let status = wait::until("it to be kept", DEADLINE, || async {
+        let status = desk.command(&["env", &folder_of], &["status", "--json"]).ok()?;
+        let status: Value = serde_json::from_str(&status).ok()?;
+        (status["quarantined"] == 1).then_some(status)
+    });
+    let status = status.await.unwrap_or_else(|error| panic!("{error}\n{}", desk.last_lines()));
+    assert!(status["encryption"].is_object(), "{status}");
+    desk.kill();
+    let mut files = BTreeMap::new();
+    files_under(&desk.state(), &mut files);
+    assert!(files.keys().any(|path| path.ends_with("original-0000")), "it is there: {:?}", files.keys());
+    assert_eq!(places(&files, &letter), Vec::<String>::new());
+    let refused = desk.command(&["env", "-u", "CREDENTIALS_DIRECTORY"], &["outbox", "verify"]);
+    let refused = refused.expect_err("without the credential nothing is read");
+    assert!(refused.contains("CREDENTIALS_DIRECTORY"), "{refused}");
 }
