@@ -66,7 +66,7 @@ impl Place {
 
     /// Gives the file another name in its folder, unless something has that name. Answers whether it was given.
     pub(super) fn rename_unless_taken(&self, to: &Self) -> io::Result<bool> {
-        use rustix::fs::{AtFlags, RenameFlags, linkat, renameat_with, unlinkat};
+        use rustix::fs::{AtFlags, RenameFlags, linkat, renameat, renameat_with, statat, unlinkat};
         let (folder, from, to) = (&self.folder, &self.name, &to.name);
         match renameat_with(folder, from, folder, to, RenameFlags::NOREPLACE) {
             Ok(()) => Ok(true),
@@ -76,6 +76,14 @@ impl Place {
                 match linkat(folder, from, folder, to, AtFlags::empty()) {
                     Ok(()) => Ok(unlinkat(folder, from, AtFlags::empty()).map(|()| true)?),
                     Err(Errno::EXIST) => Ok(false),
+                    // Nor with second names: better with a look that another may come between than not at all.
+                    Err(Errno::PERM | Errno::NOSYS | Errno::NOTSUP | Errno::MLINK) => {
+                        match statat(folder, to, AtFlags::SYMLINK_NOFOLLOW) {
+                            Ok(_) => Ok(false),
+                            Err(Errno::NOENT) => Ok(renameat(folder, from, folder, to).map(|()| true)?),
+                            Err(error) => Err(error.into()),
+                        }
+                    }
                     Err(error) => Err(error.into()),
                 }
             }

@@ -18,6 +18,8 @@ use super::windows::Windows;
 use crate::outbox::{Lane, Lease, Outbox};
 use crate::spool::{Receipted, Spool};
 
+/// How long nothing is removed after a removal that failed.
+const REMOVAL_REST_MS: u64 = 60 * 1_000;
 /// How much later than the next probe a document is due on which the last one failed.
 const PROBE_MS: u64 = 1_000;
 /// Of how many documents it is known how often they ended a link.
@@ -54,12 +56,21 @@ pub struct Dispatcher {
     large_under_way: usize,
     /// How often a document's attempt was the one that ended a link that worked, since it last got through.
     cuts: BTreeMap<DocumentId, u32>,
+    /// After a removal that failed.
+    removals_rest_until: Option<Timestamp>,
 }
 
 impl Dispatcher {
     /// Nothing is on its way yet.
     pub fn new(policy: Policy) -> Self {
-        Self { policy, breaker: Breaker::default(), under_way: 0, large_under_way: 0, cuts: BTreeMap::new() }
+        Self {
+            policy,
+            breaker: Breaker::default(),
+            under_way: 0,
+            large_under_way: 0,
+            cuts: BTreeMap::new(),
+            removals_rest_until: None,
+        }
     }
 
     /// The documents to begin now, and how much of each is sent: without a `cheap` link, the originals wait. Large
@@ -177,7 +188,7 @@ impl Dispatcher {
     /// Removes delivered documents after their time, each against its receipt, checked once more (INV-3). One that cannot
     /// be read or removed is named, kept for as long again, and holds up no other.
     pub fn remove_expired(
-        &self,
+        &mut self,
         spool: &Spool,
         outbox: &Outbox,
         receipt_key: &PublicKey,
@@ -191,6 +202,10 @@ impl Dispatcher {
                     delivered.at = now;
                 }
             })?;
+        }
+        // Where nothing is kept for long, the same one would be met again at once.
+        if self.removals_rest_until.is_some_and(|until| now < until && until <= later(now, REMOVAL_REST_MS)) {
+            return Ok(());
         }
         for _ in 0..REMOVED_MAX {
             let Some(id) = outbox.expired(self.policy.keep, now) else { break };
@@ -215,6 +230,8 @@ impl Dispatcher {
                             delivered.at = now;
                         }
                     })?;
+                    self.removals_rest_until = Some(later(now, REMOVAL_REST_MS));
+                    break;
                 }
             }
         }
