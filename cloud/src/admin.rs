@@ -18,6 +18,7 @@ use crate::app::{App, open_blobs, open_store, public_checkpoint_keys, renew_chec
 use crate::auth::users::hash_password;
 use crate::auth::{Role, Scopes, clients};
 use crate::blobs::{self, Blobs, Keep};
+use crate::checkpoints::proofs::InclusionProof;
 use crate::config::Config;
 use crate::store::audit::HAND;
 use crate::store::{self, Address, audit, clients as rows, now_ms, people};
@@ -41,7 +42,7 @@ pub async fn serve(config: Config) -> Result<(), String> {
     let chores = tokio::spawn(chores::run(app.clone()));
     let mut terminate = signal(SignalKind::terminate()).map_err(text)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(text)?;
-    let renewing = tokio::spawn(renew_policy(app.clone(), signal(SignalKind::hangup()).map_err(text)?));
+    let renewing = tokio::spawn(renew_policies(app.clone(), signal(SignalKind::hangup()).map_err(text)?));
     let working = tokio::spawn(jobs::run(app.clone(), stopped.clone()));
     let mut serving = tokio::spawn(http::serve(app.clone(), stopped));
     let ended = tokio::select! {
@@ -64,13 +65,16 @@ pub async fn serve(config: Config) -> Result<(), String> {
     ended.map_err(text)?.map_err(|error| format!("cannot serve on {}: {error}", app.config.listen))
 }
 
-/// SIGHUP: the policy file as it is now. The one in force stays where the file is not sound.
-async fn renew_policy(app: App, mut hangup: Signal) {
+/// SIGHUP: the policy files as they are now. Those in force stay where one is not sound.
+async fn renew_policies(app: App, mut hangup: Signal) {
     while hangup.recv().await.is_some() {
-        match app.renew_policy().await {
-            Ok(Some(policy)) => {
-                let PolicyRef { version, sha256, .. } = policy.reference();
-                tracing::info!(version, %sha256, "the policy file is in force");
+        match app.renew_policies().await {
+            Ok(Some(in_force)) => {
+                for (tenant, policy) in in_force.all() {
+                    let PolicyRef { version, sha256, .. } = policy.reference();
+                    let tenant = tenant.map_or("every other", TenantId::as_str);
+                    tracing::info!(tenant, version, %sha256, "the policy file is in force");
+                }
             }
             Ok(None) => tracing::info!("the policy file is the one in force"),
             Err(error) => {
@@ -399,12 +403,19 @@ pub async fn list_devices(config: &Config, tenant: &TenantId) -> Result<String, 
 }
 
 /// `verify`: checks an evidence package, prints the report, and answers whether every check holds.
-pub fn verify(package: &Path) -> Result<bool, String> {
-    let failed = |error: std::io::Error| format!("cannot read {}: {error}", package.display());
-    let file = std::fs::File::open(package).map_err(failed)?;
+pub fn verify(package: &Path, proof: Option<&Path>) -> Result<bool, String> {
+    let failed = |path: &Path, error: std::io::Error| format!("cannot read {}: {error}", path.display());
+    let file = std::fs::File::open(package).map_err(|error| failed(package, error))?;
+    let proof: Option<InclusionProof> = proof
+        .map(|path| {
+            let bytes = std::fs::read(path).map_err(|error| failed(path, error))?;
+            let parsed = serde_json::from_slice(&bytes);
+            parsed.map_err(|error| format!("{} is no inclusion proof: {error}", path.display()))
+        })
+        .transpose()?;
     let limits = platen_capture::Limits::default();
     let workers = Pool::new(Program::this(&limits), 1, limits);
-    let report = crate::evidence::verify(std::io::BufReader::new(file), &workers);
+    let report = crate::evidence::verify_with(std::io::BufReader::new(file), proof.as_ref(), &workers);
     print!("{report}");
     Ok(report.holds())
 }

@@ -6,8 +6,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use platen_capture::classify::RuleSet;
 use platen_capture::worker::{Pool, Program};
-use platen_model::durable;
 use platen_model::keys::{PublicKey, SigningKey};
+use platen_model::{PolicyRef, TenantId, durable};
 use tokio::sync::Notify;
 
 use crate::blobs::{Blobs, Keep};
@@ -15,7 +15,8 @@ use crate::config::Config;
 use crate::http::contract::Contract;
 use crate::http::metrics::Metrics;
 use crate::policy::Policy;
-use crate::signing::{Signing, offers};
+use crate::policy::in_force::InForce;
+use crate::signing::Signing;
 use crate::store::{Address, Store, StoreError, policies};
 use crate::webhooks::Webhooks;
 
@@ -43,7 +44,7 @@ pub struct Parts {
     pub receipt_key: SigningKey,
     /// The key checkpoints are signed with.
     pub checkpoint_key: SigningKey,
-    policy: RwLock<Arc<Policy>>,
+    policies: RwLock<Arc<InForce>>,
     /// The signing providers and what they work with.
     pub signing: Signing,
     /// The name of this process among the nodes on one database; new at each start.
@@ -84,8 +85,8 @@ impl App {
         let checkpoint_key = site_key(&config.keys, CHECKPOINT_KEY)?;
         let webhook_key = site_key(&config.keys, "webhooks")?;
         drop(making);
-        let policy = configured_policy(&config)?;
-        policies::note(&store, &policy).await.map_err(|error| error.to_string())?;
+        let in_force = InForce::load(&config)?;
+        note(&store, &in_force).await?;
         let rules = match &config.rules {
             Some(folder) => {
                 RuleSet::load(folder).map_err(|error| format!("{}: {error}", folder.display()))?
@@ -105,7 +106,7 @@ impl App {
             rules: Arc::new(rules),
             receipt_key,
             checkpoint_key,
-            policy: RwLock::new(Arc::new(policy)),
+            policies: RwLock::new(Arc::new(in_force)),
             signing,
             node,
             wake,
@@ -117,30 +118,38 @@ impl App {
 }
 
 impl App {
-    /// The policy in force. A decision takes it once, and makes all of itself with it.
-    pub fn policy(&self) -> Arc<Policy> {
-        Arc::clone(&self.policy.read().unwrap_or_else(PoisonError::into_inner))
+    /// The policies in force.
+    pub fn policies(&self) -> Arc<InForce> {
+        Arc::clone(&self.policies.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Puts the policy file as it is now in force; answers the policy where it is another. One that is not sound changes
-    /// nothing.
-    pub async fn renew_policy(&self) -> Result<Option<Arc<Policy>>, String> {
-        let policy = Arc::new(configured_policy(&self.config)?);
-        if policy.reference() == self.policy().reference() {
+    /// The policy that a tenant's documents go by. A decision takes it once, and makes all of itself with it.
+    pub fn policy(&self, tenant: &TenantId) -> Arc<Policy> {
+        Arc::clone(self.policies().of(tenant))
+    }
+
+    /// Puts the policy files as they are now in force; answers them where any is another. Where one is not sound, nothing
+    /// changes.
+    pub async fn renew_policies(&self) -> Result<Option<Arc<InForce>>, String> {
+        let renewed = Arc::new(InForce::load(&self.config)?);
+        let references = |in_force: &InForce| -> Vec<PolicyRef> {
+            in_force.all().map(|(_, policy)| policy.reference().clone()).collect()
+        };
+        if references(&renewed) == references(&self.policies()) {
             return Ok(None);
         }
-        policies::note(&self.store, &policy).await.map_err(|error| error.to_string())?;
-        *self.policy.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&policy);
-        Ok(Some(policy))
+        note(&self.store, &renewed).await?;
+        *self.policies.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&renewed);
+        Ok(Some(renewed))
     }
 }
 
-/// The policy that the configuration names, or the built-in one.
-pub fn configured_policy(config: &Config) -> Result<Policy, String> {
-    match &config.routing {
-        Some(path) => Policy::load(path, &offers(config)).map_err(|error| error.to_string()),
-        None => Ok(Policy::built_in()),
+/// Notes which policies are put in force.
+async fn note(store: &Store, in_force: &InForce) -> Result<(), String> {
+    for (tenant, policy) in in_force.all() {
+        policies::note(store, tenant, policy).await.map_err(|error| error.to_string())?;
     }
+    Ok(())
 }
 
 /// The public halves of the key checkpoints are signed with and of those before it; none where there is none yet.

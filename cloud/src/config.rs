@@ -4,10 +4,12 @@
 //! (`PLATEN_CLOUD_LIMITS__PART_BYTES`). The danger is a server that listens where it should not, so
 //! [`Config::check`] refuses to go beyond loopback without TLS.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use ipnet::IpNet;
+use platen_model::TenantId;
 use serde::{Deserialize, Serialize};
 
 use crate::signing::connectors::AccountConfig;
@@ -53,6 +55,8 @@ pub struct Config {
     pub desk: Desk,
     /// The routing policy; the built-in one where absent.
     pub routing: Option<PathBuf>,
+    /// The routing policies of tenants that do not go by that one.
+    pub tenant_routing: BTreeMap<TenantId, PathBuf>,
     /// The folder of classification rules for what is captured here; those that are part of the program where absent.
     pub rules: Option<PathBuf>,
     /// A proxy in front of us terminates TLS, so that we may listen beyond loopback without it.
@@ -170,6 +174,7 @@ impl Default for Config {
             smtp: None,
             desk: Desk::default(),
             routing: None,
+            tenant_routing: BTreeMap::new(),
             rules: None,
             behind_proxy: false,
             tls: None,

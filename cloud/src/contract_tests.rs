@@ -209,14 +209,15 @@ async fn sent_to_the_sandbox(server: &Server, manifest: &DocumentManifest) -> En
     for body in [
         EventBody::OcrComplete { page_text_sha256: page_text, ocr_confidence: 0.9, page_count: 1 },
         EventBody::Classified { decision: manifest.decision.clone() },
-        EventBody::Validated { policy: Some(app.policy().reference().clone()) },
+        EventBody::Validated { policy: Some(app.policy(&tenant()).reference().clone()) },
         EventBody::Routed {
             route: "all".into(),
-            policy: app.policy().reference().clone(),
+            policy: app.policy(&tenant()).reference().clone(),
             provider: Some(provider.clone()),
             recipients: vec![Recipient::signer("ada@example.com", 1)],
             blanks: Vec::new(),
             expires_at: None,
+            remind_every_s: None,
             tags: Vec::new(),
             retention_class: None,
         },
@@ -231,46 +232,6 @@ async fn sent_to_the_sandbox(server: &Server, manifest: &DocumentManifest) -> En
         write.commit().await.expect("committed");
     }
     envelope_id
-}
-
-#[tokio::test]
-async fn a_tenant_has_its_checkpoints_page_by_page_and_can_check_them_by_itself() {
-    let server = Server::start().await;
-    let agent = server.enrol("default").await;
-    server.enrol("other").await;
-    let (app, key) = (&server.app, server.app.checkpoint_key.public());
-    for kind in ["nda", "invoice"] {
-        let manifest = server.prepare(&agent, kind).await;
-        let bytes = serde_json::to_vec(&manifest).expect("plain data");
-        let answer = server.commit(&agent, &bytes, &agent.key.sign(&bytes)).await;
-        assert_eq!(answer.status(), 202);
-        crate::checkpoints::make(&app.store, &tenant(), &app.checkpoint_key)
-            .await
-            .expect("made")
-            .expect("new");
-    }
-    let read: Scopes = [Scope::DocumentsRead].into_iter().collect();
-    let (own, stranger) =
-        (token(&server, "default", read.clone()).await, token(&server, "other", read).await);
-    let get = async |token: &str, query: &str| {
-        let url = format!("{}/v1/checkpoints{query}", server.url);
-        let answer = server.client.get(url).bearer_auth(token).send().await.expect("an answer");
-        answer.json::<Value>().await.expect("JSON")
-    };
-    let first = get(&own, "?limit=1").await;
-    let second = get(&own, &format!("?limit=1&after={}", first["next"].as_str().expect("more"))).await;
-    assert!(second["next"].is_null(), "{second}");
-    let mut before: Option<Digest> = None;
-    for (number, page) in (1..).zip([&first, &second]) {
-        let [item] = &page["items"].as_array().expect("a list")[..] else { panic!("{page}") };
-        let statement = item["statement"].as_str().expect("a text");
-        key.verify(statement.as_bytes(), item["signature"].as_str().expect("a text")).expect("the site's");
-        let said: Value = serde_json::from_str(statement).expect("JSON");
-        assert_eq!((&said["number"], &said["documents"]), (&json!(number), &json!(number)), "{said}");
-        assert_eq!(said["previous"], json!(before), "{said}");
-        before = Some(Digest::of(statement.as_bytes()));
-    }
-    assert_eq!(get(&stranger, "").await["items"], json!([]), "INV-12");
 }
 
 #[tokio::test]
@@ -629,7 +590,6 @@ fn every_reference_of_the_contract_leads_somewhere() {
     }
 }
 
-/// `schemathesis/bin/schemathesis` in the folder of the build that this test is part of.
 /// Where two types have one name, one of them is shown in the place of both.
 #[test]
 fn no_two_types_of_the_contract_share_a_name() {
@@ -658,82 +618,6 @@ fn no_two_types_of_the_contract_share_a_name() {
     assert!(names.len() > 50, "the sources are not read: {names:?}");
     let twice: Vec<&[String]> = names.windows(2).filter(|pair| pair[0] == pair[1]).collect();
     assert!(twice.is_empty(), "{twice:?}");
-}
-
-fn schemathesis() -> std::path::PathBuf {
-    let test = std::env::current_exe().expect("a test is a program");
-    let found =
-        test.ancestors().map(|folder| folder.join("schemathesis/bin/schemathesis")).find(|p| p.exists());
-    found.expect("Schemathesis is a need of the tests: packaging/build-deps.sh --test installs it")
-}
-
-/// Runs Schemathesis against a server, with more of a configuration and these arguments.
-async fn hold_against_the_contract(server: &Server, more: &str, arguments: &[&str]) {
-    let all = token(server, "default", Scope::ALL.into_iter().collect()).await;
-    let folder = tempfile::tempdir().expect("a folder");
-    let config = folder.path().join("schemathesis.toml");
-    std::fs::write(&config, format!("{}{more}", include_str!("schemathesis.toml"))).expect("written");
-    let mut command = tokio::process::Command::new(schemathesis());
-    command
-        .arg("--config-file")
-        .arg(&config)
-        .args(["run", &format!("{}/openapi.json", server.url), "--checks", "all"])
-        .args(["--header", &format!("Authorization: Bearer {all}")])
-        .args(arguments)
-        .args(["--seed", "1", "--continue-on-failure", "--no-color"])
-        .env("SCHEMATHESIS_HOOKS", concat!(env!("CARGO_MANIFEST_DIR"), "/src/schemathesis.py"))
-        .env("PYTHONDONTWRITEBYTECODE", "1")
-        .current_dir(folder.path())
-        .kill_on_drop(true);
-    let output = command.output().await.expect("it starts");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
-}
-
-/// Calls every operation with what the contract allows and with what it forbids, and holds each answer against it.
-#[tokio::test(flavor = "multi_thread")]
-async fn schemathesis_finds_nothing_with_all_its_checks() {
-    let server = Server::start().await;
-    // One worker: in Python 3.11 two threads that parse at once can fail (CPython issue 106905).
-    let arguments = ["--phases", "examples,coverage,fuzzing", "--max-examples", "8", "--workers", "1"];
-    hold_against_the_contract(&server, "", &arguments).await;
-}
-
-/// The same on a site where the things are that are asked for, and with calls that follow on each other.
-#[tokio::test(flavor = "multi_thread")]
-async fn schemathesis_finds_nothing_on_a_site_with_documents_where_calls_follow_on_each_other() {
-    let server = Server::start().await;
-    let agent = server.enrol("default").await;
-    let mut ids = Vec::new();
-    for verdict in [platen_model::Verdict::Review, platen_model::Verdict::Auto] {
-        let mut manifest = server.prepare(&agent, "nda").await;
-        manifest.decision.verdict = verdict;
-        let bytes = serde_json::to_vec(&manifest).expect("plain data");
-        server.commit(&agent, &bytes, &agent.key.sign(&bytes)).await;
-        ids.push(manifest.document_id.to_string());
-    }
-    crate::jobs::run_until_idle(&server.app).await.expect("jobs");
-    let upload = server.begin_upload(&agent, b"begun", "text/plain").await;
-    let client = clients::add_by_hand(&server.app, &tenant(), "ours", &Scopes::of_device(), None).await;
-    let hash = crate::auth::users::hash_password("correct horse").expect("a hash");
-    for name in ["clerk", "chief"] {
-        people::put_user(&server.app.store, &tenant(), name, "admin", &hash).await.expect("a user");
-    }
-    let things = [
-        ("documents", "id", ids[0].clone()),
-        ("devices", "id", agent.id.to_string()),
-        ("clients", "id", client.expect("a client").0.to_string()),
-        ("users", "name", "clerk".to_owned()),
-        ("uploads", "id", upload.rsplit('/').next().unwrap_or_default().to_owned()),
-    ];
-    let mut more = String::new();
-    for (thing, name, id) in things {
-        more += &format!(
-            "\n[[operations]]\ninclude-path-regex = '^/v1/{thing}/\\{{{name}\\}}'\n\
-             parameters = {{ \"path.{name}\" = \"{id}\" }}\n"
-        );
-    }
-    let arguments = ["--phases", "coverage,fuzzing,stateful", "--max-examples", "6", "--workers", "1"];
-    hold_against_the_contract(&server, &more, &arguments).await;
 }
 
 crate::testing::also_on_postgres!(

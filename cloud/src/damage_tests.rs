@@ -146,7 +146,7 @@ async fn found(config: Config) -> App {
             [PartRole::Original, PartRole::PageText].map(|role| part(role, &bytes, "image/tiff")).to_vec();
         let manifest = manifest(DeviceId::new(), decision("nda", &[("party", "Acme")]), parts);
         receive(&app.keep, &manifest, &key).await;
-        for body in life(&bytes, app.policy().reference()).into_iter().take(length) {
+        for body in life(&bytes, app.policy(&tenant()).reference()).into_iter().take(length) {
             let mut write = app.store.begin().await.expect("a write");
             events::append(&mut write, &tenant(), manifest.document_id, Actor::System, body)
                 .await
@@ -182,6 +182,7 @@ fn life(pdf: &[u8], policy: &PolicyRef) -> Vec<EventBody> {
             recipients: vec![Recipient::signer("ada@example.com", 1)],
             blanks: Vec::new(),
             expires_at: Some("2030-01-02T03:04:05.123456789Z".parse().expect("a time")),
+            remind_every_s: None,
             tags: Vec::new(),
             retention_class: None,
         },

@@ -34,12 +34,32 @@ const ROOM: f32 = 0.25;
 pub struct Lesson {
     /// The field's name.
     pub field: String,
-    /// What it holds.
+    /// What its words hold; of a box to tick there is no choice.
     pub kind: ValueKind,
     /// The page, from 0.
     pub page: u32,
-    /// The words that are its value, by their places on the page.
-    pub words: Vec<usize>,
+    /// What was shown there.
+    pub shown: Shown,
+}
+
+/// What a person points at on a page.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Shown {
+    /// The words that are a field's value, by their places among the page's words.
+    Words(Vec<usize>),
+    /// A box to tick, by its place among those of the page.
+    CheckBox(usize),
+}
+
+impl Lesson {
+    /// The field on a copy of its form; `None` where nothing is shown.
+    fn on(&self, page: &PageRecord) -> Option<TaughtField> {
+        let (kind, rect) = match &self.shown {
+            Shown::Words(words) => (self.kind, around(page, words)?),
+            Shown::CheckBox(place) => (ValueKind::CheckBox, page.check_boxes.get(*place)?.rect),
+        };
+        Some(TaughtField { kind, page: self.page, rect })
+    }
 }
 
 /// What the forms that a document is a copy of read of it; `None` where nothing is read.
@@ -70,8 +90,9 @@ pub async fn teach(app: &App, caller: &Caller, record: &Record, lesson: &Lesson)
     let text = app.keep.page_text(caller.tenant(), record).await?;
     let text = text.ok_or_else(|| wrong("page", "the document has no page text".into()))?;
     let page = text.pages.get(lesson.page as usize);
-    let rect = page.and_then(|page| around(page, &lesson.words));
-    let rect = rect.ok_or_else(|| wrong("word", "choose the words that are its value".into()))?;
+    let field = page.and_then(|page| lesson.on(page));
+    let field =
+        field.ok_or_else(|| wrong("word", "choose the words that are its value, or one box".into()))?;
 
     let document = record.document.document_id;
     let mut write = app.store.begin().await?;
@@ -97,11 +118,11 @@ pub async fn teach(app: &App, caller: &Caller, record: &Record, lesson: &Lesson)
     if !form.template.fingerprint.tells() {
         return Err(wrong("page", "too few printed words are on it to know the form again".into()));
     }
-    let field = TaughtField { kind: lesson.kind, page: lesson.page, rect };
+    let kind = field.kind;
     form.template.teach(&lesson.field, field).map_err(|why| wrong("field", why))?;
     let read = form.template.read(&text).remove(&lesson.field);
     let read = read.ok_or_else(|| {
-        wrong("word", format!("no value of the kind \"{}\" can be read there", kind_name(lesson.kind)))
+        wrong("word", format!("no value of the kind \"{}\" can be read there", kind_name(kind)))
     })?;
     form.taught_by = caller.name();
     form.updated = now;
@@ -121,7 +142,7 @@ fn is_name(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_lowercase()) && name.len() <= 64 && name.chars().all(rest)
 }
 
-/// The kinds of values, with their names.
+/// The kinds of values that words have, with their names.
 pub const KINDS: [(ValueKind, &str); 9] = [
     (ValueKind::Text, "text"),
     (ValueKind::Date, "date"),
@@ -135,7 +156,7 @@ pub const KINDS: [(ValueKind, &str); 9] = [
 ];
 
 fn kind_name(kind: ValueKind) -> &'static str {
-    KINDS.iter().find(|(one, _)| *one == kind).map_or("", |(_, name)| name)
+    KINDS.iter().find(|(one, _)| *one == kind).map_or("check_box", |(_, name)| name)
 }
 
 /// The box around words of a page, with a little air, and to the right the room up to the next word on their line. `None`

@@ -5,7 +5,7 @@ use platen_model::{DocumentManifest, PageRecord, PageText, PartRole, Rect, Word}
 use serde_json::Value;
 
 use crate::auth::{Caller, Role, User};
-use crate::forms::{self, Lesson};
+use crate::forms::{self, Lesson, Shown};
 use crate::journey_tests::{Agent, Server};
 use crate::refusal::Refusal;
 use crate::store::record::Record;
@@ -85,7 +85,7 @@ async fn teach(
     role: Role,
     (field, kind, words): (&str, ValueKind, &[usize]),
 ) -> Result<String, Refusal> {
-    let lesson = Lesson { field: field.into(), kind, page: 0, words: words.to_vec() };
+    let lesson = Lesson { field: field.into(), kind, page: 0, shown: Shown::Words(words.to_vec()) };
     forms::teach(&server.app, &person(role), record, &lesson).await.map(|field| field.value)
 }
 

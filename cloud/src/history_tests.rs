@@ -25,6 +25,7 @@ fn bodies(policy: &PolicyRef) -> Vec<EventBody> {
         recipients: provider.map(|_| Recipient::signer("ada@example.com", 1)).into_iter().collect(),
         blanks: Vec::new(),
         expires_at: Some("2030-01-02T03:04:05.123456789Z".parse().expect("a time")),
+        remind_every_s: None,
         tags: vec!["tag".into()],
         retention_class: None,
     };
@@ -108,7 +109,7 @@ async fn check(app: &App, picks: Vec<(usize, bool)>) -> Result<(), TestCaseError
     }
     let mut record = receive(&app.keep, &manifest, &SigningKey::generate().expect("randomness")).await;
     for (pick, fitting) in picks {
-        let mut bodies = bodies(app.policy().reference());
+        let mut bodies = bodies(app.policy(&tenant).reference());
         let count = bodies.len();
         bodies.rotate_left(pick % count);
         let fits = |body: &EventBody| machine::apply(record.state(), body).is_ok();

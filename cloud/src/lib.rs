@@ -66,6 +66,8 @@ mod policy_tests;
 #[cfg(test)]
 mod related_tests;
 #[cfg(test)]
+mod schemathesis_tests;
+#[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod upload_tests;

@@ -52,6 +52,7 @@ fn events() -> Vec<EventBody> {
             recipients: Vec::new(),
             blanks: Vec::new(),
             expires_at: None,
+            remind_every_s: None,
             tags: Vec::new(),
             retention_class: None,
         },

@@ -54,6 +54,9 @@ enum Command {
     Verify {
         /// The package.
         package: PathBuf,
+        /// That a signed checkpoint covers it: what `GET /v1/documents/{id}/inclusion-proof` answers, as a file.
+        #[arg(long)]
+        proof: Option<PathBuf>,
     },
     /// Tenants.
     #[command(subcommand)]
@@ -242,8 +245,8 @@ fn main() -> ExitCode {
     if matches!(arguments.command, Command::Openapi) {
         return ended(Ok::<_, String>(format!("{:#}", platen_cloud::http::openapi())));
     }
-    if let Command::Verify { package } = &arguments.command {
-        return match admin::verify(package) {
+    if let Command::Verify { package, proof } = &arguments.command {
+        return match admin::verify(package, proof.as_deref()) {
             Ok(true) => ExitCode::SUCCESS,
             Ok(false) => ExitCode::FAILURE,
             Err(error) => ended(Err(error)),

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use platen_model::{
-    Decision, Digest, LineItem, PageRecord, PageText, PartRole, PolicyRef, Reason, Rect, Verdict, Word,
+    Decision, Digest, LineItem, PageRecord, PageText, PartRole, PolicyRef, Reason, Rect, TenantId, Verdict,
+    Word,
 };
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -16,7 +17,7 @@ use crate::contract_tests::token;
 use crate::journey_tests::{Agent, Server};
 use crate::signing::harness::{cookie, hidden};
 use crate::store::people;
-use crate::testing::{also_on_postgres, decision, part};
+use crate::testing::{also_on_postgres, decision, part, tenant};
 use crate::{integrity, jobs};
 
 const POLICY: &str = "version = 'first'
@@ -197,13 +198,13 @@ async fn a_policy_that_is_not_sound_never_replaces_the_one_in_force_and_every_on
     let app = &site.server.app;
     let document = site.send("letter", &[]).await;
     std::fs::write(&site.policy, POLICY.replace("document_type ==", "document_typ ==")).expect("written");
-    let error = app.renew_policy().await.expect_err("a typing error");
+    let error = app.renew_policies().await.expect_err("a typing error");
     assert!(error.contains("document_typ"), "{error}");
-    assert_eq!(app.policy().reference().version, "first");
+    assert_eq!(app.policy(&tenant()).reference().version, "first");
     let second = POLICY.replace("'first'", "'second'").replace("'rest'", "'all the rest'");
     std::fs::write(&site.policy, &second).expect("written");
-    assert!(app.renew_policy().await.expect("sound").is_some());
-    assert!(app.renew_policy().await.expect("sound").is_none(), "nothing new");
+    assert!(app.renew_policies().await.expect("sound").is_some());
+    assert!(app.renew_policies().await.expect("sound").is_none(), "nothing new");
     let other = site.send("letter", &[]).await;
     assert_eq!(site.get(&other).await["route"], "all the rest");
 
@@ -262,7 +263,7 @@ async fn a_dry_run_tells_what_a_policy_would_change_and_changes_nothing() {
     assert_eq!(run(json!({ "policy": trial, "since": "soon" })).await.0, 422);
     assert_eq!(site.get("/v1/events?limit=500").await, events);
     assert_eq!(site.get("/v1/policies").await, policies);
-    assert_eq!(site.server.app.policy().reference().version, "first");
+    assert_eq!(site.server.app.policy(&tenant()).reference().version, "first");
 }
 
 #[test]
@@ -609,7 +610,7 @@ async fn the_people_of_all_tenants_are_shown_to_the_administrator_of_none() {
     let server = Server::start_with(|config| config.routing = Some(policy.clone())).await;
     server.enrol("default").await;
     let admin = token(&server, "default", Scope::ALL.into_iter().collect()).await;
-    let sha256 = server.app.policy().reference().sha256;
+    let sha256 = server.app.policy(&tenant()).reference().sha256;
     let shown = async || -> Value {
         let request = server.client.get(format!("{}/v1/policies/{sha256}", server.url));
         request.bearer_auth(&admin).send().await.expect("an answer").json().await.expect("JSON")
@@ -620,7 +621,61 @@ async fn the_people_of_all_tenants_are_shown_to_the_administrator_of_none() {
     assert!(told["directory"].is_null() && told["policy"].is_string(), "{told}");
 }
 
+#[tokio::test]
+async fn inv12_a_tenant_with_a_policy_of_its_own_goes_by_it_and_nobody_else_sees_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (site, own) = (folder.path().join("routing.toml"), folder.path().join("other.toml"));
+    let people = "[clerk]\naddress = 'clerk@other.example.com'";
+    std::fs::write(folder.path().join("people.toml"), people).expect("written");
+    std::fs::write(&site, POLICY).expect("written");
+    let text = POLICY.replace("'first'", "'own'").replace("'rest'", "'their own way'");
+    std::fs::write(&own, format!("directory = 'people.toml'\n{text}")).expect("written");
+    let other: TenantId = "other".parse().expect("a name");
+    let server = Server::start_with(|config| {
+        config.routing = Some(site.clone());
+        config.tenant_routing.insert(other.clone(), own.clone());
+    });
+    let server = server.await;
+    for name in ["default", "other"] {
+        server.enrol(name).await;
+    }
+    let app = &server.app;
+    let (ours, theirs) = (app.policy(&tenant()), app.policy(&other));
+    assert_eq!((&*ours.reference().version, &*theirs.reference().version), ("first", "own"));
+    let get = async |name: &str, path: &str| -> Value {
+        let token = token(&server, name, Scope::ALL.into_iter().collect()).await;
+        let request = server.client.get(format!("{}/v1/policies{path}", server.url));
+        request.bearer_auth(token).send().await.expect("an answer").json().await.expect("JSON")
+    };
+    let versions = async |name: &str| -> Vec<String> {
+        let listed = get(name, "").await;
+        let items = listed["items"].as_array().expect("a list").clone();
+        items.iter().map(|item| format!("{} {}", item["version"], item["in_force"])).collect()
+    };
+    assert_eq!(versions("default").await, ["\"first\" true"]);
+    assert_eq!(versions("other").await, ["\"own\" true"]);
+    let (ours, theirs) = (ours.reference().sha256, theirs.reference().sha256);
+    let shown = get("other", &format!("/{theirs}")).await;
+    assert_eq!(shown["directory"], people, "they are its own");
+    for (name, sha256) in [("default", theirs), ("other", ours)] {
+        assert_eq!(get(name, &format!("/{sha256}")).await["status"], 404, "{name}");
+    }
+    // One that is not sound holds up all of them.
+    std::fs::write(&site, POLICY.replace("'first'", "'second'")).expect("written");
+    std::fs::write(&own, "no policy").expect("written");
+    let error = app.renew_policies().await.expect_err("a typing error");
+    assert!(error.contains("tenant other") && error.contains("other.toml"), "{error}");
+    assert_eq!(app.policy(&tenant()).reference().sha256, ours);
+    std::fs::write(&own, &text).expect("written");
+    assert!(app.renew_policies().await.expect("sound").is_some());
+    assert_eq!(app.policy(&tenant()).reference().version, "second");
+    assert_eq!(versions("other").await, ["\"own\" true", "\"own\" false"]);
+    let found = integrity::check(&app.store, &app.keep.blobs, None).await.expect("readable");
+    assert_eq!(found.wrong, Vec::<String>::new());
+}
+
 also_on_postgres! {
+    inv12_a_tenant_with_a_policy_of_its_own_goes_by_it_and_nobody_else_sees_it,
     a_corrected_type_reads_its_own_fields_and_keeps_what_people_said,
     what_people_say_of_documents_is_kept_as_examples_of_their_tenant,
     a_policy_that_is_not_sound_never_replaces_the_one_in_force_and_every_one_is_kept,

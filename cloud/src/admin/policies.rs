@@ -6,11 +6,11 @@ use std::sync::Arc;
 use platen_model::{DocumentId, Recipient, TenantId};
 
 use super::{storage, text};
-use crate::app::configured_policy;
 use crate::blobs::Keep;
 use crate::config::Config;
 use crate::policy::Policy;
 use crate::policy::dry_run::{self, Counts, Within};
+use crate::policy::in_force::InForce;
 use crate::signing::offers;
 use crate::store::documents;
 
@@ -44,7 +44,8 @@ pub fn test_policy(config: &Config, path: &Path, document: &Path) -> Result<Stri
 
 /// `policy explain`: why a document goes where it goes, by the policy file as it is now.
 pub async fn explain(config: &Config, tenant: &TenantId, document: DocumentId) -> Result<String, String> {
-    let policy = configured_policy(config)?;
+    let in_force = InForce::load(config)?;
+    let policy = in_force.of(tenant);
     let (store, blobs) = storage(config).await?;
     let keep = Keep { blobs, store };
     let record = documents::find(keep.store.reading(), tenant, document).await.map_err(text)?;
@@ -62,7 +63,7 @@ pub async fn dry_run(
     since: Option<&str>,
     shown: usize,
 ) -> Result<String, String> {
-    let before = Arc::new(configured_policy(config)?);
+    let before = Arc::clone(InForce::load(config)?.of(tenant));
     let after = Arc::new(Policy::load(path, &offers(config)).map_err(text)?);
     let since = since.map(dry_run::since).transpose()?;
     let (store, blobs) = storage(config).await?;

@@ -1,68 +1,27 @@
-//! `GET /v1/checkpoints`: the signed statements of what all of a tenant's chains were, for whoever keeps them elsewhere.
+//! `GET /v1/checkpoints`: the signed statements of what all of a tenant's chains were, for whoever keeps them elsewhere; and
+//! `GET /v1/documents/{id}/inclusion-proof`: that one of them covers a document.
 
 use axum::Json;
 use axum::extract::State;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use jiff::Timestamp;
-use platen_model::Digest;
+use platen_model::DocumentId;
 use platen_model::api::Page;
-use platen_model::keys::PublicKey;
-use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use serde::Deserialize;
+use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::documents;
 use crate::app::App;
 use crate::auth::{Caller, Scope};
-use crate::checkpoints::{self, Kept};
+use crate::checkpoints::proofs::{self, InclusionProof};
+use crate::checkpoints::{self, published::Published};
 use crate::http::paging::{self, Limit};
-use crate::http::read::Asked;
+use crate::http::read::{Asked, Named};
 use crate::refusal::Refusal;
 
 /// The routes of this module.
 pub(super) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(list))
-}
-
-/// A checkpoint as the API shows it.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Checkpoint)]
-struct ShownCheckpoint {
-    /// Its number, from 1.
-    number: i64,
-    /// When it was made.
-    at: Timestamp,
-    /// The last place of the event feed that it covers.
-    position: i64,
-    /// The number of documents.
-    documents: u64,
-    /// The Merkle root (RFC 6962) over the heads of their chains, `<document id>:<hash>` in the order of the ids.
-    root: Digest,
-    /// The exact text that is signed: JSON, which names the checkpoint before it by the digest of its text.
-    statement: String,
-    /// The site's key.
-    public_key: PublicKey,
-    /// Its Ed25519 signature of the text, in base64.
-    signature: String,
-    /// A time-stamp token (RFC 3161) about the text's SHA-256, in base64, where an authority gave one.
-    time_stamp: Option<String>,
-}
-
-impl From<(Kept, Option<Vec<u8>>)> for ShownCheckpoint {
-    fn from((kept, token): (Kept, Option<Vec<u8>>)) -> Self {
-        Self {
-            number: kept.checkpoint.number,
-            at: kept.checkpoint.at,
-            position: kept.checkpoint.position,
-            documents: kept.checkpoint.documents,
-            root: kept.checkpoint.root,
-            statement: kept.bytes,
-            public_key: kept.key,
-            signature: kept.signature,
-            time_stamp: token.map(|token| STANDARD.encode(token)),
-        }
-    }
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(inclusion_proof))
 }
 
 /// Which checkpoints.
@@ -84,16 +43,51 @@ struct Which {
 /// shows later whether anything it covers was removed or replaced.
 #[utoipa::path(get, path = "/v1/checkpoints", tag = "events", operation_id = "list_checkpoints", params(Which),
     security(("oauth2" = ["documents:read"]), ("session" = [])),
-    responses((status = 200, description = "A page of the list.", body = Page<ShownCheckpoint>)))]
+    responses((status = 200, description = "A page of the list.", body = Page<Published>)))]
 async fn list(
     State(app): State<App>,
     caller: Caller,
     Asked(asked): Asked<Which>,
-) -> Result<Json<Page<ShownCheckpoint>>, Refusal> {
+) -> Result<Json<Page<Published>>, Refusal> {
     caller.must(Scope::DocumentsRead)?;
     let limit = Limit::of(asked.limit);
     let after = asked.after.as_deref().unwrap_or("0").parse().map_err(Refusal::bad_request_of)?;
     let found = checkpoints::after(&app.store, caller.tenant(), after, limit.to_read()).await?;
     let page = limit.page(found, |(kept, _)| kept.checkpoint.number.to_string());
     Ok(Json(paging::shown(page, Into::into)))
+}
+
+/// Which checkpoint a proof is about.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+struct OfCheckpoint {
+    /// Its number; the newest one where none is given.
+    #[param(minimum = 1, maximum = 999_999_999)]
+    checkpoint: Option<u32>,
+}
+
+/// Proves that a checkpoint covers a document.
+///
+/// The answer leads from the document's chain of events to the root of a signed checkpoint, and says nothing of other
+/// documents. `platen-cloud verify PACKAGE --proof FILE` checks it, offline, with the document's evidence package.
+#[utoipa::path(get, path = "/v1/documents/{id}/inclusion-proof", tag = "events", operation_id = "prove_inclusion",
+    params(("id" = DocumentId, Path, description = "The document."), OfCheckpoint),
+    security(("oauth2" = ["documents:read"]), ("session" = [])),
+    responses((status = 200, description = "The proof.", body = InclusionProof)))]
+async fn inclusion_proof(
+    State(app): State<App>,
+    caller: Caller,
+    Named(id): Named<String>,
+    Asked(asked): Asked<OfCheckpoint>,
+) -> Result<Json<InclusionProof>, Refusal> {
+    caller.must(Scope::DocumentsRead)?;
+    let record = documents::find(&app, caller.tenant(), &id).await?;
+    let (document, number) = (record.document.document_id, asked.checkpoint.map(i64::from));
+    let proof = proofs::prove(&app.store, caller.tenant(), document, number).await?;
+    let none = || {
+        Refusal::not_found("a checkpoint that covers this document")
+            .help("the newest one may be older than the document: ask again when the next one was made")
+    };
+    Ok(Json(proof.ok_or_else(none)?))
 }

@@ -8,7 +8,7 @@ use axum::Json;
 use axum::extract::{DefaultBodyLimit, State};
 use jiff::Timestamp;
 use platen_model::api::Page;
-use platen_model::{Digest, DocumentId, PolicyRef};
+use platen_model::{Digest, DocumentId, PolicyRef, TenantId};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -24,6 +24,7 @@ use crate::policy::explain::Routing;
 use crate::policy::{Policy, Source};
 use crate::refusal::Refusal;
 use crate::signing::offers;
+use crate::store::policies::Scopes;
 use crate::store::{people, policies};
 
 /// Largest policy that may be tried, in bytes.
@@ -49,7 +50,7 @@ async fn routing(
     caller.must(Scope::DocumentsRead)?;
     let record = find(&app, caller.tenant(), &id).await?;
     let text = app.keep.page_text(caller.tenant(), &record).await?;
-    Ok(Json(app.policy().explain(&record, text.as_ref())))
+    Ok(Json(app.policy(caller.tenant()).explain(&record, text.as_ref())))
 }
 
 /// A policy that is or was in force.
@@ -67,16 +68,16 @@ struct ShownPolicy {
     /// The policy file. Only where one policy is asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     policy: Option<String>,
-    /// The directory of people, where the policy names one. Only where one policy is asked for, and where the installation
-    /// has one tenant: the people are those of all tenants.
+    /// The directory of people, where the policy names one. Only where one policy is asked for, and where it is the tenant's own or
+    /// the installation has one tenant: the people of the site's policy are those of all tenants.
     #[serde(skip_serializing_if = "Option::is_none")]
     directory: Option<String>,
 }
 
 impl ShownPolicy {
-    fn new(app: &App, kept: policies::Kept) -> Self {
+    fn new(app: &App, tenant: &TenantId, kept: policies::Kept) -> Self {
         Self {
-            in_force: *app.policy().reference() == kept.reference,
+            in_force: *app.policy(tenant).reference() == kept.reference,
             reference: kept.reference,
             first_in_force: kept.first,
             last_in_force: kept.last,
@@ -88,6 +89,11 @@ impl ShownPolicy {
     fn without_texts(self) -> Self {
         Self { policy: None, directory: None, ..self }
     }
+}
+
+/// Whose policies a caller sees: its tenant's, and the site's where its tenant goes by that.
+fn seen_by<'a>(app: &App, caller: &'a Caller) -> Scopes<'a> {
+    Scopes { tenant: caller.tenant(), with_site: !app.policies().has_own(caller.tenant()) }
 }
 
 /// Which page of the list.
@@ -103,7 +109,9 @@ struct Which {
     limit: Option<u32>,
 }
 
-/// Lists the policies that are or were in force, the newest first.
+/// Lists the policies that are or were in force for the tenant, the newest first.
+///
+/// A tenant with a policy of its own sees those it had of its own; another one sees the site's as well.
 #[utoipa::path(get, path = "/v1/policies", tag = "policies", operation_id = "list_policies", params(Which),
     security(("oauth2" = ["admin"]), ("session" = [])),
     responses((status = 200, description = "A page of the list.", body = Page<ShownPolicy>)))]
@@ -115,9 +123,9 @@ async fn list(
     caller.must(Scope::Admin)?;
     let after = asked.after.as_deref().map(Digest::from_str).transpose().map_err(Refusal::bad_request_of)?;
     let limit = Limit::of(asked.limit);
-    let found = policies::list(&app.store, after, limit.to_read()).await?;
+    let found = policies::list(&app.store, &seen_by(&app, &caller), after, limit.to_read()).await?;
     let page = limit.page(found, |kept| kept.reference.sha256.to_string());
-    Ok(Json(paging::shown(page, |kept| ShownPolicy::new(&app, kept).without_texts())))
+    Ok(Json(paging::shown(page, |kept| ShownPolicy::new(&app, caller.tenant(), kept).without_texts())))
 }
 
 /// A policy by the digest that events name, with its text.
@@ -133,11 +141,12 @@ async fn one(
     caller.must(Scope::Admin)?;
     let missing = || Refusal::not_found(format!("policy {sha256}"));
     let digest = Digest::from_str(&sha256).map_err(|_| missing())?;
-    let kept = policies::find(&app.store, digest).await?.ok_or_else(missing)?;
-    let shown = ShownPolicy::new(&app, kept);
-    // One policy serves all tenants, and its people are those of all.
-    let alone = people::tenants(&app.store).await?.len() <= 1;
-    Ok(Json(if alone { shown } else { ShownPolicy { directory: None, ..shown } }))
+    let seen = seen_by(&app, &caller);
+    let kept = policies::find(&app.store, &seen, digest).await?.ok_or_else(missing)?;
+    // The people of the site's policy are those of all its tenants.
+    let is_own = kept.is_own || people::tenants(&app.store).await?.len() <= 1;
+    let shown = ShownPolicy::new(&app, caller.tenant(), kept);
+    Ok(Json(if is_own { shown } else { ShownPolicy { directory: None, ..shown } }))
 }
 
 /// A policy to try.
@@ -184,6 +193,6 @@ async fn dry_run_route(
     let since =
         trial.since.as_deref().map(dry_run::since).transpose().map_err(|why| invalid("since", why))?;
     let within = Within { since, after: trial.after, limit: trial.limit.unwrap_or(dry_run::DOCUMENTS) };
-    let in_force = app.policy();
+    let in_force = app.policy(caller.tenant());
     Ok(Json(dry_run::run(&app.keep, caller.tenant(), (&in_force, &policy), within).await?))
 }

@@ -125,7 +125,7 @@ impl Approval {
             // Where it is none, or does not wait for review, it is refused for that.
             None => Vec::new(),
         };
-        let may = app.policy().may_override(caller.scopes());
+        let may = app.policy(caller.tenant()).may_override(caller.scopes());
         let hopeless = |violation: &Violation| violation.rule == Violation::SIGNERS;
         let refuse = |detail: &str, help: &str| {
             let complaint = |violation: &Violation| {
@@ -164,7 +164,7 @@ pub(super) async fn violations(
     document: &Document,
 ) -> Result<Vec<Violation>, Refusal> {
     let text = app.keep.page_text(caller.tenant(), record).await?;
-    Ok(app.policy().violations(document, text.as_ref()))
+    Ok(app.policy(caller.tenant()).violations(document, text.as_ref()))
 }
 
 /// Sends a document on its way again after an end that allows it.
@@ -224,7 +224,8 @@ async fn must_be_another(app: &App, caller: &Caller, document: DocumentId) -> Re
     let Some(record) = record.filter(|record| record.document.status == Status::InReview) else {
         return Ok(());
     };
-    let needed = app.policy().route(&record.document).map_or(0, |chosen| chosen.route.approvals);
+    let needed =
+        app.policy(caller.tenant()).route(&record.document).map_or(0, |chosen| chosen.route.approvals);
     let there = u32::try_from(record.approved_by.len()).unwrap_or(u32::MAX);
     if (1..needed).contains(&there) && record.approved_by.contains(&caller.actor().to_string()) {
         let detail = format!("you approved it already; the route asks for {needed} people's approval");

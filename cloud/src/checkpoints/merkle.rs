@@ -1,7 +1,10 @@
-//! The Merkle tree hash of RFC 6962 (2.1), computed leaf by leaf in memory that grows with the logarithm.
+//! The Merkle tree hash of RFC 6962 (2.1), computed leaf by leaf in memory that grows with the logarithm; and the audit
+//! path of one leaf (RFC 9162, 2.1.3), with which whoever knows the root sees that the leaf is in the tree.
 
 use platen_model::Digest;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
+use utoipa::ToSchema;
 
 /// A tree under construction.
 #[derive(Clone, Debug, Default)]
@@ -9,6 +12,54 @@ pub struct Tree {
     /// Roots of complete subtrees with their numbers of leaves, larger ones first.
     peaks: Vec<(u64, [u8; 32])>,
     leaves: u64,
+    followed: Option<Followed>,
+}
+
+/// A leaf whose path is kept.
+#[derive(Clone, Debug)]
+struct Followed {
+    index: u64,
+    /// The place of the peak it is under.
+    peak: usize,
+    /// The other halves on the way from it to the peak.
+    path: Vec<[u8; 32]>,
+}
+
+/// The way from a leaf to the root.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct AuditPath {
+    /// The leaf's place in the tree, from 0.
+    pub leaf_index: u64,
+    /// The number of the tree's leaves.
+    pub tree_size: u64,
+    /// The other halves on the way, from the leaf up.
+    pub audit_path: Vec<Digest>,
+}
+
+impl AuditPath {
+    /// The root that the path leads to from a leaf (RFC 9162, 2.1.3.2); `None` where it leads to none.
+    pub fn root_of(&self, leaf: &[u8]) -> Option<Digest> {
+        let (mut here, mut last) = (self.leaf_index, self.tree_size.checked_sub(1)?);
+        let mut root = hash(&[&[0], leaf]);
+        if here > last {
+            return None;
+        }
+        for other in &self.audit_path {
+            if last == 0 {
+                return None;
+            }
+            if here & 1 == 1 || here == last {
+                root = hash(&[&[1], other.as_bytes(), &root]);
+                while here & 1 == 0 && here != 0 {
+                    (here, last) = (here >> 1, last >> 1);
+                }
+            } else {
+                root = hash(&[&[1], &root, other.as_bytes()]);
+            }
+            (here, last) = (here >> 1, last >> 1);
+        }
+        (last == 0).then(|| Digest::from_bytes(root))
+    }
 }
 
 impl Tree {
@@ -16,10 +67,37 @@ impl Tree {
     pub fn push(&mut self, leaf: &[u8]) {
         let mut peak = (1, hash(&[&[0], leaf]));
         while let Some((size, left)) = self.peaks.pop_if(|(size, _)| *size == peak.0) {
+            if let Some(followed) = &mut self.followed {
+                let place = self.peaks.len();
+                if followed.peak == place {
+                    followed.path.push(peak.1);
+                } else if followed.peak == place + 1 {
+                    followed.path.push(left);
+                    followed.peak = place;
+                }
+            }
             peak = (size * 2, hash(&[&[1], &left, &peak.1]));
         }
         self.peaks.push(peak);
         self.leaves += 1;
+    }
+
+    /// Adds the next leaf, and keeps its path from here on.
+    pub fn push_followed(&mut self, leaf: &[u8]) {
+        self.followed = Some(Followed { index: self.leaves, peak: self.peaks.len(), path: Vec::new() });
+        self.push(leaf);
+    }
+
+    /// The path of the leaf that was followed, among the leaves so far.
+    pub fn path(&self) -> Option<AuditPath> {
+        let Followed { index, peak, path } = self.followed.as_ref()?;
+        let mut path = path.clone();
+        let (left, right) = self.peaks.split_at(*peak);
+        // Peaks are joined from the right: all behind its own are one half, then come those before it, one after another.
+        path.extend(right.get(1..).and_then(joined));
+        path.extend(left.iter().rev().map(|(_, root)| *root));
+        let audit_path = path.into_iter().map(Digest::from_bytes).collect();
+        Some(AuditPath { leaf_index: *index, tree_size: self.leaves, audit_path })
     }
 
     /// The number of leaves.
@@ -29,13 +107,13 @@ impl Tree {
 
     /// The root over all leaves so far.
     pub fn root(&self) -> Digest {
-        let mut peaks = self.peaks.iter().rev().map(|(_, root)| *root);
-        let Some(mut root) = peaks.next() else { return Digest::of(b"") };
-        for left in peaks {
-            root = hash(&[&[1], &left, &root]);
-        }
-        Digest::from_bytes(root)
+        joined(&self.peaks).map_or_else(|| Digest::of(b""), Digest::from_bytes)
     }
+}
+
+/// The root over some peaks; `None` where there are none.
+fn joined(peaks: &[(u64, [u8; 32])]) -> Option<[u8; 32]> {
+    peaks.iter().rev().map(|(_, root)| *root).reduce(|right, left| hash(&[&[1], &left, &right]))
 }
 
 fn hash(parts: &[&[u8]]) -> [u8; 32] {
@@ -69,6 +147,34 @@ mod tests {
             assert_eq!(tree.root(), Digest::from_bytes(root_of(&leaves)), "{number} leaves");
             leaves.push(vec![number; 3]);
             tree.push(&[number; 3]);
+        }
+    }
+
+    #[test]
+    fn the_path_of_every_leaf_leads_to_the_root_and_that_of_no_other_leaf_does() {
+        for size in 1..70u8 {
+            for followed in 0..size {
+                let mut tree = Tree::default();
+                for leaf in 0..size {
+                    if leaf == followed { tree.push_followed(&[leaf; 3]) } else { tree.push(&[leaf; 3]) }
+                }
+                let path = tree.path().expect("a leaf was followed");
+                assert_eq!(path.root_of(&[followed; 3]), Some(tree.root()), "{followed} of {size}");
+                assert_ne!(path.root_of(&[followed + 1; 3]), Some(tree.root()), "{followed} of {size}");
+                for place in 0..size {
+                    let elsewhere = AuditPath { leaf_index: place.into(), ..path.clone() };
+                    let leads = elsewhere.root_of(&[followed; 3]) == Some(tree.root());
+                    assert_eq!(leads, place == followed, "{followed} of {size}, said to be {place}");
+                }
+                let mut longer = path.clone();
+                longer.audit_path.push(tree.root());
+                assert_eq!(longer.root_of(&[followed; 3]), None);
+                if size > 1 {
+                    let mut shorter = path.clone();
+                    shorter.audit_path.pop();
+                    assert_ne!(shorter.root_of(&[followed; 3]), Some(tree.root()));
+                }
+            }
         }
     }
 

@@ -5,7 +5,8 @@
 //! and is signed with a key of the site (`checkpoint.pk8` in the folder of keys). Whoever holds an old checkpoint,
 //! or a time-stamp of it ([`timestamps`]), can show that anything it covers was removed or replaced.
 //!
-//! A leaf is `<document id>:<hash of its last event>`; leaves are in the order of the ids.
+//! A leaf is `<document id>:<hash of its last event>`; leaves are in the order of the ids. That one of them is in the tree
+//! is shown to others by its path ([`proofs`]).
 
 use futures_util::TryStreamExt as _;
 use jiff::Timestamp;
@@ -18,6 +19,8 @@ use sqlx::{AnyConnection, Row as _};
 use crate::store::{Store, StoreError, audit, from_ms, json, now_ms, to_json};
 
 pub mod merkle;
+pub mod proofs;
+pub mod published;
 pub mod timestamps;
 
 use merkle::Tree;
@@ -158,6 +161,20 @@ pub async fn after(
     rows.iter().map(|row| Ok((read(row)?, row.get("token")))).collect()
 }
 
+/// The checkpoint of this number.
+async fn numbered(
+    reading: &mut AnyConnection,
+    tenant: &TenantId,
+    number: i64,
+) -> Result<Option<Kept>, StoreError> {
+    let row = sqlx::query("SELECT * FROM checkpoints WHERE tenant_id = $1 AND number = $2")
+        .bind(tenant.as_str())
+        .bind(number)
+        .fetch_optional(reading)
+        .await?;
+    row.map(|row| read(&row)).transpose()
+}
+
 async fn newest(reading: &mut AnyConnection, tenant: &TenantId) -> Result<Option<Kept>, StoreError> {
     let row = sqlx::query("SELECT * FROM checkpoints WHERE tenant_id = $1 ORDER BY number DESC LIMIT 1")
         .bind(tenant.as_str())
@@ -187,19 +204,25 @@ async fn tree_of_rows(reading: &mut AnyConnection, tenant: &TenantId) -> Result<
     let mut tree = Tree::default();
     while let Some(row) = rows.try_next().await? {
         let (document, head): (String, String) = (row.get("document_id"), row.get("head"));
-        tree.push(format!("{document}:{head}").as_bytes());
+        tree.push(leaf(&document, &head).as_bytes());
     }
     Ok(tree)
+}
+
+/// The leaf of a document whose last event has this hash.
+fn leaf(document: &str, hash: &str) -> String {
+    format!("{document}:{hash}")
 }
 
 pub(crate) const HEADS: &str =
     "SELECT document_id, head FROM documents WHERE tenant_id = $1 ORDER BY document_id";
 
-/// The tree over the heads as they were at a place of the feed.
+/// The tree over the heads as they were at a place of the feed, with the path of one leaf if it is asked for.
 pub async fn tree_at(
     reading: &mut AnyConnection,
     tenant: &TenantId,
     position: i64,
+    followed: Option<&str>,
 ) -> Result<Tree, StoreError> {
     let mut rows = sqlx::query(
         "SELECT document_id, hash FROM events WHERE tenant_id = $1 AND position <= $2
@@ -209,17 +232,25 @@ pub async fn tree_at(
     .bind(position)
     .fetch(reading);
     let mut tree = Tree::default();
+    let mut push = |document: &str, hash: &str| {
+        let leaf = leaf(document, hash);
+        if followed == Some(leaf.as_str()) {
+            tree.push_followed(leaf.as_bytes());
+        } else {
+            tree.push(leaf.as_bytes());
+        }
+    };
     let mut head: Option<(String, String)> = None;
     while let Some(row) = rows.try_next().await? {
         let next: (String, String) = (row.get("document_id"), row.get("hash"));
         if let Some((document, hash)) = head.replace(next)
             && head.as_ref().is_some_and(|(other, _)| *other != document)
         {
-            tree.push(format!("{document}:{hash}").as_bytes());
+            push(&document, &hash);
         }
     }
     if let Some((document, hash)) = head {
-        tree.push(format!("{document}:{hash}").as_bytes());
+        push(&document, &hash);
     }
     Ok(tree)
 }
@@ -275,7 +306,7 @@ pub async fn check<'k>(
     wrong.extend(audit::check(reading, tenant, signed.as_ref()).await?);
     if let Some(last) = before {
         let Checkpoint { number, position, root, documents, at, .. } = last.checkpoint;
-        let tree = tree_at(reading, tenant, position).await?;
+        let tree = tree_at(reading, tenant, position, None).await?;
         if (tree.root(), tree.leaves()) != (root, documents) {
             wrong.push(format!(
                 "checkpoint {number} of {tenant}, signed at {at}, covers {documents} documents up to place \
@@ -319,3 +350,6 @@ fn fits(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

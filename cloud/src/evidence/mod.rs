@@ -26,4 +26,4 @@ mod verify;
 pub use package::{
     Content, DeviceSignature, Index, IndexedFile, KeyedReceipt, PACKAGE_VERSION, PackageError, Packer, entry,
 };
-pub use verify::{Check, Report, verify};
+pub use verify::{Check, Report, verify, verify_with};

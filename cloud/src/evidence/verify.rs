@@ -16,9 +16,12 @@ use platen_model::{Digest, DocumentManifest, Part, PartRole};
 use zip::ZipArchive;
 
 use crate::api::versions::versions;
+use crate::checkpoints::proofs::InclusionProof;
 use crate::signing::returned;
 
 use super::package::{DeviceSignature, Index, KeyedReceipt, PACKAGE_VERSION, entry};
+
+mod inclusion;
 
 /// The largest manifest, event list or index that is read into memory, in bytes.
 const TEXT_BYTES_MAX: u64 = 256 << 20;
@@ -94,6 +97,11 @@ impl Unpacked {
 /// Checks a package. A package that cannot even be opened fails its first check; there is no other error. The signed
 /// PDF is read by a worker of the pool.
 pub fn verify(package: impl Read + Seek, workers: &Pool) -> Report {
+    verify_with(package, None, workers)
+}
+
+/// As [`verify`]; and whether the checkpoint of a proof, where there is one, covers the package.
+pub fn verify_with(package: impl Read + Seek, proof: Option<&InclusionProof>, workers: &Pool) -> Report {
     let mut report = Report::default();
     let opened = ZipArchive::new(package).map_err(|error| error.to_string());
     let unpacked = opened.and_then(|mut zip| unpack(&mut zip).map(|unpacked| (zip, unpacked)));
@@ -112,6 +120,9 @@ pub fn verify(package: impl Read + Seek, workers: &Pool) -> Report {
     check_capture(&unpacked, &events, &mut report);
     check_signing(&unpacked, &events, &mut report);
     check_signatures(&mut zip, &unpacked, &events, workers, &mut report);
+    if let Some(proof) = proof {
+        inclusion::check(&unpacked, &events, proof, &mut report);
+    }
     report
         .notes
         .push("whether events were added after this package was made is known only to the cloud".into());

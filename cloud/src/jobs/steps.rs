@@ -137,7 +137,7 @@ async fn decide(app: &App, job: &Job) -> Result<Outcome, StepError> {
         return Err(set_aside(reason, "correct its type, then retry; or reject it"));
     }
     let text = app.keep.page_text(&job.tenant, &record).await?;
-    let policy = app.policy();
+    let policy = app.policy(&job.tenant);
     let judgement = policy.judge(&record, text.as_ref());
     let reference = Some(policy.reference().clone());
     let body = if judgement.is_clear() {
@@ -153,7 +153,7 @@ async fn decide(app: &App, job: &Job) -> Result<Outcome, StepError> {
 async fn route(app: &App, job: &Job) -> Result<Outcome, StepError> {
     let Some(record) = document_at(app, job, Status::Validated).await? else { return Ok(Outcome::Done) };
     let help = "correct the routing policy or the document's fields, then retry";
-    let policy = app.policy();
+    let policy = app.policy(&job.tenant);
     let text = app.keep.page_text(&job.tenant, &record).await?;
     // Once more: it may have been corrected since, sent on its way again, or be under another policy by now (INV-9).
     let violations = record.not_overridden(policy.violations(&record.document, text.as_ref()));
@@ -186,6 +186,7 @@ async fn route(app: &App, job: &Job) -> Result<Outcome, StepError> {
         recipients,
         blanks,
         expires_at,
+        remind_every_s: route.remind_every_s,
         tags: route.tags.clone(),
         retention_class: route.retention_class.clone(),
     };
@@ -198,7 +199,7 @@ async fn go_on(app: &App, job: &Job) -> Result<Outcome, StepError> {
     let Some(record) = documents::find(app.store.reading(), &job.tenant, document).await? else {
         return Ok(Outcome::Done);
     };
-    if !app.policy().goes_on(&record) {
+    if !app.policy(&job.tenant).goes_on(&record) {
         return Ok(Outcome::Done);
     }
     propose(app, job, Actor::System, EventBody::Retried).await

@@ -27,6 +27,7 @@ use validation::{Validation, ValidationText};
 mod conditions;
 pub mod dry_run;
 pub mod explain;
+pub mod in_force;
 mod recipients;
 mod routes;
 mod validation;

@@ -13,6 +13,9 @@ use crate::signing::provider::{Capabilities, SIGNERS_MAX};
 
 /// Most people who have to approve a document.
 const APPROVALS_MAX: u32 = 5;
+/// Recipients are reminded no more often than so many seconds, and no less.
+const REMIND_S_MIN: u32 = 3_600;
+const REMIND_S_MAX: u32 = 366 * 86_400;
 /// Most times an envelope is sent anew.
 const RESENDS_MAX: u32 = 10;
 
@@ -25,6 +28,8 @@ pub struct Route {
     pub provider: Option<String>,
     /// How long the signers have.
     pub expires_after: Option<SignedDuration>,
+    /// How often they are reminded, in seconds.
+    pub remind_every_s: Option<u32>,
     /// Labels.
     pub tags: Vec<String>,
     /// The retention class.
@@ -57,6 +62,7 @@ pub(super) struct RouteText {
     #[serde(default)]
     place: Vec<PlaceRule>,
     expires_after: Option<String>,
+    remind_every: Option<String>,
     #[serde(default)]
     tags: Vec<String>,
     retention_class: Option<String>,
@@ -86,11 +92,14 @@ impl Route {
                 .ok_or_else(|| format!("there is no provider {provider:?}; there are {}", known()))?;
             fits(&text, can).map_err(|lack| format!("{provider:?} {lack}"))?;
         }
-        let expires_after = text.expires_after.as_deref().map(duration).transpose()?;
+        let expires_after =
+            text.expires_after.as_deref().map(|span| duration("expires_after", span)).transpose()?;
+        let remind_every_s = text.remind_every.as_deref().map(remind_every).transpose()?;
         Ok(Self {
             name: text.name,
             provider: text.provider,
             expires_after,
+            remind_every_s,
             tags: text.tags,
             retention_class: text.retention_class,
             approvals: text.approvals,
@@ -122,6 +131,9 @@ impl Route {
 fn fits(text: &RouteText, can: &Capabilities) -> Result<(), String> {
     let recipients: Vec<Recipient> =
         (1..).zip(&text.recipients).map(|(position, named)| named.shape(position)).collect();
+    if text.remind_every.is_some() && !can.remind {
+        return Err("cannot remind its recipients: the route has no use for `remind_every`".into());
+    }
     can_serve(can, &recipients, !text.place.is_empty(), text.expires_after.is_some())
 }
 
@@ -151,8 +163,14 @@ pub fn can_serve(
     Ok(())
 }
 
-fn duration(text: &str) -> Result<SignedDuration, String> {
-    let wrong = || format!("`expires_after = {text:?}`: write a number and d, h, m or s, like \"30d\"");
+fn remind_every(text: &str) -> Result<u32, String> {
+    let wrong = || format!("`remind_every = {text:?}`: it is from {REMIND_S_MIN} seconds to a year");
+    let seconds = u32::try_from(duration("remind_every", text)?.as_secs()).map_err(|_| wrong())?;
+    (REMIND_S_MIN..=REMIND_S_MAX).contains(&seconds).then_some(seconds).ok_or_else(wrong)
+}
+
+fn duration(key: &str, text: &str) -> Result<SignedDuration, String> {
+    let wrong = || format!("`{key} = {text:?}`: write a number and d, h, m or s, like \"30d\"");
     span(text).ok_or_else(wrong)
 }
 

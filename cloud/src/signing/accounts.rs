@@ -215,7 +215,7 @@ async fn resume(
 /// The kind of a pause, where there is such a route or account. A pause that stops nothing is a typing error.
 fn known(app: &App, caller: &Caller, kind: &str, name: &str) -> Result<Kind, Refusal> {
     let (kind, known) = match kind {
-        "route" => (Kind::Route, app.policy().routes().any(|route| route.name == name)),
+        "route" => (Kind::Route, app.policy(caller.tenant()).routes().any(|route| route.name == name)),
         "account" => (Kind::Account, app.signing.courier.account(caller.tenant(), name).is_some()),
         _ => return Err(Refusal::not_found(format!("kind of pause {kind}"))),
     };

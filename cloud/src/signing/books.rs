@@ -43,6 +43,7 @@ impl Books {
             reference: envelope.provider_reference.map(Reference),
             created_at: envelope.created_at,
             expires_at: record.expires_at.unwrap_or(envelope.created_at + EXPIRES_AFTER),
+            remind_every: record.remind_every_s.map(|seconds| Duration::from_secs(seconds.into())),
         });
         Ok(Some(Case {
             tenant_id: tenant.clone(),
@@ -168,6 +169,29 @@ impl Ledger for Books {
             .await
             .map_err(failed)?;
             Ok(Reference(kept))
+        })
+    }
+
+    fn note_reminder(
+        &self,
+        envelope: EnvelopeId,
+        now: Timestamp,
+        every: Duration,
+    ) -> BoxFuture<'_, Result<bool, LedgerError>> {
+        Box::pin(async move {
+            let every_ms = i64::try_from(every.as_millis()).unwrap_or(i64::MAX);
+            let noted = sqlx::query(
+                "INSERT INTO envelope_reminders (envelope_id, reminded_ms) VALUES ($1, $2)
+                 ON CONFLICT (envelope_id) DO UPDATE SET reminded_ms = excluded.reminded_ms
+                 WHERE envelope_reminders.reminded_ms <= $3",
+            )
+            .bind(envelope.to_string())
+            .bind(now.as_millisecond())
+            .bind(now.as_millisecond().saturating_sub(every_ms))
+            .execute(self.store.writing())
+            .await
+            .map_err(failed)?;
+            Ok(noted.rows_affected() == 1)
         })
     }
 

@@ -86,6 +86,8 @@ pub struct CaseEnvelope {
     pub created_at: Timestamp,
     /// When it ends unsigned.
     pub expires_at: Timestamp,
+    /// How often its recipients are reminded.
+    pub remind_every: Option<Duration>,
 }
 
 /// A step failed for a reason of our own: database or disk. It may be repeated.
@@ -140,6 +142,14 @@ pub trait Ledger: Send + Sync {
         now: Timestamp,
         rest: Duration,
     ) -> BoxFuture<'_, Result<Option<Timestamp>, LedgerError>>;
+
+    /// Notes that an envelope's recipients are reminded now, unless they were within `every`.
+    fn note_reminder(
+        &self,
+        envelope: EnvelopeId,
+        now: Timestamp,
+        every: Duration,
+    ) -> BoxFuture<'_, Result<bool, LedgerError>>;
 
     /// Why nothing is sent on this case's route or through its account now, if an operator paused it.
     fn paused<'a>(&'a self, case: &'a Case) -> BoxFuture<'a, Result<Option<String>, LedgerError>>;
@@ -352,7 +362,10 @@ impl Courier {
             }
             let known = Known { status: case.status, signed_by: &case.signed_by, is_over };
             let body = match following(known, &state, &can) {
-                Following::Nothing => return Ok(again),
+                Following::Nothing => {
+                    self.remind_in_time(&case, account, now).await?;
+                    return Ok(again);
+                }
                 Following::Event(body) => *body,
                 Following::Send => {
                     let send = account.provider.send(tenant, reference);
@@ -480,6 +493,33 @@ impl Courier {
                 Err(ProviderError::Refused("the document has changed meanwhile: look at it again".into()))
             }
         }
+    }
+
+    /// Reminds the recipients of an open envelope where their route says so. It is noted before: a reminder is rather left
+    /// out than sent twice.
+    async fn remind_in_time(
+        &self,
+        case: &Case,
+        account: &Account,
+        now: Timestamp,
+    ) -> Result<(), LedgerError> {
+        let Some(envelope) = &case.envelope else { return Ok(()) };
+        let (Some(every), Some(reference)) = (envelope.remind_every, &envelope.reference) else {
+            return Ok(());
+        };
+        let can = account.provider.capabilities();
+        let is_due = now >= after(envelope.created_at, every) && now < envelope.expires_at && can.remind;
+        if !is_due || self.ledger.paused(case).await?.is_some() {
+            return Ok(());
+        }
+        if self.ledger.note_reminder(envelope.envelope_id, now, every).await? {
+            let remind = account.provider.remind(&case.tenant_id, reference);
+            if let Err(error) = account.gate.call(can.call_deadline, remind).await {
+                let document = case.document_id;
+                tracing::warn!(%document, %error, "the recipients of an envelope could not be reminded this time");
+            }
+        }
+        Ok(())
     }
 
     /// Reminds the recipients whose turn it is.

@@ -14,6 +14,8 @@ use tokio::task::JoinHandle;
 use super::trial::one_page_pdf;
 use crate::app::App;
 use crate::auth::users::hash_password;
+use crate::checkpoints;
+use crate::checkpoints::proofs::InclusionProof;
 use crate::config::Config;
 use crate::evidence::{self, DeviceSignature};
 use crate::store::record::Record;
@@ -273,9 +275,23 @@ impl Cloud {
         let sha256 = record.evidence_sha256.expect("archived with evidence");
         let package = self.app.keep.get(&self.tenant, sha256).await.expect("the evidence is kept");
         assert_eq!(Digest::of(&package), sha256);
-        let report = evidence::verify(std::io::Cursor::new(&package), &Pool::in_process(1));
+        let made = checkpoints::make(&self.app.store, &self.tenant, &self.app.checkpoint_key).await;
+        made.expect("a checkpoint");
+        let document = record.document.document_id;
+        let proof = checkpoints::proofs::prove(&self.app.store, &self.tenant, document, None).await;
+        let proof = proof.expect("a proof").expect("it is covered");
+        let check = |proof: &InclusionProof| {
+            evidence::verify_with(std::io::Cursor::new(&package), Some(proof), &Pool::in_process(1))
+        };
+        let report = check(&proof);
         assert!(report.holds(), "{report}");
-        assert!(report.to_string().contains("signed the manifest"), "{report}");
+        for said in ["signed the manifest", "the checkpoint covers"] {
+            assert!(report.to_string().contains(said), "{report}");
+        }
+        let another = InclusionProof { sequence: proof.sequence - 1, ..proof.clone() };
+        assert!(!check(&another).holds(), "the proof of another event");
+        let cut = InclusionProof { continued: Vec::new(), ..proof };
+        assert!(!check(&cut).holds(), "what leads from the package to the checkpoint is missing");
     }
 }
 

@@ -268,6 +268,7 @@ impl Ledger for Books {
                         reference: None,
                         created_at: Timestamp::MIN,
                         expires_at: Timestamp::MAX,
+                        remind_every: None,
                     });
                     Status::EnvelopeCreated
                 }
@@ -334,6 +335,15 @@ impl Ledger for Books {
             let mark = mark.as_mut().expect("a draft comes of a marked call");
             Ok(mark.draft.get_or_insert(draft).clone())
         })
+    }
+
+    fn note_reminder(
+        &self,
+        _: EnvelopeId,
+        _: Timestamp,
+        _: Duration,
+    ) -> BoxFuture<'_, Result<bool, LedgerError>> {
+        Box::pin(async { Ok(false) })
     }
 
     fn note_poll(

@@ -1,12 +1,12 @@
 //! Claims about what happens when signing does not go straight, over the whole cloud: refusals, ends of time, pauses,
 //! restarts, and files that come back broken.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use platen_capture::pdf::Place;
 use platen_capture::worker::Pool;
 use platen_capture::worker::protocol::SealInfo;
 use platen_model::event::Status;
-use platen_model::{Digest, DocumentId};
+use platen_model::{Digest, DocumentId, durable};
 use platen_tests::browser::Browser;
 use reqwest::Method;
 use serde_json::json;
@@ -16,8 +16,10 @@ use super::connectors::fakes::{Fake, Trouble, WEBHOOK_SECRET};
 use super::desk::mail::Smtp;
 use super::harness::{Cloud, cloud, cloud_with, hidden};
 use super::http::follow;
+use super::offers;
 use super::trial::one_page_pdf;
 use crate::evidence;
+use crate::policy::{Policy, Source};
 use crate::seal::{SealKey, seal_pdf};
 use crate::testing;
 
@@ -66,6 +68,40 @@ async fn a_fallback_who_declines_as_well_is_not_replaced_again() {
     cloud.until_so("nothing is left to do", async || no_jobs(&cloud).await).await;
     assert_eq!(cloud.record(document).await.document.status, Status::Declined);
     assert_eq!(cloud.envelopes(document).await.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn signers_are_reminded_as_often_as_the_route_says_until_their_time_is_over() {
+    let lines = "signers = [\"ada@example.com\"]\nexpires_after = \"10d\"\nremind_every = \"2d\"";
+    let cloud = cloud_with(&route("desk", lines), |_| {}).await;
+    let document = cloud.receive().await;
+    cloud.until(document, Status::Sent).await;
+    let letter = || {
+        let letters = std::fs::read_dir(&cloud.app.config.mail).expect("a folder");
+        letters.map(|letter| letter.expect("readable").path()).next()
+    };
+    cloud.until_so("she is asked", async || letter().is_some()).await;
+    let sent = Timestamp::now();
+    // A reminder is the letter once more.
+    let look = async |days: i64| {
+        letter().iter().for_each(|path| durable::remove_file(path).expect("removed"));
+        let now = sent + SignedDuration::from_hours(24 * days) + SignedDuration::from_secs(60);
+        let courier = &cloud.app.signing.courier;
+        courier.poll_envelope(&cloud.tenant, document, now).await.expect("the books can be read");
+        letter().is_some()
+    };
+    for (days, reminded) in [(1, false), (2, true), (2, false), (3, false), (4, true), (9, true), (9, false)]
+    {
+        assert_eq!(look(days).await, reminded, "after {days} days");
+    }
+    look(11).await;
+    assert_eq!(cloud.record(document).await.document.status, Status::Expired);
+    for wrong in ["remind_every = \"1m\"", "remind_every = \"often\"", "remind_every = \"900d\""] {
+        let policy = route("desk", &format!("signers = [\"a@b.c\"]\n{wrong}"));
+        let source = Source { policy, directory: None };
+        let error = Policy::of_source(source, "policy", &offers(&cloud.app.config));
+        assert!(error.is_err_and(|error| error.to_string().contains("remind_every")), "{wrong}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

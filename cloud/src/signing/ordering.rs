@@ -149,7 +149,7 @@ async fn create(
             .help("look at the document again, then order"));
     }
     let first = first_event(&record)?;
-    let policy = app.policy();
+    let policy = app.policy(tenant);
     let text = app.keep.page_text(tenant, &record).await?;
     let violations = record.not_overridden(policy.violations(&record.document, text.as_ref()));
     if let Some(violation) = violations.first() {
@@ -171,6 +171,7 @@ async fn create(
         blanks: placement::place(&order.places, &order.recipients, &text),
         recipients: order.recipients,
         expires_at: order.expires_at,
+        remind_every_s: None,
         tags: record.document.policy_tags.clone(),
         retention_class: record.document.retention_class.clone(),
     };

@@ -125,6 +125,7 @@ fn inv9_an_order_leads_to_a_route_only_from_where_validation_was_passed() {
                     recipients: Vec::new(),
                     blanks: Vec::new(),
                     expires_at: None,
+                    remind_every_s: None,
                     tags: Vec::new(),
                     retention_class: None,
                 };

@@ -137,9 +137,29 @@ pub(super) struct Bounds {
     pub(super) few: u32,
     /// So many finds are read; if those that are wanted are not among them, the page is short and names the next.
     pub(super) finds: u32,
+    /// On PostgreSQL: so many of the newest documents show first how frequent the finds are.
+    pub(super) newest: u32,
 }
 
-const BOUNDS: Bounds = Bounds { few: 500, finds: 5_000 };
+const BOUNDS: Bounds = Bounds { few: 500, finds: 5_000, newest: 2_000 };
+
+/// Where one in so many of the newest documents is a find, the finds are read in the order of the documents.
+const FREQUENT: u32 = 20;
+
+/// How finds are come by.
+///
+/// SQLite's index of words has its entries in the order of the documents. PostgreSQL's has none: it answers all finds at
+/// once, which is good for rare words and bad for frequent ones, and its planner cannot tell the two apart in a large
+/// table. So the newest documents are looked at first, and show which it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// One document after the other, newest first.
+    InOrder,
+    /// The same, among so many of the tenant's newest documents.
+    AmongNewest(u32),
+    /// All finds by the index of words, then the newest of them.
+    ByWords,
+}
 
 pub(super) async fn found(
     store: &Store,
@@ -154,26 +174,56 @@ pub(super) async fn found(
         let counting = Wording::of_count(tenant, filter, bounds.few + 1);
         counting.query().fetch_one(store.reading()).await?.get::<i64, _>("count") <= i64::from(bounds.few)
     };
-    let wording = match few {
-        true => Wording::among_few(store.engine(), tenant, filter, question),
-        false => Wording::of_finds(store.engine(), tenant, filter, question, bounds.finds),
+    if few {
+        let wording = Wording::among_few(store.engine(), tenant, filter, question);
+        let Finds { items, last, is_full, .. } = finds(store, &wording, limit).await?;
+        return Ok(Page { items, next: last.filter(|_| is_full) });
+    }
+    let by = async |way| {
+        let wording = Wording::of_finds(store.engine(), tenant, filter, question, (bounds.finds, way));
+        finds(store, &wording, limit).await
     };
-    let mut rows = wording.query().fetch(store.reading());
+    let Finds { items, seen, last, is_full } = match store.engine() {
+        Engine::Sqlite => by(Way::InOrder).await?,
+        Engine::Postgres => match by(Way::AmongNewest(bounds.newest)).await? {
+            enough if enough.is_full => enough,
+            newest if newest.seen >= (bounds.newest / FREQUENT).max(1) => by(Way::InOrder).await?,
+            _ => by(Way::ByWords).await?,
+        },
+    };
+    // All finds were read, unless the budget came before their end.
+    let is_cut = narrowed && seen == bounds.finds;
+    Ok(Page { items, next: last.filter(|_| is_full || is_cut) })
+}
+
+/// What a statement about finds answered.
+struct Finds {
+    /// Those that are wanted, as many as are shown.
+    items: Vec<Record>,
+    /// How many finds were read.
+    seen: u32,
+    /// The last document that is shown, or that was read.
+    last: Option<String>,
+    /// There are more that are wanted.
+    is_full: bool,
+}
+
+async fn finds(store: &Store, wording: &Wording, limit: usize) -> Result<Finds, StoreError> {
+    let query = wording.query();
+    let mut rows = query.fetch(store.reading());
     let (mut items, mut seen, mut last) = (Vec::new(), 0, None);
     while let Some(row) = rows.try_next().await? {
         seen += 1;
         if row.get::<i64, _>("fits") == 0 {
             last = Some(row.get::<String, _>("document_id"));
         } else if items.len() == limit {
-            return Ok(Page { items, next: last });
+            return Ok(Finds { items, seen, last, is_full: true });
         } else {
             last = Some(row.get::<String, _>("document_id"));
             items.push(read(&row)?);
         }
     }
-    // All finds were read, unless the budget came before their end.
-    let next = last.filter(|_| narrowed && !few && seen == bounds.finds);
-    Ok(Page { items, next })
+    Ok(Finds { items, seen, last, is_full: false })
 }
 
 /// The documents that came of one capture, at most [`RELATED_MAX`].
@@ -333,7 +383,7 @@ impl Wording {
         tenant: &TenantId,
         filter: &Filter,
         question: &Question,
-        finds: u32,
+        (finds, way): (u32, Way),
     ) -> Self {
         let mut wording = Self::default();
         let asked = wording.bind(question.expression(engine, tenant));
@@ -341,26 +391,37 @@ impl Wording {
         let conditions = wording.narrowing(filter);
         let place = search::place(engine);
         let after = match filter.after {
-            Some(after) => format!(" AND {place} < {}", search::place_of(&wording.bind(after))),
+            Some(after) => format!("AND {place} < {}", search::place_of(&wording.bind(after))),
             None => String::new(),
         };
+        let matching = search::matching(engine, &asked);
         // Where all finds are wanted, no more are read than are shown.
         let most = match conditions.is_empty() {
             true => u64::from(filter.limit.max(1)) + 1,
             false => u64::from(finds),
+        };
+        let found = match way {
+            Way::InOrder => format!("SELECT {place} AS place FROM search_words s WHERE {matching} {after}"),
+            Way::AmongNewest(newest) => format!(
+                "SELECT s.place FROM (SELECT place FROM search_places s WHERE tenant_id = {tenant} {after}
+                   ORDER BY place DESC LIMIT {newest}) n CROSS JOIN search_words s
+                 WHERE s.place = n.place AND {matching}"
+            ),
+            // The fence keeps the planner from reading in order after all.
+            Way::ByWords => format!(
+                "SELECT s.place FROM (SELECT place FROM search_words s WHERE {matching} {after} OFFSET 0) s"
+            ),
         };
         let fits = format!("d.tenant_id = {tenant}{conditions}");
         wording.sql = format!(
             "SELECT d.document_id, CASE WHEN {fits} THEN d.record END AS record,
                CASE WHEN {fits} THEN CAST(1 AS BIGINT) ELSE CAST(0 AS BIGINT) END AS fits,
                CASE WHEN {fits} THEN {} END AS failures
-             FROM (SELECT {place} AS place FROM search_words s WHERE {} {after}
-                   ORDER BY {place} DESC LIMIT {most}) h
+             FROM ({found} ORDER BY {place} DESC LIMIT {most}) h
              CROSS JOIN search_places p CROSS JOIN documents d
              WHERE p.place = h.place AND d.document_id = p.document_id AND d.tenant_id = {tenant}
              ORDER BY h.place DESC",
-            failures("d"),
-            search::matching(engine, &asked)
+            failures("d")
         );
         wording
     }

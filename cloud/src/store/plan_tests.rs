@@ -5,7 +5,7 @@ use platen_model::event::Status;
 use platen_model::{DocumentId, DocumentType};
 use uuid::Uuid;
 
-use super::documents::{Filter, Wording};
+use super::documents::{Filter, Way, Wording};
 use super::search::Question;
 use super::*;
 use crate::blobs::garbage;
@@ -53,7 +53,7 @@ async fn no_list_and_no_chore_reads_a_table_that_grows() {
         check_plan(&store, "a count", &Wording::of_count(&tenant, &filter, 501).sql).await;
         let few = Wording::among_few(Engine::Sqlite, &tenant, &filter, &question);
         check_plan(&store, "a search among few", &few.sql).await;
-        let finds = Wording::of_finds(Engine::Sqlite, &tenant, &filter, &question, 5_000);
+        let finds = Wording::of_finds(Engine::Sqlite, &tenant, &filter, &question, (5_000, Way::InOrder));
         check_plan(&store, "a search", &finds.sql).await;
     }
     let since = Filter { after: Some(DocumentId::new()), limit: 50, ..Filter::default() };

@@ -64,6 +64,9 @@ pub struct Record {
     pub overridden: Vec<Violation>,
     /// When an unsigned envelope ends.
     pub expires_at: Option<Timestamp>,
+    /// How often its recipients are reminded, in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remind_every_s: Option<u32>,
     /// Digest of the signed PDF.
     pub signed_sha256: Option<Digest>,
     /// Digest of a PDF that came back from signing and was not taken for signed.
@@ -152,6 +155,7 @@ impl Record {
             approved_by: Vec::new(),
             overridden: Vec::new(),
             expires_at: None,
+            remind_every_s: None,
             signed_sha256: None,
             returned_sha256: None,
             evidence_sha256: None,
@@ -272,6 +276,7 @@ impl Record {
         self.approved_by = Vec::new();
         self.overridden = Vec::new();
         self.expires_at = None;
+        self.remind_every_s = None;
         self.signed_sha256 = None;
         self.returned_sha256 = None;
         self.evidence_sha256 = None;
@@ -344,6 +349,7 @@ impl Record {
                 recipients,
                 blanks,
                 expires_at,
+                remind_every_s,
                 tags,
                 retention_class,
                 ..
@@ -357,6 +363,7 @@ impl Record {
                 self.blanks = blanks.clone();
                 self.signed_by.clear();
                 self.expires_at = *expires_at;
+                self.remind_every_s = *remind_every_s;
             }
             EventBody::EnvelopeCreated { envelope_id, .. } => document.envelope_id = Some(*envelope_id),
             EventBody::Signed { signed_sha256, .. } => {

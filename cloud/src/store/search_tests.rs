@@ -244,10 +244,11 @@ async fn a_search_within_a_state_finds_the_same_whether_few_or_many_are_in_it() 
         assert_eq!(names, expected, "{bounds:?}, pages of {limit}");
     };
     for limit in [1, 2, 50] {
-        check(Bounds { few: 100, finds: 100 }, limit).await;
-        check(Bounds { few: 0, finds: 100 }, limit).await;
-        check(Bounds { few: 0, finds: 3 }, limit).await;
-        check(Bounds { few: 0, finds: 1 }, limit).await;
+        for (few, finds) in [(100, 100), (0, 100), (0, 3), (0, 1)] {
+            for newest in [1, 40, 1_000] {
+                check(Bounds { few, finds, newest }, limit).await;
+            }
+        }
     }
 }
 

@@ -1,12 +1,12 @@
 //! Teaching: the page on which a person shows where a field stands, and the list of what was taught.
 //!
-//! Each word of the page is a box to tick that lies over the picture, so that teaching works with a keyboard and without a
-//! script.
+//! Each word of the page, and each box to tick that is drawn on it, is an input that lies over the picture, so that teaching
+//! works with a keyboard and without a script.
 
 use askama::Template;
 use axum::extract::{Form, Path, State};
 use axum::response::{IntoResponse, Redirect};
-use platen_model::PageRecord;
+use platen_model::{CheckBox, PageRecord, Rect, Word};
 use uuid::Uuid;
 
 use super::actions::{Token, allow};
@@ -16,11 +16,11 @@ use super::{PageResult, html, page_text, words};
 use crate::api;
 use crate::app::App;
 use crate::auth::Role;
-use crate::forms::{self, KINDS, Lesson};
+use crate::forms::{self, KINDS, Lesson, Shown};
 use crate::refusal::Refusal;
 use crate::store::{audit, forms as rows};
 
-/// Most words of a page that can be chosen.
+/// Most words, and most boxes, of a page that can be chosen.
 const WORDS: usize = 3_000;
 
 #[derive(Debug, Template)]
@@ -33,19 +33,18 @@ struct TeachPage {
     pages: u32,
     width: u32,
     height: u32,
-    words: Vec<WordView>,
+    words: Vec<PlaceView>,
+    check_boxes: Vec<PlaceView>,
     fields: Vec<String>,
     kinds: Vec<Choice>,
 }
 
+/// What can be chosen on the page.
 #[derive(Debug)]
-struct WordView {
+struct PlaceView {
     place: usize,
     text: String,
-    x: u32,
-    y: u32,
-    w: u32,
-    h: u32,
+    rect: Rect,
 }
 
 /// `GET /documents/{id}/teach/{page}`, pages counted from 1.
@@ -60,14 +59,12 @@ pub(super) async fn page(
     let missing = || Refusal::not_found(format!("page {number} with a text"));
     let text = text.ok_or_else(missing)?;
     let index = number.checked_sub(1).ok_or_else(missing)?;
-    let PageRecord { width_px, height_px, words, .. } = text.pages.get(index as usize).ok_or_else(missing)?;
-    let word = |(place, word): (usize, &platen_model::Word)| WordView {
-        place,
-        text: word.text.clone(),
-        x: word.rect.x,
-        y: word.rect.y,
-        w: word.rect.w,
-        h: word.rect.h,
+    let page = text.pages.get(index as usize).ok_or_else(missing)?;
+    let PageRecord { width_px, height_px, words, check_boxes, .. } = page;
+    let word = |(place, word): (usize, &Word)| PlaceView { place, text: word.text.clone(), rect: word.rect };
+    let check_box = |(place, found): (usize, &CheckBox)| {
+        let text = if found.ticked { "a box that is ticked" } else { "a box that is not ticked" };
+        PlaceView { place, text: text.to_owned(), rect: found.rect }
     };
     html(&TeachPage {
         id: record.document.document_id.to_string(),
@@ -77,6 +74,7 @@ pub(super) async fn page(
         width: *width_px,
         height: *height_px,
         words: words.iter().enumerate().take(WORDS).map(word).collect(),
+        check_boxes: check_boxes.iter().enumerate().take(WORDS).map(check_box).collect(),
         fields: record.document.fields.keys().cloned().collect(),
         kinds: KINDS
             .iter()
@@ -97,12 +95,20 @@ pub(super) async fn teach(
     allow(&user, given("csrf"))?;
     let wrong = |name: &str| Refusal::bad_request(format!("the form has no `{name}` that can be read"));
     let kind = KINDS.iter().find(|(_, name)| Some(*name) == given("kind")).ok_or_else(|| wrong("kind"))?.0;
-    let chosen = form.iter().filter(|(name, _)| name == "word").map(|(_, value)| value.parse());
+    let chosen = |of: &str| {
+        let places = form.iter().filter(|(name, _)| name == of).map(|(_, value)| value.parse::<usize>());
+        places.collect::<Result<Vec<_>, _>>().map_err(|_| wrong(of))
+    };
+    let shown = match (chosen("word")?, chosen("box")?.as_slice()) {
+        (words, []) => Shown::Words(words),
+        (words, [one]) if words.is_empty() => Shown::CheckBox(*one),
+        _ => return Err(Refusal::bad_request("choose either words or one box to tick").into()),
+    };
     let lesson = Lesson {
         field: given("field").unwrap_or_default().to_owned(),
         kind,
         page: number.checked_sub(1).ok_or_else(|| wrong("page"))?,
-        words: chosen.collect::<Result<_, _>>().map_err(|_| wrong("word"))?,
+        shown,
     };
     let record = api::documents::find(&app, &user.tenant, &id).await?;
     forms::teach(&app, &user.into(), &record, &lesson).await?;

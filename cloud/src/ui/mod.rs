@@ -143,8 +143,9 @@ async fn show(app: &App, who: &SignedIn, id: &str, (queue, message): (bool, Opti
         Some(key) => envelopes::find(&app.store, tenant, key).await?.map(|(envelope, _)| envelope),
         None => None,
     };
+    let policy = app.policy(tenant);
     let plan = match (&envelope, text.as_ref()) {
-        (None, Some(text)) => signing::plan::plan(&app.policy(), &record, text),
+        (None, Some(text)) => signing::plan::plan(&policy, &record, text),
         _ => None,
     };
     let replaces = match &record.replaces {
@@ -159,7 +160,7 @@ async fn show(app: &App, who: &SignedIn, id: &str, (queue, message): (bool, Opti
         _ => Front::default(),
     };
     let violations = match record.document.status {
-        Status::InReview => record.not_overridden(app.policy().violations(&record.document, text.as_ref())),
+        Status::InReview => record.not_overridden(policy.violations(&record.document, text.as_ref())),
         _ => Vec::new(),
     };
     let material = document_page::Material {
@@ -170,7 +171,7 @@ async fn show(app: &App, who: &SignedIn, id: &str, (queue, message): (bool, Opti
         violations: &violations,
         may_teach: who.0.role >= Role::Reviewer,
         settleable: crate::machine::awaits_a_type(record.document.status, record.resume),
-        may_override: app.policy().may_override(&Scopes::of_role(who.0.role)),
+        may_override: policy.may_override(&Scopes::of_role(who.0.role)),
         front: &front,
         plan: plan.as_ref(),
         replaces: replaces.as_deref(),

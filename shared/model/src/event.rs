@@ -271,6 +271,9 @@ pub enum EventBody {
         /// When an unsigned envelope ends, where the route says so.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         expires_at: Option<Timestamp>,
+        /// How often recipients are reminded, in seconds, where the route says so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        remind_every_s: Option<u32>,
         /// Labels set by the route.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         tags: Vec<String>,

@@ -70,6 +70,19 @@ pub struct Barcode {
     pub rect: Rect,
 }
 
+/// A box to tick that is drawn on a page.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct CheckBox {
+    /// Whether there is a mark in it.
+    pub ticked: bool,
+    /// How certain that is, 0.5 to 1: a faint speck in a box may be the end of a pen's stroke.
+    pub confidence: f32,
+    /// Where it stands.
+    #[serde(flatten)]
+    pub rect: Rect,
+}
+
 /// Where a page's words come from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -147,6 +160,9 @@ pub struct PageRecord {
     /// The bar codes.
     #[serde(default)]
     pub barcodes: Vec<Barcode>,
+    /// The boxes to tick that are drawn on it, from top to bottom; those that were read as characters are words.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub check_boxes: Vec<CheckBox>,
     /// What a person should know about this page's quality, as sentences.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,

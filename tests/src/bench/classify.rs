@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 use jiff::civil::Date;
 use platen_capture::classify::RuleSet;
 use platen_capture::classify::judge::{self, Tally, Verdicts};
-use platen_model::{DocumentType, Example, PageText};
+use platen_model::{DocumentType, Example, PageRecord, PageText};
+use platen_testdata::Sample;
 
 use super::contender::Tools;
 use super::manifest::Entry;
@@ -37,11 +38,15 @@ pub fn measure(
     targets: &mut Targets,
 ) -> Result<(), String> {
     report.section("Naming documents and reading their fields");
+    let rules = RuleSet::shipped();
+    let own = judge::judge(&samples(tools, &scratch.join("samples"))?, &rules);
+    tell_samples(&own, report);
     let Some(corpus) = manifest::corpus() else {
-        report.paragraph("There is no corpus beside the checkout: classification is not measured.");
+        report.paragraph(
+            "There is no corpus beside the checkout: classification is measured on the samples alone.",
+        );
         return Ok(());
     };
-    let rules = RuleSet::shipped();
     let classified = examples(&corpus.join("classify"), &rules, tools, &scratch.join("classify"), |entry| {
         !entry["class"].is_empty()
     })?;
@@ -101,6 +106,30 @@ fn examples(
     Ok(entries.iter().zip(pages).filter_map(example).collect())
 }
 
+/// The project's own samples, captured, with what is known of them.
+fn samples(tools: &Tools, out: &Path) -> Result<Vec<Example>, String> {
+    let samples: Vec<Sample> =
+        platen_testdata::samples().into_iter().filter(|sample| !sample.is_quarantined()).collect();
+    let files: Vec<PathBuf> = samples.iter().flat_map(Sample::paths).collect();
+    let files: Vec<&Path> = files.iter().map(PathBuf::as_path).collect();
+    let mut pages = records::pages(&files, tools, out)?.into_iter();
+    let examples = samples.into_iter().map(|sample| {
+        // A sample may be several files, one for each page.
+        let of_sample: Vec<PageRecord> =
+            pages.by_ref().take(sample.expected.files.len()).flatten().flatten().collect();
+        Example {
+            name: sample.name,
+            document_type: DocumentType(sample.expected.document_type),
+            fields: sample.expected.fields,
+            file_name: String::new(),
+            source: String::new(),
+            captured_on: None,
+            text: PageText::new(of_sample),
+        }
+    });
+    Ok(examples.collect())
+}
+
 /// The key fields of a receipt in their normal form.
 fn fields(json: &str) -> BTreeMap<String, String> {
     let fields: BTreeMap<String, serde_json::Value> = serde_json::from_str(json).unwrap_or_default();
@@ -150,6 +179,33 @@ fn tell(shipped: &Verdicts, split: &Verdicts, report: &mut Report) {
         &["", "documents", "decided without a person", "of these right", "calibration error", "ms / page"],
         &[row("as shipped", shipped), row("fitted on one half, judged on the other", split)],
     );
+}
+
+fn tell_samples(own: &Verdicts, report: &mut Report) {
+    let rows: Vec<Vec<String>> = own
+        .judged
+        .iter()
+        .map(|judged| {
+            let wrong: Vec<&str> = judged.wrong_fields().map(|(name, ..)| name).collect();
+            let (known, decision) = (judged.fields.len(), &judged.decision);
+            vec![
+                judged.name.clone(),
+                judged.truth.to_string(),
+                if judged.is_automatic() {
+                    decision.document_type.to_string()
+                } else {
+                    "left to a person".into()
+                },
+                format!("{} of {known}", known - wrong.len()),
+                wrong.join(", "),
+            ]
+        })
+        .collect();
+    report.paragraph(
+        "Platen's own samples (`testdata/`), printed and scanned by a program, as they are captured:",
+    );
+    report.table(&["sample", "is", "decided", "fields read exactly", "others"], &rows);
+    report.paragraph("Documents of the corpus:");
 }
 
 fn tell_fields(read: &Verdicts, report: &mut Report) {

@@ -17,7 +17,7 @@ use super::evidence::{Finder, Hit, suits};
 use super::fuzzy;
 use super::reading::Reading;
 use super::rules::{FieldKind, FieldRule};
-use super::{Origin, boxes, identifiers, letterhead, money, parties, tax_ids};
+use super::{Origin, addressee, boxes, identifiers, letterhead, money, parties, tax_ids};
 
 /// How many rows below its label a value may stand.
 const ROWS_BELOW: usize = 2;
@@ -42,7 +42,7 @@ const PER_LABEL_RANK: f32 = 0.985;
 /// Longest text searched for parties, in words.
 const PARTIES_WORDS: usize = 400;
 /// Most places of one label that are looked at; the first ones tell.
-const MOST_HITS: usize = 64;
+pub(super) const MOST_HITS: usize = 64;
 /// How many days after its capture a date that cannot lie ahead may be: clocks and time zones differ.
 const DAYS_AHEAD: i64 = 2;
 /// Certainty of a value that a pattern of the rules found.
@@ -130,7 +130,13 @@ pub(super) fn read(finder: &Finder<'_>, rules: &[&FieldRule], habits: &Habits) -
                 fields.extend(letterhead::address(reading).map(|field| (rule.name.clone(), field)))
             }
             FieldKind::CheckBox => {
-                fields.extend(check_box(finder, rule).map(|field| (rule.name.clone(), field)))
+                fields.extend(boxes::beside_label(finder, rule).map(|field| (rule.name.clone(), field)))
+            }
+            FieldKind::Addressee => {
+                if let Some(found) = addressee::find(finder, rule) {
+                    fields.insert(rule.name.clone(), found.name);
+                    fields.extend(found.address.map(|field| (format!("{}_address", rule.name), field)));
+                }
             }
             FieldKind::Heading => fields.extend(heading(reading).map(|field| (rule.name.clone(), field))),
             _ => fields.extend(read_one(finder, rule, habits).map(|field| (rule.name.clone(), field))),
@@ -226,10 +232,10 @@ fn rounded(finder: &Finder<'_>, rule: &FieldRule, cents: i64, habits: &Habits) -
 }
 
 /// The places of phrases that contain a label and mean something else: "total" in "total weight".
-struct Excused(Vec<(usize, usize)>);
+pub(super) struct Excused(Vec<(usize, usize)>);
 
 impl Excused {
-    fn of(finder: &Finder<'_>, rule: &FieldRule) -> Self {
+    pub(super) fn of(finder: &Finder<'_>, rule: &FieldRule) -> Self {
         let mut places: Vec<(usize, usize)> = rule
             .unless
             .iter()
@@ -246,7 +252,7 @@ impl Excused {
     }
 
     /// Whether a label stands inside one of them.
-    fn holds(&self, hit: Hit) -> bool {
+    pub(super) fn holds(&self, hit: Hit) -> bool {
         let before = self.0.partition_point(|(first, _)| *first <= hit.first);
         before.checked_sub(1).is_some_and(|place| self.0[place].1 >= hit.last)
     }
@@ -368,6 +374,7 @@ pub(super) fn value(
         | FieldKind::CheckBox
         | FieldKind::Anchor
         | FieldKind::Heading
+        | FieldKind::Addressee
         | FieldKind::Company
         | FieldKind::Address => None,
     }
@@ -430,32 +437,6 @@ fn first_cell(reading: &Reading<'_>, words: &[usize]) -> Vec<usize> {
         cell.push(word);
     }
     cell
-}
-
-/// Whether the box beside the first label that has one is ticked: before the label or behind it, as the page's text has it.
-fn check_box(finder: &Finder<'_>, rule: &FieldRule) -> Option<Field> {
-    let reading = finder.reading;
-    let excused = Excused::of(finder, rule);
-    let hits = rule.labels.iter().flat_map(|label| finder.find(label)).filter(|hit| !excused.holds(*hit));
-    hits.take(MOST_HITS).find_map(|hit| {
-        let words = finder.words(hit);
-        let line = reading.line(words.start).words.clone();
-        // A box may be two words: a bracket that opens, and one that closes.
-        let before =
-            (1..=2).filter_map(|count| words.start.checked_sub(count)).filter(|start| *start >= line.start);
-        let before = before.map(|start| (start..words.start).collect::<Vec<_>>());
-        let behind = (1..=2).map(|count| words.end + count).filter(|end| *end <= line.end);
-        let behind = behind.map(|end| (words.end..end).collect::<Vec<_>>());
-        let glued = boxes::leading(&reading.words[words.start].word.text);
-        let glued = glued.map(|found| (vec![words.start], found));
-        let apart = before.chain(behind).find_map(|places| {
-            let text: String = places.iter().map(|word| reading.words[*word].word.text.as_str()).collect();
-            boxes::whole(&text).map(|found| (places, found))
-        });
-        let (places, (ticked, certainty)) = glued.or(apart)?;
-        let value = if ticked { "yes" } else { "no" };
-        Some(field(reading, places, value.to_owned(), certainty * hit.likeness))
-    })
 }
 
 /// Where to sign: each place, in reading order, as `<name>`, `<name>_2`, and so on.

@@ -4,7 +4,6 @@
 //! legal form or a trade in it, large type, an address below; and by what they do not look like: a title, an address, a
 //! telephone number, specks that were read as letters. Lines compete; where none convinces, there is no name.
 
-use std::ops::Range;
 use std::sync::LazyLock;
 
 use platen_model::Field;
@@ -234,9 +233,9 @@ fn pattern(text: &str) -> Regex {
     Regex::new(text).expect("a constant pattern")
 }
 
-/// What one line of the head looks like.
-struct Line {
-    words: Range<usize>,
+/// What one line of a name or an address looks like.
+pub(super) struct Line {
+    words: Vec<usize>,
     text: String,
     folded: Vec<String>,
     confidence: f32,
@@ -244,20 +243,43 @@ struct Line {
 }
 
 impl Line {
+    /// A line of these words.
+    pub(super) fn of(reading: &Reading<'_>, words: Vec<usize>) -> Self {
+        let texts: Vec<&str> = words.iter().map(|word| reading.words[*word].word.text.as_str()).collect();
+        let text = texts.join(" ");
+        let letters = |word: usize| reading.words[word].word.text.chars().count() as f32;
+        let all: f32 = words.iter().map(|word| letters(*word)).sum();
+        let sure: f32 = words.iter().map(|word| letters(*word) * reading.words[*word].word.confidence).sum();
+        let confidence = if all > 0.0 { sure / all } else { 0.0 };
+        let size = words.first().map_or(1.0, |word| reading.size(*word));
+        Self { folded: fuzzy::words(&text).collect(), words, text, confidence, size }
+    }
+
+    /// Its words, as positions.
+    pub(super) fn words(&self) -> &[usize] {
+        &self.words
+    }
+
+    /// Its words with blanks between.
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
     fn has(&self, list: &[&str]) -> bool {
         self.folded.iter().any(|word| list.contains(&word.as_str()))
     }
 
-    fn letters(&self) -> usize {
+    pub(super) fn letters(&self) -> usize {
         self.text.chars().filter(|c| c.is_alphabetic()).count()
     }
 
-    fn is_contact(&self) -> bool {
+    /// A telephone number, a tax number or another way to reach somebody.
+    pub(super) fn is_contact(&self) -> bool {
         CONTACT.is_match(&self.text)
     }
 
     /// A street, a place or a postal code.
-    fn is_address(&self) -> bool {
+    pub(super) fn is_address(&self) -> bool {
         let house = self.text.starts_with(|c: char| c.is_ascii_digit())
             || self.folded.first().is_some_and(|first| ["no", "lot", "unit", "po"].contains(&first.as_str()));
         let digits = self.text.chars().any(|c| c.is_ascii_digit());
@@ -321,20 +343,7 @@ impl Line {
 fn head(reading: &Reading<'_>) -> Vec<Line> {
     let lines =
         reading.lines.iter().filter(|line| line.page == 0 && reading.depth(line.words.start) <= DEPTH);
-    lines
-        .take(LINES)
-        .map(|line| {
-            let words = line.words.clone();
-            let text = reading.text_of(words.clone());
-            let letters = |word: usize| reading.words[word].word.text.chars().count() as f32;
-            let all: f32 = words.clone().map(letters).sum();
-            let sure: f32 =
-                words.clone().map(|word| letters(word) * reading.words[word].word.confidence).sum();
-            let confidence = if all > 0.0 { sure / all } else { 0.0 };
-            let size = reading.size(words.start);
-            Line { folded: fuzzy::words(&text).collect(), words, text, confidence, size }
-        })
-        .collect()
+    lines.take(LINES).map(|line| Line::of(reading, line.words.clone().collect())).collect()
 }
 
 /// The line that names the issuer, with its score.
@@ -358,10 +367,10 @@ fn best(lines: &[Line]) -> Option<(usize, f32)> {
 pub(super) fn name(reading: &Reading<'_>) -> Option<Field> {
     let lines = head(reading);
     let (place, score) = best(&lines)?;
-    let mut words: Vec<usize> = lines[place].words.clone().collect();
+    let mut words = lines[place].words.clone();
     // A long name goes on below with its legal form.
     if let Some(next) = lines.get(place + 1).filter(|next| next.is_legal_form()) {
-        words.extend(next.words.clone());
+        words.extend(&next.words);
     }
     let mut texts: Vec<&str> = words.iter().map(|word| reading.words[*word].word.text.as_str()).collect();
     if let Some((place, form)) = lines[place].misread_form()
@@ -403,12 +412,21 @@ pub(super) fn address(reading: &Reading<'_>) -> Option<Field> {
         .collect();
     // It ends where the last line of it looks like one.
     let last = below.iter().rposition(|line| line.is_address())?;
-    let below = &below[..=last];
+    Some(joined(reading, &below[..=last], 0.8))
+}
+
+/// The lines of an address, joined with commas.
+pub(super) fn joined(reading: &Reading<'_>, lines: &[&Line], certainty: f32) -> Field {
     let trimmed =
         |line: &&Line| line.text.trim_matches(|c: char| !c.is_alphanumeric() && !".)".contains(c)).to_owned();
-    let value = below.iter().map(trimmed).filter(|text| !text.is_empty()).collect::<Vec<_>>().join(", ");
-    let words = below.iter().flat_map(|line| line.words.clone()).collect();
-    Some(field(reading, words, value, 0.8))
+    let value = lines.iter().map(trimmed).filter(|text| !text.is_empty()).collect::<Vec<_>>().join(", ");
+    let words = lines.iter().flat_map(|line| line.words.iter().copied()).collect();
+    field(reading, words, value, certainty)
+}
+
+/// Whether a postal code stands in a text.
+pub(super) fn has_postal_code(text: &str) -> bool {
+    POSTAL_CODE.is_match(text)
 }
 
 #[cfg(test)]

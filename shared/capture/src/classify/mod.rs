@@ -9,6 +9,7 @@
 //! speaks the answer is `unknown`. What a confidence promises is measured on labelled examples ([`calibration`],
 //! [`judge`]). A document that lacks a page or its words goes to a person, whatever the rest of it says.
 
+mod addressee;
 mod boxes;
 pub mod calibration;
 mod dates;

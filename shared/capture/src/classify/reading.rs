@@ -4,7 +4,7 @@
 //! never changes it. Of long documents the first and the last pages are looked at: a book does not become an invoice on
 //! page 90, but a contract is signed on its last page, and an invoice of many pages has its total there.
 
-use platen_model::{Barcode, PageRecord, PageText, Rect, Word};
+use platen_model::{Barcode, CheckBox, PageRecord, PageText, Rect, Word};
 
 use super::fuzzy;
 
@@ -113,6 +113,11 @@ impl<'t> Reading<'t> {
     /// The bar codes of the pages looked at, each with its page.
     pub(super) fn barcodes(&self) -> impl Iterator<Item = (usize, &'t Barcode)> {
         pages_read(self.text).flat_map(|(number, page)| page.barcodes.iter().map(move |code| (number, code)))
+    }
+
+    /// The boxes to tick that are drawn on a page.
+    pub(super) fn check_boxes(&self, page: usize) -> &'t [CheckBox] {
+        self.text.pages.get(page).map_or(&[], |page| &page.check_boxes)
     }
 
     /// Width and height of a page in pixels; 0 where there is none.

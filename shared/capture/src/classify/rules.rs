@@ -206,7 +206,7 @@ pub(super) enum FieldKind {
     Phone,
     /// An e-mail address.
     Email,
-    /// A box to tick beside the label, as characters of the page's text: `yes` or `no`.
+    /// A box to tick beside the label: `yes` or `no`.
     CheckBox,
     /// Words beside or below the label.
     Name,
@@ -220,6 +220,8 @@ pub(super) enum FieldKind {
     Company,
     /// The address below that name.
     Address,
+    /// Whom it is addressed to: the name, and the address as `<name>_address`.
+    Addressee,
 }
 
 /// The words that any rule wants.

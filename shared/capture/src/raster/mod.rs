@@ -9,6 +9,7 @@ mod as_scanned;
 mod as_shown;
 mod barcode;
 mod blank;
+mod check_boxes;
 mod clean;
 mod embedded;
 pub mod encode;
@@ -46,7 +47,7 @@ use clean::Lay;
 pub(crate) use embedded::is_language;
 use ink::Ink;
 use quality::Reading;
-use reading::TextSize;
+use reading::{Content, TextSize};
 pub(crate) use turn::by_quarters;
 use upright::Upright;
 
@@ -147,11 +148,14 @@ pub fn finish_page(
     clock.lap("clean");
 
     let text_source = embedded.as_ref().map_or(TextSource::Recognised, |_| TextSource::Embedded);
-    let mut words = match copy {
-        Some(copy) => reading::read(&copy, text, &options.languages, engines)?,
-        None => embedded.unwrap_or_default(),
+    let mut content = match (copy, embedded) {
+        (Some(copy), _) => reading::read(&copy, text, &options.languages, engines)?,
+        (None, Some(words)) => Content { words, check_boxes: check_boxes::find(&ink) },
+        (None, None) => Content::default(),
     };
-    turn::straighten_words(&mut words, gray.dimensions(), size, lean_deg);
+    turn::straighten_rects(content.rects(), gray.dimensions(), size, lean_deg);
+    let Content { words, mut check_boxes } = content;
+    check_boxes::drop_others(&mut check_boxes, &barcodes, &words);
     clock.lap("recognise");
 
     let confidence = mean_confidence(&words);
@@ -175,6 +179,7 @@ pub fn finish_page(
         quality,
         words,
         barcodes,
+        check_boxes,
         notes,
         timings_ms: clock.laps,
         ..PageRecord::default()

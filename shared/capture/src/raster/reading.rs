@@ -12,11 +12,11 @@ use std::borrow::Cow;
 use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 use image::GrayImage;
-use platen_model::{Failure, FailureClass, Rect, Stage, Word};
+use platen_model::{CheckBox, Failure, FailureClass, Rect, Stage, Word};
 
 use super::encode::Lettering;
 use super::ink::Ink;
-use super::{litter, underline, unread};
+use super::{check_boxes, litter, underline, unread};
 use crate::ocr::{Engines, Layout};
 
 /// Below this, a stated resolution is a program's default more often than a scanner's setting.
@@ -83,18 +83,36 @@ impl TextSize {
     }
 }
 
+/// What stands on a page.
+#[derive(Debug, Default)]
+pub(super) struct Content {
+    /// The words in reading order.
+    pub(super) words: Vec<Word>,
+    /// The boxes to tick.
+    pub(super) check_boxes: Vec<CheckBox>,
+}
+
+impl Content {
+    /// Where all of it stands.
+    pub(super) fn rects(&mut self) -> impl Iterator<Item = &mut Rect> {
+        let words = self.words.iter_mut().map(|word| &mut word.rect);
+        words.chain(self.check_boxes.iter_mut().map(|found| &mut found.rect))
+    }
+}
+
 /// Reads a page at the size that suits the recogniser.
 pub(super) fn read(
     page: &GrayImage,
     text: TextSize,
     languages: &str,
     engines: &mut Engines,
-) -> Result<Vec<Word>, Failure> {
+) -> Result<Content, Failure> {
     let layout = text.layout(page.width());
     let (along, across) = text.reading_scale(layout);
     let mut copy = sized(page, along, across)?;
     let dpi = text.stated_dpi.map(|dpi| (f64::from(dpi) * across).round() as u32);
     let ink = Ink::of(&copy);
+    let check_boxes = check_boxes::find(&ink);
     underline::take_out(&mut copy, &ink);
     let mut words = engines.read(&copy, dpi, layout, languages)?;
     let mut found = Vec::new();
@@ -104,10 +122,11 @@ pub(super) fn read(
     }
     unread::put_in(&mut words, found);
     litter::take_out(&mut words);
-    for word in &mut words {
-        word.rect = placed(word.rect, copy.dimensions(), page.dimensions());
+    let mut content = Content { words, check_boxes };
+    for rect in content.rects() {
+        *rect = placed(*rect, copy.dimensions(), page.dimensions());
     }
-    Ok(words)
+    Ok(content)
 }
 
 /// Reads some lines of a page at the size that suits the recogniser, for how well they read: boxes are those on the copy.

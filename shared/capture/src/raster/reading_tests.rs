@@ -30,7 +30,7 @@ fn sample(name: &str) -> (GrayImage, TextSize) {
 }
 
 fn words_of(page: &GrayImage, text: TextSize) -> Vec<Word> {
-    reading::read(page, text, "eng", &mut Engines::default()).expect("English is installed")
+    reading::read(page, text, "eng", &mut Engines::default()).expect("English is installed").words
 }
 
 /// The words of the first line of running text.
@@ -117,7 +117,12 @@ fn words_read_on_a_leaning_page_stand_where_they_stand_on_the_straight_one() {
         else {
             panic!("gray stays gray")
         };
-        turn::straighten_words(&mut words, page.dimensions(), straight.dimensions(), skew_deg);
+        turn::straighten_rects(
+            words.iter_mut().map(|word| &mut word.rect),
+            page.dimensions(),
+            straight.dimensions(),
+            skew_deg,
+        );
         for word in words {
             let (x, y) = (word.rect.x + word.rect.w / 2, word.rect.y + word.rect.h / 2);
             let inside = |dx: i32, dy: i32| {

@@ -7,7 +7,7 @@
 use std::ops::Range;
 
 use image::{GrayImage, ImageBuffer, Pixel};
-use platen_model::{Rect, Word};
+use platen_model::Rect;
 
 use super::ink::{Ink, Mark};
 use super::paper::Surroundings;
@@ -178,14 +178,19 @@ fn hard(soft: &GrayImage) -> GrayImage {
     picture(soft.iter().map(|&sample| if sample < 128 { 0 } else { 255 }).collect(), soft.dimensions())
 }
 
-/// Moves words that were read on a page of the size `from`, with this clockwise skew, to where they stand on
-/// the straightened page of the size `to`.
-pub(super) fn straighten_words(words: &mut [Word], from: (u32, u32), to: (u32, u32), skew_deg: f32) {
+/// Moves what was found on a page of the size `from`, with this clockwise skew, to where it stands on the straightened
+/// page of the size `to`.
+pub(super) fn straighten_rects<'r>(
+    rects: impl Iterator<Item = &'r mut Rect>,
+    from: (u32, u32),
+    to: (u32, u32),
+    skew_deg: f32,
+) {
     if skew_deg == 0.0 {
         return;
     }
     let (sine, cosine) = f64::from(skew_deg).to_radians().sin_cos();
-    for Word { rect, .. } in words {
+    for rect in rects {
         let (width, height) = (f64::from(rect.w), f64::from(rect.h));
         let x = f64::from(rect.x) + width / 2.0 - f64::from(from.0) / 2.0;
         let y = f64::from(rect.y) + height / 2.0 - f64::from(from.1) / 2.0;

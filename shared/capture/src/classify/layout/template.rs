@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Fingerprint, hash, is_printed};
 use crate::classify::Origin;
+use crate::classify::boxes;
 use crate::classify::fields::{self, Habits, Wanted, Zone};
 use crate::classify::reading::Reading;
 use crate::classify::rules::FieldKind;
@@ -46,6 +47,8 @@ pub enum ValueKind {
     Phone,
     /// An e-mail address.
     Email,
+    /// A box to tick: `yes` or `no`.
+    CheckBox,
     /// All words in the box.
     #[default]
     Text,
@@ -201,6 +204,17 @@ impl Sheet {
 }
 
 impl Share {
+    /// With room for a box to tick, which is small, to lie a little elsewhere.
+    fn with_room(self) -> Self {
+        let (across, down) = ((self.right - self.left) / 2.0, (self.bottom - self.top) / 2.0);
+        Self {
+            left: self.left - across,
+            top: self.top - down,
+            right: self.right + across,
+            bottom: self.bottom + down,
+        }
+    }
+
     fn holds(&self, x: f32, y: f32) -> bool {
         (self.left..=self.right).contains(&x) && (self.top..=self.bottom).contains(&y)
     }
@@ -224,19 +238,31 @@ fn marks_of(reading: &Reading<'_>, page: usize, salt: &str) -> Vec<(u32, f32, f3
 /// The middle of a word, as shares of its page.
 fn center(reading: &Reading<'_>, word: usize) -> (f32, f32) {
     let read = reading.words[word];
-    let (width, height) = reading.page_size(read.page);
-    let Rect { x, y, w, h } = read.word.rect;
+    middle(reading, read.page, read.word.rect)
+}
+
+/// The middle of a box on a page, as shares of the page.
+fn middle(reading: &Reading<'_>, page: usize, rect: Rect) -> (f32, f32) {
+    let (width, height) = reading.page_size(page);
     let middle = |from: u32, size: u32, whole: u32| (from as f32 + size as f32 / 2.0) / whole.max(1) as f32;
-    (middle(x, w, width), middle(y, h, height))
+    (middle(rect.x, rect.w, width), middle(rect.y, rect.h, height))
 }
 
 /// The value in a box.
 fn value(reading: &Reading<'_>, taught: &TaughtField, share: Share, habits: &Habits) -> Option<Field> {
+    let page = taught.page as usize;
+    if taught.kind == ValueKind::CheckBox {
+        let share = share.with_room();
+        return boxes::inside(reading, page, |rect| {
+            let (x, y) = middle(reading, page, rect);
+            share.holds(x, y)
+        });
+    }
     let inside = |word: &usize| {
         let (x, y) = center(reading, *word);
         share.holds(x, y)
     };
-    let words: Vec<usize> = fields::page_words(reading, taught.page as usize).filter(inside).collect();
+    let words: Vec<usize> = fields::page_words(reading, page).filter(inside).collect();
     let zone = Zone { words, trust: SHOWN };
     let kind = match taught.kind {
         ValueKind::Date => FieldKind::Date,
@@ -247,6 +273,7 @@ fn value(reading: &Reading<'_>, taught: &TaughtField, share: Share, habits: &Hab
         ValueKind::TaxId => FieldKind::TaxId,
         ValueKind::Phone => FieldKind::Phone,
         ValueKind::Email => FieldKind::Email,
+        ValueKind::CheckBox => FieldKind::CheckBox,
         ValueKind::Text => return fields::whole(reading, zone),
     };
     fields::value(reading, Wanted::any(kind), &zone, habits).map(|(_, field)| field)

@@ -1,4 +1,4 @@
-use platen_model::{PageText, Rect};
+use platen_model::{CheckBox, PageText, Rect};
 use proptest::prelude::*;
 
 use super::super::tests::page_text;
@@ -46,10 +46,11 @@ fn scanned_elsewhere(text: &PageText, dx: i64, dy: i64, scale: f32) -> PageText 
     for page in &mut text.pages {
         let scaled = |length: u32| (length as f32 * scale).round() as u32;
         (page.width_px, page.height_px) = (scaled(page.width_px), scaled(page.height_px));
-        for word in &mut page.words {
+        let words = page.words.iter_mut().map(|word| &mut word.rect);
+        for rect in words.chain(page.check_boxes.iter_mut().map(|found| &mut found.rect)) {
             let moved = |at: u32, by: i64| u32::try_from(i64::from(scaled(at)) + by).unwrap_or(0);
-            let Rect { x, y, w, h } = word.rect;
-            word.rect = Rect { x: moved(x, dx), y: moved(y, dy), w: scaled(w), h: scaled(h) };
+            let Rect { x, y, w, h } = *rect;
+            *rect = Rect { x: moved(x, dx), y: moved(y, dy), w: scaled(w), h: scaled(h) };
         }
     }
     text
@@ -212,4 +213,27 @@ proptest! {
         taught().read(&text);
         Fingerprint::of(&text);
     }
+}
+
+#[test]
+fn a_box_to_tick_is_read_where_it_was_shown() {
+    let with_boxes = |text: PageText, ticked: [bool; 2]| {
+        let mut text = text;
+        let line = around(&text, "Fee");
+        for (place, ticked) in (0..).zip(ticked) {
+            let rect = Rect { x: line.x + 600 + 200 * place, y: line.y, w: 30, h: 30 };
+            text.pages[0].check_boxes.push(CheckBox { ticked, confidence: 0.9, rect });
+        }
+        text
+    };
+    let shown = with_boxes(first(), [true, false]);
+    let mut template = Template::of(&shown);
+    let field = TaughtField { kind: ValueKind::CheckBox, page: 0, rect: shown.pages[0].check_boxes[1].rect };
+    template.teach("is_new", field).expect("it lies on the page");
+    let read = |text: &PageText| template.read(text).remove("is_new").map(|field| field.value);
+    assert_eq!(read(&shown).as_deref(), Some("no"));
+    let other = with_boxes(second(), [false, true]);
+    assert_eq!(read(&other).as_deref(), Some("yes"));
+    assert_eq!(read(&scanned_elsewhere(&other, 20, 14, 1.01)).as_deref(), Some("yes"));
+    assert_eq!(read(&second()), None, "nothing is drawn there");
 }
