@@ -30,13 +30,15 @@ pub fn letter() -> GrayImage {
 ///
 /// Where it cannot be written.
 pub fn pdf_of(folder: &Path, name: &str, pages: &[&GrayImage]) -> PathBuf {
-    let mut binder = Binder::begin(BindInfo {
+    let info = BindInfo {
         title: "scan".into(),
         pdfa: PdfA::Off,
         languages: "eng".into(),
         copy_of_signed: false,
         sources: Vec::new(),
-    });
+    };
+    let path = folder.join(name);
+    let mut binder = Binder::begin(info, std::fs::File::create(&path).expect("a file"));
     for page in pages {
         let mut jpeg = Cursor::new(Vec::new());
         page.write_to(&mut jpeg, image::ImageFormat::Jpeg).expect("a JPEG");
@@ -48,7 +50,6 @@ pub fn pdf_of(folder: &Path, name: &str, pages: &[&GrayImage]) -> PathBuf {
         std::io::Write::write_all(&mut file, jpeg.get_ref()).expect("write");
         binder.add_page(&image, &record, file).expect("a page");
     }
-    let path = folder.join(name);
-    std::fs::write(&path, binder.finish().expect("a PDF").bytes).expect("write");
+    binder.finish().expect("a PDF");
     path
 }

@@ -126,13 +126,15 @@ impl Script {
         picture.write_all(jpeg.get_ref()).expect("write");
         let bytes = jpeg.get_ref().len() as u64;
         let image = PageImage::plain(ImageCodec::Jpeg, (WIDTH, HEIGHT), 1, 8, bytes);
-        let mut binder = Binder::begin(BindInfo {
+        let info = BindInfo {
             title: self.name.into(),
             pdfa: PdfA::A2b,
             languages: "eng".into(),
             copy_of_signed: false,
             sources: vec![Digest::of(self.name.as_bytes())],
-        });
+        };
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        let mut binder = Binder::begin(info, file.reopen().expect("open"));
         let record = PageRecord {
             width_px: WIDTH,
             height_px: HEIGHT,
@@ -141,8 +143,7 @@ impl Script {
             ..PageRecord::default()
         };
         binder.add_page(&image, &record, picture).expect("a page");
-        let mut file = tempfile::NamedTempFile::new().expect("a file");
-        file.write_all(&binder.finish().expect("a PDF").bytes).expect("write");
+        binder.finish().expect("a PDF");
         file
     }
 

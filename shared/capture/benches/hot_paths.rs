@@ -122,7 +122,7 @@ fn bind_a_page(bencher: Bencher<'_, '_>) {
         sources: Vec::new(),
     };
     bencher.bench(|| {
-        let mut binder = Binder::begin(info.clone());
+        let mut binder = Binder::begin(info.clone(), std::io::sink());
         let source = file.try_clone().expect("an open file");
         binder.add_page(&image, &record, source).expect("it is added");
         binder.finish().expect("it is bound")

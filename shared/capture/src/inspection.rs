@@ -102,7 +102,8 @@ impl Inspection {
     }
 }
 
-/// What a PDF may hold beside its pages. None of it goes into the searchable PDF; the original keeps it.
+/// What a file may hold beside its pages, or lack of them. None of it goes into the searchable PDF; the original keeps
+/// it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "feature", rename_all = "snake_case")]
 pub enum Feature {
@@ -123,12 +124,24 @@ pub enum Feature {
     },
     /// Scripts. None was run.
     Scripts,
+    /// It says that it has more pages than there are.
+    FewerPages {
+        /// How many it says.
+        declared: u64,
+        /// How many there are, with those that cannot be read.
+        found: u32,
+    },
+    /// Small copies of pages, for programs that show many at once.
+    Thumbnails {
+        /// How many.
+        count: u32,
+    },
 }
 
 impl Feature {
     /// Whether what the file is about may not be on its pages, so that a person has to look at the original.
     pub fn holds_content(&self) -> bool {
-        matches!(self, Self::Xfa { dynamic: true } | Self::Portfolio)
+        matches!(self, Self::Xfa { dynamic: true } | Self::Portfolio | Self::FewerPages { .. })
     }
 
     /// What a person should know of it.
@@ -159,6 +172,15 @@ impl Feature {
                 format!("{count} files are attached to it; they are only in the original.")
             }
             Self::Scripts => "It holds scripts; none was run, and they are only in the original.".to_owned(),
+            Self::FewerPages { declared, found } => {
+                format!("It says that it has {declared} pages, but only {found} are in it: some may be lost.")
+            }
+            Self::Thumbnails { count: 1 } => {
+                "It holds a small copy of a page, which is no page of its own and was left out.".to_owned()
+            }
+            Self::Thumbnails { count } => format!(
+                "It holds {count} small copies of its pages, which are no pages of their own and were left out."
+            ),
         }
     }
 }
@@ -222,6 +244,11 @@ impl PageImage {
         bytes: u64,
     ) -> Self {
         Self { codec, width, height, components, bits, bytes, shared_bytes: 0, strokes: None }
+    }
+
+    /// That of a page which stands in the PDF as it came: there is none.
+    pub fn none(size: (u32, u32)) -> Self {
+        Self::plain(ImageCodec::Flate, size, 1, 8, 0)
     }
 
     /// The bytes of the image and of all that lies over it.

@@ -310,8 +310,11 @@ fn bind(
         copy_of_signed,
         sources: opened.iter().map(|of| of.input.sha256).collect(),
     };
+    let failed = |error: io::Error| io_failure(Stage::Bind, pdf, &error);
+    let mut target =
+        File::options().create(true).truncate(true).read(true).write(true).open(pdf).map_err(failed)?;
     let mut worker = workshop.pool.lease();
-    worker.call(&Request::BindBegin { info }, &[])?;
+    worker.call(&Request::BindBegin { info }, &[target.as_fd()])?;
     for (record, &page) in text.pages.iter().zip(&group.pages) {
         let record = Box::new(record.clone());
         let (request, file) = if record.incoming.as_ref().is_some_and(|incoming| incoming.kept) {
@@ -324,10 +327,7 @@ fn bind(
         };
         worker.call(&request, &[open(file, Stage::Bind)?.as_fd()])?;
     }
-    let failed = |error: io::Error| io_failure(Stage::Bind, pdf, &error);
-    let mut target =
-        File::options().create(true).truncate(true).read(true).write(true).open(pdf).map_err(failed)?;
-    let (bound, pdfa, breaches) = match worker.call(&Request::BindFinish, &[target.as_fd()])? {
+    let (bound, pdfa, breaches) = match worker.call(&Request::BindFinish, &[])? {
         Reply::Bound { bytes, pdfa, breaches } => (bytes, pdfa, breaches),
         other => return Err(misfit(Stage::Bind, &other)),
     };

@@ -93,15 +93,19 @@ const HUGE: Page = Page { width: 60_000, height: 60_000, samples: 120_000 };
 /// Its samples say nothing of most of its pixels.
 const ODD: Page = Page { width: 400, height: 30_000, samples: 10 };
 
+/// Bars of ink on a page that is 400 pixels wide.
+fn bars(samples: usize) -> impl Iterator<Item = u8> {
+    let is_ink = |at: usize| (at / 400) % 30 < 8 && (40..360).contains(&(at % 400)) && (at % 400) % 12 < 8;
+    (0..samples).map(move |at| if is_ink(at) { 20 } else { 250 })
+}
+
 /// A TIFF of these pages, each with bars of ink (TIFF 6.0, section 2).
 fn tiff(pages: &[Page]) -> Vec<u8> {
     let mut bytes = b"II\x2a\0\0\0\0\0".to_vec();
     let mut link = 4;
     for page in pages {
         let data = bytes.len() as u32;
-        let is_ink =
-            |at: usize| (at / 400) % 30 < 8 && (40..360).contains(&(at % 400)) && (at % 400) % 12 < 8;
-        bytes.extend((0..page.samples).map(|at| if is_ink(at) { 20 } else { 250 }));
+        bytes.extend(bars(page.samples));
         let directory = (bytes.len() as u32).to_le_bytes();
         bytes[link..link + 4].copy_from_slice(&directory);
         let entries: [(u16, u16, u32); 8] = [
@@ -195,6 +199,32 @@ fn a_page_of_too_many_pixels_leaves_a_page_that_says_so() {
 fn a_page_that_is_damaged_leaves_a_page_that_says_so() {
     let note = check(ODD, "child_that_serves", Limits::default(), Lack::Image, Reason::PAGE_MISSING);
     assert!(note.starts_with("This page is missing: it cannot be decoded:"), "{note}");
+}
+
+#[test]
+fn a_pdf_page_whose_object_is_lost_leaves_a_page_that_says_so_and_the_others_are_bound() {
+    let mut bytes = b"%PDF-1.5\n1 0 obj\n<</Type/Catalog/Pages 2 0 R>>\nendobj\n\
+        2 0 obj\n<</Type/Pages/Kids[3 0 R 7 0 R 4 0 R]/Count 3/MediaBox[0 0 144 108]\
+        /Resources<</XObject<</I 6 0 R>>>>>>\nendobj\n\
+        3 0 obj\n<</Type/Page/Parent 2 0 R/Contents 5 0 R>>\nendobj\n\
+        4 0 obj\n<</Type/Page/Parent 2 0 R/Contents 5 0 R>>\nendobj\n\
+        5 0 obj\n<</Length 24>>\nstream\n144 0 0 108 0 0 cm /I Do\nendstream\nendobj\n\
+        6 0 obj\n<</Subtype/Image/Width 400/Height 300/BitsPerComponent 8/ColorSpace/DeviceGray\
+        /Length 120000>>\nstream\n"
+        .to_vec();
+    bytes.extend(bars(120_000));
+    bytes.extend(b"\nendstream\nendobj\ntrailer\n<</Size 8/Root 1 0 R>>\nstartxref\n0\n%%EOF\n");
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("scan.pdf");
+    std::fs::write(&path, &bytes).expect("written");
+    let input =
+        Input { path, file_name: "scan.pdf".into(), source: String::new(), sha256: Digest::of(&bytes) };
+    let workshop = workshop("child_that_serves", Limits::default());
+    let captured = capture(&[input], folder.path(), &workshop, &|_, _| {}).expect("a document");
+    let pages = &captured.documents[0].text.pages;
+    assert_eq!(pages.iter().map(|page| page.lacks).collect::<Vec<_>>(), [None, Some(Lack::Image), None]);
+    assert!(pages[1].notes[0].contains("its object is not in the file"), "{:?}", pages[1].notes);
+    assert_eq!(captured.documents[0].decision.verdict, Verdict::Review);
 }
 
 #[test]

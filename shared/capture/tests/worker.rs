@@ -144,7 +144,8 @@ fn check_end(page: u32, limits: Limits, class: FailureClass, says: &str) {
     assert_eq!(failure.class, class, "{failure}");
     assert!(failure.message.contains(says), "{failure}");
 
-    let next = pool.call(&Request::BindBegin { info: info() }, &[]);
+    let pdf = tempfile::tempfile().expect("a file");
+    let next = pool.call(&Request::BindBegin { info: info() }, &[pdf.as_fd()]);
     assert!(matches!(next, Ok(Reply::Noted)), "{next:?}");
 }
 
@@ -200,10 +201,10 @@ fn a_pdf_is_bound_and_shown_inside_the_sandbox() {
     let (pdf, png) = (tempfile::tempfile().expect("a file"), tempfile::tempfile().expect("a file"));
 
     let mut worker = pool.lease();
-    worker.call(&Request::BindBegin { info: info() }, &[]).expect("begun");
+    worker.call(&Request::BindBegin { info: info() }, &[pdf.as_fd()]).expect("begun");
     let record = Box::new(PageRecord { width_px: 200, height_px: 300, dpi: 100, ..PageRecord::default() });
     worker.call(&Request::BindPage { image, record }, &[picture.as_fd()]).expect("added");
-    let bound = worker.call(&Request::BindFinish, &[pdf.as_fd()]).expect("finished");
+    let bound = worker.call(&Request::BindFinish, &[]).expect("finished");
     let length = pdf.metadata().expect("length").len();
     assert!(
         matches!(bound, Reply::Bound { bytes, pdfa: PdfA::A2b, .. } if bytes == length && length > 0),

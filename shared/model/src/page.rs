@@ -105,7 +105,8 @@ pub enum Lack {
     Text,
     /// Its image and its words: it could not be decoded. What stands in its place says so in letters.
     Image,
-    /// What it stands for is in parts of the file that are no pages: attached files, or a form that only a script draws.
+    /// What it stands for is in parts of the file that are no pages (attached files, or a form that only a script draws), or
+    /// was not found in it at all, or a part of it could not be decoded.
     Content,
 }
 

@@ -26,21 +26,26 @@ pub(super) fn samples(
 
 /// Lays what is transparent on white paper. `N` samples a pixel, the last being opacity, become `M = N - 1`.
 pub(super) fn on_white<const N: usize, const M: usize>(data: &[u8]) -> Vec<u8> {
-    let over = |sample: u8, alpha: u8| {
-        ((u32::from(sample) * u32::from(alpha) + 255 * (255 - u32::from(alpha)) + 127) / 255) as u8
-    };
     let (pixels, _) = data.as_chunks::<N>();
     pixels
         .iter()
-        .flat_map(|pixel| std::array::from_fn::<u8, M, _>(|at| over(pixel[at], pixel[N - 1])))
+        .flat_map(|pixel| std::array::from_fn::<u8, M, _>(|at| over_white(pixel[at], pixel[N - 1])))
         .collect()
+}
+
+/// A sample of this opacity on white paper.
+pub(super) fn over_white(sample: u8, alpha: u8) -> u8 {
+    ((u32::from(sample) * u32::from(alpha) + 255 * (255 - u32::from(alpha)) + 127) / 255) as u8
 }
 
 /// Inks to light.
 pub(super) fn from_cmyk(data: &[u8]) -> Vec<u8> {
-    let light = |ink: u8, black: u8| (u32::from(255 - ink) * u32::from(255 - black) / 255) as u8;
-    let (pixels, _) = data.as_chunks::<4>();
-    pixels.iter().flat_map(|&[c, m, y, k]| [light(c, k), light(m, k), light(y, k)]).collect()
+    data.as_chunks::<4>().0.iter().flat_map(|inks| light_of(*inks)).collect()
+}
+
+/// Cyan, magenta, yellow and black to red, green and blue.
+pub(super) fn light_of([cyan, magenta, yellow, black]: [u8; 4]) -> [u8; 3] {
+    [cyan, magenta, yellow].map(|ink| (u32::from(255 - ink) * u32::from(255 - black) / 255) as u8)
 }
 
 /// One byte for each bit, the leftmost pixel in the highest bit; 1 is white. Each row begins with a byte.

@@ -8,7 +8,6 @@ use std::fs::File;
 use std::io::Read as _;
 use std::os::unix::fs::MetadataExt as _;
 
-use hayro_syntax::Pdf;
 use platen_model::{Failure, FailureClass, Stage, Word};
 
 use super::tiff::Tiff;
@@ -64,7 +63,7 @@ impl Document {
         let kind = sniff(&head(&file)?)?;
         let body = match kind {
             Kind::Tiff => Body::Tiff(Tiff::open(file)?),
-            Kind::Pdf => Body::Pdf(pdf::Open::new(read_all(&file)?, passwords)?),
+            Kind::Pdf => Body::Pdf(pdf::Open::new(file, passwords)?),
             Kind::Jpeg | Kind::Png | Kind::Webp | Kind::Bmp | Kind::Gif | Kind::Jpeg2000 => {
                 Body::Picture(read_all(&file)?)
             }
@@ -80,7 +79,10 @@ impl Document {
     pub fn inspect(&mut self, limits: &Limits) -> Result<Inspection, Failure> {
         let plain = Inspection::plain;
         guarded(|| match &mut self.body {
-            Body::Tiff(tiff) => tiff.count_pages(limits).map(|pages| plain(Kind::Tiff, pages)),
+            Body::Tiff(tiff) => {
+                let pages = tiff.count_pages(limits)?;
+                Ok(Inspection { features: tiff.features(), ..plain(Kind::Tiff, pages) })
+            }
             Body::Pdf(pdf) => pdf.inspect(limits),
             Body::Picture(bytes) if self.kind == Kind::Jpeg2000 => {
                 jpeg2000::inspect(bytes, limits).map(|()| plain(self.kind, 1))
@@ -116,9 +118,9 @@ impl Document {
     }
 
     /// The PDF, where the file is one.
-    pub(crate) fn pdf(&self) -> Option<&Pdf> {
-        match &self.body {
-            Body::Pdf(pdf) => Some(pdf.pdf()),
+    pub(crate) fn pdf(&mut self) -> Option<&mut pdf::Open> {
+        match &mut self.body {
+            Body::Pdf(pdf) => Some(pdf),
             Body::Tiff(_) | Body::Picture(_) => None,
         }
     }

@@ -1,4 +1,8 @@
 //! JPEG 2000 files and bare codestreams (ITU-T T.800), through `hayro-jpeg2000`.
+//!
+//! The decoder holds all of a picture in numbers of four bytes, once for each colour, and three times more for the colour
+//! at work where the picture is not cut into tiles: 27 bytes a pixel. So one of more than [`PIXELS_MAX`] pixels is decoded
+//! in a coarser resolution, which the coding has ready, and the page says so.
 
 use hayro_jpeg2000::{ColorSpace, DecodeSettings, DecoderContext, Image};
 use platen_model::FailureClass;
@@ -7,16 +11,20 @@ use super::picture::Picture;
 use super::{Fault, colours, within_pixel_limit};
 use crate::options::Limits;
 
+/// Larger pictures are decoded in half their resolution, or half of that. An A3 page at 300 dpi is not one.
+const PIXELS_MAX: u64 = 18_000_000;
 const INCHES_PER_METRE: f64 = 0.0254;
 
 /// Checks the headers: size within limits, and that the file is whole.
 pub(super) fn inspect(file: &[u8], limits: &Limits) -> Result<(), Fault> {
-    open(file, limits).map(drop)
+    open(file, limits, None).map(drop)
 }
 
 /// Decodes the picture, on white where it is transparent.
 pub(super) fn page(file: &[u8], limits: &Limits) -> Result<Picture, Fault> {
-    let image = open(file, limits)?;
+    let whole = open(file, limits, None)?;
+    let (full, wanted) = ((whole.width(), whole.height()), fitting((whole.width(), whole.height())));
+    let image = if wanted == full { whole } else { open(file, limits, Some(asked(full, wanted)))? };
     let size = (image.width(), image.height());
     let channels = usize::from(match image.color_space() {
         ColorSpace::Gray => 1,
@@ -31,15 +39,44 @@ pub(super) fn page(file: &[u8], limits: &Limits) -> Result<Picture, Fault> {
     let samples = colours::samples(size, data, channels, image.has_alpha()).ok_or_else(|| {
         Fault::new(FailureClass::Unsupported, format!("a JPEG 2000 picture of {channels} channels"))
     })?;
-    let picture = Picture::new(samples);
+    let mut picture = Picture::new(samples);
+    picture.remarks.extend(remark(full, size));
+    let coarser = f64::from(size.0) / f64::from(full.0);
     Ok(match resolution(file) {
-        Some((horizontal, vertical)) => picture.with_resolution(horizontal, vertical),
+        Some((horizontal, vertical)) => picture.with_resolution(horizontal * coarser, vertical * coarser),
         None => picture,
     })
 }
 
-fn open<'f>(file: &'f [u8], limits: &Limits) -> Result<Image<'f>, Fault> {
-    let image = Image::new(file, &DecodeSettings::default()).map_err(|error| fault(&error))?;
+/// The size in which a picture of this size is decoded.
+pub(super) fn fitting((mut width, mut height): (u32, u32)) -> (u32, u32) {
+    while u64::from(width) * u64::from(height) > PIXELS_MAX {
+        (width, height) = (width.div_ceil(2), height.div_ceil(2));
+    }
+    (width, height)
+}
+
+/// What the decoder is asked for, to give a picture of this size: it halves as often as the size that is asked for fits into
+/// the full one, and rounds up.
+pub(super) fn asked(full: (u32, u32), (width, _): (u32, u32)) -> (u32, u32) {
+    let halvings = (f64::from(full.0) / f64::from(width)).log2().round() as u32;
+    ((full.0 >> halvings).max(1), (full.1 >> halvings).max(1))
+}
+
+/// What a page says whose picture is coarser than it could be.
+pub(super) fn remark(full: (u32, u32), shown: (u32, u32)) -> Option<String> {
+    (shown != full).then(|| {
+        format!(
+            "This page is shown with {} x {} of its {} x {} pixels: a JPEG 2000 picture of more than {PIXELS_MAX} is \
+             decoded in a coarser resolution. The original has all of them.",
+            shown.0, shown.1, full.0, full.1
+        )
+    })
+}
+
+fn open<'f>(file: &'f [u8], limits: &Limits, size: Option<(u32, u32)>) -> Result<Image<'f>, Fault> {
+    let settings = DecodeSettings { target_resolution: size, ..DecodeSettings::default() };
+    let image = Image::new(file, &settings).map_err(|error| fault(&error))?;
     within_pixel_limit(image.width().into(), image.height().into(), limits)?;
     // The end marker is the same as in JPEG, and packets cannot hold it (T.800, annex A).
     if !has_end(file) {

@@ -15,15 +15,20 @@ mod fax;
 mod jpeg;
 mod jpeg2000;
 mod pdf;
+pub(crate) mod pdf_annotations;
 mod pdf_content;
 mod pdf_features;
 mod pdf_image;
 mod pdf_layout;
+mod pdf_pages;
+mod pdf_source;
 mod pdf_text;
 mod picture;
 mod still;
 mod tiff;
 mod tiff_directory;
+mod tiff_rows;
+mod tiff_samples;
 mod tiff_source;
 
 use std::io;
@@ -33,8 +38,11 @@ use platen_model::{Failure, FailureClass, Stage};
 
 use crate::Kind;
 use crate::options::Limits;
+use crate::passwords::Passwords;
 pub use document::{Desk, Document, Makeup};
 pub use ending::Ending;
+pub(crate) use pdf::Open as OpenPdf;
+pub(crate) use pdf_source::leads_away;
 pub(crate) use pdf_text::lacking as lacking_words;
 pub use picture::{Chroma, Original, Picture, Samples};
 
@@ -42,7 +50,8 @@ pub use picture::{Chroma, Original, Picture, Samples};
 const PDF_LEAD_BYTES: usize = 1_024;
 
 /// Why a file or page cannot be decoded; a [`Failure`] that does not know its stage yet.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
 pub(crate) struct Fault {
     class: FailureClass,
     message: String,
@@ -57,7 +66,7 @@ impl Fault {
         Self::new(FailureClass::Corrupt, message)
     }
 
-    fn at(self, stage: Stage) -> Failure {
+    pub(crate) fn at(self, stage: Stage) -> Failure {
         Failure::new(self.class, stage, self.message)
     }
 }
@@ -116,6 +125,18 @@ fn unsupported(head: &[u8]) -> String {
         _ => "of no kind that we know",
     };
     format!("it is {seen}, not TIFF, JPEG, JPEG 2000, PNG, WebP, BMP, GIF or PDF")
+}
+
+/// Opens a PDF that needs no password, and nothing else.
+pub(crate) fn open_pdf(file: std::fs::File) -> Result<OpenPdf, Fault> {
+    guarded(|| {
+        let head = document::head(&file)?;
+        match sniff(&head) {
+            Ok(Kind::Pdf) => OpenPdf::new(file, &Passwords::default()),
+            _ if head.is_empty() => Err(Fault::new(FailureClass::Empty, "the file has no bytes")),
+            _ => Err(Fault::corrupt("this is no PDF that can be read")),
+        }
+    })
 }
 
 fn within_file_limit(length: u64, limits: &Limits) -> Result<(), Fault> {

@@ -1,10 +1,14 @@
 //! PDF pages as pictures, through `hayro`.
 //!
 //! A page that is one scanned image, or several side by side, gives them in their own pixels (and, where it is a
-//! single plain JPEG or group 4 image, its very bytes); any other page is rendered at [`RENDER_DPI`]. `/Rotate` and crop box are obeyed. No script,
-//! link or attachment is looked at.
+//! single plain JPEG or group 4 image, its very bytes); any other page is rendered at [`RENDER_DPI`]. `/Rotate` and crop
+//! box are obeyed. No script, link or attachment is looked at.
+//!
+//! A page that cannot be read costs no other: it keeps its number, and says why. One of whose images cannot be decoded
+//! is shown without it where it has text of its own, and is missing where the images are the page.
 
 use std::fmt;
+use std::fs::File;
 use std::io::{self, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,19 +17,25 @@ use hayro::hayro_interpret::{InterpreterSettings, InterpreterWarning};
 use hayro::kurbo::Affine;
 use hayro::vello_cpu::{Pixmap, RasterizerSettings, RenderContext, Resources, TargetInit};
 use hayro::{RenderCache, RenderSettings, render_into};
-use hayro_syntax::object::{Array, Dict, Stream};
-use hayro_syntax::page::{Page, Rotation};
+use hayro_syntax::object::stream::ImageDecodeParams;
+use hayro_syntax::object::{Dict, MaybeRef, ObjRef, Object, Stream};
+use hayro_syntax::page::Page;
+use hayro_syntax::xref::XRef;
 use hayro_syntax::{DecryptionError, Filter, LoadPdfError, Pdf};
 use image::{GrayImage, RgbImage};
 use platen_model::{FailureClass, Word};
 
-use super::pdf_content::{Placement, placements};
-use super::pdf_layout::{self, Grid};
+use super::pdf_content::{Content, Placement, placements};
+use super::pdf_layout;
+use super::pdf_pages::{self, Leaf};
+use super::pdf_source::Source;
 use super::pdf_text;
 use super::picture::{Picture, Samples};
-use super::{Fault, Makeup, pdf_features, within_page_limit, within_pixel_limit};
+use super::{
+    Fault, Makeup, pdf_annotations as annotations, pdf_features, within_page_limit, within_pixel_limit,
+};
 use crate::Kind;
-use crate::inspection::Inspection;
+use crate::inspection::{Feature, Inspection};
 use crate::options::Limits;
 use crate::passwords::Passwords;
 
@@ -33,6 +43,11 @@ use crate::passwords::Passwords;
 const RENDER_DPI: f64 = 300.0;
 /// The resolution at which they are shown where their images are finer.
 const RENDER_DPI_MAX: f64 = 600.0;
+/// The most pixels of a page that is shown finer than [`RENDER_DPI`]: the renderer holds an image in twice its bytes and
+/// the page beside it, unless it draws it coarser than it is. An A3 page at 300 dpi has as many.
+const FINE_PIXELS_MAX: f64 = 17_500_000.0;
+/// Larger pages are drawn in bands of so many pixels, for the renderer has more bytes for a pixel than the picture.
+const BAND_PIXELS: usize = 20_000_000;
 /// The lowest at which they are shown where they are nothing but images.
 const IMAGE_DPI_MIN: f64 = 150.0;
 /// The most bytes of a page's drawing instructions, uncompressed. Real pages have some megabytes at worst.
@@ -40,46 +55,122 @@ const CONTENT_BYTES_MAX: u64 = 256 << 20;
 /// How far from the end the trailer may stand. Some programs append a little behind it.
 const TRAILER_BYTES: usize = 8_192;
 const POINTS_PER_INCH: f64 = 72.0;
+/// To say which image of a page is damaged, so many are tried at most.
+const IMAGES_NAMED_MAX: usize = 64;
 /// The sides that a page may have, in points (ISO 19005-2, 6.1.13).
 const SIDE: std::ops::RangeInclusive<f64> = 3.0..=14_400.0;
 
 /// An open file.
-pub(super) struct Open {
-    bytes: Arc<Vec<u8>>,
-    pdf: Pdf,
+pub(crate) struct Open {
+    source: Source,
+    passwords: Passwords,
+    /// Its bytes, as far as they are there; none after they could not be read again.
+    opened: Option<Opened>,
+    /// The pages that its tree names.
+    leaves: Vec<Leaf>,
     /// Whether it took a password.
     unlocked: bool,
 }
 
+struct Opened {
+    bytes: Arc<Vec<u8>>,
+    pdf: Pdf,
+}
+
 impl fmt::Debug for Open {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Open").field("bytes", &self.bytes.len()).finish_non_exhaustive()
+        f.debug_struct("Open").field("bytes", &self.source.length()).finish_non_exhaustive()
     }
 }
 
 impl Open {
     /// Reads the table of objects and the tree of pages.
-    pub(super) fn new(file: Vec<u8>, passwords: &Passwords) -> Result<Self, Fault> {
-        let bytes = Arc::new(file);
+    pub(super) fn new(file: File, passwords: &Passwords) -> Result<Self, Fault> {
+        let (source, bytes) = Source::read(file)?;
+        let bytes = Arc::new(bytes);
         let (pdf, unlocked) = open(&bytes, passwords)?;
-        Ok(Self { bytes, pdf, unlocked })
+        let leaves = pdf_pages::leaves(&pdf);
+        let opened = Some(Opened { bytes, pdf });
+        Ok(Self { source, passwords: passwords.clone(), opened, leaves, unlocked })
     }
 
-    /// The PDF.
-    pub(super) fn pdf(&self) -> &Pdf {
-        &self.pdf
+    fn opened(&self) -> Result<&Opened, Fault> {
+        self.opened.as_ref().ok_or_else(|| Fault::corrupt("the PDF could not be read a second time"))
     }
 
     /// Counts the pages; says whether it is encrypted or signed.
     pub(super) fn inspect(&self, limits: &Limits) -> Result<Inspection, Fault> {
-        Ok(Inspection { unlocked: self.unlocked, ..inspect(&self.bytes, &self.pdf, limits)? })
+        let Opened { bytes, pdf } = self.opened()?;
+        let (found, declared) = (self.leaves.len() as u64, declared_pages(pdf));
+        let pages = within_page_limit(found, limits)?;
+        let mut features = pdf_features::features(pdf);
+        if declared > found {
+            features.push(Feature::FewerPages { declared, found: pages });
+        }
+        Ok(Inspection {
+            // A signature's dictionary is never inside a compressed stream: its byte range counts raw bytes.
+            digitally_signed: holds_name(bytes, b"/ByteRange"),
+            encrypted: holds_name(bytes, b"/Encrypt"),
+            unlocked: self.unlocked,
+            repaired: pdf_features::is_broken(bytes),
+            features,
+            ..Inspection::plain(Kind::Pdf, pages)
+        })
+    }
+
+    /// How many pages its tree names.
+    pub(crate) fn count(&self) -> u32 {
+        u32::try_from(self.leaves.len()).unwrap_or(u32::MAX)
+    }
+
+    /// Page `number` (from 0), without its pictures.
+    fn numbered(&self, number: u32) -> Result<&Page<'_>, Fault> {
+        match self.leaves.get(number as usize) {
+            Some(Leaf::Page(at)) => Ok(&self.opened()?.pdf.pages()[*at]),
+            Some(Leaf::Missing(why)) => Err(Fault::corrupt(why.clone())),
+            None => Err(Fault::corrupt(format!(
+                "page {} is not there; the file has {}",
+                u64::from(number) + 1,
+                self.leaves.len()
+            ))),
+        }
+    }
+
+    /// Page `number` (from 0), with its pictures.
+    pub(crate) fn whole_page(&mut self, number: u32) -> Result<&Page<'_>, Fault> {
+        let holes = self.source.holes_of(self.numbered(number)?, &self.opened()?.bytes);
+        if self.source.lacks(&holes) {
+            // Nothing may be looking at the bytes while they change.
+            let bytes = self.opened.take().and_then(|Opened { bytes, pdf }| {
+                drop(pdf);
+                Arc::into_inner(bytes)
+            });
+            let bytes = Arc::new(self.source.filled(bytes, &holes)?);
+            let (pdf, _) = open(&bytes, &self.passwords)?;
+            self.opened = Some(Opened { bytes, pdf });
+        }
+        self.numbered(number)
+    }
+
+    /// The pages that can be read, with their numbers; none has its pictures.
+    pub(crate) fn pages(&self) -> impl Iterator<Item = (u32, &Page<'_>)> {
+        let pdf = self.opened.as_ref().map(|opened| &opened.pdf);
+        (0..).zip(&self.leaves).filter_map(move |(number, leaf)| match leaf {
+            Leaf::Page(at) => Some((number, &pdf?.pages()[*at])),
+            Leaf::Missing(_) => None,
+        })
+    }
+
+    /// The objects of the file.
+    pub(crate) fn objects(&self) -> Result<&XRef, Fault> {
+        Ok(self.opened()?.pdf.xref())
     }
 
     /// What page `number` (from 0) is made of.
     pub(super) fn makeup(&self, number: u32) -> Result<Makeup, Fault> {
-        let page = numbered(&self.pdf, number)?;
+        let page = self.numbered(number)?;
         within_content_limit(page)?;
-        if pdf_features::hides_layers(&self.pdf) {
+        if pdf_features::hides_layers(&self.opened()?.pdf) {
             return Ok(Makeup::Bound("the document has layers that are hidden"));
         }
         let frame = page.intersected_crop_box();
@@ -91,41 +182,17 @@ impl Open {
     }
 
     /// Decodes page `number` (from 0).
-    pub(super) fn page(&self, number: u32, limits: &Limits) -> Result<Picture, Fault> {
-        page(&self.pdf, number, limits)
+    pub(super) fn page(&mut self, number: u32, limits: &Limits) -> Result<Picture, Fault> {
+        decoded(self.whole_page(number)?, limits)
     }
 
     /// The words that page `number` (from 0) brings with it, as they stand on a picture of it of this size.
     pub(super) fn words(&self, number: u32, size: (u32, u32)) -> Option<Vec<Word>> {
-        pdf_text::words(self.pdf.pages().get(number as usize)?, size)
+        pdf_text::words(self.numbered(number).ok()?, size)
     }
 }
 
-fn inspect(file: &[u8], pdf: &Pdf, limits: &Limits) -> Result<Inspection, Fault> {
-    let (found, declared) = (pdf.pages().len() as u64, declared_pages(pdf));
-    if declared > u64::from(limits.pages) {
-        within_page_limit(declared, limits)?;
-    }
-    if declared > found {
-        let message = format!(
-            "the file says that it has {declared} pages, but {found} can be read; a page may be damaged, or of \
-             an impossible size"
-        );
-        return Err(Fault::corrupt(message));
-    }
-    let pages = within_page_limit(found, limits)?;
-    Ok(Inspection {
-        // A signature's dictionary is never inside a compressed stream: its byte range counts raw bytes.
-        digitally_signed: holds_name(file, b"/ByteRange"),
-        encrypted: holds_name(file, b"/Encrypt"),
-        repaired: pdf_features::is_broken(file),
-        features: pdf_features::features(pdf),
-        ..Inspection::plain(Kind::Pdf, pages)
-    })
-}
-
-fn page(pdf: &Pdf, number: u32, limits: &Limits) -> Result<Picture, Fault> {
-    let page = numbered(pdf, number)?;
+fn decoded(page: &Page<'_>, limits: &Limits) -> Result<Picture, Fault> {
     within_content_limit(page)?;
     let content = placements(page);
     for image in &content.images {
@@ -133,17 +200,22 @@ fn page(pdf: &Pdf, number: u32, limits: &Limits) -> Result<Picture, Fault> {
     }
     let Some(grid) = pdf_layout::page_grid(page, &content) else {
         let finest = pdf_layout::finest_dpi(page, &content);
-        let dpi = finest.clamp(RENDER_DPI, dpi_within(page, limits).clamp(RENDER_DPI, RENDER_DPI_MAX));
-        let scale = dpi / POINTS_PER_INCH;
-        return render(page, Grid { x: scale, y: scale }, limits);
+        let (picture, is_whole) = render(page, finest.max(RENDER_DPI), limits)?;
+        return Ok(if is_whole { picture } else { with_missing_image(picture, &content) });
     };
     if let Some(picture) = pdf_layout::laid_out(page, &content, grid, limits)? {
         return Ok(picture);
     }
-    let images_only = !content.other_ink && !page.raw().contains_key("Annots");
+    let images_only = !content.other_ink && !annotations::any_is_seen(page);
     let least = if images_only { IMAGE_DPI_MIN } else { RENDER_DPI };
-    let scale = grid.dpi().clamp(least, RENDER_DPI_MAX) / POINTS_PER_INCH;
-    let mut picture = render(page, Grid { x: scale, y: scale }, limits)?;
+    let (mut picture, is_whole) = render(page, grid.dpi().max(least), limits)?;
+    if !is_whole {
+        // Its images are the page, unless it is a page of text on one.
+        return match pdf_text::words(page, picture.dimensions()) {
+            Some(_) => Ok(with_missing_image(picture, &content)),
+            None => Err(Fault::corrupt(missing_image(&content))),
+        };
+    }
     let black = |image: &Placement<'_>| image.bits == 1 && image.ink.is_none_or(|ink| ink == [0; 3]);
     if images_only && content.images.iter().all(black) {
         picture.samples = two_tones(&picture.samples);
@@ -151,10 +223,34 @@ fn page(pdf: &Pdf, number: u32, limits: &Limits) -> Result<Picture, Fault> {
     Ok(picture)
 }
 
-fn numbered(pdf: &Pdf, number: u32) -> Result<&Page<'_>, Fault> {
-    pdf.pages().get(number as usize).ok_or_else(|| {
-        Fault::corrupt(format!("page {} is not there; the file has {}", number + 1, pdf.pages().len()))
-    })
+/// The picture of a page of which an image could not be decoded, saying so.
+fn with_missing_image(mut picture: Picture, content: &Content<'_>) -> Picture {
+    let note = format!("Something is missing on this page, for {}.", missing_image(content));
+    picture.remarks.push(note);
+    picture.is_incomplete = true;
+    picture
+}
+
+/// Which image on a page cannot be decoded, where that can be told.
+fn missing_image(content: &Content<'_>) -> String {
+    let broken = content.images.iter().take(IMAGES_NAMED_MAX).find(|image| {
+        let parameters = ImageDecodeParams {
+            bpc: u8::try_from(image.bits).ok().filter(|bits| *bits > 0),
+            width: image.width,
+            height: image.height,
+            ..ImageDecodeParams::default()
+        };
+        image.stream.decoded_image(&parameters).map_or(true, |decoded| decoded.data.is_empty())
+    });
+    match broken {
+        Some(image) => format!(
+            "its image of {} x {} pixels (object {} of the file) cannot be decoded",
+            image.width,
+            image.height,
+            ObjRef::from(image.stream.obj_id()).obj_number
+        ),
+        None => "an image on it cannot be decoded".to_owned(),
+    }
 }
 
 /// Opens the file, with the first of the passwords that fits where it asks for one. Says whether it took one.
@@ -213,15 +309,11 @@ fn declared_pages(pdf: &Pdf) -> u64 {
     pages.and_then(|pages| pages.get::<i64>("Count")).and_then(|count| u64::try_from(count).ok()).unwrap_or(0)
 }
 
-/// Inflates the page's instructions once into nothing, and gives up where they pass their limit or are none.
+/// Inflates the page's instructions once into nothing, and gives up where they pass their limit, are none, or are not
+/// there: a page without them would look like an empty one.
 fn within_content_limit(page: &Page<'_>) -> Result<(), Fault> {
-    let dictionary = page.raw();
-    let streams: Vec<Stream<'_>> = match dictionary.get::<Stream<'_>>("Contents") {
-        Some(stream) => vec![stream],
-        None => dictionary.get::<Array<'_>>("Contents").map(|all| all.iter().collect()).unwrap_or_default(),
-    };
     let mut room = CONTENT_BYTES_MAX;
-    for stream in streams {
+    for stream in instructions(page)? {
         let data = stream.raw_data();
         let mut reader: Box<dyn Read + '_> = Box::new(data.as_ref());
         for filter in stream.filters() {
@@ -243,8 +335,40 @@ fn within_content_limit(page: &Page<'_>) -> Result<(), Fault> {
                 format!("a page's drawing instructions are over the limit of {CONTENT_BYTES_MAX} bytes");
             return Err(Fault::new(FailureClass::TooLarge, message));
         }
+        if ended && stream.decoded_data().is_err() {
+            return Err(Fault::corrupt("its drawing instructions cannot be decoded"));
+        }
     }
     Ok(())
+}
+
+/// The streams of a page's instructions.
+fn instructions<'p>(page: &Page<'p>) -> Result<Vec<Stream<'p>>, Fault> {
+    let dictionary = page.raw();
+    let object = match dictionary.get::<Object<'p>>("Contents") {
+        None if dictionary.contains_key("Contents") => return Err(no_instructions()),
+        None | Some(Object::Null(_)) => return Ok(Vec::new()),
+        Some(object) => object,
+    };
+    match object {
+        Object::Stream(stream) => Ok(vec![stream]),
+        Object::Array(parts) => {
+            let part = |part: MaybeRef<Object<'p>>| match part {
+                MaybeRef::Ref(to) => match page.xref().get::<Object<'p>>(to.into()) {
+                    Some(Object::Stream(stream)) => Some(Ok(stream)),
+                    Some(Object::Null(_)) => None,
+                    _ => Some(Err(no_instructions())),
+                },
+                MaybeRef::NotRef(_) => None,
+            };
+            parts.raw_iter().filter_map(part).collect()
+        }
+        _ => Err(no_instructions()),
+    }
+}
+
+fn no_instructions() -> Fault {
+    Fault::corrupt("the object with its drawing instructions is not there, or is damaged")
 }
 
 /// Reads to the end, the limit or the first error: the bytes read, and whether it ended by an error.
@@ -261,19 +385,31 @@ fn drained(mut reader: impl Read) -> (u64, bool) {
     }
 }
 
-/// The finest resolution at which a page keeps to the limit: a large drawing is better shown coarser than not at all.
-fn dpi_within(page: &Page<'_>, limits: &Limits) -> f64 {
+/// The resolution at which a page is drawn that is to be drawn at this one, and what there is to say of it. A large
+/// drawing is better shown coarser than not at all.
+fn drawn_dpi(page: &Page<'_>, wanted: f64, limits: &Limits) -> (f64, Option<String>) {
     let (width, height) = page.render_dimensions();
     let area = (f64::from(width) * f64::from(height)).max(1.0);
-    (limits.page_pixels as f64 / area).sqrt() * POINTS_PER_INCH * 0.99
+    let with = |pixels: f64| (pixels / area).sqrt() * POINTS_PER_INCH;
+    let most =
+        with(FINE_PIXELS_MAX).min(with(limits.page_pixels as f64) * 0.99).clamp(RENDER_DPI, RENDER_DPI_MAX);
+    let wanted = wanted.min(RENDER_DPI_MAX);
+    let remark = (wanted > most * 1.01).then(|| {
+        format!(
+            "This page was drawn with {most:.0} dots an inch, and its images have {wanted:.0}: a page of more than \
+             {FINE_PIXELS_MAX} pixels is drawn coarser. The original has all of them."
+        )
+    });
+    (wanted.min(most), remark)
 }
 
-fn render(page: &Page<'_>, grid: Grid, limits: &Limits) -> Result<Picture, Fault> {
-    let turned = matches!(page.rotation(), Rotation::Horizontal | Rotation::FlippedHorizontal);
-    let (x, y) = if turned { (grid.y, grid.x) } else { (grid.x, grid.y) };
+/// The page as the renderer draws it, at this resolution or a coarser one, and whether all its images could be decoded.
+fn render(page: &Page<'_>, wanted_dpi: f64, limits: &Limits) -> Result<(Picture, bool), Fault> {
+    let (dpi, remark) = drawn_dpi(page, wanted_dpi, limits);
+    let scale = dpi / POINTS_PER_INCH;
     let (width, height) = page.render_dimensions();
-    let wide = (f64::from(width) * x).round().max(1.0);
-    let high = (f64::from(height) * y).round().max(1.0);
+    let wide = (f64::from(width) * scale).round().max(1.0);
+    let high = (f64::from(height) * scale).round().max(1.0);
     within_pixel_limit(wide as u64, high as u64, limits)?;
     let (Ok(columns), Ok(rows)) = (u16::try_from(wide as u64), u16::try_from(high as u64)) else {
         let message = format!("a page of {wide} x {high} pixels is longer than {} along one side", u16::MAX);
@@ -290,26 +426,34 @@ fn render(page: &Page<'_>, grid: Grid, limits: &Limits) -> Result<Picture, Fault
         }),
         ..InterpreterSettings::default()
     };
-    let mut context = RenderContext::new(columns, rows);
-    let transform = Affine::scale_non_uniform(x, y) * Affine::new(page.initial_transform(true).as_coeffs());
-    render_into(page, &RenderCache::new(), &settings, &RenderSettings::default(), &mut context, transform);
-    context.flush();
-    let mut pixels = Pixmap::new(columns, rows);
+    let transform = Affine::scale(scale) * Affine::new(page.initial_transform(true).as_coeffs());
     let paper = hayro::vello_cpu::color::palette::css::WHITE;
-    let raster =
-        RasterizerSettings { target_init: TargetInit::Clear(paper), ..RasterizerSettings::default() };
-    context.render_with(&mut pixels, &mut Resources::default(), raster);
-    if broken_image.load(Ordering::Relaxed) {
-        return Err(Fault::corrupt("an image on the page cannot be decoded"));
+    let band = u16::try_from(BAND_PIXELS / usize::from(columns)).unwrap_or(u16::MAX).clamp(1, rows);
+    let mut samples: Vec<u8> = Vec::with_capacity(usize::from(columns) * usize::from(rows) * 3);
+    for top in (0..rows).step_by(band.into()) {
+        let mut context = RenderContext::new(columns, band.min(rows - top));
+        let transform = Affine::translate((0.0, -f64::from(top))) * transform;
+        render_into(
+            page,
+            &RenderCache::new(),
+            &settings,
+            &RenderSettings::default(),
+            &mut context,
+            transform,
+        );
+        context.flush();
+        let mut pixels = Pixmap::new(columns, band.min(rows - top));
+        let raster =
+            RasterizerSettings { target_init: TargetInit::Clear(paper), ..RasterizerSettings::default() };
+        context.render_with(&mut pixels, &mut Resources::default(), raster);
+        samples.extend(pixels.data_as_u8_slice().chunks_exact(4).flat_map(|p| [p[0], p[1], p[2]]));
     }
-
-    let samples: Vec<u8> =
-        pixels.data_as_u8_slice().chunks_exact(4).flat_map(|p| [p[0], p[1], p[2]]).collect();
     let image = RgbImage::from_raw(columns.into(), rows.into(), samples)
         .ok_or_else(|| Fault::corrupt("the page was rendered in another size"))?;
     let mut picture = Picture::new(Samples::Rgb(image));
-    picture.dpi = Some((x.max(y) * POINTS_PER_INCH).round() as u32);
-    Ok(picture)
+    picture.dpi = Some(dpi.round() as u32);
+    picture.remarks.extend(remark);
+    Ok((picture, !broken_image.load(Ordering::Relaxed)))
 }
 
 /// Black and white again, where rendering softened the edges of a black and white image.

@@ -1,10 +1,13 @@
 //! What a PDF page draws, as far as it decides how the page is decoded: where its images stand, and whether
 //! anything else leaves ink.
 
+use hayro_syntax::Filter;
 use hayro_syntax::content::TypedIter;
 use hayro_syntax::content::ops::TypedInstruction;
 use hayro_syntax::object::{Dict, Name, Number, Object, Stream};
 use hayro_syntax::page::{Page, Resources};
+
+use super::jpeg2000;
 
 /// How deep form XObjects may nest before the page counts as more than an image.
 const DEPTH_MAX: u32 = 8;
@@ -26,6 +29,8 @@ pub(super) struct Placement<'a> {
     pub(super) matrix: Matrix,
     pub(super) width: u32,
     pub(super) height: u32,
+    /// The size that the file states, where it is decoded in a smaller one.
+    pub(super) full: Option<(u32, u32)>,
     /// Bits of a component; 1 for stencils.
     pub(super) bits: u32,
     /// The colour (red, green, blue) that a stencil lays down where it is dark; `None` for what is no stencil.
@@ -186,10 +191,14 @@ impl<'a> Content<'a> {
         let number = |name: &str| dictionary.get::<u32>(name).unwrap_or(0);
         let stencil = dictionary.get::<bool>("ImageMask").unwrap_or(false);
         self.other_ink |= !state.plain || (stencil && state.fill.is_none());
+        let full = (number("Width"), number("Height"));
+        let is_coded_in_levels = image.filters().last() == Some(&Filter::JpxDecode);
+        let (width, height) = if is_coded_in_levels { jpeg2000::fitting(full) } else { full };
         self.images.push(Placement {
             matrix: state.matrix,
-            width: number("Width"),
-            height: number("Height"),
+            width,
+            height,
+            full: Some(full).filter(|full| *full != (width, height)),
             bits: if stencil { 1 } else { number("BitsPerComponent") },
             ink: state.fill.filter(|_| stencil),
             clip: state.clip,

@@ -9,7 +9,7 @@ use hayro_syntax::object::{Array, Dict, Name, Object, Stream, String as PdfStrin
 
 use super::pdf_content::Placement;
 use super::picture::{Original, Picture, Samples};
-use super::{colours, fax, jpeg, still};
+use super::{colours, fax, jpeg, jpeg2000, still};
 use crate::Kind;
 use crate::options::Limits;
 use hayro_ccitt::EncodingMode;
@@ -197,9 +197,9 @@ fn from_samples(image: &Placement<'_>, colours: &Colours, inverted: bool) -> Opt
             Colours::Rgb => Some(3),
             Colours::Coded => None,
         },
-        target_dimension: None,
-        width: image.width,
-        height: image.height,
+        target_dimension: image.full.map(|full| jpeg2000::asked(full, (image.width, image.height))),
+        width: image.full.map_or(image.width, |(width, _)| width),
+        height: image.full.map_or(image.height, |(_, height)| height),
     };
     let decoded = image.stream.decoded_image(&parameters).ok()?;
     let mut bits = image.bits;
@@ -237,8 +237,10 @@ fn from_samples(image: &Placement<'_>, colours: &Colours, inverted: bool) -> Opt
     if inverted && let Samples::Gray(gray) = &mut samples {
         gray.iter_mut().for_each(|sample| *sample = !*sample);
     }
-    Some(match samples {
+    let mut picture = match samples {
         Samples::Gray(gray) if bitonal => Picture::bitonal(gray),
         samples => Picture::new(samples),
-    })
+    };
+    picture.remarks.extend(image.full.and_then(|full| jpeg2000::remark(full, size)));
+    Some(picture)
 }

@@ -8,8 +8,8 @@ use image::metadata::Orientation;
 use image::{GrayImage, RgbImage};
 
 use super::pdf_content::{Area, Content, Placement};
-use super::picture::{Chroma, Picture, Samples};
-use super::{Fault, pdf_image, within_pixel_limit};
+use super::picture::{Picture, Samples};
+use super::{Fault, pdf_annotations as annotations, pdf_image, within_pixel_limit};
 use crate::options::Limits;
 
 const POINTS_PER_INCH: f64 = 72.0;
@@ -93,7 +93,7 @@ pub(super) fn laid_out(
 ) -> Result<Option<Picture>, Fault> {
     let Some(frame) = frame(page) else { return Ok(None) };
     let plain = !content.other_ink
-        && !page.raw().contains_key("Annots")
+        && !annotations::any_is_seen(page)
         && content.images.iter().all(|image| wholly_visible(image, frame));
     if !plain {
         return Ok(None);
@@ -177,13 +177,16 @@ impl Sheet {
         let below = self.picture.take();
         let both_bitonal = bitonal(&picture) && below.as_ref().is_none_or(bitonal);
         let both_gray = gray(&picture) && below.as_ref().is_none_or(gray);
+        let (chroma, mut remarks) = (picture.chroma, picture.remarks);
         let (wide, high) = (self.width as usize, self.height as usize);
         let channels = if both_gray { 1 } else { 3 };
         let mut sheet = match below {
-            Some(below) => interleaved(below.samples, channels),
+            Some(below) => {
+                remarks.extend(below.remarks);
+                interleaved(below.samples, channels)
+            }
             None => vec![255; wide * high * channels],
         };
-        let chroma = picture.chroma;
         let image = interleaved(picture.samples, channels);
         let corner = (left * channels as i64, top);
         paste(&mut sheet, wide * channels, &image, width as usize * channels, corner);
@@ -193,7 +196,7 @@ impl Sheet {
             (false, _) => RgbImage::from_raw(self.width, self.height, sheet).map(Samples::Rgb),
         };
         let samples = samples.expect("the sheet keeps its size");
-        self.picture = Some(Picture { samples, dpi: None, chroma, original: None });
+        self.picture = Some(Picture { chroma, remarks, ..Picture::plain(samples) });
     }
 }
 
@@ -201,7 +204,9 @@ impl Sheet {
     /// Lays down `ink` where the stencil is dark.
     fn stencil(&mut self, stencil: GrayImage, ink: [u8; 3], left: i64, top: i64) {
         let size = (self.width, self.height);
-        let below = self.picture.take().map(|picture| picture.samples);
+        let below = self.picture.take().map(|picture| (picture.samples, picture.remarks));
+        let (below, remarks) =
+            below.map_or((None, Vec::new()), |(samples, remarks)| (Some(samples), remarks));
         let below = below
             .unwrap_or_else(|| Samples::Bitonal(GrayImage::from_pixel(size.0, size.1, image::Luma([255]))));
         let [red, green, blue] = ink;
@@ -222,7 +227,7 @@ impl Sheet {
                 Samples::Rgb(sheet.expect("the sheet keeps its size"))
             }
         };
-        self.picture = Some(Picture { samples, dpi: None, chroma: Chroma::Full, original: None });
+        self.picture = Some(Picture { remarks, ..Picture::plain(samples) });
     }
 }
 

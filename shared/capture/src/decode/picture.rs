@@ -60,6 +60,10 @@ pub struct Picture {
     pub chroma: Chroma,
     /// What these samples were decoded from, as long as they are unchanged.
     pub original: Option<Original>,
+    /// What a person should know of how it was decoded, a sentence each.
+    pub remarks: Vec<String>,
+    /// Whether something that belongs to the page could not be decoded, and is missing.
+    pub is_incomplete: bool,
 }
 
 /// Resolutions outside this range are taken for a wrong tag: 72 and 96 mean "unknown" far more often than
@@ -73,12 +77,18 @@ const RATIO_MAX: f64 = 4.2;
 impl Picture {
     /// A picture of unknown resolution.
     pub fn new(samples: Samples) -> Self {
-        Self { samples: samples.simplified(), dpi: None, chroma: Chroma::Full, original: None }
+        Self::plain(samples.simplified())
+    }
+
+    /// A picture of these very samples, of which nothing else is known.
+    pub(super) fn plain(samples: Samples) -> Self {
+        let remarks = Vec::new();
+        Self { samples, dpi: None, chroma: Chroma::Full, original: None, remarks, is_incomplete: false }
     }
 
     /// A picture in black and white, every sample 0 or 255, of unknown resolution.
     pub(super) fn bitonal(image: GrayImage) -> Self {
-        Self { samples: Samples::Bitonal(image), dpi: None, chroma: Chroma::Full, original: None }
+        Self::plain(Samples::Bitonal(image))
     }
 
     /// Width and height in pixels.

@@ -141,7 +141,7 @@ fn bmp_resolution(file: &[u8]) -> Option<(f64, f64)> {
     Some((axis(38)?, axis(42)?))
 }
 
-fn fault(error: &ImageError) -> Fault {
+pub(super) fn fault(error: &ImageError) -> Fault {
     let class = match error {
         ImageError::IoError(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
             FailureClass::Truncated

@@ -1,32 +1,31 @@
 //! TIFF: many pages, many codings.
 //!
-//! CCITT pages are decoded from their strips, other usual codings by the `tiff` crate. What it lacks (palettes,
-//! JPEG colour, old JPEG, odd depths) Leptonica decodes from memory. A page in a single strip of plain group 4
-//! keeps that strip beside its samples: a page that needs no turning is stored as the scanner coded it.
+//! CCITT pages are decoded from their strips here, all other usual codings in [`super::tiff_samples`]. What is left (old
+//! JPEG, CIELab, numbers with a point, odd depths) Leptonica decodes from memory, which takes seven bytes a pixel beside
+//! the picture: a large page of that kind passes a worker's memory. A page in a single strip of plain group 4 keeps
+//! that strip beside its samples: a page that needs no turning is stored as the scanner coded it. Small copies of pages
+//! are no pages.
 
 use std::fs::File;
-use std::io::{BufReader, Read, Seek, SeekFrom};
+use std::io::{BufReader, Read as _, Seek as _, SeekFrom};
 
 use hayro_ccitt::EncodingMode;
-use image::GrayImage;
 use image::metadata::Orientation;
 use platen_model::FailureClass;
-use tiff::decoder::{Decoder, DecodingResult, Limits as TiffLimits};
-use tiff::{ColorType, TiffError};
 
 use super::document::read_all;
 use super::fax;
 use super::picture::{Original, Picture, Samples};
 use super::tiff_directory::{Chain, Directory};
+use super::tiff_samples;
 use super::tiff_source::{At, Patch};
-use super::{Fault, colours, within_pixel_limit};
+use super::{Fault, within_pixel_limit};
+use crate::inspection::Feature;
 use crate::ocr::leptonica::{self, Decoded};
 use crate::options::Limits;
 
 const WHITE_IS_ZERO: u64 = 0;
 const BLACK_IS_ZERO: u64 = 1;
-const RGB: u64 = 2;
-const CMYK: u64 = 5;
 
 const MODIFIED_HUFFMAN: u64 = 2;
 const GROUP_3: u64 = 3;
@@ -69,14 +68,22 @@ impl Tiff {
         }
     }
 
+    /// What else is in the file; known after its pages were counted.
+    pub(super) fn features(&self) -> Vec<Feature> {
+        match self.chain.thumbnails() {
+            0 => Vec::new(),
+            count => vec![Feature::Thumbnails { count }],
+        }
+    }
+
     /// Decodes page `page` (from 0).
     pub(super) fn page(&mut self, page: u32, limits: &Limits) -> Result<Picture, Fault> {
         let source = BufReader::new(At::beginning(&self.file)?);
-        let (directory, patch) = self.chain.directory(source, page)?;
+        let (directory, patch) = self.chain.directory(source, page, limits)?;
         whole(u64::from(page) + 1, &directory, self.length)?;
         within_pixel_limit(directory.width, directory.height, limits)?;
 
-        let picture = match decode(&self.file, &directory, patch) {
+        let picture = match decode(&self.file, &directory) {
             Ok(picture) => oriented(picture, &directory),
             Err(fault) if fault.class == FailureClass::Unsupported => {
                 self.through_leptonica(&directory, patch)?
@@ -95,7 +102,7 @@ impl Tiff {
             Some(bytes) => self.bytes.insert(bytes),
             None => self.bytes.insert(read_all(&self.file)?),
         };
-        patch.apply(0, bytes);
+        patch.apply(bytes);
         match leptonica::decode_tiff_page(bytes, 0) {
             Some(Decoded::Bitonal(image)) => Ok(Picture::new(Samples::Bitonal(image))),
             Some(Decoded::Gray(image)) => Ok(Picture::new(Samples::Gray(image))),
@@ -124,14 +131,11 @@ fn whole(number: u64, page: &Directory, length: u64) -> Result<(), Fault> {
 }
 
 /// Decodes a page; `unsupported` is for Leptonica to try.
-fn decode(file: &File, page: &Directory, patch: Patch) -> Result<Picture, Fault> {
-    if let Some(coding) = ccitt(page) {
-        return from_strips(file, page, coding);
+fn decode(file: &File, page: &Directory) -> Result<Picture, Fault> {
+    match ccitt(page) {
+        Some(coding) => from_strips(file, page, coding),
+        None => tiff_samples::decoded(file, page),
     }
-    if !easy(page) {
-        return Err(Fault::new(FailureClass::Unsupported, "a coding that is seldom used"));
-    }
-    decode_first(BufReader::new(At::patched(file, patch)?), page)
 }
 
 /// How a CCITT page is coded; `None` for others, and for CCITT in odd forms.
@@ -182,77 +186,6 @@ fn usual(compression: u64) -> bool {
     matches!(compression, 1..=5 | 7 | 8 | 32_773 | 32_946)
 }
 
-/// Whether the `tiff` crate gives this page in a form that needs no guesswork.
-fn easy(page: &Directory) -> bool {
-    let coding = usual(page.compression) && !matches!(page.compression, MODIFIED_HUFFMAN..=GROUP_4);
-    let depth = matches!(
-        (page.photometric, page.samples, page.bits),
-        (0 | BLACK_IS_ZERO, 1, 1 | 8 | 16) | (RGB, 3 | 4, 8 | 16) | (CMYK, 4, 8)
-    );
-    let plain_planes = !page.planar || (page.photometric == RGB && page.samples == 3);
-    coding && depth && !page.low_bit_first && plain_planes
-}
-
 fn oriented(picture: Picture, page: &Directory) -> Picture {
     picture.oriented(Orientation::from_exif(page.orientation).unwrap_or(Orientation::NoTransforms))
-}
-
-/// Decodes the page that the header names as the first.
-fn decode_first(source: impl Read + Seek, directory: &Directory) -> Result<Picture, Fault> {
-    let mut allowed = TiffLimits::default();
-    // The pixels were held to their limit already; eight bytes is the most that one takes.
-    allowed.decoding_buffer_size =
-        usize::try_from(directory.width * directory.height * 8).unwrap_or(usize::MAX);
-    allowed.intermediate_buffer_size = allowed.decoding_buffer_size.max(allowed.intermediate_buffer_size);
-    let mut decoder = Decoder::new(source).map_err(fault)?.with_limits(allowed);
-    let kind = decoder.colortype().map_err(fault)?;
-    let (width, height) = decoder.dimensions().map_err(fault)?;
-    let mut read = DecodingResult::U8(Vec::new());
-    decoder.read_image_to_buffer(&mut read).map_err(fault)?;
-    let bytes = match read {
-        DecodingResult::U8(bytes) => bytes,
-        DecodingResult::U16(words) => words.into_iter().map(|word| (word >> 8) as u8).collect(),
-        _ => return Err(unsupported(kind)),
-    };
-    let size = (width, height);
-    let samples = match kind {
-        ColorType::Gray(1) => {
-            return GrayImage::from_raw(width, height, colours::unpacked(&bytes, width, height))
-                .map(Picture::bitonal)
-                .ok_or_else(too_few);
-        }
-        ColorType::Gray(_) => colours::samples(size, bytes, 1, false),
-        ColorType::RGB(_) if directory.planar => colours::samples(size, interleaved(&bytes), 3, false),
-        ColorType::RGB(_) => colours::samples(size, bytes, 3, false),
-        ColorType::RGBA(_) => colours::samples(size, bytes, 4, true),
-        ColorType::CMYK(_) => colours::samples(size, bytes, 4, false),
-        _ => return Err(unsupported(kind)),
-    };
-    samples.map(Picture::new).ok_or_else(too_few)
-}
-
-fn too_few() -> Fault {
-    Fault::corrupt("fewer samples than the page has pixels")
-}
-
-/// Three planes, one behind the other, as pixels.
-fn interleaved(planes: &[u8]) -> Vec<u8> {
-    let size = planes.len() / 3;
-    (0..size).flat_map(|at| [planes[at], planes[at + size], planes[at + 2 * size]]).collect()
-}
-
-fn unsupported(colours: ColorType) -> Fault {
-    Fault::new(FailureClass::Unsupported, format!("TIFF samples of the kind {colours:?}"))
-}
-
-fn fault(error: TiffError) -> Fault {
-    let class = match &error {
-        TiffError::UnsupportedError(_) | TiffError::UsageError(_) => FailureClass::Unsupported,
-        TiffError::IoError(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
-            FailureClass::Truncated
-        }
-        TiffError::LimitsExceeded | TiffError::IntSizeError => FailureClass::TooLarge,
-        TiffError::FormatError(_) | TiffError::IoError(_) => FailureClass::Corrupt,
-    };
-    Fault::new(class, format!("cannot decode the page: {error}"))
 }

@@ -13,6 +13,7 @@ use super::tiff_source::Patch;
 use super::{Fault, within_page_limit};
 use crate::options::Limits;
 
+const NEW_SUBFILE_TYPE: u16 = 254;
 const IMAGE_WIDTH: u16 = 256;
 const IMAGE_LENGTH: u16 = 257;
 const BITS_PER_SAMPLE: u16 = 258;
@@ -29,8 +30,22 @@ const Y_RESOLUTION: u16 = 283;
 const PLANAR: u16 = 284;
 const T4_OPTIONS: u16 = 292;
 const RESOLUTION_UNIT: u16 = 296;
+const PREDICTOR: u16 = 317;
+const COLOR_MAP: u16 = 320;
+const TILE_WIDTH: u16 = 322;
+const TILE_LENGTH: u16 = 323;
 const TILE_OFFSETS: u16 = 324;
 const TILE_BYTE_COUNTS: u16 = 325;
+const EXTRA_SAMPLES: u16 = 338;
+const SAMPLE_FORMAT: u16 = 339;
+const JPEG_TABLES: u16 = 347;
+
+/// Of [`NEW_SUBFILE_TYPE`]: a copy of another image, in a lower resolution.
+const REDUCED: u64 = 1;
+/// The entries of the largest palette that is read: three colours of 8 bits.
+const PALETTE_MAX: u64 = 3 << 8;
+/// The most bytes of tables that JPEG strips share.
+const TABLES_MAX: u64 = 1 << 16;
 
 /// The most entries of a directory. Real ones have some dozens.
 const ENTRIES_MAX: u64 = 4_096;
@@ -58,20 +73,50 @@ pub(super) struct Directory {
     /// Where each strip begins and how many bytes it has; none for tiles.
     pub(super) strips: Vec<(u64, u64)>,
     pub(super) rows_per_strip: u64,
+    /// Width and height of a tile, and where each stands; none for strips.
+    pub(super) tile: Option<(u64, u64)>,
+    pub(super) tiles: Vec<(u64, u64)>,
+    /// What samples of several bytes begin with.
+    pub(super) little_endian: bool,
+    pub(super) predictor: u64,
+    /// What the first sample means that is no colour; `None` where nothing is said.
+    pub(super) extra_sample: Option<u64>,
+    pub(super) sample_format: u64,
+    /// Reds, greens and blues of a palette.
+    pub(super) colour_map: Vec<u64>,
+    /// What all JPEG strips share.
+    pub(super) jpeg_tables: Vec<u8>,
     /// Group 3 only: bit 0 says that rows refer to the one before them.
     pub(super) t4_options: u64,
 }
 
-/// The places of a file's directories, as far as they are known.
+/// The places of the directories that are pages.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Chain {
-    known: Vec<u64>,
-    /// Whether the last known one is the last.
-    ends: bool,
+    pages: Vec<u64>,
+    /// How many others there are: small copies of pages.
+    thumbnails: u32,
+    is_read: bool,
+}
+
+/// A directory that was met.
+struct Met {
+    offset: u64,
+    size: (u64, u64),
+    is_reduced: bool,
+}
+
+impl Met {
+    /// Whether it is a small copy of a page that is there too. One that merely says so is a page.
+    fn is_thumbnail(&self, all: &[Self]) -> bool {
+        let (width, height) = self.size;
+        self.is_reduced
+            && all.iter().any(|other| !other.is_reduced && other.size.0 > width && other.size.1 > height)
+    }
 }
 
 impl Chain {
-    /// Reads all directories, in order. Answers their number.
+    /// Reads all directories, and gives those of pages, in order. Answers how many pages there are.
     pub(super) fn walk(
         &mut self,
         file: impl Read + Seek,
@@ -79,18 +124,17 @@ impl Chain {
         mut each: impl FnMut(u64, &Directory) -> Result<(), Fault>,
     ) -> Result<u32, Fault> {
         let mut walk = Walk::begin(file)?;
-        *self = Self::default();
-        let mut seen = HashSet::new();
-        let mut next = walk.first;
-        while next != 0 && seen.insert(next) {
-            let (tags, after) = walk.tags(next, self.known.len())?;
-            self.known.push(next);
-            within_page_limit(self.known.len() as u64, limits)?;
-            each(self.known.len() as u64, &walk.interpret(&tags)?)?;
-            next = after;
+        self.read(&mut walk, limits)?;
+        for (number, &offset) in (1..).zip(&self.pages) {
+            let (tags, _) = walk.tags(offset, self.pages.len())?;
+            each(number, &walk.interpret(&tags)?)?;
         }
-        self.ends = true;
-        within_page_limit(self.known.len() as u64, limits)
+        within_page_limit(self.pages.len() as u64, limits)
+    }
+
+    /// How many small copies of pages were met; known after [`walk`](Self::walk).
+    pub(super) fn thumbnails(&self) -> u32 {
+        self.thumbnails
     }
 
     /// The directory of one page (from 0), and how its file would name it as the first. The way to it is walked
@@ -99,24 +143,44 @@ impl Chain {
         &mut self,
         file: impl Read + Seek,
         page: u32,
+        limits: &Limits,
     ) -> Result<(Directory, Patch), Fault> {
         let mut walk = Walk::begin(file)?;
-        if self.known.is_empty() && walk.first != 0 {
-            self.known.push(walk.first);
-        }
-        while self.known.len() <= page as usize && !self.ends {
-            let Some(&last) = self.known.last() else { break };
-            match walk.step_over(last, self.known.len() - 1)? {
-                0 => self.ends = true,
-                next => self.known.push(next),
-            }
-        }
-        let Some(&offset) = self.known.get(page as usize) else {
-            let message = format!("page {} is not there; the file has {}", page + 1, self.known.len());
+        self.read(&mut walk, limits)?;
+        let Some(&offset) = self.pages.get(page as usize) else {
+            let message = format!("page {} is not there; the file has {}", page + 1, self.pages.len());
             return Err(Fault::corrupt(message));
         };
         let (tags, _) = walk.tags(offset, page as usize)?;
         Ok((walk.interpret(&tags)?, walk.as_first(offset)))
+    }
+
+    /// Walks the chain, unless it is known.
+    fn read(&mut self, walk: &mut Walk<impl Read + Seek>, limits: &Limits) -> Result<(), Fault> {
+        if self.is_read {
+            return Ok(());
+        }
+        let mut met: Vec<Met> = Vec::new();
+        let mut seen = HashSet::new();
+        let mut next = walk.first;
+        while next != 0 && seen.insert(next) {
+            let (tags, after) = walk.tags(next, met.len())?;
+            let number = |walk: &mut Walk<_>, wanted: u16| {
+                let entry = tags.iter().find(|(tag, _)| *tag == wanted);
+                entry.and_then(|(_, entry)| walk.numbers(entry, 1).ok()?.first().copied()).unwrap_or(0)
+            };
+            let size = (number(walk, IMAGE_WIDTH), number(walk, IMAGE_LENGTH));
+            let is_reduced = number(walk, NEW_SUBFILE_TYPE) & REDUCED != 0;
+            met.push(Met { offset: next, size, is_reduced });
+            // A page may have a small copy.
+            within_page_limit((met.len() as u64).div_ceil(2), limits)?;
+            next = after;
+        }
+        let (thumbnails, pages): (Vec<&Met>, Vec<&Met>) = met.iter().partition(|one| one.is_thumbnail(&met));
+        self.pages = pages.into_iter().map(|page| page.offset).collect();
+        self.thumbnails = u32::try_from(thumbnails.len()).unwrap_or(u32::MAX);
+        self.is_read = true;
+        Ok(())
     }
 }
 
@@ -190,14 +254,6 @@ impl<R: Read + Seek> Walk<R> {
         Ok(entries)
     }
 
-    /// The offset of the directory after the one at `offset`.
-    fn step_over(&mut self, offset: u64, number: usize) -> Result<u64, Fault> {
-        let entries = self.entries(offset, number)?;
-        let entry_bytes = if self.big_tiff { 20 } else { 12 };
-        self.file.seek_relative((entries * entry_bytes).cast_signed())?;
-        Ok(self.number(self.offset_bytes()).unwrap_or(0))
-    }
-
     /// Reads the entries of the directory at `offset`; answers them and the offset of the next.
     fn tags(&mut self, offset: u64, number: usize) -> Result<(Vec<(u16, Entry)>, u64), Fault> {
         let entries = self.entries(offset, number)?;
@@ -227,11 +283,12 @@ impl<R: Read + Seek> Walk<R> {
         let (Some(_), Some(_)) = (entry(IMAGE_WIDTH), entry(IMAGE_LENGTH)) else {
             return Err(Fault::corrupt("a TIFF page without width or height"));
         };
+        let several = |walk: &mut Self, tag: u16, most: u64| {
+            entry(tag).and_then(|entry| walk.numbers(entry, most).ok()).unwrap_or_default()
+        };
         let chunks = |walk: &mut Self, offsets: u16, counts: u16| -> Vec<(u64, u64)> {
-            let numbers = |walk: &mut Self, tag| {
-                entry(tag).and_then(|entry| walk.numbers(entry, CHUNKS_MAX).ok()).unwrap_or_default()
-            };
-            numbers(walk, offsets).into_iter().zip(numbers(walk, counts)).collect()
+            let offsets = several(walk, offsets, CHUNKS_MAX);
+            offsets.into_iter().zip(several(walk, counts, CHUNKS_MAX)).collect()
         };
         let strips = chunks(self, STRIP_OFFSETS, STRIP_BYTE_COUNTS);
         let tiles = chunks(self, TILE_OFFSETS, TILE_BYTE_COUNTS);
@@ -261,6 +318,14 @@ impl<R: Read + Seek> Walk<R> {
             strips,
             rows_per_strip: one(self, ROWS_PER_STRIP, u64::MAX),
             t4_options: one(self, T4_OPTIONS, 0),
+            tile: entry(TILE_WIDTH).map(|_| (one(self, TILE_WIDTH, 0), one(self, TILE_LENGTH, 0))),
+            tiles,
+            little_endian: self.little_endian,
+            predictor: one(self, PREDICTOR, 1),
+            extra_sample: entry(EXTRA_SAMPLES).map(|_| one(self, EXTRA_SAMPLES, 0)),
+            sample_format: one(self, SAMPLE_FORMAT, 1),
+            colour_map: several(self, COLOR_MAP, PALETTE_MAX),
+            jpeg_tables: several(self, JPEG_TABLES, TABLES_MAX).into_iter().map(|byte| byte as u8).collect(),
         })
     }
 

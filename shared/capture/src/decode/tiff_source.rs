@@ -1,8 +1,7 @@
 //! A file as something to read from, without a position that others could move.
 //!
 //! A descriptor that was passed between processes shares its position with the sender; reading at a place of our
-//! own choice cannot be disturbed. For TIFF decoders it can also show any page as the file's first: they would
-//! otherwise walk the chain of directories from the beginning for each page.
+//! own choice cannot be disturbed.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -10,7 +9,8 @@ use std::os::unix::fs::FileExt as _;
 
 use super::Fault;
 
-/// Bytes of a header that are shown in place of those in the file.
+/// Bytes of a header that show another page as the file's first: a decoder would otherwise walk the chain of directories
+/// from the beginning for each page.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Patch {
     /// Where they begin.
@@ -21,14 +21,10 @@ pub(super) struct Patch {
 }
 
 impl Patch {
-    /// Changes a piece of the file that begins at `offset`.
-    pub(super) fn apply(&self, offset: u64, piece: &mut [u8]) {
-        for (index, byte) in self.bytes[..self.length].iter().enumerate() {
-            let place =
-                ((self.at + index) as u64).checked_sub(offset).and_then(|at| usize::try_from(at).ok());
-            if let Some(target) = place.and_then(|place| piece.get_mut(place)) {
-                *target = *byte;
-            }
+    /// Changes the header of a file.
+    pub(super) fn apply(&self, file: &mut [u8]) {
+        if let Some(target) = file.get_mut(self.at..self.at + self.length) {
+            target.copy_from_slice(&self.bytes[..self.length]);
         }
     }
 }
@@ -39,27 +35,18 @@ pub(super) struct At<'f> {
     file: &'f File,
     length: u64,
     position: u64,
-    patch: Option<Patch>,
 }
 
 impl<'f> At<'f> {
     /// Reads the file from its first byte.
     pub(super) fn beginning(file: &'f File) -> Result<Self, Fault> {
-        Ok(Self { file, length: file.metadata()?.len(), position: 0, patch: None })
-    }
-
-    /// Reads it with other bytes in its header.
-    pub(super) fn patched(file: &'f File, patch: Patch) -> Result<Self, Fault> {
-        Ok(Self { patch: Some(patch), ..Self::beginning(file)? })
+        Ok(Self { file, length: file.metadata()?.len(), position: 0 })
     }
 }
 
 impl Read for At<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.file.read_at(buffer, self.position)?;
-        if let Some(patch) = &self.patch {
-            patch.apply(self.position, &mut buffer[..count]);
-        }
         self.position += count as u64;
         Ok(count)
     }

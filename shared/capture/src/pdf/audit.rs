@@ -11,12 +11,16 @@ use hayro_syntax::content::TypedIter;
 use hayro_syntax::content::ops::TypedInstruction;
 use hayro_syntax::object::{Dict, MaybeRef, Name, Object, Stream};
 
+use super::binder::{SIDE_MAX, SIDE_MIN};
 use crate::options::PdfA;
 
 /// The most breaches that are told apart.
 const BREACHES_MAX: usize = 20;
 /// How deep an object is looked into.
 const DEPTH_MAX: u32 = 16;
+/// The kinds of fonts (ISO 32000-1, tables 110 and 117).
+const FONTS: [&[u8]; 7] =
+    [b"Type0", b"Type1", b"MMType1", b"Type3", b"TrueType", b"CIDFontType0", b"CIDFontType2"];
 /// The flag of a font whose characters are not those of the Latin alphabet.
 const SYMBOLIC: u32 = 1 << 2;
 
@@ -55,6 +59,16 @@ impl Audit {
         }
     }
 
+    /// Looks at the sides of a page's sheet, in points.
+    pub(super) fn sheet(&mut self, width: f64, height: f64) {
+        let sides = f64::from(SIDE_MIN)..=f64::from(SIDE_MAX);
+        if !(sides.contains(&width) && sides.contains(&height)) {
+            self.note(format!(
+                "The sheet of a page is {width:.0} x {height:.0} points large, which no page may be."
+            ));
+        }
+    }
+
     /// Looks at an object. What it refers to is looked at when it is copied.
     pub(super) fn value(&mut self, value: &MaybeRef<Object<'_>>) {
         self.look(value, 0);
@@ -82,8 +96,14 @@ impl Audit {
             }
         }
         let kind = dict.get::<Name<'_>>("Type");
-        if kind.as_deref() == Some(b"Font") {
-            self.font(dict);
+        let subtype = dict.get::<Name<'_>>("Subtype");
+        match kind.as_deref() {
+            Some(b"Font") => self.font(dict),
+            None if subtype.is_some_and(|subtype| FONTS.contains(&&*subtype)) => {
+                self.note("A font does not say that it is one.");
+                self.font(dict);
+            }
+            _ => {}
         }
         let has = |key: &str| dict.contains_key(key);
         let name = |key: &str| dict.get::<Name<'_>>(key);

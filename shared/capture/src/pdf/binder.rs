@@ -1,19 +1,20 @@
 //! Writes the searchable PDF, one page at a time.
 //!
-//! What it holds between pages is the finished part of the file: a page's picture is copied once and never
-//! decoded. It uses neither object streams nor transparency nor dates, so the same body serves PDF/A-1b,
+//! What it holds between pages is where things stand: a page goes to the file as soon as it is finished ([`Output`]), and
+//! its picture is never decoded. It uses neither object streams nor transparency nor dates, so the same body serves PDF/A-1b,
 //! PDF/A-2b and plain PDF. It must never change a picture: fidelity is decided before it gets here.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::fs::File;
-use std::io::{Read as _, Seek as _};
+use std::io::{Read as _, Seek as _, Write};
 
-use pdf_writer::{Content, Filter, Finish as _, Name, Pdf, Rect, Ref, TextStr};
+use pdf_writer::writers::{Catalog, DocumentInfo};
+use pdf_writer::{Content, Filter, Finish as _, Name, Rect, Ref, TextStr};
 use platen_model::{Failure, FailureClass, PageRecord, SourcePage, Stage};
 use sha2::{Digest as _, Sha256};
 
-use hayro_syntax::Pdf as IncomingPdf;
 use hayro_syntax::page::{Page as IncomingPage, Rotation};
 
 use super::audit::Audit;
@@ -21,16 +22,17 @@ use super::glyphless::Codes;
 use super::guide::{self, Guide, Standing};
 use super::keep::{self, Copied, Copier, Jump};
 use super::metadata;
+use super::output::{Output, Trailer};
 use super::text_layer::{self, FONT, Scale};
-use crate::decode;
+use crate::decode::{self, Document};
 use crate::inspection::{ImageCodec, PageImage};
 use crate::options::PdfA;
 use crate::worker::protocol::BindInfo;
 
 /// The longest side of a page in points (ISO 32000-1, annex C): 200 inches.
-const SIDE_MAX: f32 = 14_400.0;
+pub(super) const SIDE_MAX: f32 = 14_400.0;
 /// The shortest side of a page in points (ISO 19005-2, 6.1.13).
-const SIDE_MIN: f32 = 3.0;
+pub(super) const SIDE_MIN: f32 = 3.0;
 /// Resolutions a scan may have; others are taken for [`DPI_ASSUMED`].
 const DPI_SANE: std::ops::RangeInclusive<u32> = 36..=4_800;
 /// The resolution of a page that states none that can be.
@@ -55,7 +57,7 @@ enum Part {
 /// A PDF being written.
 pub struct Binder {
     info: BindInfo,
-    pdf: Pdf,
+    pdf: Output,
     next: Ref,
     tree: Ref,
     font: Ref,
@@ -84,8 +86,8 @@ struct Annotations {
 /// A finished PDF.
 #[derive(Debug)]
 pub struct Bound {
-    /// Its bytes.
-    pub bytes: Vec<u8>,
+    /// Its length in bytes.
+    pub bytes: u64,
     /// The standard that it claims.
     pub pdfa: PdfA,
     /// Why it does not claim the one that was asked for, a sentence each.
@@ -99,12 +101,9 @@ impl fmt::Debug for Binder {
 }
 
 impl Binder {
-    /// Begins a PDF.
-    pub fn begin(info: BindInfo) -> Self {
-        let mut pdf = Pdf::new();
-        if info.pdfa == PdfA::A1b {
-            pdf.set_version(1, 4);
-        }
+    /// Begins a PDF, which goes to `target` as it is written.
+    pub fn begin(info: BindInfo, target: impl Write + Send + 'static) -> Self {
+        let pdf = Output::begin(target, info.pdfa == PdfA::A1b);
         let mut identity = Sha256::new();
         for source in &info.sources {
             identity.update(source.to_string());
@@ -132,8 +131,8 @@ impl Binder {
     ///
     /// # Errors
     ///
-    /// [`FailureClass::Internal`] where the picture cannot be read or is not what `image` says; the PDF begun so
-    /// far must then be given up.
+    /// [`FailureClass::Internal`] where the picture cannot be read or is not what `image` says, or the class of what is
+    /// wrong with the disk; the PDF begun so far must then be given up.
     pub fn add_page(
         &mut self,
         image: &PageImage,
@@ -165,9 +164,9 @@ impl Binder {
         let has_text = content.as_bytes().len() > before;
         let content = content.finish();
         self.identity.update(Sha256::digest(record.text()));
-        self.pdf.stream(contents, &metadata::deflate(&content)).filter(Filter::FlateDecode);
+        self.pdf.object(contents).stream(contents, &metadata::deflate(&content)).filter(Filter::FlateDecode);
 
-        let mut writer = self.pdf.page(page);
+        let mut writer = self.pdf.object(page).page(page);
         writer.parent(self.tree).media_box(Rect::new(0.0, 0.0, width, height)).contents(contents);
         let mut resources = writer.resources();
         resources.x_objects().pairs(pictures);
@@ -180,7 +179,7 @@ impl Binder {
             self.standing.insert((source, number), Standing { page, kept: false });
         }
         self.pages.push(page);
-        Ok(())
+        self.pdf.settle()
     }
 
     /// Adds page `number` (from 0) of an incoming PDF as it is, turned upright; `source` is the PDF's position among
@@ -188,24 +187,31 @@ impl Binder {
     ///
     /// # Errors
     ///
-    /// [`FailureClass::Internal`] where the page is not there; the PDF begun so far must then be given up.
+    /// [`FailureClass::Internal`] where the page is not there, or the class of what is wrong with the disk; the PDF begun
+    /// so far must then be given up.
     pub fn keep_page(
         &mut self,
         source: u32,
-        pdf: &IncomingPdf,
+        document: &mut Document,
         number: u32,
         record: &PageRecord,
     ) -> Result<(), Failure> {
-        let page = pdf.pages().get(number as usize);
-        let page = page.ok_or_else(|| failed(format!("page {} is not there to be kept", number + 1)))?;
+        let pdf = document.pdf().ok_or_else(|| failed("only a page of a PDF can be kept".into()))?;
+        let guide = match self.guides.entry(source) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => place.insert(Guide::of(pdf)),
+        };
+        let page = pdf
+            .whole_page(number)
+            .map_err(|fault| failed(format!("page {} is not there to be kept: {fault}", number + 1)))?;
         self.identity.update(source.to_be_bytes());
         self.identity.update(number.to_be_bytes());
         self.identity.update(record.text());
 
+        self.audit.sheet(page.media_box().width(), page.media_box().height());
         let target = self.next.bump();
         let copied = self.copied.entry(source).or_default();
         let mut copier = Copier { pdf: &mut self.pdf, next: &mut self.next, copied, audit: &mut self.audit };
-        let guide = self.guides.entry(source).or_insert_with(|| Guide::of(pdf));
         let mut body = copier.body(page, guide);
         let turn = Turn::of(page, record.rotation_deg);
         let words = decode::lacking_words(page, record);
@@ -221,7 +227,7 @@ impl Binder {
                 let form = copier.next.bump();
                 let name = keep::free_name(page, "PlatenText");
                 let data = metadata::deflate(&content);
-                let mut writer = copier.pdf.form_xobject(form, &data);
+                let mut writer = copier.pdf.object(form).form_xobject(form, &data);
                 writer.filter(Filter::FlateDecode);
                 writer.bbox(Rect::new(0.0, 0.0, turn.width, turn.height)).matrix(turn.matrix);
                 writer.resources().fonts().pair(FONT, self.font);
@@ -233,9 +239,12 @@ impl Binder {
         let (resources, contents) = (copier.next.bump(), copier.next.bump());
         copier.resources(resources, page, &body.forms);
         let group = copier.group(page);
-        self.pdf.stream(contents, &metadata::deflate(&body.content)).filter(Filter::FlateDecode);
+        self.pdf
+            .object(contents)
+            .stream(contents, &metadata::deflate(&body.content))
+            .filter(Filter::FlateDecode);
 
-        let mut writer = self.pdf.page(target);
+        let mut writer = self.pdf.object(target).page(target);
         let boxes = |of: hayro_syntax::object::Rect| {
             Rect::new(of.x0 as f32, of.y0 as f32, of.x1 as f32, of.y1 as f32)
         };
@@ -262,7 +271,7 @@ impl Binder {
         }));
         self.standing.insert((source, number), Standing { page: target, kept: true });
         self.pages.push(target);
-        Ok(())
+        self.pdf.settle()
     }
 
     /// Draws the page's image and what lies over it into the unit square, and answers the pictures by their names.
@@ -303,11 +312,11 @@ impl Binder {
         let (shared, own) = bytes.split_at(image.shared_bytes as usize);
         let globals = (!shared.is_empty()).then(|| {
             let globals = self.next.bump();
-            self.pdf.stream(globals, shared);
+            self.pdf.object(globals).stream(globals, shared);
             globals
         });
         let (width, height) = (side(image.width), side(image.height));
-        let mut object = self.pdf.image_xobject(picture, own);
+        let mut object = self.pdf.object(picture).image_xobject(picture, own);
         match image.codec {
             ImageCodec::Jpeg => {
                 object.filter(Filter::DctDecode);
@@ -342,17 +351,18 @@ impl Binder {
         picture
     }
 
-    /// Ends it and answers its bytes.
+    /// Ends it.
     ///
     /// # Errors
     ///
-    /// [`FailureClass::NoPages`] where no page was added.
+    /// [`FailureClass::NoPages`] where no page was added, [`FailureClass::TooLarge`] where it is over 10 GB, or the class of
+    /// what is wrong with the disk.
     pub fn finish(mut self) -> Result<Bound, Failure> {
         if self.pages.is_empty() {
             return Err(Failure::new(FailureClass::NoPages, Stage::Bind, "a PDF needs at least one page"));
         }
         let count = i32::try_from(self.pages.len()).map_err(|_| failed("too many pages".into()))?;
-        self.pdf.pages(self.tree).kids(self.pages.iter().copied()).count(count);
+        self.pdf.object(self.tree).pages(self.tree).kids(self.pages.iter().copied()).count(count);
         if !self.codes.is_empty() {
             let next = &mut self.next;
             self.codes.write(&mut self.pdf, self.font, || next.bump());
@@ -370,12 +380,13 @@ impl Binder {
             let standing = |source, page| self.standing.get(&(source, page)).copied();
             guide::write_outline(&mut self.pdf, &mut self.next, guides, standing)
         };
-        self.write_metadata(pdfa, outline);
+        let (root, info) = self.write_metadata(pdfa, outline);
 
-        // Both halves are equal in a file that was never changed. Made of the pages, so it is the same each time.
-        let id = self.identity.finalize()[..16].to_vec();
-        self.pdf.set_file_id((id.clone(), id));
-        Ok(Bound { bytes: self.pdf.finish(), pdfa, breaches })
+        // Made of the pages, so it is the same each time.
+        let mut id = [0; 16];
+        id.copy_from_slice(&self.identity.finalize()[..16]);
+        let bytes = self.pdf.finish(&Trailer { root, info, id })?;
+        Ok(Bound { bytes, pdfa, breaches })
     }
 
     /// The links of kept pages, but those to pages that stand in another document.
@@ -388,15 +399,16 @@ impl Binder {
                     links.push(link);
                 }
             }
-            self.pdf.indirect(target).array().items(links);
+            self.pdf.object(target).indirect(target).array().items(links);
         }
     }
 
-    fn write_metadata(&mut self, pdfa: PdfA, outline: Option<Ref>) {
+    /// Answers the catalog and the document information.
+    fn write_metadata(&mut self, pdfa: PdfA, outline: Option<Ref>) -> (Ref, Ref) {
         let title = metadata::clean_title(&self.info.title);
         let subject = self.info.copy_of_signed.then(|| metadata::copy_note(&self.info.sources));
         let info = self.next.bump();
-        let mut document = self.pdf.document_info(info);
+        let mut document = self.pdf.object(info).indirect(info).start::<DocumentInfo<'_>>();
         if !title.is_empty() {
             document.title(TextStr(&title));
         }
@@ -407,12 +419,12 @@ impl Binder {
         document.finish();
 
         let packet = self.next.bump();
-        self.pdf.metadata(packet, metadata::xmp(&title, subject.as_deref(), pdfa).as_bytes());
+        self.pdf.object(packet).metadata(packet, metadata::xmp(&title, subject.as_deref(), pdfa).as_bytes());
         let profile = self.next.bump();
-        metadata::write_profile(&mut self.pdf, profile);
+        metadata::write_profile(self.pdf.object(profile), profile);
 
-        let catalog = self.next.bump();
-        let mut catalog = self.pdf.catalog(catalog);
+        let root = self.next.bump();
+        let mut catalog = self.pdf.object(root).indirect(root).start::<Catalog<'_>>();
         catalog.pages(self.tree).metadata(packet);
         if let Some(outline) = outline {
             catalog.outlines(outline);
@@ -424,6 +436,7 @@ impl Binder {
             catalog.viewer_preferences().display_doc_title(true);
         }
         metadata::write_intent(&mut catalog, profile);
+        (root, info)
     }
 }
 

@@ -7,9 +7,10 @@
 use std::collections::HashMap;
 
 use pdf_writer::types::{CidFontType, FontFlags, SystemInfo, UnicodeCmap};
-use pdf_writer::{Chunk, Filter, Finish as _, Name, Rect, Ref, Str};
+use pdf_writer::{Filter, Finish as _, Name, Rect, Ref, Str};
 
 use super::metadata::deflate;
+use super::output::Output;
 
 /// Advance width of every glyph, in thousandths of the font size. The font program's em has 1000 units too.
 pub(super) const ADVANCE: u16 = 500;
@@ -52,21 +53,21 @@ impl Codes {
         self.characters.is_empty()
     }
 
-    /// Writes the font with its program and maps into `chunk`, under `font`, taking further references from `next`.
-    pub(super) fn write(&self, chunk: &mut Chunk, font: Ref, mut next: impl FnMut() -> Ref) {
+    /// Writes the font with its program and maps under `font`, taking further references from `next`.
+    pub(super) fn write(&self, pdf: &mut Output, font: Ref, mut next: impl FnMut() -> Ref) {
         let (cid_font, descriptor, program, to_unicode, to_glyph) = (next(), next(), next(), next(), next());
 
-        let mut type0 = chunk.type0_font(font);
+        let mut type0 = pdf.object(font).type0_font(font);
         type0.base_font(FONT_NAME).encoding_predefined(Name(b"Identity-H"));
         type0.descendant_font(cid_font).to_unicode(to_unicode);
         type0.finish();
 
-        let mut cid = chunk.cid_font(cid_font);
+        let mut cid = pdf.object(cid_font).cid_font(cid_font);
         cid.subtype(CidFontType::Type2).base_font(FONT_NAME).system_info(COLLECTION);
         cid.font_descriptor(descriptor).default_width(f32::from(ADVANCE)).cid_to_gid_map_stream(to_glyph);
         cid.finish();
 
-        let mut described = chunk.font_descriptor(descriptor);
+        let mut described = pdf.object(descriptor).font_descriptor(descriptor);
         described.name(FONT_NAME).flags(FontFlags::FIXED_PITCH | FontFlags::SYMBOLIC);
         described.bbox(Rect::new(0.0, f32::from(DESCENT), f32::from(ADVANCE), f32::from(ASCENT)));
         described.italic_angle(0.0).ascent(f32::from(ASCENT)).descent(f32::from(DESCENT));
@@ -75,7 +76,7 @@ impl Codes {
 
         let bytes = program_bytes();
         let packed = deflate(&bytes);
-        let mut stream = chunk.stream(program, &packed);
+        let mut stream = pdf.object(program).stream(program, &packed);
         stream.filter(Filter::FlateDecode);
         stream.pair(Name(b"Length1"), i32::try_from(bytes.len()).expect("the font has a few hundred bytes"));
         stream.finish();
@@ -86,7 +87,7 @@ impl Codes {
         }
         unicode.pair(u16::MAX, char::REPLACEMENT_CHARACTER);
         let packed = deflate(&unicode.finish());
-        let mut cmap = chunk.cmap(to_unicode, &packed);
+        let mut cmap = pdf.object(to_unicode).cmap(to_unicode, &packed);
         cmap.name(CMAP_NAME).system_info(COLLECTION);
         cmap.filter(Filter::FlateDecode);
         cmap.finish();
@@ -94,7 +95,7 @@ impl Codes {
         // Code 0 keeps glyph 0; every other code shows glyph 1.
         let mut glyphs = [0u8, 1].repeat(usize::from(u16::MAX) + 1);
         glyphs[1] = 0;
-        chunk.stream(to_glyph, &deflate(&glyphs)).filter(Filter::FlateDecode);
+        pdf.object(to_glyph).stream(to_glyph, &deflate(&glyphs)).filter(Filter::FlateDecode);
     }
 }
 

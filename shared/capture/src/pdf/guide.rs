@@ -8,9 +8,12 @@
 
 use std::collections::{HashMap, HashSet};
 
-use hayro_syntax::Pdf as IncomingPdf;
 use hayro_syntax::object::{Array, Dict, MaybeRef, Name, ObjRef, Object, String as PdfString};
-use pdf_writer::{Finish as _, Null, Obj, Pdf, Ref, Str};
+use hayro_syntax::xref::XRef;
+use pdf_writer::{Finish as _, Null, Obj, Ref, Str};
+
+use super::output::Output;
+use crate::decode::OpenPdf;
 
 /// The most entries of an outline.
 const ENTRIES_MAX: usize = 10_000;
@@ -63,15 +66,19 @@ pub(super) struct Guide {
 }
 
 impl Guide {
-    pub(super) fn of(pdf: &IncomingPdf) -> Self {
-        let of_page = |(number, page): (u32, &hayro_syntax::page::Page<'_>)| {
-            page.raw().obj_id().map(|id| (ObjRef::from(id), number))
-        };
-        let pages = (0..).zip(pdf.pages().iter()).filter_map(of_page).collect();
+    pub(super) fn of(pdf: &OpenPdf) -> Self {
+        let mut pages = HashMap::new();
+        for (number, page) in pdf.pages() {
+            if let Some(id) = page.raw().obj_id() {
+                pages.entry(ObjRef::from(id)).or_insert(number);
+            }
+        }
         let mut guide = Self { pages, named: HashMap::new(), entries: Vec::new() };
-        if let Some(root) = pdf.xref().get::<Dict<'_>>(pdf.xref().root_id()) {
+        if let Ok(objects) = pdf.objects()
+            && let Some(root) = objects.get::<Dict<'_>>(objects.root_id())
+        {
             guide.read_names(&root);
-            guide.read_outline(pdf, &root);
+            guide.read_outline(objects, &root);
         }
         guide
     }
@@ -152,7 +159,7 @@ impl Guide {
         self.named = named;
     }
 
-    fn read_outline(&mut self, pdf: &IncomingPdf, root: &Dict<'_>) {
+    fn read_outline(&mut self, objects: &XRef, root: &Dict<'_>) {
         let first = root.get::<Dict<'_>>("Outlines").and_then(|outline| outline.get_ref("First"));
         let mut open: Vec<(ObjRef, usize)> = first.into_iter().map(|first| (first, 0)).collect();
         let mut seen = HashSet::new();
@@ -160,7 +167,7 @@ impl Guide {
             if !seen.insert(at) || seen.len() > ENTRIES_MAX {
                 continue;
             }
-            let Some(item) = pdf.xref().get::<Dict<'_>>(at.into()) else { continue };
+            let Some(item) = objects.get::<Dict<'_>>(at.into()) else { continue };
             let title = item.get::<PdfString<'_>>("Title");
             let title = title.map_or_else(Vec::new, |title| PdfString::as_bytes(&title).to_vec());
             self.entries.push(Entry { depth, title, place: self.led_to_by(&item) });
@@ -222,7 +229,7 @@ pub(super) fn write_place(target: Obj<'_>, standing: Standing, place: &Place) {
 
 /// Writes the outlines of the sources, one after the other, as one; answers where it is, if there is any.
 pub(super) fn write_outline<'g>(
-    pdf: &mut Pdf,
+    pdf: &mut Output,
     next: &mut Ref,
     guides: impl Iterator<Item = (u32, &'g Guide)>,
     standing: impl Fn(u32, u32) -> Option<Standing>,
@@ -247,7 +254,7 @@ pub(super) fn write_outline<'g>(
     for (parent, children) in below.iter().enumerate() {
         for (position, &at) in children.iter().enumerate() {
             let Leading { title, target: (standing, place), .. } = &entries[at];
-            let mut item = pdf.outline_item(refs[at]);
+            let mut item = pdf.object(refs[at]).outline_item(refs[at]);
             item.pair(pdf_writer::Name(b"Title"), Str(title));
             item.parent(refs.get(parent).copied().unwrap_or(outline));
             if let Some(before) = position.checked_sub(1) {
@@ -265,7 +272,7 @@ pub(super) fn write_outline<'g>(
         }
     }
     let top = &below[entries.len()];
-    let mut whole = pdf.outline(outline);
+    let mut whole = pdf.object(outline).outline(outline);
     whole.first(refs[top[0]]).last(refs[top[top.len() - 1]]).count(count(entries.len()));
     whole.finish();
     Some(outline)

@@ -16,11 +16,13 @@ use hayro_syntax::content::ops::TypedInstruction;
 use hayro_syntax::object::{Array, Dict, MaybeRef, Name, ObjRef, Object, Stream, String as PdfString};
 use hayro_syntax::page::Page;
 use hayro_syntax::xref::XRef;
-use pdf_writer::{Filter, Null, Obj, Pdf, Rect, Ref, Str};
+use pdf_writer::{Filter, Null, Obj, Rect, Ref, Str};
 
 use super::audit::Audit;
 use super::guide::{self, Guide, Place, Standing};
 use super::metadata::deflate;
+use super::output::Output;
+use crate::decode::{leads_away, pdf_annotations as annotations};
 
 /// Entries of typed dictionaries and of streams that say nothing about how a page looks. PDF/A forbids some of them, and
 /// others would lead to the rest of the document.
@@ -38,10 +40,6 @@ const LEFT_OUT: [&[u8]; 10] = [
 ];
 /// How deep arrays and dictionaries may nest.
 const DEPTH_MAX: u32 = 64;
-/// The flags of an annotation that is not shown: hidden, and not for viewing.
-const NOT_SHOWN: u32 = 1 << 1 | 1 << 5;
-/// The most annotations of a page that are kept.
-const ANNOTATIONS_MAX: usize = 10_000;
 /// The most characters of an address.
 const ADDRESS_MAX: usize = 2_000;
 
@@ -51,7 +49,7 @@ pub(super) struct Copied(HashMap<ObjRef, Ref>);
 
 /// Copies objects into the PDF being written.
 pub(super) struct Copier<'c> {
-    pub(super) pdf: &'c mut Pdf,
+    pub(super) pdf: &'c mut Output,
     pub(super) next: &'c mut Ref,
     pub(super) copied: &'c mut Copied,
     pub(super) audit: &'c mut Audit,
@@ -78,7 +76,7 @@ pub(super) struct Jump {
 
 impl Jump {
     /// Writes it as an annotation that leads to where its page stands.
-    pub(super) fn write(&self, pdf: &mut Pdf, target: Ref, standing: Standing) {
+    pub(super) fn write(&self, pdf: &mut Output, target: Ref, standing: Standing) {
         let mut link = begin_link(pdf, target, self.area, self.border);
         guide::write_place(link.insert(pdf_writer::Name(b"Dest")), standing, &self.to);
     }
@@ -117,12 +115,8 @@ impl Copier<'_> {
         content.extend(b"Q\n".repeat(after));
 
         let mut body = Body { content, forms: Vec::new(), links: Vec::new(), jumps: Vec::new() };
-        let annotations = page.raw().get::<Array<'_>>("Annots");
         let mut queue = VecDeque::new();
-        for annotation in annotations.iter().flat_map(Array::iter::<Dict<'_>>).take(ANNOTATIONS_MAX) {
-            if annotation.get::<u32>("F").unwrap_or(0) & NOT_SHOWN != 0 {
-                continue;
-            }
+        for annotation in annotations::unhidden(page) {
             if let Some(area) = annotation.get::<[f32; 4]>("Rect") {
                 if let Some(address) = address(&annotation) {
                     body.links.push(self.link(&address, area, border(&annotation)));
@@ -130,7 +124,7 @@ impl Copier<'_> {
                     body.jumps.push(Jump { to, area, border: border(&annotation) });
                 }
             }
-            if let Some((matrix, form)) = appearance(&annotation) {
+            if let Some((matrix, form)) = annotations::appearance(&annotation) {
                 let name = free_name(page, &format!("PlatenNote{}", body.forms.len()));
                 let numbers: Vec<String> = matrix.iter().map(|number| format!("{number:.5}")).collect();
                 body.content.extend(format!("q {} cm /{name} Do Q\n", numbers.join(" ")).bytes());
@@ -160,7 +154,7 @@ impl Copier<'_> {
             queue: VecDeque::new(),
             lists_glyphs: self.audit.is_of_part_1(),
         };
-        let mut dict = self.pdf.indirect(target).dict();
+        let mut dict = self.pdf.object(target).indirect(target).dict();
         let groups: [(&[u8], &Dict<'_>); 7] = [
             (b"ExtGState", &of.ext_g_states),
             (b"ColorSpace", &of.color_spaces),
@@ -201,7 +195,7 @@ impl Copier<'_> {
         };
         let value = MaybeRef::NotRef(Object::Dict(group));
         self.audit.value(&value);
-        write(self.pdf.indirect(target), &value, &mut pending, 0);
+        write(self.pdf.object(target).indirect(target), &value, &mut pending, 0);
         let queue = pending.queue;
         self.copy_all(queue, page.xref(), false);
         Some(target)
@@ -226,25 +220,27 @@ impl Copier<'_> {
                 Some(Object::Stream(stream)) => {
                     copy_stream(self.pdf, to, &stream, is_form, &mut pending, self.audit);
                 }
-                Some(Object::Dict(dict)) if leads_away(&dict) => self.pdf.indirect(to).primitive(Null),
+                Some(Object::Dict(dict)) if leads_away(&dict) => {
+                    self.pdf.object(to).indirect(to).primitive(Null)
+                }
                 Some(object) => {
                     let value = MaybeRef::NotRef(object);
                     self.audit.value(&value);
-                    write(self.pdf.indirect(to), &value, &mut pending, 0);
+                    write(self.pdf.object(to).indirect(to), &value, &mut pending, 0);
                 }
-                None => self.pdf.indirect(to).primitive(Null),
+                None => self.pdf.object(to).indirect(to).primitive(Null),
             }
         }
     }
 }
 
 fn begin_link(
-    pdf: &mut Pdf,
+    pdf: &mut Output,
     target: Ref,
     [x0, y0, x1, y1]: [f32; 4],
     border: Option<f32>,
 ) -> pdf_writer::writers::Annotation<'_> {
-    let mut link = pdf.annotation(target);
+    let mut link = pdf.object(target).annotation(target);
     link.subtype(pdf_writer::types::AnnotationType::Link);
     link.rect(Rect::new(x0.min(x1), y0.min(y1), x0.max(x1), y0.max(y1)));
     link.flags(pdf_writer::types::AnnotationFlags::PRINT);
@@ -267,14 +263,6 @@ pub(super) fn free_name(page: &Page<'_>, wanted: &str) -> String {
         name.push('_');
     }
     name
-}
-
-/// Objects through which the whole document could be reached.
-fn leads_away(dict: &Dict<'_>) -> bool {
-    let kind = dict.get::<Name<'_>>("Type");
-    kind.is_some_and(|kind| {
-        matches!(&*kind, b"Page" | b"Pages" | b"Catalog" | b"StructTreeRoot" | b"StructElem" | b"Annot")
-    })
 }
 
 fn write(target: Obj<'_>, value: &MaybeRef<Object<'_>>, pending: &mut Pending<'_>, depth: u32) {
@@ -342,7 +330,7 @@ fn is_embedded_true_type_without_map(dict: &Dict<'_>) -> bool {
 }
 
 fn copy_stream(
-    pdf: &mut Pdf,
+    pdf: &mut Output,
     to: Ref,
     stream: &Stream<'_>,
     is_form: bool,
@@ -371,7 +359,7 @@ fn copy_stream(
     } else {
         stream.raw_data().into_owned()
     };
-    let mut target = pdf.stream(to, &data);
+    let mut target = pdf.object(to).stream(to, &data);
     if recode {
         target.filter(Filter::FlateDecode);
     }
@@ -408,37 +396,4 @@ fn address(annotation: &Dict<'_>) -> Option<Vec<u8>> {
         .iter()
         .any(|scheme| address.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme)));
     (leads_to_the_web && address.is_ascii() && address.len() <= ADDRESS_MAX).then(|| address.to_vec())
-}
-
-/// How an annotation looks, and the matrix by which its look stands in its rectangle (ISO 32000-1, 12.5.5).
-fn appearance<'a>(annotation: &Dict<'a>) -> Option<([f64; 6], Stream<'a>)> {
-    if annotation.get::<Name<'_>>("Subtype").is_some_and(|kind| &*kind == b"Popup") {
-        return None;
-    }
-    let form = match annotation.get::<Dict<'_>>("AP")?.get::<Object<'_>>("N")? {
-        Object::Stream(form) => form,
-        Object::Dict(states) => {
-            let state = annotation.get::<Name<'_>>("AS");
-            state
-                .and_then(|state| states.get::<Stream<'_>>(&*state))
-                .or_else(|| states.get::<Stream<'_>>("Off"))?
-        }
-        _ => return None,
-    };
-    let [left, low, right, high] = sorted(form.dict().get::<[f64; 4]>("BBox")?);
-    let [a, b, c, d, e, f] = form.dict().get::<[f64; 6]>("Matrix").unwrap_or([1.0, 0.0, 0.0, 1.0, 0.0, 0.0]);
-    let corners = [(left, low), (right, low), (right, high), (left, high)];
-    let corners = corners.map(|(x, y)| (a * x + c * y + e, b * x + d * y + f));
-    let (xs, ys) = (corners.map(|(x, _)| x), corners.map(|(_, y)| y));
-    let least = |values: [f64; 4]| values.into_iter().fold(f64::MAX, f64::min);
-    let most = |values: [f64; 4]| values.into_iter().fold(f64::MIN, f64::max);
-    let (width, height) = (most(xs) - least(xs), most(ys) - least(ys));
-    let area = sorted(annotation.get::<[f64; 4]>("Rect")?);
-    let (across, up) = ((area[2] - area[0]) / width, (area[3] - area[1]) / height);
-    let matrix = [across, 0.0, 0.0, up, area[0] - across * least(xs), area[1] - up * least(ys)];
-    matrix.iter().all(|number| number.is_finite()).then_some((matrix, form))
-}
-
-fn sorted([x0, y0, x1, y1]: [f64; 4]) -> [f64; 4] {
-    [x0.min(x1), y0.min(y1), x0.max(x1), y0.max(y1)]
 }

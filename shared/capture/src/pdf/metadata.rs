@@ -9,7 +9,7 @@ use flate2::Compression;
 use flate2::write::ZlibEncoder;
 use pdf_writer::types::OutputIntentSubtype;
 use pdf_writer::writers::Catalog;
-use pdf_writer::{Filter, Pdf, Ref, TextStr};
+use pdf_writer::{Chunk, Filter, Ref, TextStr};
 use xmp_writer::{LangId, XmpWriter};
 
 use platen_model::Digest;
@@ -49,7 +49,7 @@ pub(super) fn copy_note(sources: &[Digest]) -> String {
 }
 
 /// Writes the profile that [`write_intent`] refers to.
-pub(super) fn write_profile(pdf: &mut Pdf, profile: Ref) {
+pub(super) fn write_profile(pdf: &mut Chunk, profile: Ref) {
     pdf.icc_profile(profile, &deflate(&srgb_profile())).n(3).filter(Filter::FlateDecode);
 }
 

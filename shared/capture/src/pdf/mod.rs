@@ -16,6 +16,7 @@ mod keep;
 mod lettering;
 mod metadata;
 mod notice;
+mod output;
 mod qr;
 mod render;
 mod revision;

@@ -4,14 +4,15 @@
 //! nothing is fetched, and no script in the PDF is run.
 
 use std::fs::File;
-use std::io::{Cursor, Read as _, Seek as _};
+use std::io::Cursor;
 
 use hayro::hayro_interpret::InterpreterSettings;
-use hayro::hayro_syntax::{DecryptionError, LoadPdfError, Pdf};
 use hayro::vello_cpu::color::palette::css::WHITE;
 use hayro::{PixmapSettings, RenderCache, RenderSettings};
 use image::{ImageFormat, RgbaImage};
 use platen_model::{Failure, FailureClass, Stage};
+
+use crate::decode::{self, Fault};
 
 /// The widest picture, in pixels.
 const WIDTH_MAX: u32 = 10_000;
@@ -29,13 +30,16 @@ pub fn render(source: &File, page: u32, width_px: u32) -> Result<(Vec<u8>, u32),
         let message = format!("a picture {width_px} pixels wide is outside the limit of 1 to {WIDTH_MAX}");
         return Err(failed(FailureClass::TooLarge, message));
     }
-    let pdf = Pdf::new(read(source)?).map_err(|error| unreadable(&error))?;
-    let pages = pdf.pages();
-    let count = pages.len() as u32;
-    let Some(shown) = pages.get(page as usize) else {
+    let unreadable = |fault: Fault| fault.at(Stage::Render);
+    let file =
+        source.try_clone().map_err(|error| Failure::of_io(Stage::Render, "cannot read the PDF", &error))?;
+    let mut pdf = decode::open_pdf(file).map_err(unreadable)?;
+    let count = pdf.count();
+    if page >= count {
         let message = format!("page {} does not exist; the PDF has {count}", u64::from(page) + 1);
         return Err(failed(FailureClass::NoPages, message).on_page(page));
-    };
+    }
+    let shown = pdf.whole_page(page).map_err(|fault| unreadable(fault).on_page(page))?;
 
     let (width, height) = shown.render_dimensions();
     if !(width >= 1.0 && height >= 1.0 && width.is_finite() && height.is_finite()) {
@@ -67,31 +71,6 @@ pub fn render(source: &File, page: u32, width_px: u32) -> Result<(Vec<u8>, u32),
         .write_to(&mut png, ImageFormat::Png)
         .map_err(|error| failed(FailureClass::Internal, format!("cannot write the PNG: {error}")))?;
     Ok((png.into_inner(), count))
-}
-
-fn read(mut source: &File) -> Result<Vec<u8>, Failure> {
-    let mut bytes = Vec::new();
-    source
-        .rewind()
-        .and_then(|()| source.read_to_end(&mut bytes))
-        .map_err(|error| failed(FailureClass::Internal, format!("cannot read the PDF: {error}")))?;
-    match bytes.len() {
-        0 => Err(failed(FailureClass::Empty, "the file has no bytes".into())),
-        _ => Ok(bytes),
-    }
-}
-
-fn unreadable(error: &LoadPdfError) -> Failure {
-    match error {
-        LoadPdfError::Decryption(DecryptionError::PasswordProtected) => {
-            failed(FailureClass::Locked, "the PDF needs a password".into())
-        }
-        LoadPdfError::Decryption(DecryptionError::UnsupportedAlgorithm) => {
-            failed(FailureClass::Unsupported, "the PDF is encrypted in a way we do not read".into())
-        }
-        LoadPdfError::Decryption(_) => failed(FailureClass::Corrupt, "the PDF's encryption is broken".into()),
-        LoadPdfError::Invalid => failed(FailureClass::Corrupt, "this is no PDF that can be read".into()),
-    }
 }
 
 fn failed(class: FailureClass, message: String) -> Failure {

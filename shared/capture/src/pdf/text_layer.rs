@@ -17,6 +17,9 @@
 //!   pdf.js finds them so, and PDFium's text has them as one, with a mark (U+FFFE) in it; after a soft hyphen, or one
 //!   replaced by `/ActualText`, poppler and pdf.js do not.
 //!
+//! A page that is kept as it came may lean, and so do its words then: the layer is turned with them. How far they lean is
+//! seen by the lines themselves.
+//!
 //! MuPDF finds what stands on one line, but nothing in right-to-left script: it does not turn such lines round.
 
 use pdf_writer::types::TextRenderingMode;
@@ -37,6 +40,16 @@ const GAP_MAX: f32 = 0.5;
 const APART: f32 = 3.0;
 /// Characters written without blanks touch if they are not further apart than this share of the font size.
 const TOUCHING: f32 = 1.0;
+/// Lines that rise or fall by less than this part of their length are taken for level: a third of a degree.
+const LEAN_MIN: f32 = 0.006;
+/// No page leans by more.
+const LEAN_MAX: f32 = 0.3;
+/// By fewer lines nobody can say how a page leans.
+const LEANING_LINES_MIN: usize = 3;
+/// A line tells by so many words, the first and last of which are so many of their heights apart.
+const LEANING_WORDS_MIN: usize = 3;
+/// See [`LEANING_WORDS_MIN`].
+const LEANING_HEIGHTS_MIN: f32 = 10.0;
 /// The font size where boxes have no height, in pixels.
 const SIZE_MIN: f32 = 2.0;
 
@@ -51,12 +64,55 @@ pub(super) struct Scale {
 
 /// Writes the words of a page. The font must stand in the page's resources under [`FONT`] if any was written.
 pub(super) fn write(content: &mut Content, words: &[Word], scale: Scale, codes: &mut Codes) {
-    let shown: Vec<Shown<'_>> = (0..words.len()).filter_map(|at| Shown::new(words, at)).collect();
-    for line in
-        shown.chunk_by(|one, next| (one.word.block, one.word.line) == (next.word.block, next.word.line))
-    {
+    let mut shown: Vec<Shown<'_>> = (0..words.len()).filter_map(|at| Shown::new(words, at)).collect();
+    let lean = lean(&shown);
+    if let Some(lean) = lean {
+        shown.iter_mut().for_each(|word| word.straighten(lean));
+        let (sine, cosine) = lean.atan().sin_cos();
+        let height = scale.height_px * scale.points;
+        let turn = [cosine, -sine, sine, cosine, -height * sine, height * (1.0 - cosine)];
+        content.save_state().transform(turn);
+    }
+    for line in lines(&shown) {
         write_line(content, line, scale, codes);
     }
+    if lean.is_some() {
+        content.restore_state();
+    }
+}
+
+fn lines<'s, 'w>(shown: &'s [Shown<'w>]) -> impl Iterator<Item = &'s [Shown<'w>]> {
+    shown.chunk_by(|one, next| (one.word.block, one.word.line) == (next.word.block, next.word.line))
+}
+
+/// How far the lines of a page fall for each pixel to the right; `None` where they are level, or few.
+fn lean(shown: &[Shown<'_>]) -> Option<f32> {
+    let mut slopes: Vec<f32> = lines(shown).filter_map(slope).collect();
+    if slopes.len() < LEANING_LINES_MIN {
+        return None;
+    }
+    let lean = pick(&mut slopes, 1, 2);
+    (LEAN_MIN..LEAN_MAX).contains(&lean.abs()).then_some(lean)
+}
+
+/// How far a line falls for each pixel to the right, by where its words stand on it.
+fn slope(line: &[Shown<'_>]) -> Option<f32> {
+    let standing = line.iter().filter(|word| word.stands_on_baseline());
+    let points: Vec<(f32, f32)> =
+        standing.clone().map(|word| ((word.left + word.right) / 2.0, word.bottom)).collect();
+    let height = standing.map(|word| word.bottom - word.top).fold(0.0, f32::max);
+    let (least, most) =
+        points.iter().fold((f32::MAX, f32::MIN), |(least, most), (x, _)| (least.min(*x), most.max(*x)));
+    if points.len() < LEANING_WORDS_MIN || most - least < height * LEANING_HEIGHTS_MIN {
+        return None;
+    }
+    let count = points.len() as f32;
+    let mean = |of: fn(&(f32, f32)) -> f32| points.iter().map(of).sum::<f32>() / count;
+    let (x, y) = (mean(|point| point.0), mean(|point| point.1));
+    let (both, across) = points.iter().fold((0.0, 0.0), |(both, across), point| {
+        (both + (point.0 - x) * (point.1 - y), across + (point.0 - x).powi(2))
+    });
+    Some(both / across)
 }
 
 /// A word with the characters that can be shown, in the order in which they stand on paper.
@@ -64,6 +120,11 @@ struct Shown<'w> {
     word: &'w Word,
     characters: Vec<char>,
     right_to_left: bool,
+    /// Its box, in pixels: as it stands on the page, or as it would if the page did not lean.
+    left: f32,
+    right: f32,
+    top: f32,
+    bottom: f32,
 }
 
 impl<'w> Shown<'w> {
@@ -87,15 +148,27 @@ impl<'w> Shown<'w> {
                 }
             }
         }
-        (!characters.is_empty()).then_some(Self { word, characters, right_to_left })
+        let platen_model::Rect { x, y, w, h } = word.rect;
+        let (left, right) = (x as f32, (x + w.max(1)) as f32);
+        let (top, bottom) = (y as f32, (y + h) as f32);
+        (!characters.is_empty()).then_some(Self { word, characters, right_to_left, left, right, top, bottom })
     }
 
-    fn left(&self) -> f32 {
-        self.word.rect.x as f32
+    /// Moves its box to where it would stand if the page did not lean: turned about the page's upper left corner.
+    fn straighten(&mut self, lean: f32) {
+        let (sine, cosine) = lean.atan().sin_cos();
+        let (x, y) = ((self.left + self.right) / 2.0, (self.top + self.bottom) / 2.0);
+        let (width, height) = (self.right - self.left, self.bottom - self.top);
+        // The box of a word that leans is higher than the word.
+        let height = (height - width * sine.abs()).max(height / 2.0);
+        let (x, y) = (x * cosine + y * sine, y * cosine - x * sine);
+        (self.left, self.right) = (x - width / 2.0, x + width / 2.0);
+        (self.top, self.bottom) = (y - height / 2.0, y + height / 2.0);
     }
 
-    fn right(&self) -> f32 {
-        (self.word.rect.x + self.word.rect.w.max(1)) as f32
+    /// Whether the lower edge of its box is the line that it stands on.
+    fn stands_on_baseline(&self) -> bool {
+        self.characters.iter().any(|c| c.is_alphanumeric()) && !self.characters.iter().any(|c| goes_below(*c))
     }
 }
 
@@ -112,25 +185,25 @@ struct Stretch {
 fn stretches(line: &[Shown<'_>], size: f32) -> Vec<Stretch> {
     let mut order: Vec<&Shown<'_>> = line.iter().collect();
     if line.iter().any(|word| word.right_to_left) {
-        order.sort_by(|one, other| one.left().total_cmp(&other.left()));
+        order.sort_by(|one, other| one.left.total_cmp(&other.left));
     }
     let mut stretches: Vec<Stretch> = Vec::new();
     for (at, shown) in order.iter().enumerate() {
         let next = order.get(at + 1);
         let blank_follows = next.is_some_and(|next| {
-            let gap = next.left() - shown.right();
+            let gap = next.left - shown.right;
             is_blank_between(shown.word, next.word) || !(-size..=size * TOUCHING).contains(&gap)
         });
         match stretches.last_mut() {
             Some(last) if !last.blank_follows => {
                 last.characters.extend(&shown.characters);
-                last.right = shown.right().max(last.right);
+                last.right = shown.right.max(last.right);
                 last.blank_follows = blank_follows;
             }
             _ => stretches.push(Stretch {
                 characters: shown.characters.clone(),
-                left: shown.left(),
-                right: shown.right(),
+                left: shown.left,
+                right: shown.right,
                 blank_follows,
             }),
         }
@@ -206,15 +279,10 @@ impl Fit {
     /// Chosen so that the font's box covers the words' boxes, whatever letters they have.
     fn of(line: &[Shown<'_>]) -> Self {
         let (ascent, descent) = (f32::from(ASCENT) / 1000.0, -f32::from(DESCENT) / 1000.0);
-        let mut tops: Vec<f32> = line.iter().map(|shown| shown.word.rect.y as f32).collect();
-        let mut bottoms: Vec<f32> =
-            line.iter().map(|shown| (shown.word.rect.y + shown.word.rect.h) as f32).collect();
-        let mut on_baseline: Vec<f32> = line
-            .iter()
-            .filter(|shown| shown.characters.iter().any(|c| c.is_alphanumeric()))
-            .filter(|shown| !shown.characters.iter().any(|c| goes_below(*c)))
-            .map(|shown| (shown.word.rect.y + shown.word.rect.h) as f32)
-            .collect();
+        let mut tops: Vec<f32> = line.iter().map(|shown| shown.top).collect();
+        let mut bottoms: Vec<f32> = line.iter().map(|shown| shown.bottom).collect();
+        let mut on_baseline: Vec<f32> =
+            line.iter().filter(|shown| shown.stands_on_baseline()).map(|shown| shown.bottom).collect();
         // Quartiles, not extremes: one box that caught a speck must not swell the whole line.
         let top = pick(&mut tops, 1, 4);
         let bottom = pick(&mut bottoms, 3, 4);
@@ -295,6 +363,40 @@ mod tests {
         let text =
             written(&[word("保密", 0, 0, 80, 40), word("协", 82, 0, 40, 40), word("议", 300, 0, 40, 40)]);
         assert_eq!(text.matches("Tj").count(), 3, "{text}");
+    }
+
+    #[test]
+    fn the_layer_of_a_page_that_leans_leans_with_it_and_that_of_a_level_one_is_level() {
+        let lines = |lean: f32| -> Vec<Word> {
+            let at = |line: u32, column: u32| {
+                let (x, width) = (100 + column * 180, 150);
+                let fallen = (x as f32 + width as f32 / 2.0) * lean;
+                let taller = (width as f32 * lean.abs()) as u32;
+                let y = (1_000 + line * 100).saturating_add_signed(fallen as i32) - taller / 2;
+                let rect = Rect { x, y, w: width, h: 40 + taller };
+                Word { text: "lease".into(), confidence: 0.9, rect, line, block: 0 }
+            };
+            (0..5).flat_map(|line| (0..8).map(move |column| at(line, column))).collect()
+        };
+        let numbers = |text: &str, operator: &str| -> Vec<f32> {
+            let line = text.lines().find(|line| line.ends_with(operator)).expect("the operator");
+            line.split_whitespace().filter_map(|number| number.parse().ok()).collect()
+        };
+        for lean in [0.05, -0.035, 0.1] {
+            let text = written(&lines(lean));
+            let [cosine, minus_sine, .., e, f] = numbers(&text, " cm")[..] else { panic!("{text}") };
+            assert!((-minus_sine / cosine - lean).abs() < 0.004, "{lean}: {text}");
+            // The first line begins where its first word stands, at the foot of its letters.
+            let [.., u, v] = numbers(&text, " Tm")[..] else { panic!("{text}") };
+            let (x, y) = (cosine * u - minus_sine * v + e, minus_sine * u + cosine * v + f);
+            let foot = 1_040.0 + (100.0 + 75.0) * lean;
+            assert!((x / 0.24 - 100.0).abs() < 8.0, "{lean}: it begins at {x}");
+            assert!((1_000.0 - y / 0.24 - foot).abs() < 12.0, "{lean}: it stands at {y}");
+            assert_eq!(text.matches(" Tm").count(), 5, "{text}");
+        }
+        for lean in [0.0, 0.003] {
+            assert!(!written(&lines(lean)).contains(" cm"), "{lean}");
+        }
     }
 
     #[test]

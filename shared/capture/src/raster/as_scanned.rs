@@ -3,11 +3,12 @@
 //! For a page on which something better failed. Nothing here looks at what is on it, so that nothing can fail but
 //! decoding and coding.
 
-use platen_model::{Failure, PageRecord};
+use platen_model::{Failure, Lack, PageRecord};
 
 use super::encode::{self, Lettering};
 use super::{Clock, FinishedPage, incoming, resolution};
 use crate::decode::Document;
+use crate::inspection::PageImage;
 use crate::options::Options;
 
 /// Decodes one page and codes its image for the PDF: not turned, not straightened, not read.
@@ -17,12 +18,17 @@ use crate::options::Options;
 /// A page that cannot be decoded.
 pub fn as_scanned(input: &mut Document, page: u32, options: &Options) -> Result<FinishedPage, Failure> {
     let mut clock = Clock::start();
-    let picture = input.page(page, &options.limits)?;
+    let mut picture = input.page(page, &options.limits)?;
+    let (notes, is_incomplete) = (std::mem::take(&mut picture.remarks), picture.is_incomplete);
     clock.lap("decode");
     let incoming = input.makeup(page)?.map(|makeup| incoming::judged(makeup, false));
     let dpi = resolution::of(picture.dimensions(), picture.dpi, None);
     let size = picture.dimensions();
-    let (image, bytes) = encode::encode(picture, Lettering::unknown(dpi), options.profile)?;
+    let (image, bytes) = if incoming.as_ref().is_some_and(|incoming| incoming.kept) {
+        (PageImage::none(size), Vec::new())
+    } else {
+        encode::encode(picture, Lettering::unknown(dpi), options.profile)?
+    };
     clock.lap("encode");
     let record = PageRecord {
         index: page,
@@ -30,6 +36,8 @@ pub fn as_scanned(input: &mut Document, page: u32, options: &Options) -> Result<
         height_px: size.1,
         dpi,
         incoming,
+        notes,
+        lacks: is_incomplete.then_some(Lack::Content),
         timings_ms: clock.laps,
         ..PageRecord::default()
     };

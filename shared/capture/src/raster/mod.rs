@@ -34,7 +34,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use image::GrayImage;
-use platen_model::{Failure, PageRecord, TextSource, Word};
+use platen_model::{Failure, Lack, PageRecord, TextSource, Word};
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::decode::{Document, Makeup, Picture};
@@ -83,8 +83,9 @@ pub fn finish_page(
     engines: &mut Engines,
 ) -> Result<FinishedPage, Failure> {
     let mut clock = Clock::start();
-    let picture = input.page(page, &options.limits)?;
+    let mut picture = input.page(page, &options.limits)?;
     let decoded_size = picture.dimensions();
+    let (remarks, is_incomplete) = (std::mem::take(&mut picture.remarks), picture.is_incomplete);
     clock.lap("decode");
 
     let makeup = input.makeup(page)?;
@@ -138,7 +139,13 @@ pub fn finish_page(
     let size = picture.dimensions();
     barcode::move_along(&mut barcodes, searched_size, upright.rotation_deg, upright.skew_deg, size);
     let text = TextSize::of(&ink, upright.rotation_deg % 180 == 90, stated_dpi);
-    let (image, bytes) = encode::encode(picture, text.lettering(dpi, size.0), options.profile)?;
+    let (image, bytes) = if is_kept {
+        // The page itself goes into the PDF.
+        drop(picture);
+        (PageImage::none(size), Vec::new())
+    } else {
+        encode::encode(picture, text.lettering(dpi, size.0), options.profile)?
+    };
     clock.lap("encode");
 
     let copy = (is_read && embedded.is_none()).then(|| match options.clean {
@@ -163,6 +170,7 @@ pub fn finish_page(
     let quality = is_read.then(|| quality::judge(&gray, &ink, upright.rotation_deg, read));
     let (quality, mut notes) = quality.map_or((0.0, Vec::new()), |quality| (quality.score, quality.notes));
     notes.extend(photo_note.map(String::from));
+    notes.extend(remarks);
     clock.lap("judge");
 
     let record = PageRecord {
@@ -181,6 +189,7 @@ pub fn finish_page(
         barcodes,
         check_boxes,
         notes,
+        lacks: is_incomplete.then_some(Lack::Content),
         timings_ms: clock.laps,
         ..PageRecord::default()
     };

@@ -64,7 +64,7 @@ pub enum Request {
         /// What it says: a heading, then paragraphs.
         lines: Vec<String>,
     },
-    /// Begin a PDF. Files: none.
+    /// Begin a PDF. Files: PDF (written from now until it is finished).
     BindBegin {
         /// What the PDF says of itself.
         info: BindInfo,
@@ -89,7 +89,7 @@ pub enum Request {
         /// What opens it where it is locked.
         passwords: Passwords,
     },
-    /// Write it. Files: PDF (written).
+    /// Write the end of it. Files: none.
     BindFinish,
     /// Show a page of a PDF. Files: PDF, PNG (written).
     Render {

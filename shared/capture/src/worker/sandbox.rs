@@ -46,8 +46,8 @@ pub fn language_data_folders() -> Vec<PathBuf> {
 pub fn enter(memory_mb: u64) -> io::Result<Sandbox> {
     let bytes = memory_mb.saturating_mul(1 << 20);
     setrlimit(Resource::As, Rlimit { current: Some(bytes), maximum: Some(bytes) })?;
-    // Results are made in memory before they are written, so none is larger. Without this a worker in hostile
-    // hands could fill the disk through the one file it may write.
+    // Far more than any result. Without this a worker in hostile hands could fill the disk through the one file it may
+    // write.
     setrlimit(Resource::Fsize, Rlimit { current: Some(bytes), maximum: Some(bytes) })?;
     setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
     let files = give_up_files().map_err(io::Error::other)?;

@@ -67,7 +67,7 @@ impl Workbench {
             Request::Notice { lines } => keep_page(pdf::notice(&lines)?, file(Stage::Page)?),
             Request::BindBegin { info } => {
                 self.desk.clear();
-                self.binder = Some(Binder::begin(info));
+                self.binder = Some(Binder::begin(info, file(Stage::Bind)?));
                 Ok(Reply::Noted)
             }
             Request::BindPage { image, record } => {
@@ -77,17 +77,12 @@ impl Workbench {
             }
             Request::BindKept { source, page, record, limits, passwords } => {
                 let document = self.desk.lay(file(Stage::Bind)?, &limits, &passwords)?;
-                let pdf = document.pdf().ok_or_else(|| {
-                    Failure::new(FailureClass::Internal, Stage::Bind, "only a page of a PDF can be kept")
-                })?;
-                self.binder.as_mut().ok_or_else(no_pdf)?.keep_page(source, pdf, page, &record)?;
+                self.binder.as_mut().ok_or_else(no_pdf)?.keep_page(source, document, page, &record)?;
                 Ok(Reply::Noted)
             }
             Request::BindFinish => {
-                let mut target = file(Stage::Bind)?;
                 let Bound { bytes, pdfa, breaches } = self.binder.take().ok_or_else(no_pdf)?.finish()?;
-                target.write_all(&bytes).map_err(|error| cannot_write(Stage::Bind, &error))?;
-                Ok(Reply::Bound { bytes: bytes.len() as u64, pdfa, breaches })
+                Ok(Reply::Bound { bytes, pdfa, breaches })
             }
             Request::Sandbox => Ok(Reply::Held(self.sandbox)),
             Request::Render { page, width_px } => {

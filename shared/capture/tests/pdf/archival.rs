@@ -26,10 +26,10 @@ fn pictured(picture: Picture, profile: Profile, pdfa: PdfA) -> (PageImage, Named
     source.write_all(&bytes).expect("write");
     let words = vec![word("Letters", [100, 100, 300, 60], 0, 0)];
     let record = PageRecord { width_px, height_px, dpi: 300, words, ..PageRecord::default() };
-    let mut binder = Binder::begin(info(pdfa));
+    let file = NamedTempFile::new().expect("a file");
+    let mut binder = Binder::begin(info(pdfa), file.reopen().expect("open"));
     binder.add_page(&image, &record, source).expect("the page is added");
-    let mut file = NamedTempFile::new().expect("a file");
-    file.write_all(&binder.finish().expect("the PDF is finished").bytes).expect("write");
+    binder.finish().expect("the PDF is finished");
     clean(file.path());
     (image, file)
 }

@@ -90,14 +90,14 @@ pub(crate) fn info(pdfa: PdfA) -> BindInfo {
 
 /// A PDF of these pages, whose left half is black.
 pub(crate) fn bind(records: &[PageRecord], pdfa: PdfA, codec: ImageCodec) -> NamedTempFile {
-    let mut binder = Binder::begin(info(pdfa));
+    let bound = NamedTempFile::new().expect("a file");
+    let mut binder = Binder::begin(info(pdfa), bound.reopen().expect("open"));
     for record in records {
         let (image, file) = blank_page(codec);
         binder.add_page(&image, record, file).expect("the page is added");
     }
-    let mut file = NamedTempFile::new().expect("a file");
-    file.write_all(&binder.finish().expect("the PDF is finished").bytes).expect("write");
-    file
+    binder.finish().expect("the PDF is finished");
+    bound
 }
 
 /// A page, black on its left half, coded as asked.

@@ -1,13 +1,15 @@
 //! The outline and the links within an incoming PDF, where its pages are kept.
 
+use std::fs::File;
 use std::io::Write as _;
 
 use hayro_syntax::Pdf;
 use hayro_syntax::object::{Array, Dict, MaybeRef, Name, ObjRef, Object};
-use platen_capture::PdfA;
+use platen_capture::decode::Document;
 use platen_capture::inspection::{ImageCodec, PageImage};
 use platen_capture::pdf::Binder;
 use platen_capture::worker::protocol::BindInfo;
+use platen_capture::{Limits, PdfA};
 use platen_model::{Digest, PageRecord, SourcePage};
 use serde_json::Value;
 use tempfile::NamedTempFile;
@@ -49,14 +51,17 @@ fn book() -> NamedTempFile {
 
 /// A PDF of these pages of the book; one that is a picture is given as such.
 fn bound(pages: &[(u32, bool)]) -> NamedTempFile {
-    let book = Pdf::new(std::fs::read(book().path()).expect("read")).expect("a PDF");
-    let mut binder = Binder::begin(BindInfo {
+    let source = File::open(book().path()).expect("open");
+    let mut book = Document::open(source, &Limits::default()).expect("a PDF");
+    let info = BindInfo {
         title: "book".into(),
         pdfa: PdfA::A2b,
         languages: "eng".into(),
         copy_of_signed: false,
         sources: vec![Digest::of(b"book")],
-    });
+    };
+    let bound = NamedTempFile::new().expect("a file");
+    let mut binder = Binder::begin(info, bound.reopen().expect("open"));
     for &(page, is_kept) in pages {
         let record = PageRecord {
             width_px: 8,
@@ -66,7 +71,7 @@ fn bound(pages: &[(u32, bool)]) -> NamedTempFile {
             ..PageRecord::default()
         };
         if is_kept {
-            binder.keep_page(0, &book, page, &record).expect("a page");
+            binder.keep_page(0, &mut book, page, &record).expect("a page");
             continue;
         }
         let mut jpeg = std::io::Cursor::new(Vec::new());
@@ -76,10 +81,9 @@ fn bound(pages: &[(u32, bool)]) -> NamedTempFile {
         let image = PageImage::plain(ImageCodec::Jpeg, (8, 8), 1, 8, jpeg.get_ref().len() as u64);
         binder.add_page(&image, &record, file).expect("a page");
     }
-    let mut file = NamedTempFile::new().expect("a file");
-    file.write_all(&binder.finish().expect("a PDF").bytes).expect("write");
-    clean(file.path());
-    file
+    binder.finish().expect("a PDF");
+    clean(bound.path());
+    bound
 }
 
 /// Where the links of the first page lead: the page, from 0, and how it is shown.

@@ -8,11 +8,11 @@ use std::path::Path;
 use platen_capture::decode::Document;
 use platen_capture::inspection::Feature;
 use platen_capture::ocr::Engines;
-use platen_capture::pdf::{Bound, render};
+use platen_capture::pdf::render;
 use platen_capture::worker::protocol::{Answer, BindInfo, Reply, Request};
 use platen_capture::worker::workbench::Workbench;
 use platen_capture::{Effort, Inspection, Limits, Options, Passwords, PdfA, raster};
-use platen_model::{Digest, FailureClass, PageRecord, TextSource};
+use platen_model::{Digest, FailureClass, Lack, PageRecord, TextSource};
 use tempfile::NamedTempFile;
 
 use crate::common::{clean, run};
@@ -75,7 +75,9 @@ pub(crate) fn letter() -> NamedTempFile {
 
 struct Normalized {
     records: Vec<PageRecord>,
-    bound: Bound,
+    pdfa: PdfA,
+    breaches: Vec<String>,
+    bytes: Vec<u8>,
     file: NamedTempFile,
 }
 
@@ -85,8 +87,15 @@ fn inspection(file: &Path, passwords: &Passwords) -> Result<Inspection, platen_m
     Document::open_locked(file, &limits, passwords)?.inspect(&limits)
 }
 
-/// What a worker makes of a PDF: each page finished, and kept or shown as its record says.
+/// What a worker makes of a PDF, with nothing in it that `qpdf` complains of.
 fn normalized(source: &Path, pdfa: PdfA, passwords: &Passwords) -> Normalized {
+    let made = made_of(source, pdfa, passwords);
+    clean(made.file.path());
+    made
+}
+
+/// What a worker makes of a PDF: each page finished, and kept or shown as its record says.
+fn made_of(source: &Path, pdfa: PdfA, passwords: &Passwords) -> Normalized {
     let inspection = inspection(source, passwords).expect("it opens");
     let options = Options { pdfa, ..Options::default() };
     let limits = options.limits.clone();
@@ -116,7 +125,8 @@ fn normalized(source: &Path, pdfa: PdfA, passwords: &Passwords) -> Normalized {
         copy_of_signed: inspection.digitally_signed,
         sources: vec![Digest::of(b"incoming")],
     };
-    ask(Request::BindBegin { info }, vec![]).expect("begun");
+    let file = NamedTempFile::new().expect("a file");
+    ask(Request::BindBegin { info }, vec![file.reopen().expect("open")]).expect("begun");
     let mut records = Vec::new();
     for (page, (record, image, file)) in (0..).zip(pages) {
         let boxed = Box::new(record.clone());
@@ -131,12 +141,10 @@ fn normalized(source: &Path, pdfa: PdfA, passwords: &Passwords) -> Normalized {
         ask(request, vec![of]).expect("added");
         records.push(record);
     }
-    let file = NamedTempFile::new().expect("a file");
-    let reply = ask(Request::BindFinish, vec![file.reopen().expect("open")]).expect("finished");
+    let reply = ask(Request::BindFinish, vec![]).expect("finished");
     let Reply::Bound { pdfa, breaches, .. } = reply else { panic!("{reply:?}") };
     let bytes = std::fs::read(file.path()).expect("read");
-    clean(file.path());
-    Normalized { records, bound: Bound { bytes, pdfa, breaches }, file }
+    Normalized { records, pdfa, breaches, bytes, file }
 }
 
 fn words(text: &str) -> Vec<&str> {
@@ -186,17 +194,13 @@ fn a_page_made_by_a_program_keeps_its_instructions_and_gets_no_second_text() {
 #[test]
 fn what_keeps_the_pdf_from_its_claim_is_said_and_the_claim_is_not_made() {
     let made = normalized(letter().path(), PdfA::A2b, &Passwords::default());
-    assert_eq!(made.bound.pdfa, PdfA::Off);
-    assert_eq!(made.bound.breaches, ["The font Helvetica is not in the file."]);
-    assert!(!String::from_utf8_lossy(&made.bound.bytes).contains("pdfaid"));
+    assert_eq!(made.pdfa, PdfA::Off);
+    assert_eq!(made.breaches, ["The font Helvetica is not in the file."]);
+    assert!(!String::from_utf8_lossy(&made.bytes).contains("pdfaid"));
 
     let cmyk = page("", LETTER, "0 1 1 0 k 72 72 300 300 re f", &[HELVETICA.to_owned()]);
     let made = normalized(cmyk.path(), PdfA::A2b, &Passwords::default());
-    assert!(
-        made.bound.breaches.iter().any(|breach| breach.contains("DeviceCMYK")),
-        "{:?}",
-        made.bound.breaches
-    );
+    assert!(made.breaches.iter().any(|breach| breach.contains("DeviceCMYK")), "{:?}", made.breaches);
 
     // Shapes in gray break nothing.
     let objects = [
@@ -206,7 +210,7 @@ fn what_keeps_the_pdf_from_its_claim_is_said_and_the_claim_is_not_made() {
         stream("", "0.5 g 72 72 300 300 re f"),
     ];
     let made = normalized(pdf(&objects, "").path(), PdfA::A2b, &Passwords::default());
-    assert_eq!((made.bound.pdfa, made.bound.breaches.len()), (PdfA::A2b, 0));
+    assert_eq!((made.pdfa, made.breaches.len()), (PdfA::A2b, 0));
 }
 
 /// The outlines of the letters alone: a page that shows text and has none.
@@ -347,7 +351,7 @@ fn a_scan_is_made_a_picture_and_its_own_hidden_text_is_not_doubled() {
     let incoming = made.records[0].incoming.as_ref().expect("a page of a PDF");
     assert!(!incoming.kept, "{}", incoming.reason);
     assert!(!text_of(made.file.path()).contains("hidden"));
-    assert_eq!(made.bound.pdfa, PdfA::A2b);
+    assert_eq!(made.pdfa, PdfA::A2b);
 }
 
 fn passwords(lines: &str) -> Passwords {
@@ -386,7 +390,7 @@ fn a_locked_pdf_opens_with_one_of_the_passwords_and_says_what_it_lacks_without()
         assert!(found.unlocked && found.encrypted);
         let made = normalized(locked.path(), PdfA::A2b, &right);
         assert_eq!(words(&text_of(made.file.path())), words(&LINES.join(" ")));
-        assert!(!String::from_utf8_lossy(&made.bound.bytes).contains("/Encrypt"));
+        assert!(!String::from_utf8_lossy(&made.bytes).contains("/Encrypt"));
     }
 }
 
@@ -464,7 +468,7 @@ fn the_copy_of_a_signed_pdf_says_in_both_places_that_it_is_one() {
     for text in [said, packet] {
         assert!(text.contains("Unsigned copy of a digitally signed document"), "{text}");
     }
-    let text = String::from_utf8_lossy(&made.bound.bytes);
+    let text = String::from_utf8_lossy(&made.bytes);
     assert!(!text.contains("/ByteRange") && !text.contains("/AcroForm"));
 }
 
@@ -480,7 +484,7 @@ fn pages_of_one_pdf_share_what_they_name() {
     ];
     let made = normalized(pdf(&objects, "").path(), PdfA::A2b, &Passwords::default());
     assert_eq!(made.records.len(), 2);
-    assert_eq!(String::from_utf8_lossy(&made.bound.bytes).matches("/BaseFont /Helvetica").count(), 1);
+    assert_eq!(String::from_utf8_lossy(&made.bytes).matches("/BaseFont /Helvetica").count(), 1);
 }
 
 #[test]
@@ -492,4 +496,58 @@ fn a_page_is_decoded_and_kept_by_the_same_rule_when_it_is_not_read() {
     let page =
         raster::finish_page(&mut document, 0, &Options::default(), Effort::Unread, &mut Engines::default());
     assert!(page.expect("it is finished").record.incoming.expect("a page of a PDF").kept);
+}
+
+/// A page of text with an image in a corner, or as large as the page, that no decoder reads.
+fn with_damaged_image(text: &str, place: &str) -> NamedTempFile {
+    let image = stream(
+        "/Type/XObject/Subtype/Image/Width 640/Height 480/BitsPerComponent 8/ColorSpace/DeviceRGB/Filter/DCTDecode",
+        "this was a JPEG",
+    );
+    let objects = [
+        "<</Type/Catalog/Pages 2 0 R>>".to_owned(),
+        "<</Type/Pages/Kids[3 0 R]/Count 1>>".to_owned(),
+        format!(
+            "<</Type/Page/Parent 2 0 R/Contents 4 0 R\
+             /Resources<</Font<</F1 5 0 R>>/XObject<</I 6 0 R>>>>{LETTER}>>"
+        ),
+        stream("", &format!("q {place} cm /I Do Q {text}")),
+        HELVETICA.to_owned(),
+        image,
+    ];
+    pdf(&objects, "")
+}
+
+#[test]
+fn a_page_of_text_with_a_damaged_image_keeps_its_text_and_says_which_image_is_missing() {
+    for place in ["100 0 0 75 450 40", "612 0 0 792 0 0"] {
+        let source = with_damaged_image(&written(&LINES), place);
+        let made = made_of(source.path(), PdfA::Off, &Passwords::default());
+        let record = &made.records[0];
+        assert_eq!(record.text_source, TextSource::Embedded, "{place}");
+        assert!(record.incoming.as_ref().is_some_and(|incoming| incoming.kept), "{place}");
+        assert_eq!(record.lacks, Some(Lack::Content), "{place}");
+        let named = |note: &String| note.contains("640 x 480 pixels (object 6 of the file)");
+        assert!(record.notes.iter().any(named), "{:?}", record.notes);
+        assert_eq!(words(&text_of(made.file.path())), words(&LINES.join(" ")), "{place}");
+    }
+    // A scan without its image is no page.
+    let scan = with_damaged_image("", "612 0 0 792 0 0");
+    let mut document =
+        Document::open(File::open(scan.path()).expect("open"), &Limits::default()).expect("open");
+    let failure = document.page(0, &Limits::default()).expect_err("there is nothing to see");
+    assert!(failure.message.contains("object 6 of the file"), "{failure}");
+}
+
+#[test]
+fn a_sheet_that_no_page_may_have_and_a_font_that_does_not_say_so_break_the_claim() {
+    let breaches = |entries: &str, font: &str| {
+        let file = page("", entries, &written(&LINES), &[font.to_owned()]);
+        normalized(file.path(), PdfA::A2b, &Passwords::default()).breaches
+    };
+    let huge = breaches("/MediaBox[0 0 20000 20000]/CropBox[0 0 612 792]", HELVETICA);
+    assert!(huge.iter().any(|breach| breach.contains("20000 x 20000 points")), "{huge:?}");
+    let untyped = breaches(LETTER, &HELVETICA.replace("/Type/Font", ""));
+    assert!(untyped.iter().any(|breach| breach.contains("does not say that it is one")), "{untyped:?}");
+    assert!(untyped.iter().any(|breach| breach.contains("is not in the file")), "{untyped:?}");
 }

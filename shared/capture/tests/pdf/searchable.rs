@@ -178,7 +178,7 @@ fn a_pdf_that_needs_a_password_is_locked() {
 #[test]
 fn a_picture_that_is_not_what_it_says_is_refused() {
     let (mut image, _) = blank_page(ImageCodec::Flate);
-    let mut binder = platen_capture::pdf::Binder::begin(info(PdfA::A2b));
+    let mut binder = platen_capture::pdf::Binder::begin(info(PdfA::A2b), std::io::sink());
     image.bytes += 1;
     let failure = binder
         .add_page(&image, &page_of(vec![]), blank_page(ImageCodec::Flate).1)

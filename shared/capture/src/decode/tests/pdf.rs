@@ -1,10 +1,16 @@
 //! PDF pages of scans: the images' own pixels, in every position that a page can show them in.
 
 use super::*;
+use crate::inspection::Feature;
 
 /// A PDF of one page with these entries and instructions. `images` are objects 10, 11 … named `/I0`, `/I1` …: their
 /// dictionary entries and data.
 fn pdf(page: &str, instructions: &str, images: &[(String, Vec<u8>)]) -> Vec<u8> {
+    pdf_with(page, instructions, images, "")
+}
+
+/// The same with more objects.
+fn pdf_with(page: &str, instructions: &str, images: &[(String, Vec<u8>)], more: &str) -> Vec<u8> {
     let names: String = (0..images.len()).map(|at| format!("/I{at} {} 0 R", 10 + at)).collect();
     let mut file = format!(
         "%PDF-1.5\n1 0 obj\n<</Type/Catalog/Pages 2 0 R>>\nendobj\n\
@@ -21,6 +27,7 @@ fn pdf(page: &str, instructions: &str, images: &[(String, Vec<u8>)]) -> Vec<u8> 
         file.extend(data);
         file.extend(b"\nendstream\nendobj\n");
     }
+    file.extend(more.bytes());
     file.extend(b"trailer\n<</Size 20/Root 1 0 R>>\nstartxref\n0\n%%EOF\n");
     file
 }
@@ -225,5 +232,152 @@ fn sharp_stencils_over_a_coarse_picture_are_laid_out_as_the_renderer_shows_them(
         let apart: u64 = ours.iter().zip(rendered.iter()).map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
         let mean = apart as f64 / ours.len() as f64;
         assert!(mean < 2.0, "{ink}: they differ by {mean} on average");
+    }
+}
+
+#[test]
+fn an_image_is_the_page_unless_an_annotation_is_seen_on_it() {
+    let scene = scene(300, 450);
+    let shown = |annotation: &str, look: &str| {
+        let more = format!(
+            "15 0 obj\n{annotation}\nendobj\n16 0 obj\n<</Subtype/Form/BBox[0 0 10 10]/Length {}>>\nstream\n{look}\n\
+             endstream\nendobj\n",
+            look.len()
+        );
+        let draw = "q 72 0 0 108 0 0 cm /I0 Do Q";
+        let file = pdf_with("/MediaBox[0 0 72 108]/Annots[15 0 R]", draw, &[gray_entries(&scene)], &more);
+        first_page(&file).samples
+    };
+    let ink = "0 g 0 0 10 10 re f";
+    let stamp = "<</Subtype/Stamp/Rect[40 10 60 30]/AP<</N 16 0 R>>";
+    for (annotation, look) in [
+        (
+            "<</Subtype/Link/Rect[0 0 72 50]/Border[0 0 1]/A<</S/URI/URI(https://example.org/)>>>>"
+                .to_owned(),
+            ink,
+        ),
+        (format!("{stamp}/F 2>>"), ink),
+        (format!("{stamp}/F 32>>"), ink),
+        (format!("{stamp}/F 4>>"), "% nothing"),
+        ("<</Subtype/Widget/FT/Sig/Rect[0 0 0 0]/AP<</N 16 0 R>>>>".to_owned(), ink),
+        ("<</Subtype/Popup/Rect[0 0 50 50]>>".to_owned(), ink),
+        ("null".to_owned(), ink),
+    ] {
+        let samples = shown(&annotation, look);
+        assert!(matches!(&samples, Samples::Gray(image) if *image == scene), "{annotation}");
+    }
+    let seen = shown(&format!("{stamp}/F 4>>"), ink).to_gray();
+    let at = |x: u32, y: u32| seen.get_pixel(x * seen.width() / 72, (108 - y) * seen.height() / 108)[0];
+    assert!(at(50, 20) < 10 && at(30, 20) > 100, "the stamp is part of what one sees");
+}
+
+/// A PDF whose tree has these kids and says that it has so many pages; pages 3, 4 and 5 are there, each with an image
+/// of its own lightness.
+fn leaves(kids: &str, count: u32) -> Document {
+    let mut bytes = format!(
+        "%PDF-1.5\n1 0 obj\n<</Type/Catalog/Pages 2 0 R>>\nendobj\n\
+         2 0 obj\n<</Type/Pages/Kids[{kids}]/Count {count}/MediaBox[0 0 72 72]>>\nendobj\n"
+    )
+    .into_bytes();
+    for (page, lightness) in [(3, 30u8), (4, 90), (5, 150)] {
+        let image = "/Subtype/Image/Width 72/Height 72/BitsPerComponent 8/ColorSpace/DeviceGray/Length 5184";
+        bytes.extend(
+            format!(
+                "{page} 0 obj\n<</Type/Page/Parent 2 0 R/Contents 9 0 R/Resources<</XObject<</I {}0 0 R>>>>>>\n\
+                 endobj\n{}0 0 obj\n<<{image}>>\nstream\n",
+                page, page
+            )
+            .bytes(),
+        );
+        bytes.extend(vec![lightness; 72 * 72]);
+        bytes.extend(b"\nendstream\nendobj\n");
+    }
+    bytes.extend(
+        b"6 0 obj\n<</Type/Page/Parent 2 0 R/Contents 88 0 R>>\nendobj\n\
+          7 0 obj\n<</Type/Font/Subtype/Type1>>\nendobj\n8 0 obj\n<</Type/Pages/Count 4>>\nendobj\n\
+          9 0 obj\n<</Length 22>>\nstream\n72 0 0 72 0 0 cm /I Do\nendstream\nendobj\n\
+          trailer\n<</Size 60/Root 1 0 R>>\nstartxref\n0\n%%EOF\n",
+    );
+    Document::open(super::file(&bytes), &Limits::default()).expect("it opens")
+}
+
+#[test]
+fn a_page_that_cannot_be_read_keeps_its_number_and_costs_no_other() {
+    let limits = Limits::default();
+    for (damaged, why) in [
+        ("77 0 R", "not in the file"),
+        ("6 0 R", "drawing instructions is not there"),
+        ("7 0 R", "is no page"),
+        ("8 0 R", "holds 4 pages"),
+    ] {
+        let mut document = leaves(&format!("3 0 R {damaged} 4 0 R 3 0 R 5 0 R"), 5);
+        let found = document.inspect(&limits).expect("it has pages");
+        assert_eq!((found.pages, found.features.as_slice()), (5, [].as_slice()), "{damaged}");
+        let mut lightness = |number| {
+            let picture = document.page(number, &limits)?;
+            Ok::<u8, Failure>(picture.samples.to_gray().get_pixel(9, 9)[0])
+        };
+        let all: Vec<Result<u8, Failure>> = [4, 0, 1, 2, 3].map(&mut lightness).into_iter().collect();
+        let good: Vec<u8> = all.iter().filter_map(|page| page.as_ref().ok().copied()).collect();
+        assert_eq!(good, [150, 30, 90, 30], "{damaged}");
+        let failure = all[2].as_ref().expect_err("it is damaged");
+        assert!(failure.message.contains(why), "{damaged}: {failure}");
+        assert_eq!(failure.class, FailureClass::Corrupt);
+    }
+}
+
+#[test]
+fn a_wrong_number_of_pages_is_said_and_the_pages_that_are_there_are_read() {
+    let limits = Limits::default();
+    for (count, said) in [(9, Some(9)), (3, None), (1, None), (0, None)] {
+        let mut document = leaves("3 0 R 4 0 R 5 0 R", count);
+        let found = document.inspect(&limits).expect("it has pages");
+        let features: Vec<Feature> =
+            said.map(|declared| Feature::FewerPages { declared, found: 3 }).into_iter().collect();
+        assert_eq!((found.pages, found.features), (3, features), "{count}");
+        assert_eq!(document.page(2, &limits).expect("it is there").samples.to_gray().get_pixel(9, 9)[0], 150);
+    }
+}
+
+#[test]
+fn each_page_of_a_pdf_has_its_own_picture_whatever_was_looked_at_before() {
+    // Noise, so that every picture is too large to lie in memory before it is wanted.
+    let picture = |seed: u32| {
+        GrayImage::from_fn(1_000, 1_000, |x, y| {
+            Luma([(x.wrapping_mul(31 + seed) ^ y.wrapping_mul(17 + seed))
+                .wrapping_mul(0x9e37_79b9)
+                .to_be_bytes()[0]])
+        })
+    };
+    let pages = 90;
+    let mut bytes = b"%PDF-1.5\n1 0 obj\n<</Type/Catalog/Pages 2 0 R>>\nendobj\n".to_vec();
+    let kids: String = (0..pages).map(|page| format!("{} 0 R ", 100 + page)).collect();
+    bytes.extend(format!("2 0 obj\n<</Type/Pages/Kids[{kids}]/Count {pages}>>\nendobj\n").bytes());
+    bytes.extend(b"9 0 obj\n<</Length 22>>\nstream\n72 0 0 72 0 0 cm /I Do\nendstream\nendobj\n");
+    for page in 0..pages {
+        let (entries, data) = gray_entries(&picture(page));
+        bytes.extend(
+            format!(
+                "{} 0 obj\n<</Type/Page/Parent 2 0 R/MediaBox[0 0 72 72]/Contents 9 0 R\
+                 /Resources<</XObject<</I {} 0 R>>>>>>\nendobj\n\
+                 {} 0 obj\n<</Subtype/Image{entries}/Length {}>>\nstream\n",
+                100 + page,
+                300 + page,
+                300 + page,
+                data.len()
+            )
+            .bytes(),
+        );
+        bytes.extend(data);
+        bytes.extend(b"\nendstream\nendobj\n");
+    }
+    bytes.extend(b"trailer\n<</Size 400/Root 1 0 R>>\nstartxref\n0\n%%EOF\n");
+    let limits = Limits::default();
+    let mut document = Document::open(super::file(&bytes), &limits).expect("it opens");
+    for page in (0..pages).chain([0, 89, 1, 0]) {
+        let Samples::Gray(image) = document.page(page, &limits).expect("it decodes").samples else {
+            panic!("page {page} is gray")
+        };
+        assert!(image == picture(page), "page {page} has another picture");
     }
 }

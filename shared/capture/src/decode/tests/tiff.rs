@@ -49,6 +49,11 @@ impl Writing {
 
     /// A file of these pages.
     fn file(self, pages: &[GrayImage]) -> Vec<u8> {
+        self.file_with(pages, &[])
+    }
+
+    /// The same, where the pages of these positions say that they are copies in a lower resolution.
+    fn file_with(self, pages: &[GrayImage], reduced: &[usize]) -> Vec<u8> {
         let offset_bytes = if self.big_tiff { 8 } else { 4 };
         let mut file = if self.big_endian { b"MM".to_vec() } else { b"II".to_vec() };
         file.extend(self.number(if self.big_tiff { 43 } else { 42 }, 2));
@@ -58,7 +63,7 @@ impl Writing {
         }
         let mut link = file.len();
         file.extend(self.number(0, offset_bytes));
-        for page in pages {
+        for (number, page) in pages.iter().enumerate() {
             let (width, height) = page.dimensions();
             let rows = self.rows_per_strip.min(height);
             let black = if self.photometric == 0 { 0 } else { 255 };
@@ -77,6 +82,7 @@ impl Writing {
             }
             let (offsets, counts): (Vec<u64>, Vec<u64>) = strips.into_iter().unzip();
             let mut entries: Vec<(u16, u16, Vec<u64>)> = vec![
+                (254, 4, vec![reduced.contains(&number).into()]),
                 (256, 4, vec![width.into()]),
                 (257, 4, vec![height.into()]),
                 (259, 3, vec![4]),
@@ -237,4 +243,32 @@ fn a_page_that_is_cut_off_or_broken_is_refused_and_one_that_says_its_end_is_fill
         check(&broken, 300).expect_err("it is broken").class,
         FailureClass::Corrupt | FailureClass::Truncated
     ));
+}
+
+#[test]
+fn a_small_copy_of_a_page_is_no_page_and_is_said() {
+    let pages = [dots(40, 30, 1), dots(200, 150, 1), dots(50, 38, 2), dots(210, 160, 2), dots(220, 170, 3)];
+    let check = |reduced: &[usize], expected: &[usize]| {
+        let bytes = USUAL.file_with(&pages, reduced);
+        let mut document = Document::open(file(&bytes), &Limits::default()).expect("it opens");
+        let found = document.inspect(&Limits::default()).expect("it has pages");
+        assert_eq!(found.pages as usize, expected.len(), "{reduced:?}");
+        let said = match pages.len() - expected.len() {
+            0 => Vec::new(),
+            count => vec![crate::inspection::Feature::Thumbnails { count: count as u32 }],
+        };
+        assert_eq!(found.features, said, "{reduced:?}");
+        let mut again = Document::open(file(&bytes), &Limits::default()).expect("it opens");
+        for (number, page) in (0..).zip(expected) {
+            for document in [&mut document, &mut again] {
+                let picture = document.page(number, &Limits::default()).expect("it decodes");
+                assert_eq!(bitonal(&picture), &pages[*page], "{reduced:?}, page {number}");
+            }
+        }
+    };
+    check(&[], &[0, 1, 2, 3, 4]);
+    check(&[0, 2], &[1, 3, 4]);
+    // One that is as large as any page is one, and so are all where there is nothing else.
+    check(&[4], &[0, 1, 2, 3, 4]);
+    check(&[0, 1, 2, 3, 4], &[0, 1, 2, 3, 4]);
 }
