@@ -4,7 +4,7 @@ use super::*;
 
 /// A PDF of one page with these entries and instructions. `images` are objects 10, 11 … named `/I0`, `/I1` …: their
 /// dictionary entries and data.
-fn pdf(page: &str, instructions: &str, images: &[(String, Vec<u8>)]) -> Vec<u8> {
+pub(super) fn pdf(page: &str, instructions: &str, images: &[(String, Vec<u8>)]) -> Vec<u8> {
     let names: String = (0..images.len()).map(|at| format!("/I{at} {} 0 R", 10 + at)).collect();
     let mut file = format!(
         "%PDF-1.5\n1 0 obj\n<</Type/Catalog/Pages 2 0 R>>\nendobj\n\
