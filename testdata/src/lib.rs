@@ -3,7 +3,8 @@
 //! `testdata/samples/` holds small scans of invented documents, made by this package's program
 //! (`cargo run -p platen-testdata`) and committed, so that tests and the demonstration work from the same
 //! bytes everywhere. Beside each scan stands `<name>.expected.json`: its type, its key fields, its text, its
-//! skew, and the end it must reach. This library only reads those files, and has the [`scanner`] that they went through.
+//! skew, and the end it must reach. `testdata/pages/` holds pages whose reading order is easily got wrong, each with its text.
+//! This library only reads those files, and has the [`scanner`] that they went through.
 
 pub mod scanner;
 
@@ -82,6 +83,18 @@ impl Sample {
 /// All committed samples, sorted by name.
 pub fn samples() -> Vec<Sample> {
     samples_in(&Path::new(env!("CARGO_MANIFEST_DIR")).join("samples"))
+}
+
+/// A page of `testdata/pages/`, chosen for its reading order: the picture, and its text as it is to be read.
+///
+/// # Panics
+///
+/// When there is no page of this name.
+pub fn page(name: &str) -> (PathBuf, String) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("pages");
+    let text = folder.join(name).with_extension("txt");
+    let text = fs::read_to_string(&text).unwrap_or_else(|error| panic!("cannot read {text:?}: {error}"));
+    (folder.join(name).with_extension("png"), text)
 }
 
 /// All samples in a folder, sorted by name.

@@ -1,7 +1,7 @@
 //! Makes the samples: prints the documents, scans them, and writes the files with what is expected of each.
 //!
-//! `platen-testdata` writes `testdata/samples/`; `platen-testdata --check` writes nothing and ends with status
-//! 1 if a committed file differs from what would be written.
+//! `platen-testdata` writes `testdata/samples/` and `testdata/pages/`; `platen-testdata --check` writes nothing and ends
+//! with status 1 if a committed file differs from what would be written.
 
 mod documents;
 mod encode;
@@ -20,17 +20,20 @@ struct Arguments {
     /// Compare with the committed files instead of writing.
     #[arg(long)]
     check: bool,
-    /// The folder of the samples.
-    #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/samples"))]
+    /// The folder in which `samples` and `pages` are.
+    #[arg(long, default_value = env!("CARGO_MANIFEST_DIR"))]
     folder: PathBuf,
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let outcome = plan::make().and_then(|files| {
-        if arguments.check { compare(&arguments.folder, &files) } else { write(&arguments.folder, &files) }
-    });
-    match outcome {
+    let done = |files, folder: &str| {
+        let folder = arguments.folder.join(folder);
+        if arguments.check { compare(&folder, &files) } else { write(&folder, &files) }
+    };
+    let samples = plan::make().and_then(|files| done(files, "samples"));
+    let pages = plan::pages().and_then(|files| done(files, "pages"));
+    match samples.and_then(|samples| Ok(format!("{samples}\n{}", pages?))) {
         Ok(summary) => {
             println!("{summary}");
             ExitCode::SUCCESS

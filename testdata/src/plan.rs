@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use platen_testdata::scanner::{Settings, Tone, scan};
 use platen_testdata::{EXPECTED_SUFFIX, Expected, Outcome};
 
-use crate::documents::{self, Document};
+use crate::documents::{self, Document, layouts};
 use crate::encode::{self, Scan};
 use crate::paper::Fonts;
 
@@ -23,7 +23,26 @@ enum Coding {
 
 type Files = BTreeMap<String, Vec<u8>>;
 
-/// Makes all files by name.
+/// Makes the pages of `pages/` by name: pictures, and their text in the order in which a person reads it.
+pub(crate) fn pages() -> Result<Files, String> {
+    let fonts = Fonts::load()?;
+    let mut files = Files::new();
+    for (seed, (name, sheet)) in (101..).zip([
+        ("bill", layouts::bill(&fonts)),
+        ("columns", layouts::columns(&fonts)),
+        ("pairs", layouts::pairs(&fonts)),
+        ("plain-table", layouts::plain_table(&fonts)),
+        ("ruled-table", layouts::ruled_table(&fonts)),
+    ]) {
+        let settings = Settings { specks: 0, ..Settings::office(Tone::Bitonal, 250, 0.0, seed) };
+        let scan = Scan { pixels: scan(&sheet.image, &settings), dpi: settings.dpi };
+        files.insert(format!("{name}.png"), encode::bitonal_png(&scan)?);
+        files.insert(format!("{name}.txt"), sheet.text().into_bytes());
+    }
+    Ok(files)
+}
+
+/// Makes all samples by name.
 pub(crate) fn make() -> Result<Files, String> {
     use Coding::{Jpeg, Pdf, Png, Tiff};
     use Tone::{Bitonal, Colour, Gray};

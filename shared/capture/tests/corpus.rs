@@ -6,12 +6,13 @@
 mod manifest;
 
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use manifest::corpus;
+use manifest::{Entry, corpus};
 use platen_capture::decode::{Document, Samples};
-use platen_capture::{Inspection, Limits};
+use platen_capture::ocr::Engines;
+use platen_capture::{Effort, Inspection, Limits, Options, raster};
 use platen_model::{Failure, FailureClass};
 
 /// What nothing in the corpus should come near, on any machine.
@@ -92,4 +93,66 @@ fn nothing_hostile_crashes_hangs_or_is_called_our_own_fault() {
         }
     }
     assert!(wrong.is_empty(), "of {} files:\n{}", entries.len(), wrong.join("\n"));
+}
+
+/// The part of the words that are known on first pages of a kind which must be read.
+const FOUND_MIN: f64 = 0.85;
+
+/// The words that are known to stand on a file's first page: the longest of its text.
+fn known_words(entry: &Entry) -> Vec<String> {
+    let fields: serde_json::Value = serde_json::from_str(&entry["fields"]).unwrap_or_default();
+    let words = fields["words_page1"].as_array().cloned().unwrap_or_default();
+    words.iter().filter_map(|word| Some(word.as_str()?.to_owned())).collect()
+}
+
+/// The text of a file's first page, read as a worker reads it.
+fn text_of(path: &Path) -> Result<String, Failure> {
+    let options = Options::default();
+    let mut document = Document::open(File::open(path).expect("it is in the manifest"), &options.limits)?;
+    let page = raster::finish_page(&mut document, 0, &options, Effort::Whole, &mut Engines::default())?;
+    Ok(page.record.text())
+}
+
+/// Reads the first page of every file of these kinds, and checks that of each kind the known words are found.
+fn check_words(kinds: &[&str]) {
+    let Some((folder, entries)) = corpus("formats") else { return };
+    for kind in kinds {
+        let of_kind: Vec<&Entry> = entries.iter().filter(|entry| entry["kind"] == *kind).collect();
+        let (mut found, mut known, mut missing) = (0, 0, Vec::new());
+        for entry in of_kind.iter().filter(|entry| !entry["expected"].contains("refus")) {
+            let words = known_words(entry);
+            let text = text_of(&folder.join(&entry["file"]));
+            let text = text.unwrap_or_else(|failure| panic!("{}: {failure}", entry["file"]));
+            known += words.len();
+            for word in words {
+                match text.contains(&word) {
+                    true => found += 1,
+                    false => missing.push(format!("{}: {word}", entry["file"])),
+                }
+            }
+        }
+        assert!(known > 0, "there is nothing to look for on files of the kind {kind}");
+        let share = f64::from(found) / known as f64;
+        assert!(share >= FOUND_MIN, "{kind}: {found} of {known} words are read; missing {missing:?}");
+    }
+}
+
+#[test]
+fn the_words_on_tiffs_are_read_whatever_their_coding() {
+    check_words(&["tiff-multipage", "tiff"]);
+}
+
+#[test]
+fn the_words_on_pictures_are_read_whatever_their_format() {
+    check_words(&["image"]);
+}
+
+#[test]
+fn the_words_on_pdfs_of_scans_are_read_whatever_the_coding_of_their_images() {
+    check_words(&["pdf-multipage", "pdf"]);
+}
+
+#[test]
+fn the_words_that_pdfs_bring_are_found() {
+    check_words(&["pdf-with-text", "pdf-signed"]);
 }

@@ -40,8 +40,8 @@ pub use finding::{
 pub use ids::{CaptureId, ClientId, CorrelationId, DeviceId, DocumentId, EnvelopeId, TenantId, UploadId};
 pub use manifest::{BatchPlace, DocumentManifest, Part, PartRole, Receipt, SourceFile};
 pub use page::{
-    Aside, Barcode, CheckBox, Incoming, Lack, PageRecord, PageText, Rect, SetAside, SourcePage, TextSource,
-    Word,
+    Aside, Barcode, CheckBox, Incoming, Lack, PageRecord, PageText, Photo, Rect, SetAside, SourcePage,
+    TextSource, Word,
 };
 pub use problem::Problem;
 pub use signing::{Blank, BlankKind, Recipient, Role};

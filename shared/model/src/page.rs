@@ -121,6 +121,16 @@ pub struct Incoming {
     pub reason: String,
 }
 
+/// What was seen of the sheet in a photo of one.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Photo {
+    /// How sure it is that the sheet's edges were found, 0 to 1; 0 where none were seen.
+    pub confidence: f32,
+    /// The perspective was taken out. Otherwise the page is the photo as it came.
+    pub corrected: bool,
+}
+
 /// One finished page: its measures and its words.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -155,6 +165,9 @@ pub struct PageRecord {
     /// For a page of a PDF: what became of it, and why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub incoming: Option<Incoming>,
+    /// For a photo of a sheet, of which the four edges were looked for; absent for what was scanned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub photo: Option<Photo>,
     /// Where it came from; absent where nobody knows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<SourcePage>,

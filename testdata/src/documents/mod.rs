@@ -8,6 +8,7 @@ mod contract;
 mod delivery_note;
 mod hr_form;
 mod invoice;
+pub(crate) mod layouts;
 mod letter;
 mod nda;
 mod purchase_order;

@@ -5,13 +5,18 @@
 
 use std::io::Cursor;
 
-use super::ending::{self, Ending};
-use super::{Chroma, Fault};
 use platen_model::FailureClass;
+use zune_core::bytestream::ZCursor;
+use zune_core::colorspace::ColorSpace;
+use zune_core::options::DecoderOptions;
+
+use super::ending::{self, Ending};
+use super::{Chroma, Fault, exif};
 
 const START_OF_IMAGE: u8 = 0xd8;
 const START_OF_SCAN: u8 = 0xda;
 const APP0: u8 = 0xe0;
+const APP1: u8 = 0xe1;
 const APP14: u8 = 0xee;
 /// Frame headers: every `C0`..=`CF` but tables (`C4`, `CC`) and the reserved `C8`.
 const BASELINE: u8 = 0xc0;
@@ -20,7 +25,7 @@ const EXTENDED: u8 = 0xc1;
 /// What the headers say.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Headers {
-    /// Dots an inch along both axes, from JFIF.
+    /// Dots an inch along both axes, from JFIF or else from Exif.
     pub(super) resolution: Option<(f64, f64)>,
     /// Colour components of the frame.
     pub(super) components: u8,
@@ -30,9 +35,16 @@ pub(super) struct Headers {
     pub(super) sequential: bool,
     /// Colours coded otherwise than the number of components suggests.
     pub(super) unusual_colours: bool,
+    /// Adobe's segment is there.
+    pub(super) adobe: bool,
 }
 
 impl Headers {
+    /// Whether samples are amounts of ink. With Adobe's segment they are what the inks leave of the light.
+    pub(super) fn are_inks(&self) -> bool {
+        self.components == 4 && !self.adobe
+    }
+
     /// Whether `DCTDecode` shows these bytes as their decoder here did.
     pub(super) fn fits_a_pdf(&self) -> bool {
         self.sequential && matches!(self.components, 1 | 3) && !self.unusual_colours
@@ -77,8 +89,10 @@ impl Headers {
                 let axis = |high, low| f64::from(u16::from_be_bytes([high, low])) * per_inch;
                 self.resolution = Some((axis(*x1, *x2), axis(*y1, *y2)));
             }
+            (APP1, notes) => self.resolution = self.resolution.or_else(|| exif::resolution(notes)),
             // Adobe's segment: transform 1 is YCbCr, as three components are without it.
             (APP14, [b'A', b'd', b'o', b'b', b'e', .., transform]) if segment.len() == 12 => {
+                self.adobe = true;
                 self.unusual_colours = *transform != 1;
             }
             (0xc0..=0xcf, [precision, _, _, _, _, components, ..])
@@ -92,6 +106,18 @@ impl Headers {
             _ => {}
         }
     }
+}
+
+/// The inks of a picture for which [`Headers::are_inks`] holds: cyan, magenta, yellow and black of each pixel. The decoder
+/// around this one takes them for light.
+pub(super) fn inks(file: &[u8]) -> Result<Vec<u8>, Fault> {
+    let options = DecoderOptions::default()
+        .set_strict_mode(false)
+        .set_max_width(usize::MAX)
+        .set_max_height(usize::MAX)
+        .jpeg_set_out_colorspace(ColorSpace::CMYK);
+    let mut decoder = zune_jpeg::JpegDecoder::new_with_options(ZCursor::new(file), options);
+    decoder.decode().map_err(|error| Fault::corrupt(format!("cannot decode the picture: {error:?}")))
 }
 
 /// Whether the end-of-image marker is there: that of the picture, not of a thumbnail in its metadata. Some devices pad the

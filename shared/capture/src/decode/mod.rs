@@ -11,6 +11,7 @@
 mod colours;
 mod document;
 mod ending;
+mod exif;
 mod fax;
 mod jpeg;
 mod jpeg2000;

@@ -7,7 +7,7 @@ use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Rg
 use platen_model::FailureClass;
 
 use super::picture::{Original, Picture, Samples};
-use super::{Fault, jpeg, within_pixel_limit};
+use super::{Fault, colours, jpeg, within_pixel_limit};
 use crate::Kind;
 use crate::options::Limits;
 
@@ -35,10 +35,16 @@ fn decoded(file: &[u8], kind: Kind, limits: &Limits) -> Result<(Picture, Orienta
     whole(file, kind)?;
     let mut decoder = open(file, kind, limits)?;
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-    let image = DynamicImage::from_decoder(decoder).map_err(|error| fault(&error))?;
-    let mut picture = Picture::new(samples(image));
-    if kind == Kind::Jpeg {
-        let headers = jpeg::headers(file)?;
+    let headers = if kind == Kind::Jpeg { Some(jpeg::headers(file)?) } else { None };
+    let mut picture = Picture::new(match headers {
+        Some(headers) if headers.are_inks() => {
+            let size = decoder.dimensions();
+            let missing = || Fault::corrupt("the picture has fewer samples than pixels");
+            colours::samples(size, jpeg::inks(file)?, 4, false).ok_or_else(missing)?
+        }
+        _ => samples(DynamicImage::from_decoder(decoder).map_err(|error| fault(&error))?),
+    });
+    if let Some(headers) = headers {
         picture.chroma = headers.chroma;
         picture.original = headers
             .fits_a_pdf()

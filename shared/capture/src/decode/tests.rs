@@ -174,8 +174,14 @@ fn a_decoder_that_panics_says_corrupt() {
 
 #[path = "tests/desk.rs"]
 mod desk;
+#[path = "tests/formats.rs"]
+mod formats;
 #[path = "tests/pdf.rs"]
 mod pdf_pages;
+#[path = "tests/scene.rs"]
+mod scene;
+#[path = "tests/tiff_file.rs"]
+mod tiff_file;
 #[path = "tests/tiff.rs"]
 mod tiff_pages;
 #[path = "tests/tiff_samples.rs"]

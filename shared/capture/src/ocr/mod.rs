@@ -125,9 +125,31 @@ fn data_folder(languages: &str, folders: &[PathBuf]) -> Result<PathBuf, Failure>
     Err(Failure::new(FailureClass::Internal, Stage::Page, message))
 }
 
-/// Debian names its packages after the language, with hyphens: `chi_sim` is in `tesseract-ocr-chi-sim`.
-fn debian_package(language: &str) -> String {
-    format!("tesseract-ocr-{}", language.to_lowercase().replace('_', "-"))
+/// The name of the script that these data are for, where they are not for a language: `Cyrillic` as Debian installs them,
+/// `script/Cyrillic` as Tesseract's authors lay them out.
+pub(crate) fn script(data: &str) -> Option<&str> {
+    let name = data.strip_prefix("script/").unwrap_or(data);
+    name.starts_with(|first: char| first.is_ascii_uppercase()).then_some(name)
+}
+
+/// Debian names its packages after the language, with hyphens: `chi_sim` is in `tesseract-ocr-chi-sim`. Those of scripts
+/// have the script's code (ISO 15924).
+fn debian_package(data: &str) -> String {
+    const CODES: &str = "Arabic=arab Armenian=armn Bengali=beng Canadian_Aboriginal=cans Cherokee=cher Cyrillic=cyrl \
+        Devanagari=deva Ethiopic=ethi Fraktur=frak Georgian=geor Greek=grek Gujarati=gujr Gurmukhi=guru \
+        Hangul=hang HanS=hans HanT=hant Hebrew=hebr Japanese=jpan Kannada=knda Khmer=khmr Lao=laoo \
+        Latin=latn Malayalam=mlym Myanmar=mymr Oriya=orya Sinhala=sinh Syriac=syrc Tamil=taml Telugu=telu \
+        Thaana=thaa Thai=thai Tibetan=tibt Vietnamese=viet";
+    let name = script(data).and_then(|script| {
+        let (upright, ending) = match script.strip_suffix("_vert") {
+            Some(upright) => (upright, "-vert"),
+            None => (script, ""),
+        };
+        let mut codes = CODES.split(' ').filter_map(|pair| pair.split_once('='));
+        let (_, code) = codes.find(|(name, _)| *name == upright)?;
+        Some(format!("script-{code}{ending}"))
+    });
+    format!("tesseract-ocr-{}", name.unwrap_or_else(|| data.to_lowercase().replace('_', "-")))
 }
 
 fn internal(message: String) -> Failure {
@@ -143,6 +165,18 @@ mod tests {
         let failure = data_folder("eng+chi_sim", &["/nowhere".into()]).expect_err("nothing is there");
         assert!(failure.message.contains("`eng`, `chi_sim`"), "{failure}");
         assert!(failure.message.contains("tesseract-ocr-eng tesseract-ocr-chi-sim"), "{failure}");
+    }
+
+    #[test]
+    fn a_missing_script_names_its_package() {
+        for (data, package) in [
+            ("script/Cyrillic", "tesseract-ocr-script-cyrl"),
+            ("Cyrillic", "tesseract-ocr-script-cyrl"),
+            ("Japanese_vert", "tesseract-ocr-script-jpan-vert"),
+            ("deu", "tesseract-ocr-deu"),
+        ] {
+            assert_eq!(debian_package(data), package);
+        }
     }
 
     #[test]

@@ -2,7 +2,10 @@
 //!
 //! Dust, punch holes, the shadow of an edge, a scanner's black border and the back's text shining through are not
 //! content. One line of small text, one signature, one stamp or one pencilled line is. In doubt a page is not
-//! blank: a blank page too many is a nuisance, a lost one is a loss.
+//! blank: a blank page too many is a nuisance, a lost one is a loss. So a page on which there is no ink gets a second
+//! look, for print that is paler than ink ([`pale`]).
+
+mod pale;
 
 use image::GrayImage;
 
@@ -29,7 +32,7 @@ const DARK_SHARE_MAX: f32 = 0.25;
 
 /// Whether there is nothing on the page but dust.
 pub(super) fn is_blank(page: &GrayImage, ink: &Ink) -> bool {
-    let large = ink.width.max(ink.height) as f32 * LARGE;
+    let large = ink.long_side() as f32 * LARGE;
     let (mut marks, mut area) = (0, 0u64);
     for mark in ink.marks.iter().filter(|mark| may_be_content(mark, ink)) {
         // Only a few marks need this look: as soon as there is enough of them, the page is not blank.
@@ -43,22 +46,26 @@ pub(super) fn is_blank(page: &GrayImage, ink: &Ink) -> bool {
             return false;
         }
     }
-    Paper::of(page).shadow_share <= DARK_SHARE_MAX
+    Paper::of(page).shadow_share <= DARK_SHARE_MAX && !pale::has_print(page, ink.reduction)
+}
+
+/// Whether a mark lies within the margins.
+fn is_inside(mark: &Mark, ink: &Ink) -> bool {
+    let (width, height) = (ink.width as f32, ink.height as f32);
+    mark.x0 as f32 > width * MARGIN
+        && (mark.x1 as f32) < width * (1.0 - MARGIN)
+        && mark.y0 as f32 > height * MARGIN
+        && (mark.y1 as f32) < height * (1.0 - MARGIN)
 }
 
 /// Whether a mark lies within the margins, and is neither dust nor a punch hole.
 fn may_be_content(mark: &Mark, ink: &Ink) -> bool {
-    let (width, height) = (ink.width as f32, ink.height as f32);
-    let is_inside = mark.x0 as f32 > width * MARGIN
-        && (mark.x1 as f32) < width * (1.0 - MARGIN)
-        && mark.y0 as f32 > height * MARGIN
-        && (mark.y1 as f32) < height * (1.0 - MARGIN);
-    is_inside && mark.width().max(mark.height()) >= SPECK_PX && !holes::may_be(mark, ink)
+    is_inside(mark, ink) && mark.width().max(mark.height()) >= SPECK_PX && !holes::may_be(mark, ink)
 }
 
 /// Whether a mark is too light for print and too short for a pencil.
 fn is_faint(page: &GrayImage, ink: &Ink, mark: &Mark) -> bool {
-    if mark.width().max(mark.height()) as f32 > ink.width.max(ink.height) as f32 * STROKE {
+    if mark.width().max(mark.height()) as f32 > ink.long_side() as f32 * STROKE {
         return false;
     }
     let by = ink.reduction;

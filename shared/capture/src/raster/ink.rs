@@ -18,6 +18,9 @@ const NEIGHBOURHOOD: u32 = 48;
 const NEIGHBOURHOOD_MAX_PX: usize = 120;
 /// The most by which a page is reduced: the sums of this many samples fit 16 bits.
 const REDUCTION_MAX: u32 = 256;
+/// A page is no longer than this many times its width, as far as sizes go by its longer side. What is longer is a strip,
+/// a till receipt a metre long, and its letters are those of a short one.
+const STRIP: u32 = 4;
 /// Marks of fewer pixels are dust.
 const DUST_PX: u32 = 5;
 
@@ -69,9 +72,9 @@ pub(super) struct Ink {
 impl Ink {
     /// Finds the marks of a page.
     pub(super) fn of(page: &GrayImage) -> Self {
-        let long = page.width().max(page.height());
         let most = page.width().min(page.height()).clamp(1, REDUCTION_MAX);
-        let reduction = ((f64::from(long) / f64::from(LONG_SIDE_PX)).round() as u32).clamp(1, most);
+        let long = f64::from(long_side(page.dimensions()));
+        let reduction = ((long / f64::from(LONG_SIDE_PX)).round() as u32).clamp(1, most);
         let reduced = reduced(page, reduction);
         let runs = runs(&reduced);
         let (runs, marks) = connected(runs);
@@ -79,9 +82,14 @@ impl Ink {
         Self { width, height, reduction, runs, marks }
     }
 
+    /// The longer side of the reduced copy, of a strip so much of it as a page would have.
+    pub(super) fn long_side(&self) -> u32 {
+        long_side((self.width, self.height))
+    }
+
     /// Marks that may be characters or words: neither dust nor rules, pictures or borders.
     pub(super) fn text_like(&self) -> impl Iterator<Item = (usize, &Mark)> {
-        let long = self.width.max(self.height);
+        let long = self.long_side();
         let (tallest, widest) = (long / 18, long / 7);
         self.marks.iter().enumerate().filter(move |(_, mark)| {
             let (width, height) = (mark.width(), mark.height());
@@ -98,14 +106,14 @@ impl Ink {
     /// The typical height of a character in page pixels, where there are enough to say.
     pub(super) fn character_height_px(&self, lines_are_vertical: bool) -> Option<f32> {
         let height = |mark: &Mark| if lines_are_vertical { mark.width() } else { mark.height() };
-        let mut heights: Vec<(u32, u32)> =
-            self.text_like().map(|(_, mark)| (height(mark), mark.area)).collect();
+        let mut heights: Vec<(u32, u64)> =
+            self.text_like().map(|(_, mark)| (height(mark), u64::from(mark.area))).collect();
         if heights.len() < 20 {
             return None;
         }
         // Weighed by ink: specks are many, but they are small.
         heights.sort_unstable();
-        let half = heights.iter().map(|(_, area)| area).sum::<u32>() / 2;
+        let half = heights.iter().map(|(_, area)| area).sum::<u64>() / 2;
         let mut seen = 0;
         let usual = heights.iter().find(|(_, area)| {
             seen += area;
@@ -127,6 +135,11 @@ impl Ink {
         heights.sort_unstable();
         heights.get(heights.len() * 4 / 5).map(|height| (height * self.reduction) as f32)
     }
+}
+
+/// The longer side of a page of this width and height; of a strip so much of it as a page would have.
+pub(super) fn long_side((width, height): (u32, u32)) -> u32 {
+    width.max(height).min(width.min(height).saturating_mul(STRIP))
 }
 
 /// The page in smaller: each pixel the mean of a square.
@@ -175,14 +188,16 @@ fn mean(columns: &[u16], by: usize) -> u8 {
 /// Bright rows are passed over: nothing in them can be darker than [`DARKER_THAN_MEAN`] of white.
 fn runs(page: &GrayImage) -> Vec<Run> {
     let (width, height) = (page.width() as usize, page.height() as usize);
-    let reach = (width.max(height) / NEIGHBOURHOOD as usize).clamp(8, NEIGHBOURHOOD_MAX_PX);
+    let reach = (long_side(page.dimensions()) / NEIGHBOURHOOD) as usize;
+    let reach = reach.clamp(8, NEIGHBOURHOOD_MAX_PX);
     let row = |y: usize| &page.as_raw()[y * width..][..width];
     let mut runs = Vec::new();
     // Sums of the columns over the rows in reach, kept up to date from row to row.
     let mut columns = vec![0u16; width];
     let (mut first, mut behind) = (0, 0);
-    // `prefix[x]` is the sum of all columns before `x - reach`, so that no window needs its ends checked.
-    let mut prefix = vec![0i32; width + 2 * reach + 1];
+    // `prefix[x]` is the sum of all columns before `x - reach`, so that no window needs its ends checked. In a very long
+    // row it wraps around; the difference of two is right all the same.
+    let mut prefix = vec![0u32; width + 2 * reach + 1];
     let in_reach = |x: usize| (x + reach + 1).min(width) - x.saturating_sub(reach);
     let shares: Vec<f32> = (0..width).map(|x| in_reach(x) as f32 / DARKER_THAN_MEAN).collect();
     let mut is_ink = vec![0u8; width.next_multiple_of(8)];
@@ -200,9 +215,9 @@ fn runs(page: &GrayImage) -> Vec<Run> {
         if f32::from(darkest) >= f32::from(u8::MAX) * DARKER_THAN_MEAN {
             continue;
         }
-        let mut sum = 0;
+        let mut sum = 0u32;
         for (prefix, &column) in prefix[reach + 1..].iter_mut().zip(&columns) {
-            sum += i32::from(column);
+            sum = sum.wrapping_add(u32::from(column));
             *prefix = sum;
         }
         prefix[reach + 1 + width..].fill(sum);
@@ -211,7 +226,9 @@ fn runs(page: &GrayImage) -> Vec<Run> {
         for (((is_ink, &sample), &share), (left, right)) in
             is_ink.iter_mut().zip(here).zip(&shares).zip(windows)
         {
-            *is_ink = u8::from(f32::from(sample) * (share * rows_in_reach) < (right - left) as f32);
+            // A window's sum fits 24 bits: signed numbers become floats in one instruction, unsigned ones do not.
+            let window = right.wrapping_sub(*left).cast_signed();
+            *is_ink = u8::from(f32::from(sample) * (share * rows_in_reach) < window as f32);
         }
         append_runs(&is_ink, y as u32, &mut runs);
     }
@@ -219,7 +236,7 @@ fn runs(page: &GrayImage) -> Vec<Run> {
 }
 
 /// The stretches of ones in a row of zeros and ones, eight at a time: most of a page is of one colour.
-fn append_runs(is_ink: &[u8], y: u32, runs: &mut Vec<Run>) {
+pub(super) fn append_runs(is_ink: &[u8], y: u32, runs: &mut Vec<Run>) {
     let mut before = 0u64;
     let mut start = None;
     for (eighth, eight) in is_ink.as_chunks::<8>().0.iter().enumerate() {
@@ -241,7 +258,7 @@ fn append_runs(is_ink: &[u8], y: u32, runs: &mut Vec<Run>) {
 }
 
 /// Joins runs that touch, diagonals included, into marks.
-fn connected(mut runs: Vec<Run>) -> (Vec<Run>, Vec<Mark>) {
+pub(super) fn connected(mut runs: Vec<Run>) -> (Vec<Run>, Vec<Mark>) {
     let mut parents: Vec<u32> = (0..runs.len() as u32).collect();
     let mut above = 0;
     for here in 0..runs.len() {

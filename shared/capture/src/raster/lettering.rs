@@ -88,6 +88,34 @@ pub(super) fn upness(ink: &Ink, on_its_side: bool, lines: Lines) -> Upness {
     }
 }
 
+/// The part of the rows of a page, which may lie on its side, that go on behind a wide blank: those of receipts and
+/// lists do, from the goods to the price, those of prose do not.
+pub(super) fn gapped_share(ink: &Ink, on_its_side: bool, skew_deg: f32) -> f32 {
+    let slope = skew_deg.to_radians().tan();
+    let marks = ink.text_like().map(|(_, mark)| Letter::of(mark, ink.height, on_its_side, slope));
+    let mut letters: Vec<Letter> = marks.collect();
+    if letters.len() < LETTERS_MIN {
+        return 0.0;
+    }
+    let middle = letters.len() / 2;
+    letters.select_nth_unstable_by(middle, |a, b| a.height().total_cmp(&b.height()));
+    let usual = letters[middle].height();
+    letters.retain(|letter| (0.5..2.6).contains(&(letter.height() / usual)));
+    letters.sort_by(|a, b| a.left.total_cmp(&b.left));
+    let mut pieces = in_lines(&letters, usual);
+    pieces.retain(|piece| piece.len() > 1);
+    pieces.sort_by(|a, b| a[0].middle().total_cmp(&b[0].middle()));
+    let goes_on = |piece: &Vec<Letter>| {
+        let end = piece[piece.len() - 1];
+        let first = pieces.partition_point(|other| other[0].middle() < end.middle() - usual * 0.6);
+        let beside =
+            pieces[first..].iter().take_while(|other| other[0].middle() < end.middle() + usual * 0.6);
+        beside.filter(|other| other[0].left > end.right).count() > 0
+    };
+    let going_on = pieces.iter().filter(|piece| goes_on(piece)).count();
+    going_on as f32 / (pieces.len() - going_on).max(1) as f32
+}
+
 /// A mark with the page's skew taken out of its place.
 #[derive(Clone, Copy, Debug)]
 struct Letter {

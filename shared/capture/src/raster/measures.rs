@@ -6,11 +6,13 @@
 use std::borrow::Cow;
 
 use image::GrayImage;
+use platen_model::{Barcode, Failure, Photo};
 
 use super::ink::Ink;
 use super::skew::Glance;
-use super::{blank, clean, turn};
-use crate::decode::Samples;
+use super::{barcode, blank, clean, photo, turn, upright};
+use crate::decode::{Picture, Samples};
+use crate::ocr::Engines;
 
 /// The marks found on a page: what everything else is measured on.
 #[derive(Debug)]
@@ -26,6 +28,26 @@ impl Marks {
     /// telling.
     pub fn skew_deg(&self) -> f32 {
         Glance::across(&self.0).lines().skew_deg
+    }
+
+    /// The clockwise turn that makes `page`, on which these marks were found, upright, in degrees.
+    ///
+    /// # Errors
+    ///
+    /// A language that is not installed, or a fault inside Tesseract.
+    pub fn turn_deg(
+        &self,
+        page: &GrayImage,
+        dpi: u32,
+        languages: &str,
+        engines: &mut Engines,
+    ) -> Result<u32, Failure> {
+        upright::find(page, dpi, &self.0, languages, engines).map(|upright| upright.rotation_deg)
+    }
+
+    /// The bar codes on `page`, on which these marks were found.
+    pub fn barcodes(&self, page: &GrayImage, dpi: u32) -> Vec<Barcode> {
+        barcode::find(page, dpi, &self.0)
     }
 
     /// Whether `page`, on which these marks were found, is blank.
@@ -47,6 +69,11 @@ impl Marks {
         };
         turn::straightened_to_read(samples, skew_deg, turn::size_for(&self.0, size, 0, skew_deg))
     }
+}
+
+/// Takes the perspective out of a photo of a sheet, and tells what was seen of the sheet.
+pub fn rectified(picture: Picture) -> (Picture, Option<Photo>) {
+    photo::rectified(picture)
 }
 
 /// Turns a page clockwise by a multiple of 90 degrees.

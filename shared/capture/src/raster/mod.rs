@@ -23,6 +23,7 @@ mod photo;
 mod quality;
 mod reading;
 mod resolution;
+mod rows;
 mod shear;
 mod skew;
 mod turn;
@@ -89,7 +90,7 @@ pub fn finish_page(
     clock.lap("decode");
 
     let makeup = input.makeup(page)?;
-    let (picture, photo_note) = match makeup {
+    let (picture, photo) = match makeup {
         Some(Makeup::Drawn) => (picture, None),
         _ => photo::rectified(picture),
     };
@@ -114,7 +115,7 @@ pub fn finish_page(
 
     let incoming = makeup.map(|makeup| incoming::judged(makeup, embedded.is_some()));
     let mut upright = if blank || embedded.is_some() {
-        Upright { rotation_deg: 0, skew_deg: 0.0 }
+        Upright::AS_IT_LIES
     } else {
         upright::find(&gray, dpi, &ink, &options.languages, engines)?
     };
@@ -138,7 +139,7 @@ pub fn finish_page(
     let stated_dpi = picture.dpi;
     let size = picture.dimensions();
     barcode::move_along(&mut barcodes, searched_size, upright.rotation_deg, upright.skew_deg, size);
-    let text = TextSize::of(&ink, upright.rotation_deg % 180 == 90, stated_dpi);
+    let text = TextSize::of(&ink, upright, stated_dpi);
     let (image, bytes) = if is_kept {
         // The page itself goes into the PDF.
         drop(picture);
@@ -169,7 +170,8 @@ pub fn finish_page(
     let read = Reading { words: &words, confidence, languages: &options.languages };
     let quality = is_read.then(|| quality::judge(&gray, &ink, upright.rotation_deg, read));
     let (quality, mut notes) = quality.map_or((0.0, Vec::new()), |quality| (quality.score, quality.notes));
-    notes.extend(photo_note.map(String::from));
+    let is_kept_as_it_is = photo.is_some_and(|photo| !photo.corrected);
+    notes.extend(is_kept_as_it_is.then(|| photo::EDGES_NOT_FOUND.to_owned()));
     notes.extend(remarks);
     clock.lap("judge");
 
@@ -183,6 +185,7 @@ pub fn finish_page(
         blank,
         text_source,
         incoming,
+        photo,
         mean_confidence: confidence,
         quality,
         words,
@@ -278,5 +281,7 @@ fn thread_cpu_ms() -> f64 {
 mod corpus_tests;
 #[cfg(test)]
 mod reading_tests;
+#[cfg(test)]
+mod strip_tests;
 #[cfg(test)]
 mod tests;

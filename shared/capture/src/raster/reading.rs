@@ -6,17 +6,22 @@
 //! a little narrower than high (the network reads condensed letters as well, and has fewer columns to look
 //! at), and it is made larger where they are small. Nothing done here shows in the page's image; boxes are
 //! answered in the page's own pixels.
+//!
+//! Tesseract takes no picture with a side of more than 32,767 pixels. A till receipt may be longer: it is read in
+//! strips, which are cut between its lines.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
-use image::GrayImage;
+use image::{GrayImage, imageops};
 use platen_model::{CheckBox, Failure, FailureClass, Rect, Stage, Word};
 
 use super::encode::Lettering;
 use super::ink::Ink;
-use super::{check_boxes, litter, underline, unread};
+use super::upright::Upright;
+use super::{check_boxes, lettering, litter, rows, underline, unread};
 use crate::ocr::{Engines, Layout};
 
 /// Below this, a stated resolution is a program's default more often than a scanner's setting.
@@ -35,23 +40,43 @@ const ENLARGED_MAX: f64 = 1.5;
 /// The least part of the page's size that the copy has.
 const REDUCED_MIN: f64 = 0.1;
 /// A page that is narrower than this many capitals are high has no columns, but it may look to Tesseract as if it
-/// had: the prices of a receipt belong to their lines.
+/// had: the prices of a receipt belong to their lines...
 const NARROW_CAPITALS: f32 = 37.0;
+/// ...where such a part of its lines goes on behind a wide blank. A book in large print is as narrow, and prose is read
+/// with half the errors where Tesseract may find out what is text.
+const GAPPED: f32 = 0.15;
+/// The highest copy that is read in one piece, in pixels.
+const STRIP_PX: u32 = 12_000;
+/// A strip is cut in so much of its length, at its end, where the least text stands.
+const CUT_SHARE: u32 = 4;
+/// The widest copy that Tesseract takes, in pixels.
+const WIDEST_PX: f64 = 32_000.0;
 
 /// How large the text on a page is, as far as it decides how the page is read.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct TextSize {
     /// The height of capitals, where there were enough characters to measure.
     capital_px: Option<f32>,
+    /// The part of the lines that goes on behind a wide blank.
+    gapped_share: f32,
     /// The resolution, where the file states one that a scanner would. Tesseract lays out a page better by its
     /// own estimate than by a resolution that is merely a default.
     stated_dpi: Option<u32>,
 }
 
 impl TextSize {
-    pub(super) fn of(ink: &Ink, lines_are_vertical: bool, stated_dpi: Option<u32>) -> Self {
+    /// `upright` is how the page lies on which these marks were found.
+    pub(super) fn of(ink: &Ink, upright: Upright, stated_dpi: Option<u32>) -> Self {
+        let lines_are_vertical = upright.rotation_deg % 180 == 90;
+        let capital_px = ink.capital_height_px(lines_are_vertical);
+        let side = if lines_are_vertical { ink.height } else { ink.width };
+        let width = side * ink.reduction;
+        // A page that is turned by its skew becomes a little wider.
+        let may_be_narrow = capital_px.is_some_and(|height| (width as f32) < height * NARROW_CAPITALS * 1.1);
+        let gapped = || lettering::gapped_share(ink, lines_are_vertical, upright.skew_deg);
         Self {
-            capital_px: ink.capital_height_px(lines_are_vertical),
+            capital_px,
+            gapped_share: if may_be_narrow { gapped() } else { 0.0 },
             stated_dpi: stated_dpi.filter(|dpi| *dpi >= SCANNER_DPI_MIN),
         }
     }
@@ -65,7 +90,9 @@ impl TextSize {
     /// How a page of this width is laid out, as far as that can be told before it is read.
     fn layout(&self, width: u32) -> Layout {
         match self.capital_px {
-            Some(height) if (width as f32) < height * NARROW_CAPITALS => Layout::Lines,
+            Some(height) if (width as f32) < height * NARROW_CAPITALS && self.gapped_share >= GAPPED => {
+                Layout::Lines
+            }
             _ => Layout::Page,
         }
     }
@@ -98,6 +125,18 @@ impl Content {
         let words = self.words.iter_mut().map(|word| &mut word.rect);
         words.chain(self.check_boxes.iter_mut().map(|found| &mut found.rect))
     }
+
+    /// Puts what stands on a strip that begins at this row behind that of the strips above it.
+    fn append(&mut self, mut strip: Self, top: u32) {
+        strip.rects().for_each(|rect| rect.y += top);
+        let (lines, blocks) = self.words.last().map_or((0, 0), |word| (word.line + 1, word.block + 1));
+        self.words.extend(strip.words.into_iter().map(|word| Word {
+            line: word.line + lines,
+            block: word.block + blocks,
+            ..word
+        }));
+        self.check_boxes.extend(strip.check_boxes);
+    }
 }
 
 /// Reads a page at the size that suits the recogniser.
@@ -109,24 +148,86 @@ pub(super) fn read(
 ) -> Result<Content, Failure> {
     let layout = text.layout(page.width());
     let (along, across) = text.reading_scale(layout);
-    let mut copy = sized(page, along, across)?;
+    let along = along.min(WIDEST_PX / f64::from(page.width()));
+    let copy = sized(page, along, across)?;
     let dpi = text.stated_dpi.map(|dpi| (f64::from(dpi) * across).round() as u32);
-    let ink = Ink::of(&copy);
-    let check_boxes = check_boxes::find(&ink);
-    underline::take_out(&mut copy, &ink);
-    let mut words = engines.read(&copy, dpi, layout, languages)?;
-    let mut found = Vec::new();
-    for region in unread::regions(&ink, copy.dimensions(), &words) {
-        let read = engines.read_region(region.rect, languages)?;
-        found.push((region, read));
+    let how = How { dpi, layout, languages };
+    let mut content = Content::default();
+    let size = copy.dimensions();
+    if size.1 <= STRIP_PX {
+        content = how.read(copy, engines)?;
+    } else {
+        for rows in strips(&copy) {
+            let strip = imageops::crop_imm(&*copy, 0, rows.start, size.0, rows.end - rows.start).to_image();
+            content.append(how.read(Cow::Owned(strip), engines)?, rows.start);
+        }
     }
-    unread::put_in(&mut words, found);
-    litter::take_out(&mut words);
-    let mut content = Content { words, check_boxes };
     for rect in content.rects() {
-        *rect = placed(*rect, copy.dimensions(), page.dimensions());
+        *rect = placed(*rect, size, page.dimensions());
     }
     Ok(content)
+}
+
+/// How a copy is read.
+#[derive(Clone, Copy, Debug)]
+struct How<'l> {
+    /// Its resolution, where it is known for certain.
+    dpi: Option<u32>,
+    layout: Layout,
+    languages: &'l str,
+}
+
+impl How<'_> {
+    fn read(self, mut copy: Cow<'_, GrayImage>, engines: &mut Engines) -> Result<Content, Failure> {
+        let ink = Ink::of(&copy);
+        let check_boxes = check_boxes::find(&ink);
+        underline::take_out(&mut copy, &ink);
+        let mut words = engines.read(&copy, self.dpi, self.layout, self.languages)?;
+        let mut found = Vec::new();
+        for region in unread::regions(&ink, copy.dimensions(), &words) {
+            let read = engines.read_region(region.rect, self.languages)?;
+            found.push((region, read));
+        }
+        unread::put_in(&mut words, found);
+        litter::take_out(&mut words);
+        if self.layout == Layout::Page {
+            rows::join(&mut words);
+        }
+        Ok(Content { words, check_boxes })
+    }
+}
+
+/// Rows of a copy that is too high to be read in one piece, cut where the least text stands.
+fn strips(copy: &GrayImage) -> Vec<Range<u32>> {
+    let ink = Ink::of(copy);
+    let mut text = vec![0u32; ink.height as usize + 1];
+    for (_, mark) in ink.text_like() {
+        text[mark.y0 as usize..mark.y1 as usize].iter_mut().for_each(|marks| *marks += 1);
+    }
+    let mut strips = Vec::new();
+    let mut from = 0;
+    while copy.height() - from > STRIP_PX {
+        let latest = (from + STRIP_PX) / ink.reduction;
+        let earliest = latest - STRIP_PX / CUT_SHARE / ink.reduction;
+        let cut = emptiest(&text[earliest as usize..latest as usize]) as u32 + earliest;
+        strips.push(from..cut * ink.reduction);
+        from = cut * ink.reduction;
+    }
+    strips.push(from..copy.height());
+    strips
+}
+
+/// The middle of the longest stretch of rows with the least text.
+fn emptiest(text: &[u32]) -> usize {
+    let least = text.iter().min();
+    let mut at = 0;
+    let stretches = text.chunk_by(|one, other| one == other).map(|stretch| {
+        at += stretch.len();
+        (stretch, at - stretch.len() / 2)
+    });
+    let longest =
+        stretches.filter(|(stretch, _)| stretch.first() == least).max_by_key(|(rows, _)| rows.len());
+    longest.map_or(0, |(_, middle)| middle)
 }
 
 /// Reads some lines of a page at the size that suits the recogniser, for how well they read: boxes are those on the copy.

@@ -8,6 +8,7 @@ use platen_model::{Rect, Word};
 
 use super::ink::Ink;
 use super::reading::{self, TextSize};
+use super::upright::Upright;
 use super::{skew, turn, underline, unread};
 use crate::decode::{Document, Samples};
 use crate::ocr::{Engines, Layout};
@@ -25,7 +26,7 @@ fn sample(name: &str) -> (GrayImage, TextSize) {
     let skew_deg = skew::Glance::across(&Ink::of(&gray)).lines().skew_deg;
     let size = gray.dimensions();
     let (_, gray) = turn::straightened_to_read(Samples::Gray(gray), skew_deg, size);
-    let text = TextSize::of(&Ink::of(&gray), false, picture.dpi);
+    let text = TextSize::of(&Ink::of(&gray), Upright::AS_IT_LIES, picture.dpi);
     (gray, text)
 }
 

@@ -1,5 +1,7 @@
 //! A page's resolution: what the file says where that makes sense, else what its size suggests.
 
+use super::ink::long_side;
+
 /// Sides of common papers in inches, the longer first: A4, letter, legal, A5.
 const PAPERS: [(f64, f64); 4] = [(11.69, 8.27), (11.0, 8.5), (14.0, 8.5), (8.27, 5.83)];
 /// What scanners offer.
@@ -14,7 +16,7 @@ const CHARACTER_INCHES: f64 = 0.075;
 /// The resolution of a page of this size. `stated` is what the file says; `character_height_px` is what was
 /// measured, where there was text to measure.
 pub(super) fn of(size: (u32, u32), stated: Option<u32>, character_height_px: Option<f32>) -> u32 {
-    let (long, short) = (f64::from(size.0.max(size.1)), f64::from(size.0.min(size.1)));
+    let (long, short) = (f64::from(long_side(size)), f64::from(size.0.min(size.1)));
     if let Some(dpi) = stated
         && long / f64::from(dpi) <= LONGEST_INCHES
         && short / f64::from(dpi) >= SHORTEST_INCHES

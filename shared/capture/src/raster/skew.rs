@@ -26,8 +26,10 @@ const FINER: [Search; 3] = [
     Search { step_deg: 0.04, bin_px: 1.3, edges_per_side: 12_000 },
     Search { step_deg: 0.02, bin_px: 1.0, edges_per_side: usize::MAX },
 ];
+/// The most bins of a histogram. On a strip of paper they are wider, so that places, in 65,536ths of a bin, fit 31 bits.
+const BINS_MAX: f32 = 30_000.0;
 /// Fewer pixels of edges than this say nothing.
-const EDGES_MIN_PX: u32 = 120;
+const EDGES_MIN_PX: u64 = 120;
 /// An edge counts as one point; longer ones are cut, so that they have a slope.
 const EDGE_MAX_PX: u32 = 8;
 /// With fewer marks of text than this, all other marks within the page have a say.
@@ -133,6 +135,8 @@ struct Edges {
     /// The greatest `along_twice` and `across`, which are never negative.
     along_twice_max: i32,
     across_max: i32,
+    /// How many pages long a strip is: so many times the edges take part, or each line would have one.
+    pages: usize,
 }
 
 impl Edges {
@@ -155,7 +159,12 @@ impl Edges {
                 }
             }
         });
-        Self { sides, along_twice_max: 2 * ink.width as i32, across_max: ink.height as i32 }
+        Self {
+            sides,
+            along_twice_max: 2 * ink.width as i32,
+            across_max: ink.height as i32,
+            pages: pages(ink),
+        }
     }
 
     /// Left and right edges, in coordinates turned a quarter clockwise.
@@ -167,11 +176,16 @@ impl Edges {
             sides[0].push(Edge { along_twice, across: run.x0 as i32, length: 1 });
             sides[1].push(Edge { along_twice, across: run.x1 as i32, length: 1 });
         }
-        Self { sides, along_twice_max: 2 * ink.height as i32, across_max: ink.width as i32 }
+        Self {
+            sides,
+            along_twice_max: 2 * ink.height as i32,
+            across_max: ink.width as i32,
+            pages: pages(ink),
+        }
     }
 
     fn glance(self, search: Search) -> Glance {
-        let length: u32 = self.sides.iter().flatten().map(|edge| edge.length).sum();
+        let length: u64 = self.sides.iter().flatten().map(|edge| u64::from(edge.length)).sum();
         if length < EDGES_MIN_PX {
             return Glance { edges: self, angle_deg: 0.0, contrast: 1.0 };
         }
@@ -206,11 +220,12 @@ impl Edges {
 
     /// The edges that take part in a search.
     fn picked(&self, search: Search) -> Cow<'_, Self> {
-        if self.sides.iter().all(|side| side.len() <= search.edges_per_side) {
+        let most = search.edges_per_side.saturating_mul(self.pages);
+        if self.sides.iter().all(|side| side.len() <= most) {
             return Cow::Borrowed(self);
         }
         let sides = self.sides.each_ref().map(|side| {
-            let every = side.len().div_ceil(search.edges_per_side).max(1);
+            let every = side.len().div_ceil(most).max(1);
             side.iter().step_by(every).copied().collect()
         });
         Cow::Owned(Self { sides, ..*self })
@@ -222,8 +237,10 @@ impl Edges {
         // The mean of `part² + (256 - part)²`.
         const OWN: f32 = 2.0 / 3.0 * 65_536.0;
         let (sine, cosine) = angle_deg.to_radians().sin_cos();
-        let across = (cosine / search.bin_px * ONE).round() as i32;
-        let along = (sine / search.bin_px * ONE / 2.0).round() as i32;
+        let reach = self.across_max as f32 + self.along_twice_max as f32 / 2.0;
+        let bin_px = search.bin_px.max(reach / BINS_MAX);
+        let across = (cosine / bin_px * ONE).round() as i32;
+        let along = (sine / bin_px * ONE / 2.0).round() as i32;
         let least = (along * self.along_twice_max).max(0);
         let most = least + across * self.across_max + (-along * self.along_twice_max).max(0);
         let count = (most >> 16) as usize + 2;
@@ -232,7 +249,7 @@ impl Edges {
             bins.resize(count, [0; 2]);
             put(side, [least, across, along], bins);
             // What each edge has in common with itself is no concentration.
-            let own: u32 = side.iter().map(|edge| edge.length * edge.length).sum();
+            let own: u64 = side.iter().map(|edge| u64::from(edge.length * edge.length)).sum();
             squares(bins) as f32 - own as f32 * OWN
         })
     }
@@ -271,6 +288,11 @@ fn squares(bins: &[[u64; 2]]) -> u64 {
         bin * bin
     };
     bins.iter().map(square).sum()
+}
+
+/// How many pages long a strip is.
+fn pages(ink: &Ink) -> usize {
+    ink.width.max(ink.height).div_ceil(ink.long_side().max(1)) as usize
 }
 
 /// Which marks take part: those of text, or all that do not touch the page's edge where there is little text.

@@ -14,7 +14,7 @@ use super::lettering;
 use super::reading::{self, TextSize};
 use super::skew::{Glance, Lines};
 use super::turn::gray_by_quarters;
-use crate::ocr::{Engines, Layout};
+use crate::ocr::{self, Engines, Layout};
 
 /// From this contrast on, lines of text are there.
 const LINES_SEEN: f32 = 1.35;
@@ -61,6 +61,11 @@ pub(super) struct Upright {
     pub(super) rotation_deg: u32,
     /// Clockwise.
     pub(super) skew_deg: f32,
+}
+
+impl Upright {
+    /// Neither turned nor skewed.
+    pub(super) const AS_IT_LIES: Self = Self { rotation_deg: 0, skew_deg: 0.0 };
 }
 
 /// What the page's own marks say.
@@ -193,7 +198,7 @@ impl Second<'_> {
         }
         let Some(Rect { x, y, w, h }) = sample(self.ink) else { return Ok(false) };
         let part = imageops::crop_imm(self.page, x, y, w, h).to_image();
-        let text = TextSize::of(self.ink, false, None);
+        let text = TextSize::of(self.ink, Upright::AS_IT_LIES, None);
         Ok(is_clear(&reading::read_lines(&part, text, self.languages, self.engines)?))
     }
 
@@ -258,7 +263,7 @@ fn legible(words: &[Word]) -> f64 {
         .sum()
 }
 
-/// Whether all of these Tesseract languages are written in Latin script.
+/// Whether all of these Tesseract languages, or scripts, are written in Latin script.
 fn is_latin(languages: &str) -> bool {
     const OTHERS: &[&str] = &[
         "amh", "ara", "asm", "bel", "ben", "bod", "bul", "chi", "chr", "dzo", "ell", "fas", "grc", "guj",
@@ -266,7 +271,12 @@ fn is_latin(languages: &str) -> bool {
         "mkd", "mon", "mya", "nep", "ori", "pan", "pus", "rus", "san", "sin", "snd", "srp", "syr", "tam",
         "tat", "tel", "tgk", "tha", "tir", "uig", "ukr", "urd", "yid",
     ];
-    languages.split('+').all(|language| !OTHERS.iter().any(|other| language.starts_with(other)))
+    const LATIN_SCRIPTS: &[&str] = &["Latin", "Fraktur", "Vietnamese"];
+    languages.split('+').all(|language| match ocr::script(language) {
+        Some(script) => LATIN_SCRIPTS.contains(&script),
+        // Serbian in Latin letters, as `srp_latn`, is written as German is.
+        None => language.ends_with("_latn") || !OTHERS.iter().any(|other| language.starts_with(other)),
+    })
 }
 
 #[cfg(test)]
@@ -293,6 +303,20 @@ mod tests {
         assert!((500..960).contains(&middle.0) && (800..1_160).contains(&middle.1), "{middle:?}");
         assert!(x + w <= 1_000 && y + h <= 1_400, "{x} + {w}, {y} + {h}");
         assert_eq!(sample(&Ink::of(&GrayImage::from_pixel(300, 300, Luma([255])))), None);
+    }
+
+    #[test]
+    fn a_script_counts_as_latin_by_its_own_name_and_a_language_by_the_letters_it_is_written_in() {
+        for latin in
+            ["eng", "eng+deu", "script/Latin", "Latin", "script/Fraktur+lat", "srp_latn", "script/Vietnamese"]
+        {
+            assert!(is_latin(latin), "{latin}");
+        }
+        for other in
+            ["script/Cyrillic", "Cyrillic", "eng+script/Greek", "rus", "srp", "chi_sim", "script/Arabic+eng"]
+        {
+            assert!(!is_latin(other), "{other}");
+        }
     }
 
     #[test]

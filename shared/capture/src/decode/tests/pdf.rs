@@ -5,7 +5,7 @@ use crate::inspection::Feature;
 
 /// A PDF of one page with these entries and instructions. `images` are objects 10, 11 … named `/I0`, `/I1` …: their
 /// dictionary entries and data.
-fn pdf(page: &str, instructions: &str, images: &[(String, Vec<u8>)]) -> Vec<u8> {
+pub(super) fn pdf(page: &str, instructions: &str, images: &[(String, Vec<u8>)]) -> Vec<u8> {
     pdf_with(page, instructions, images, "")
 }
 

@@ -128,7 +128,7 @@ fn squares(finders: &[Finder]) -> Vec<(Rect, f32)> {
 /// The boxes of marks with two solid sides that meet, in page pixels, the largest first. The other two sides are dashed,
 /// and what of them touches the mark is left to chance.
 fn corners(ink: &Ink) -> Vec<Rect> {
-    let largest = ink.width.max(ink.height) / 3;
+    let largest = ink.long_side() / 3;
     let mut wanted: Vec<(u32, Sides)> = Vec::new();
     let mut places = vec![u32::MAX; ink.marks.len()];
     for (at, mark) in ink.marks.iter().enumerate() {

@@ -25,7 +25,7 @@ const DISK_FILL: std::ops::Range<f32> = 0.7..0.88;
 /// Whether a mark has the shape, the size and the place of a punch hole: a disk, or the rim of one.
 pub(in crate::raster) fn may_be(mark: &Mark, ink: &Ink) -> bool {
     let (across, down) = (mark.width() as f32, mark.height() as f32);
-    let diameter = across.max(down) / ink.width.max(ink.height) as f32;
+    let diameter = across.max(down) / ink.long_side() as f32;
     let is_round = across.min(down) >= across.max(down) * 0.8;
     let (x, y) = middle(mark);
     let from_edge = x.min(ink.width as f32 - x).min(y.min(ink.height as f32 - y));

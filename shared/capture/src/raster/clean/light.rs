@@ -6,6 +6,8 @@
 
 use image::GrayImage;
 
+use crate::raster::ink::long_side;
+
 /// Cells along the longer side of the page; at 300 dpi a cell of an A4 page is as large as a few letters.
 const CELLS: u32 = 80;
 /// Samples along one side of a cell that are looked at.
@@ -34,7 +36,7 @@ pub(in crate::raster) struct Paper {
 impl Paper {
     /// Measures a page, by a few thousand probes however large it is.
     pub(in crate::raster) fn of(page: &GrayImage) -> Self {
-        let cell = page.width().max(page.height()).div_ceil(CELLS).max(PROBES);
+        let cell = long_side(page.dimensions()).div_ceil(CELLS).max(PROBES);
         let columns = page.width().div_ceil(cell) as usize;
         let mut levels = probed(page, cell);
         let white = percentile(&levels, 0.95);

@@ -8,6 +8,8 @@ mod quad;
 mod sheet;
 mod warp;
 
+use platen_model::Photo;
+
 use crate::decode::{Picture, Samples};
 
 /// What the notes of a page say when it is a photo whose edges were not found.
@@ -20,22 +22,24 @@ const PERSPECTIVE_MIN_DEG: f32 = 1.0;
 /// A camera states 72 dots an inch, or nothing. What states this much was scanned.
 const SCANNER_DPI_MIN: u32 = 150;
 
-/// The picture with the perspective taken out, or as it came, with what there is to say about it.
-pub(super) fn rectified(picture: Picture) -> (Picture, Option<&'static str>) {
+/// The picture with the perspective taken out, or as it came; and what was seen, where it is a photo of a sheet.
+pub(super) fn rectified(picture: Picture) -> (Picture, Option<Photo>) {
     if matches!(picture.samples, Samples::Bitonal(_)) || !sheet::has_ground(&picture.samples) {
         return (picture, None);
     }
     let seen = sheet::find(&picture.samples);
+    let confidence = seen.sheet.as_ref().map_or(0.0, |sheet| sheet.confidence.clamp(0.0, 1.0));
     let Some(sheet) = seen.sheet.filter(|sheet| sheet.confidence >= CONFIDENCE_MIN) else {
         let is_photo = seen.is_photo && picture.dpi.is_none_or(|dpi| dpi < SCANNER_DPI_MIN);
-        return (picture, is_photo.then_some(EDGES_NOT_FOUND));
+        return (picture, is_photo.then_some(Photo { confidence, corrected: false }));
     };
     if quad::perspective_deg(&sheet.corners) < PERSPECTIVE_MIN_DEG {
         return (picture, None);
     }
     let samples = warp::flattened(&picture.samples, &sheet.corners);
     // The file's resolution, if any, was the camera's guess.
-    (Picture { samples, dpi: None, original: None, ..picture }, None)
+    let picture = Picture { samples, dpi: None, original: None, ..picture };
+    (picture, Some(Photo { confidence, corrected: true }))
 }
 
 #[cfg(test)]

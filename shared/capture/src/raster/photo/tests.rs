@@ -1,7 +1,8 @@
 use std::fs::File;
+use std::io::{Cursor, Write};
 use std::path::{Path, PathBuf};
 
-use image::{GrayImage, Luma, Rgb, RgbImage};
+use image::{DynamicImage, GrayImage, ImageFormat, Luma, Rgb, RgbImage};
 use imageproc::drawing::draw_filled_rect_mut;
 use imageproc::geometric_transformations::{Border, Interpolation, Projection, warp_into};
 use imageproc::rect::Rect as Area;
@@ -10,7 +11,9 @@ use proptest::prelude::*;
 use super::quad::{Corners, Point};
 use super::*;
 use crate::decode::Document;
-use crate::options::Limits;
+use crate::ocr::Engines;
+use crate::options::{Effort, Limits, Options};
+use crate::raster::finish_page;
 
 const PAGE: (u32, u32) = (600, 850);
 const PHOTO: (u32, u32) = (900, 1_200);
@@ -93,9 +96,10 @@ proptest! {
 #[test]
 fn the_page_in_a_photo_becomes_the_page_that_was_photographed() {
     let corners = [(200.0, 190.0), (690.0, 170.0), (790.0, 1_050.0), (100.0, 1_000.0)];
-    let (picture, note) = rectified(Picture::new(Samples::Rgb(photo(&corners))));
+    let (picture, seen) = rectified(Picture::new(Samples::Rgb(photo(&corners))));
     let Samples::Rgb(flat) = picture.samples else { panic!("colour stays colour") };
-    assert_eq!(note, None);
+    let seen = seen.expect("it is a photo");
+    assert!(seen.corrected && (CONFIDENCE_MIN..=1.0).contains(&seen.confidence), "{seen:?}");
     let flat = image::imageops::thumbnail(&flat, 60, 85);
     let sheet = image::imageops::thumbnail(&page(), 60, 85);
     let off: u64 = flat.iter().zip(sheet.iter()).map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
@@ -103,18 +107,20 @@ fn the_page_in_a_photo_becomes_the_page_that_was_photographed() {
     assert!(mean < 6.0, "{mean} levels off on average");
 }
 
-/// Checks that a picture stays as it is, and what is said about it.
-fn check_kept(samples: Samples, said: Option<&str>) {
+/// Checks that a picture stays as it is, and whether it is taken for a photo.
+fn check_kept(samples: Samples, is_photo: bool) {
     let before = samples.to_gray();
-    let (picture, note) = rectified(Picture::new(samples));
-    assert_eq!(note, said);
+    let (picture, seen) = rectified(Picture::new(samples));
+    assert_eq!(seen.is_some(), is_photo, "{seen:?}");
+    let is_unsure = |seen: Photo| !seen.corrected && (0.0..CONFIDENCE_MIN).contains(&seen.confidence);
+    assert!(seen.is_none_or(is_unsure), "{seen:?}");
     assert_eq!(picture.samples.to_gray(), before);
 }
 
 #[test]
 fn scans_are_not_taken_for_photos() {
     // A page that fills the glass.
-    check_kept(Samples::Rgb(page()), None);
+    check_kept(Samples::Rgb(page()), false);
     // A crooked page under a black lid, and one under a gray one.
     for lid in [8, 120] {
         let mut scan = RgbImage::from_pixel(PHOTO.0, PHOTO.1, Rgb([lid; 3]));
@@ -125,15 +131,38 @@ fn scans_are_not_taken_for_photos() {
                 *to = *from;
             }
         }
-        check_kept(Samples::Gray(Samples::Rgb(scan).to_gray()), None);
+        check_kept(Samples::Gray(Samples::Rgb(scan).to_gray()), false);
     }
 }
 
+/// The sheet runs out of the photo at the bottom.
+const CUT_OFF: Corners = [(200.0, 190.0), (690.0, 170.0), (990.0, 1_650.0), (-80.0, 1_600.0)];
+
 #[test]
-fn a_photo_without_edges_is_kept_and_the_note_says_so() {
-    // The sheet runs out of the photo at the bottom.
-    let corners = [(200.0, 190.0), (690.0, 170.0), (990.0, 1_650.0), (-80.0, 1_600.0)];
-    check_kept(Samples::Rgb(photo(&corners)), Some(EDGES_NOT_FOUND));
+fn a_photo_without_edges_is_kept() {
+    check_kept(Samples::Rgb(photo(&CUT_OFF)), true);
+}
+
+#[test]
+fn the_record_of_a_page_tells_how_sure_its_sheet_was_found() {
+    let record = |photo: RgbImage| {
+        let mut bytes = Cursor::new(Vec::new());
+        DynamicImage::ImageRgb8(photo).write_to(&mut bytes, ImageFormat::Png).expect("it can be coded");
+        let mut file = tempfile::tempfile().expect("a file");
+        file.write_all(bytes.get_ref()).expect("written");
+        let options = Options::default();
+        let mut document = Document::open(file, &options.limits).expect("it opens");
+        finish_page(&mut document, 0, &options, Effort::Unread, &mut Engines::default())
+            .expect("a page")
+            .record
+    };
+    let found = record(photo(&[(200.0, 190.0), (690.0, 170.0), (790.0, 1_050.0), (100.0, 1_000.0)]));
+    assert!(found.photo.is_some_and(|photo| photo.corrected && photo.confidence >= CONFIDENCE_MIN));
+    assert!(!found.notes.contains(&EDGES_NOT_FOUND.to_owned()));
+    let kept = record(photo(&CUT_OFF));
+    assert!(kept.photo.is_some_and(|photo| !photo.corrected && photo.confidence < CONFIDENCE_MIN));
+    assert!(kept.notes.contains(&EDGES_NOT_FOUND.to_owned()), "{:?}", kept.notes);
+    assert_eq!(record(page()).photo, None);
 }
 
 /// The pages of the corpus that may be photos: those that are not black and white.
