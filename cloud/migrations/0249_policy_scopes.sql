@@ -1,7 +1,7 @@
 -- Which policy was in force for whom: a tenant with a policy of its own, or the site ('', for all tenants without one).
 CREATE TABLE policy_scopes (
     scope    TEXT NOT NULL,
-    sha256   TEXT NOT NULL REFERENCES policies (sha256),
+    sha256   TEXT NOT NULL,
     first_ms BIGINT NOT NULL,
     last_ms  BIGINT NOT NULL,
     PRIMARY KEY (scope, sha256)
