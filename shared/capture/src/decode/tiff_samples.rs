@@ -207,11 +207,12 @@ impl Colours {
             CMYK => (Inks::Cmyk, 4),
             _ => return None,
         };
-        let depth = match (&inks, page.bits) {
-            (Inks::Gray { .. }, 1 | 2 | 4 | 8 | 16) | (Inks::Palette(_), 1 | 2 | 4 | 8) => true,
-            (Inks::Rgb | Inks::Cmyk, 8 | 16) => true,
-            _ => false,
-        };
+        let depth = matches!(
+            (&inks, page.bits),
+            (Inks::Gray { .. }, 1 | 2 | 4 | 8 | 16)
+                | (Inks::Palette(_), 1 | 2 | 4 | 8)
+                | (Inks::Rgb | Inks::Cmyk, 8 | 16)
+        );
         let whole_numbers = matches!(page.sample_format, 1 | 4);
         let coding = match page.compression {
             tiff_rows::NONE | tiff_rows::PACK_BITS => true,

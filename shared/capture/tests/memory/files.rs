@@ -23,7 +23,7 @@ pub(crate) fn letter(x: u32, y: u32, size: u32, slope: f64, full: bool) -> bool 
     let stroke = (u % size) / (size / 4).max(1) + 3 * ((v % (size * 3)) / (size / 3).max(1));
     let (lines, columns) = if full { (4..60, 8..130) } else { (4..9, 11..60) };
     let printed = lines.contains(&line) && columns.contains(&column) && (column * 7 + line) % 6 != 0;
-    within && printed && (column * 31 + line * 17 + stroke * 5) % 3 != 0
+    within && printed && !(column * 31 + line * 17 + stroke * 5).is_multiple_of(3)
 }
 
 /// Numbers that no coding makes shorter.

@@ -39,7 +39,8 @@ impl Writing {
     fn sample(&self, x: usize, y: usize, at: usize) -> u32 {
         let mixed = (x as u32 * 131 + y as u32 * 241 + at as u32 * 57 + self.seed).wrapping_mul(0x9e37_79b9);
         // Slopes and noise, so that runs and differences occur.
-        let value = if (x / 7 + y / 3) % 2 == 0 { (x as u32 * 3 + at as u32) << 8 } else { mixed >> 16 };
+        let value =
+            if (x / 7 + y / 3).is_multiple_of(2) { (x as u32 * 3 + at as u32) << 8 } else { mixed >> 16 };
         (value & 0xffff) >> (16 - self.bits)
     }
 

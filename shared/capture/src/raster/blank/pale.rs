@@ -168,7 +168,7 @@ fn rows(letters: &[(u32, Mark)], height: f32, down: bool) -> Vec<Vec<u32>> {
             (middle(end) - middle(&mark)).abs() < height * NEAR.0 && gap < height * NEAR.1
         };
         let near = ends[here.saturating_sub(1)..(here + 2).min(slots)].iter().flatten();
-        let row = near.copied().filter(goes_on).last();
+        let row = near.copied().rfind(goes_on);
         let row = row.unwrap_or_else(|| {
             rows.push((Vec::new(), mark));
             rows.len() - 1
