@@ -12,8 +12,9 @@ use platen_model::{Barcode, CheckBox, Rect, Word};
 
 use super::ink::{Ink, Mark, Run};
 
-/// The least side of a box on the reduced copy: two millimetres on office paper.
-const SIDE_MIN: u32 = 12;
+/// The least side of a box on the reduced copy: three millimetres on office paper. Letters whose
+/// corners blur look like smaller ones.
+const SIDE_MIN: u32 = 20;
 /// The greatest side: nine millimetres.
 const SIDE_MAX: u32 = 60;
 /// A mark may be larger than its box by this, for the strokes of a tick.
