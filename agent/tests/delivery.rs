@@ -222,6 +222,29 @@ async fn a_delivered_document_that_cannot_be_read_is_kept_and_holds_up_no_other(
 }
 
 #[tokio::test]
+async fn a_removal_that_failed_rests_a_minute_and_is_then_tried_again() {
+    let office = office(100).await;
+    office.deliver().await.expect("delivered");
+    let manifest = office.spool.document(office.id).join("manifest.json");
+    let bytes = std::fs::read(&manifest).expect("a manifest");
+    std::fs::write(&manifest, b"rot").expect("a disk fails");
+
+    // Nothing is kept, so that its time is over again at once.
+    let policy = Policy { at_once: 4, keep: SignedDuration::ZERO, windows: Windows::always() };
+    let mut dispatcher = Dispatcher::new(policy);
+    let (key, failed) = (office.cloud.receipt_key(), Timestamp::now() + SignedDuration::from_secs(1));
+    let mut remove = |seconds: i64| {
+        let now = failed + SignedDuration::from_secs(seconds);
+        dispatcher.remove_expired(&office.spool, &office.outbox, &key, now).expect("nothing else is harmed");
+        office.spool.document_ids().expect("ids").len()
+    };
+    assert_eq!(remove(0), 1, "it cannot be read");
+    std::fs::write(&manifest, bytes).expect("the disk is mended");
+    assert_eq!(remove(59), 1, "it rests");
+    assert_eq!(remove(61), 0);
+}
+
+#[tokio::test]
 async fn a_lost_answer_to_the_manifest_is_answered_again_with_the_same_receipt() {
     let office = office(100).await;
     let parts = office.document().manifest.parts.clone();

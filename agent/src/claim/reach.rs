@@ -64,9 +64,11 @@ impl Place {
         Ok(rustix::fs::renameat(&self.folder, &self.name, &self.folder, &to.name)?)
     }
 
-    /// Gives the file another name in its folder, unless something has that name. Answers whether it was given.
+    /// Gives the file another name in its folder, unless something has that name or may come to have it meanwhile. Answers
+    /// whether it was given: never on file systems that know neither exclusive renaming nor second names, where a scan
+    /// that comes between a look and the renaming would be overwritten.
     pub(super) fn rename_unless_taken(&self, to: &Self) -> io::Result<bool> {
-        use rustix::fs::{AtFlags, RenameFlags, linkat, renameat, renameat_with, statat, unlinkat};
+        use rustix::fs::{AtFlags, RenameFlags, linkat, renameat_with, unlinkat};
         let (folder, from, to) = (&self.folder, &self.name, &to.name);
         match renameat_with(folder, from, folder, to, RenameFlags::NOREPLACE) {
             Ok(()) => Ok(true),
@@ -75,18 +77,19 @@ impl Place {
             Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {
                 match linkat(folder, from, folder, to, AtFlags::empty()) {
                     Ok(()) => Ok(unlinkat(folder, from, AtFlags::empty()).map(|()| true)?),
-                    Err(Errno::EXIST) => Ok(false),
-                    // Nor with second names: better with a look that another may come between than not at all.
-                    Err(Errno::PERM | Errno::NOSYS | Errno::NOTSUP | Errno::MLINK) => {
-                        match statat(folder, to, AtFlags::SYMLINK_NOFOLLOW) {
-                            Ok(_) => Ok(false),
-                            Err(Errno::NOENT) => Ok(renameat(folder, from, folder, to).map(|()| true)?),
-                            Err(error) => Err(error.into()),
-                        }
-                    }
+                    Err(Errno::EXIST | Errno::PERM | Errno::NOSYS | Errno::NOTSUP | Errno::MLINK) => Ok(false),
                     Err(error) => Err(error.into()),
                 }
             }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Gives the file a name that nothing but its own capture gives, unless something has it. Answers whether it was given.
+    pub(super) fn rename_to_own(&self, to: &Self) -> io::Result<bool> {
+        match rustix::fs::statat(&self.folder, &to.name, rustix::fs::AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(_) => Ok(false),
+            Err(Errno::NOENT) => self.rename_to(to).map(|()| true),
             Err(error) => Err(error.into()),
         }
     }

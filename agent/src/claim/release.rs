@@ -228,9 +228,9 @@ impl Claimed {
         if hidden.rename_unless_taken(place)? {
             return Ok(());
         }
-        // A third one has the name. Under another it is found as well.
+        // A third one has the name, or could be overwritten. Under another it is found as well.
         let name = done_name(&self.record().capture_id.to_string(), &file.name);
-        match hidden.rename_unless_taken(&place.beside(name)?)? {
+        match hidden.rename_to_own(&place.beside(name)?)? {
             true => Ok(()),
             false => Err(io::Error::other("two files came under one name; one lies beside it, hidden")),
         }
