@@ -111,9 +111,11 @@ pub async fn migrate(config: &Config, tenant: &TenantId) -> Result<String, Strin
 
 /// `check`: an error names what is wrong.
 pub async fn check(config: &Config) -> Result<String, String> {
-    let (store, blobs) = storage(config).await?;
+    let (store, kept) = storage(config).await?;
     let keys = public_checkpoint_keys(config)?;
-    let found = integrity::check(&store, &blobs, &keys).await.map_err(text)?;
+    let mut found = integrity::check(&store, &kept, &keys).await.map_err(text)?;
+    let delay = Duration::from_secs(config.limits.garbage_seconds);
+    found.wrong.extend(blobs::garbage::unexplained(&store, delay).await.map_err(text)?);
     let seen = format!("{} documents, {} events, {} blobs", found.documents, found.events, found.blobs);
     if found.wrong.is_empty() {
         return Ok(format!("{seen}: every chain and every blob is whole"));

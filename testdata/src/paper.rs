@@ -143,6 +143,11 @@ impl<'f> Sheet<'f> {
         self.row(style, &[(self.left, Align::Left)], &[text]);
     }
 
+    /// One line that begins at a place.
+    pub(crate) fn indented(&mut self, style: Style, x: f32, text: &str) {
+        self.row(style, &[(x, Align::Left)], &[text]);
+    }
+
     /// One line between the edges.
     pub(crate) fn centred(&mut self, style: Style, text: &str) {
         let x = (self.left + self.right - self.width(style, text)) / 2.0;
@@ -215,6 +220,19 @@ impl<'f> Sheet<'f> {
     /// A filled disc.
     pub(crate) fn disc(&mut self, x: f32, y: f32, radius: f32, ink: Rgb<u8>) {
         draw_filled_circle_mut(&mut self.image, (px(x), px(y)), px(radius), ink);
+    }
+
+    /// A tick in a box, drawn with a pen: down to the lower edge, and up beyond the upper one.
+    pub(crate) fn tick(&mut self, x: f32, y: f32, side: f32, ink: Rgb<u8>) {
+        let corners = [(0.15, 0.55), (0.42, 0.9), (1.15, -0.2)];
+        for stroke in corners.windows(2) {
+            let ((from_x, from_y), (to_x, to_y)) = (stroke[0], stroke[1]);
+            for step in 0..=60u8 {
+                let part = f32::from(step) / 60.0;
+                let (along, down) = (from_x + (to_x - from_x) * part, from_y + (to_y - from_y) * part);
+                self.disc(x + along * side, y + down * side, 0.22, ink);
+            }
+        }
     }
 
     /// A field of a printed form: a small caption in a box, and what was filled in below it.

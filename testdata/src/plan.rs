@@ -68,6 +68,8 @@ pub(crate) fn make() -> Result<Files, String> {
     add("delivery-kessel", documents::delivery_note(fonts), &note, Jpeg, "auto")?;
     let form = [Settings { noise: 3.5, ..office(Colour, 200, 2.3, 51) }];
     add("onboarding-lindqvist", documents::onboarding_form(fonts), &form, Jpeg, "auto")?;
+    let mandate = [Settings { noise: 3.0, ..office(Colour, 200, -1.6, 56) }];
+    add("mandate-ostertal", documents::direct_debit_mandate(fonts), &mandate, Jpeg, "auto")?;
     let letter = [Settings { shading: 0.22, shadow: true, noise: 4.5, ..office(Gray, 200, -2.1, 61) }];
     add("letter-marlow", documents::letter_marlow(fonts), &letter, Jpeg, "auto")?;
     let letter = [office(Gray, 200, 0.7, 62), office(Gray, 200, -0.5, 63), office(Gray, 200, 1.1, 64)];

@@ -87,6 +87,12 @@ fn every_good_sample_becomes_a_straight_searchable_pdf_that_other_readers_accept
             theirs.sort_unstable();
             assert_eq!(theirs, ours, "{stem}: pdftotext finds the words of our text");
 
+            for (name, value) in
+                sample.expected.fields.iter().filter(|(_, value)| ["yes", "no"].contains(&value.as_str()))
+            {
+                assert_eq!(record["fields"][name]["value"], **value, "{stem}: {name}");
+            }
+
             // Where the sample is one file per page, this file is that page.
             let pages = record["pages"].as_array().expect("pages");
             for (index, page) in pages.iter().filter(|page| page["blank"] == false).enumerate() {
@@ -97,6 +103,10 @@ fn every_good_sample_becomes_a_straight_searchable_pdf_that_other_readers_accept
                     (skew - wanted).abs() < 0.25,
                     "{stem} page {index}: skew {skew}, scanned at {wanted}"
                 );
+                let boxes = page["check_boxes"].as_array().cloned().unwrap_or_default();
+                let ticked: Vec<bool> = boxes.iter().filter_map(|found| found["ticked"].as_bool()).collect();
+                let drawn: &[bool] = if stem == "mandate-ostertal" { &[true, false] } else { &[] };
+                assert_eq!(ticked, drawn, "{stem} page {index}: boxes to tick, and no letter taken for one");
                 let turn = page["rotation_deg"].as_u64().expect("rotation_deg");
                 assert_eq!(
                     turn,

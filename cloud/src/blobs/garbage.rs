@@ -16,7 +16,7 @@ use sqlx::{AssertSqlSafe, Row as _};
 
 use super::{BlobError, Keep};
 use crate::store::blobs as visibility;
-use crate::store::{StoreError, word};
+use crate::store::{Store, StoreError, word};
 
 /// Tables beside the events whose rows name blobs that must stay: table, and column of digests, which has an index.
 const PINS: [(&str, &str); 7] = [
@@ -28,6 +28,8 @@ const PINS: [(&str, &str); 7] = [
     ("desk_envelopes", "completed_sha256"),
     ("page_pictures", "png_sha256"),
 ];
+/// Garbage is looked for more often than this; a clock may be wrong by as much.
+const OVERDUE: Duration = Duration::from_secs(24 * 3600);
 /// Rows that are looked at at once, and the most that are forgotten in one write.
 const BATCH: i64 = 500;
 const WRITTEN_AT_ONCE: usize = 100;
@@ -47,7 +49,7 @@ pub async fn collect(keep: &Keep, delay: Duration) -> Result<Collected, BlobErro
     let mut done = Collected::default();
     for tenant in crate::store::people::tenants(&keep.store).await? {
         let mut after = String::new();
-        while let Some((last, candidates)) = candidates(keep, &tenant, before, &after).await? {
+        while let Some((last, candidates)) = candidates(&keep.store, &tenant, before, &after).await? {
             for some in candidates.chunks(WRITTEN_AT_ONCE) {
                 done.forgotten += forget(keep, &tenant, before, some).await?;
             }
@@ -61,6 +63,36 @@ pub async fn collect(keep: &Keep, delay: Duration) -> Result<Collected, BlobErro
         }
     }
     Ok(done)
+}
+
+/// The rows of `blobs` that nothing explains, each as a sentence: no event names them, and they should have been forgotten a
+/// day ago, or are from a time to come.
+///
+/// Whoever adds such a row lets a tenant read what may be another's. Within the delay it cannot be told from an upload
+/// that is not committed yet.
+pub async fn unexplained(store: &Store, delay: Duration) -> Result<Vec<String>, StoreError> {
+    let ms = |duration: Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX / 4);
+    let (now, day) = (Timestamp::now().as_millisecond(), ms(OVERDUE));
+    let mut wrong = Vec::new();
+    for tenant in crate::store::people::tenants(store).await? {
+        let mut after = String::new();
+        while let Some((last, overdue)) = candidates(store, &tenant, now - ms(delay) - day, &after).await? {
+            let told = |sha256: &String| {
+                format!(
+                    "the row of `blobs` that lets {tenant} read {sha256}: no event names it; it was added, or garbage was \
+                     not removed for long (`platen-cloud garbage` removes it)"
+                )
+            };
+            wrong.extend(overdue.iter().map(told));
+            after = last;
+        }
+        let ahead = sqlx::query("SELECT sha256 FROM blobs WHERE tenant_id = $1 AND created_ms > $2");
+        for row in ahead.bind(tenant.as_str()).bind(now + day).fetch_all(store.reading()).await? {
+            let sha256: String = row.get("sha256");
+            wrong.push(format!("the row of `blobs` that lets {tenant} read {sha256} is from a time to come"));
+        }
+    }
+    Ok(wrong)
 }
 
 /// What makes a row of `blobs b` garbage.
@@ -94,7 +126,7 @@ pub(crate) fn forgetting() -> String {
 /// Reads on in a tenant's blobs, beside whoever writes: the last digest that was read, and which of them look like
 /// garbage; `None` at the end.
 async fn candidates(
-    keep: &Keep,
+    store: &Store,
     tenant: &TenantId,
     before: i64,
     after: &str,
@@ -104,7 +136,7 @@ async fn candidates(
         .bind(after)
         .bind(before)
         .bind(BATCH)
-        .fetch_all(keep.store.reading())
+        .fetch_all(store.reading())
         .await?;
     let Some(last) = rows.last() else { return Ok(None) };
     let garbage = rows.iter().filter(|row| row.get::<i64, _>("garbage") == 1);

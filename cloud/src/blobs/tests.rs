@@ -7,7 +7,7 @@ use platen_model::event::Actor;
 use platen_model::{DeviceId, PartRole};
 use platen_tests::servers::S3;
 
-use super::garbage::{Collected, collect};
+use super::garbage::{Collected, collect, unexplained};
 use super::*;
 use crate::store::{events, people};
 use crate::testing::{Base, also_on_postgres, database, decision, manifest, part, tenant};
@@ -134,6 +134,22 @@ impl Trial {
             visibility::visible(self.keep.store.reading(), &tenant(), sha256).await.expect("readable");
         (visible.is_some(), self.keep.blobs.look(sha256).await.expect("an answer").is_some())
     }
+}
+
+#[tokio::test]
+async fn inv6_a_row_that_lets_a_tenant_read_what_no_event_of_theirs_names_is_seen_after_the_delay() {
+    let trial = trial().await;
+    let sha256 = trial.put(b"put there by nobody that is known").await;
+    let (hour, minute) = (Duration::from_secs(3600), 60_000);
+    let found = async || unexplained(&trial.keep.store, hour).await.expect("readable").join("; ");
+    trial.age(20 * 60 * minute).await;
+    assert_eq!(found().await, "", "it may be of an upload that is yet to be committed");
+    trial.age(6 * 60 * minute).await;
+    let told = found().await;
+    assert!(told.contains(&sha256.to_string()) && told.contains("no event names it"), "{told}");
+    trial.age(-60 * 60 * minute).await;
+    let told = found().await;
+    assert!(told.contains(&sha256.to_string()) && told.contains("a time to come"), "{told}");
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 //! One file per kind. All people, companies, numbers and events are invented; addresses end in `example.com`,
 //! bank numbers are the well-known specimens with correct check digits.
 
+mod bank_form;
 mod contract;
 mod delivery_note;
 mod hr_form;
@@ -18,6 +19,7 @@ use std::collections::BTreeMap;
 
 use image::Rgb;
 
+pub(crate) use bank_form::direct_debit_mandate;
 pub(crate) use contract::services_contract;
 pub(crate) use delivery_note::delivery_note;
 pub(crate) use hr_form::onboarding_form;

@@ -12,9 +12,12 @@ use platen_model::{Barcode, CheckBox, Rect, Word};
 
 use super::ink::{Ink, Mark, Run};
 
-/// The least side of a box on the reduced copy: three millimetres on office paper. Letters whose
-/// corners blur look like smaller ones.
-const SIDE_MIN: u32 = 20;
+/// The least side of a box on the reduced copy: letters whose corners blur look like smaller ones.
+const SIDE_MIN: u32 = 14;
+/// A box is at least so many times as high as the capitals of the page, for the same reason.
+const CAPITALS: f32 = 1.1;
+/// The least side where there is too little text to say how high that is: three millimetres on office paper.
+const SIDE_MIN_ALONE: u32 = 20;
 /// The greatest side: nine millimetres.
 const SIDE_MAX: u32 = 60;
 /// A mark may be larger than its box by this, for the strokes of a tick.
@@ -31,10 +34,11 @@ const BLACK_CONFIDENCE: f32 = 0.7;
 const STROKE_MAX: f32 = 0.16;
 /// Pieces of a level stroke are at least so long: the stroke of a page that leans a little is stairs.
 const PIECE_MIN: u32 = 5;
-/// Each step of such stairs that counts is at least so long.
+/// Each step of such stairs that counts is at least so long, and this part of the mark's width.
 const LONG_MIN: u32 = 8;
-/// A mark with more rows of long strokes is no frame: it is black, or a picture.
-const BARS_MAX: usize = 48;
+const LONG_PART: u32 = 4;
+/// A mark with more rows of long strokes is no frame: it is black, or a picture. A broad pen leaves two in every row.
+const BARS_MAX: usize = 160;
 /// The part of a row that a level stroke covers; and that its last rows cover where it leans a little.
 const COVERED: f32 = 0.8;
 const COVERED_IN_PART: f32 = 0.6;
@@ -53,9 +57,11 @@ const READ: f32 = 0.8;
 
 /// The boxes on a page whose lines of text are level, in the page's pixels, from top to bottom.
 pub(super) fn find(ink: &Ink) -> Vec<CheckBox> {
-    let candidates = candidates(ink);
-    let mut frames: Vec<Frame> =
-        candidates.iter().filter_map(|candidate| frame(&candidate.mark, &candidate.runs)).collect();
+    let capitals = ink.capital_height_px(false).map(|height| height / ink.reduction as f32 * CAPITALS);
+    let side_min = capitals.map_or(SIDE_MIN_ALONE, |side| SIDE_MIN.max(side.round() as u32));
+    let candidates = candidates(ink, side_min);
+    let frames = candidates.iter().filter_map(|candidate| frame(&candidate.mark, &candidate.runs, side_min));
+    let mut frames: Vec<Frame> = frames.collect();
     drop_combs(&mut frames);
     frames.retain(|frame| !holds_block(ink, frame));
     let mut found: Vec<CheckBox> = frames.iter().map(|frame| check_box(ink, frame)).collect();
@@ -94,7 +100,7 @@ struct Candidate {
 }
 
 /// Marks of the right size with a level stroke that is long for it.
-fn candidates(ink: &Ink) -> Vec<Candidate> {
+fn candidates(ink: &Ink, side_min: u32) -> Vec<Candidate> {
     let mut longest = vec![0; ink.marks.len()];
     for run in &ink.runs {
         let length = &mut longest[run.mark as usize];
@@ -104,9 +110,9 @@ fn candidates(ink: &Ink) -> Vec<Candidate> {
     let mut found = Vec::new();
     for (number, mark) in ink.marks.iter().enumerate() {
         let (width, height) = (mark.width(), mark.height());
-        let fits = width.min(height) >= SIDE_MIN && width.max(height) <= SIDE_MAX * TICK_REACH;
+        let fits = width.min(height) >= side_min && width.max(height) <= SIDE_MAX * TICK_REACH;
         // The four sides of a frame have more ink than this.
-        let drawn = mark.area >= 3 * SIDE_MIN && longest[number] >= SIDE_MIN / 2;
+        let drawn = mark.area >= 3 * side_min && longest[number] >= side_min / 2;
         if fits && drawn {
             place[number] = found.len();
             found.push(Candidate { mark: *mark, runs: Vec::new() });
@@ -150,16 +156,15 @@ impl Frame {
 }
 
 /// The largest frame in a mark.
-fn frame(mark: &Mark, runs: &[Run]) -> Option<Frame> {
+fn frame(mark: &Mark, runs: &[Run], side_min: u32) -> Option<Frame> {
     let rows = Rows::of(mark, runs);
-    let bars = rows.bars();
+    let bars = rows.bars(LONG_MIN.max(mark.width() / LONG_PART));
     if bars.len() > BARS_MAX {
         return None;
     }
-    let pairs = bars
-        .iter()
-        .enumerate()
-        .flat_map(|(place, upper)| bars[place + 1..].iter().filter_map(|lower| rows.between(upper, lower)));
+    let pairs = bars.iter().enumerate().flat_map(|(place, upper)| {
+        bars[place + 1..].iter().filter_map(|lower| rows.between(upper, lower, side_min))
+    });
     pairs.filter(|frame| rows.are_drawn(frame)).max_by_key(|frame| frame.width() * frame.height())
 }
 
@@ -180,8 +185,8 @@ impl<'r> Rows<'r> {
     }
 
     /// The long runs, each with what it goes on with on the next row.
-    fn bars(&self) -> Vec<Bar> {
-        let long = self.rows.iter().flat_map(|row| row.iter()).filter(|run| run.x1 - run.x0 >= LONG_MIN);
+    fn bars(&self, long_min: u32) -> Vec<Bar> {
+        let long = self.rows.iter().flat_map(|row| row.iter()).filter(|run| run.x1 - run.x0 >= long_min);
         let bar = |run: &Run| {
             let next = self
                 .row(run.y + 1)
@@ -197,11 +202,11 @@ impl<'r> Rows<'r> {
     }
 
     /// The frame that two strokes may be the upper and the lower side of.
-    fn between(&self, upper: &Bar, lower: &Bar) -> Option<Frame> {
+    fn between(&self, upper: &Bar, lower: &Bar, side_min: u32) -> Option<Frame> {
         let (left, right) = (upper.left.max(lower.left), upper.right.min(lower.right));
         let (top, bottom) = (upper.row, lower.row + 1);
         let (width, height) = (right.checked_sub(left)?, bottom.checked_sub(top)?);
-        let sizes = SIDE_MIN..=SIDE_MAX;
+        let sizes = side_min..=SIDE_MAX;
         // A tick that ends on a side makes it longer by some pixels.
         let overhang = (upper.right.max(lower.right) - right).max(left - upper.left.min(lower.left));
         let fits = sizes.contains(&width)

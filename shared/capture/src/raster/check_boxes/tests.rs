@@ -32,9 +32,14 @@ fn draw_frame(page: &mut GrayImage, x: i32, y: i32, (width, height): (u32, u32),
     }
 }
 
-/// Draws a line with a pen.
+/// Draws a line with a fine pen.
 fn draw_stroke(page: &mut GrayImage, from: (f32, f32), to: (f32, f32)) {
-    for shift in 0..3 {
+    draw_broad_stroke(page, from, to, 3);
+}
+
+/// Draws a line with a pen so many pixels broad.
+fn draw_broad_stroke(page: &mut GrayImage, from: (f32, f32), to: (f32, f32), breadth: u32) {
+    for shift in 0..breadth {
         let shift = shift as f32;
         draw_line_segment_mut(page, (from.0 + shift, from.1), (to.0 + shift, to.1), Luma([70]));
         draw_line_segment_mut(page, (from.0, from.1 + shift), (to.0, to.1 + shift), Luma([70]));
@@ -54,6 +59,13 @@ fn cross(page: &mut GrayImage, (x, y): (f32, f32), side: f32) {
 fn tick(page: &mut GrayImage, (x, y): (f32, f32), side: f32) {
     draw_stroke(page, (x + 0.1 * side, y + 0.5 * side), (x + 0.4 * side, y + 0.9 * side));
     draw_stroke(page, (x + 0.4 * side, y + 0.9 * side), (x + 1.3 * side, y - 0.3 * side));
+}
+
+/// A tick of a pen so broad that it is a stroke as long as a side is in many rows.
+fn broad_tick(page: &mut GrayImage, (x, y): (f32, f32), side: f32) {
+    let breadth = (side / 5.0) as u32;
+    draw_broad_stroke(page, (x + 0.15 * side, y + 0.5 * side), (x + 0.4 * side, y + 0.75 * side), breadth);
+    draw_broad_stroke(page, (x + 0.4 * side, y + 0.75 * side), (x + 1.15 * side, y - 0.2 * side), breadth);
 }
 
 fn through(page: &mut GrayImage, (x, y): (f32, f32), side: f32) {
@@ -83,10 +95,11 @@ fn check(page: &GrayImage, expected: &[((u32, u32), bool)]) {
 #[test]
 fn boxes_of_every_size_are_found_and_what_is_in_them() {
     const EACH: u32 = 24;
-    let marks: [(&str, Mark, bool); 4] = [
+    let marks: [(&str, Mark, bool); 5] = [
         ("nothing", nothing, false),
         ("a cross", cross, true),
         ("a tick", tick, true),
+        ("a broad tick", broad_tick, true),
         ("a stroke", through, true),
     ];
     for (name, mark, ticked) in marks {
