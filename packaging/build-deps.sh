@@ -91,6 +91,14 @@ if [ "${1:-}" = --test ]; then
         "$contract/bin/pip" install --quiet --disable-pip-version-check 'schemathesis==4.32.5'
 fi
 
+# What makes a client of the contract, as integrators do, in a place of its own.
+if [ "${1:-}" = --test ]; then
+    generator="${CARGO_TARGET_DIR:-target}/client-generator"
+    [ -x "$generator/bin/pip" ] || /usr/bin/python3 -m venv "$generator"
+    "$generator/bin/python" -c 'import openapi_python_client' 2>/dev/null ||
+        "$generator/bin/pip" install --quiet --disable-pip-version-check 'openapi-python-client==0.29.1'
+fi
+
 # Viewers that are no packages of Debian: PDFium, and pdf.js for Chromium; and a validator of hOCR.
 if [ "${1:-}" = --test ]; then
     viewers="${CARGO_TARGET_DIR:-target}/test"

@@ -8,7 +8,8 @@
 //! and feed, one cut off the end by the feed's counter and the last checkpoint, a row of a projection by folding
 //! the events again (what is searched, by reading its pages again), a byte by the digest that is its blob's name, a
 //! blob's row by the events that name it, a policy's text by its digest, a time-stamp by the feed's counter, an entry of
-//! the audit by its own chain.
+//! the audit by its own chain. A blob's row that no event names is seen by its age
+//! ([`unexplained`](crate::blobs::garbage::unexplained)).
 
 use std::collections::BTreeSet;
 

@@ -54,6 +54,8 @@ mod forms_tests;
 #[cfg(test)]
 mod fuzz_tests;
 #[cfg(test)]
+mod generated_client_tests;
+#[cfg(test)]
 mod history_tests;
 #[cfg(test)]
 mod identity_tests;

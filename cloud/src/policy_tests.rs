@@ -41,17 +41,17 @@ when = 'true'
 ";
 
 /// A site with a policy, and tokens of people with roles.
-struct Site {
-    server: Server,
+pub(crate) struct Site {
+    pub(crate) server: Server,
     agent: Agent,
     reviewer: String,
-    admin: String,
+    pub(crate) admin: String,
     policy: PathBuf,
     _folder: tempfile::TempDir,
 }
 
 impl Site {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let policy = folder.path().join("routing.toml");
         std::fs::write(&policy, POLICY).expect("written");
@@ -69,14 +69,14 @@ impl Site {
         (answer.status().as_u16(), answer.json().await.unwrap_or_default())
     }
 
-    async fn get(&self, path: &str) -> Value {
+    pub(crate) async fn get(&self, path: &str) -> Value {
         let (status, answer) = self.ask(&self.admin, Method::GET, path, None).await;
         assert_eq!(status, 200, "{path}: {answer}");
         answer
     }
 
     /// Sends a document that was read like this, and lets it go as far as it goes.
-    async fn send(&self, document_type: &str, fields: &[(&str, &str)]) -> String {
+    pub(crate) async fn send(&self, document_type: &str, fields: &[(&str, &str)]) -> String {
         let mut manifest = self.server.prepare(&self.agent, document_type).await;
         manifest.decision = decision(document_type, fields);
         let bytes = serde_json::to_vec(&manifest).expect("plain data");

@@ -5,6 +5,8 @@
 //! extractors of [`super::read`] hold requests against them, so document and server cannot part. A copy is checked
 //! in as `docs/openapi.json`, and a test holds the two against each other.
 
+mod variants;
+
 use std::any::TypeId;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -73,6 +75,7 @@ pub fn finished(collected: OpenApi) -> Value {
     for body in CLOSED {
         close(&mut document["components"]["schemas"][body]);
     }
+    variants::name(&mut document);
     document["servers"] = json!([{ "url": "/" }]);
     document["components"]["securitySchemes"] = security_schemes();
     let schema = json!({ "$ref": "#/components/schemas/Problem" });
