@@ -166,6 +166,15 @@ async fn a_document_arrives_whole_and_leaves_the_spool_against_its_receipt() {
 }
 
 #[tokio::test]
+async fn the_receipt_of_a_key_that_followed_on_the_known_one_is_believed() {
+    let office = office(100).await;
+    office.cloud.will(&[Fault::RenewedKey]);
+    office.deliver().await.expect("delivered");
+    check_arrived(&office);
+    office.document().receipted(&office.cloud.receipt_key()).expect("after a restart too");
+}
+
+#[tokio::test]
 async fn cuts_lost_answers_and_forgotten_uploads_do_no_harm() {
     for faults in [
         vec![Fault::HalfAChunk],

@@ -14,12 +14,13 @@ use platen_model::{ClientId, DeviceId, Digest, PolicyRef, TenantId};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
-use crate::app::{App, open_blobs, open_store, public_checkpoint_keys, renew_checkpoint_key};
+use crate::app::{App, open_blobs, open_store};
 use crate::auth::users::hash_password;
 use crate::auth::{Role, Scopes, clients};
 use crate::blobs::{self, Blobs, Keep};
 use crate::checkpoints::proofs::InclusionProof;
 use crate::config::Config;
+use crate::keys::{public_checkpoint_keys, renew_checkpoint_key, renew_receipt_key};
 use crate::store::audit::HAND;
 use crate::store::{self, Address, audit, clients as rows, now_ms, people};
 use crate::{checkpoints, chores, http, ingest, integrity, jobs};
@@ -145,11 +146,20 @@ pub async fn checkpoint(config: &Config) -> Result<String, String> {
     Ok(if made.is_empty() { "nothing happened since the last checkpoints".into() } else { made.join("\n") })
 }
 
-/// `key renew`: prints the public half of the new key.
-pub fn renew_key(config: &Config) -> Result<String, String> {
+/// `key renew checkpoint`: prints the public half of the new key.
+pub fn renew_key_of_checkpoints(config: &Config) -> Result<String, String> {
     let key = renew_checkpoint_key(config)?;
     Ok(format!(
         "{}\ncheckpoints are signed with it from the server's next start on; the key before stays known",
+        key.0
+    ))
+}
+
+/// `key renew receipt`: prints the public half of the new key.
+pub fn renew_key_of_receipts(config: &Config) -> Result<String, String> {
+    let key = renew_receipt_key(config)?;
+    Ok(format!(
+        "{}\nreceipts are signed with it from the server's next start on; devices believe it by what the key before says of it",
         key.0
     ))
 }

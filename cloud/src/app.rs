@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use platen_capture::classify::RuleSet;
 use platen_capture::worker::{Pool, Program};
-use platen_model::keys::{PublicKey, SigningKey};
+use platen_model::keys::SigningKey;
 use platen_model::{PolicyRef, TenantId, durable};
 use tokio::sync::Notify;
 
@@ -14,14 +14,12 @@ use crate::blobs::{Blobs, Keep};
 use crate::config::Config;
 use crate::http::contract::Contract;
 use crate::http::metrics::Metrics;
+use crate::keys::{ReceiptKey, SiteKeys};
 use crate::policy::Policy;
 use crate::policy::in_force::InForce;
 use crate::signing::Signing;
 use crate::store::{Address, Store, StoreError, policies};
 use crate::webhooks::Webhooks;
-
-/// The name of the key checkpoints are signed with, in the folder of keys.
-pub const CHECKPOINT_KEY: &str = "checkpoint";
 
 /// The shared state. Cloning shares it.
 #[derive(Clone, Debug)]
@@ -40,8 +38,8 @@ pub struct Parts {
     pub pool: Arc<Pool>,
     /// What documents are classified by that are captured here.
     pub rules: Arc<RuleSet>,
-    /// The key receipts are signed with.
-    pub receipt_key: SigningKey,
+    /// What receipts are signed with.
+    pub receipt_key: ReceiptKey,
     /// The key checkpoints are signed with.
     pub checkpoint_key: SigningKey,
     policies: RwLock<Arc<InForce>>,
@@ -81,9 +79,7 @@ impl App {
         // Nodes that start together over one folder of keys make each key once: the others read it.
         let mut making = store.begin().await.map_err(|error| error.to_string())?;
         making.hold("keys of the site").await.map_err(|error| error.to_string())?;
-        let receipt_key = site_key(&config.keys, "receipt")?;
-        let checkpoint_key = site_key(&config.keys, CHECKPOINT_KEY)?;
-        let webhook_key = site_key(&config.keys, "webhooks")?;
+        let keys = SiteKeys::open(&config.keys)?;
         drop(making);
         let in_force = InForce::load(&config)?;
         note(&store, &in_force).await?;
@@ -95,7 +91,7 @@ impl App {
         };
         let keep = Keep { blobs, store: store.clone() };
         let pool = Arc::new(pool);
-        let webhooks = Webhooks::open(webhook_key.to_pkcs8(), &config.webhook_networks())?;
+        let webhooks = Webhooks::open(keys.webhooks.to_pkcs8(), &config.webhook_networks())?;
         let signing = Signing::open(&config, &keep, &pool)?;
         let (node, wake) = (node_name(), Notify::new());
         Ok(Self(Arc::new(Parts {
@@ -104,8 +100,8 @@ impl App {
             keep,
             pool,
             rules: Arc::new(rules),
-            receipt_key,
-            checkpoint_key,
+            receipt_key: keys.receipt,
+            checkpoint_key: keys.checkpoint,
             policies: RwLock::new(Arc::new(in_force)),
             signing,
             node,
@@ -152,44 +148,6 @@ async fn note(store: &Store, in_force: &InForce) -> Result<(), String> {
     Ok(())
 }
 
-/// The public halves of the key checkpoints are signed with and of those before it; none where there is none yet.
-pub fn public_checkpoint_keys(config: &Config) -> Result<Vec<PublicKey>, String> {
-    let mut keys = former_keys(&config.keys)?;
-    if config.keys.join(format!("{CHECKPOINT_KEY}.pk8")).exists() {
-        keys.push(site_key(&config.keys, CHECKPOINT_KEY)?.public());
-    }
-    Ok(keys)
-}
-
-/// The keys that checkpoints were signed with before: a line each in `checkpoint.former`, in the folder of keys.
-fn former_keys(folder: &Path) -> Result<Vec<PublicKey>, String> {
-    let path = folder.join(format!("{CHECKPOINT_KEY}.former"));
-    match std::fs::read_to_string(&path) {
-        Ok(text) => Ok(text.split_whitespace().map(|key| PublicKey(key.to_owned())).collect()),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
-        Err(error) => Err(format!("{}: {error}", path.display())),
-    }
-}
-
-/// Makes a new key for checkpoints and answers its public half. The one before is noted among the former ones first: what it
-/// signed stays good. A server takes the new one at its next start.
-pub fn renew_checkpoint_key(config: &Config) -> Result<PublicKey, String> {
-    let folder = &config.keys;
-    let before = site_key(folder, CHECKPOINT_KEY)?.public();
-    let mut former = former_keys(folder)?;
-    if !former.contains(&before) {
-        former.push(before);
-    }
-    let list: String = former.iter().map(|key| format!("{}\n", key.0)).collect();
-    let failed = |error: &dyn std::fmt::Display| format!("{}: {error}", folder.display());
-    let path = folder.join(format!("{CHECKPOINT_KEY}.former"));
-    durable::write(&path, list.as_bytes()).map_err(|error| failed(&error))?;
-    let key = SigningKey::generate().map_err(|error| failed(&error))?;
-    let path = folder.join(format!("{CHECKPOINT_KEY}.pk8"));
-    durable::write_private(&path, key.to_pkcs8()).map_err(|error| failed(&error))?;
-    Ok(key.public())
-}
-
 /// Host, process and a random part, so that a lease tells people where its job is.
 fn node_name() -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
@@ -215,23 +173,4 @@ pub async fn open_store(config: &Config) -> Result<Store, String> {
 pub fn open_blobs(config: &Config) -> Result<Blobs, String> {
     let address = config.blobs.parse()?;
     Blobs::open(&address, &config.scratch).map_err(|error| format!("{}: {error}", config.blobs))
-}
-
-/// A key of the site, by its name: made at the first start, kept for ever.
-///
-/// A device knows only the receipts' key from its enrolment on; losing it means that no receipt is believed any
-/// more.
-fn site_key(folder: &Path, name: &str) -> Result<SigningKey, String> {
-    let path = folder.join(format!("{name}.pk8"));
-    let failed = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
-    match std::fs::read(&path) {
-        Ok(bytes) => SigningKey::from_pkcs8(&bytes).map_err(|error| failed(&error)),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            durable::create_folder(folder).map_err(|error| failed(&error))?;
-            let key = SigningKey::generate().map_err(|error| failed(&error))?;
-            durable::write_private(&path, key.to_pkcs8()).map_err(|error| failed(&error))?;
-            Ok(key)
-        }
-        Err(error) => Err(failed(&error)),
-    }
 }

@@ -11,9 +11,10 @@ use proptest::test_runner::TestRunner;
 use sqlx::AssertSqlSafe;
 
 use super::*;
-use crate::app::{App, public_checkpoint_keys, renew_checkpoint_key};
+use crate::app::App;
 use crate::checkpoints::timestamps;
 use crate::config::Config;
+use crate::keys::{public_checkpoint_keys, renew_checkpoint_key};
 use crate::store::events;
 use crate::testing::{also_on_postgres, database, decision, manifest, part, receive, tenant};
 

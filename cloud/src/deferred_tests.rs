@@ -51,7 +51,7 @@ async fn commit(server: &Server, agent: &Agent, bytes: &[u8], deferred: Option<&
 async fn receipt(server: &Server, answer: Response) -> (SignedReceipt, Receipt) {
     let body: Value = answer.json().await.expect("JSON");
     let signed: SignedReceipt = serde_json::from_value(body["receipt"].clone()).expect("a receipt");
-    let key = server.app.receipt_key.public();
+    let key = server.app.receipt_key.key.public();
     key.verify(signed.receipt.as_bytes(), &signed.signature).expect("signed by the cloud");
     let receipt = serde_json::from_str(&signed.receipt).expect("a receipt");
     (signed, receipt)

@@ -33,8 +33,11 @@ async fn a_client_that_is_made_of_the_contract_reads_documents_events_and_payloa
     let contract = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/openapi.json");
     std::fs::write(folder.path().join("generator.yml"), "post_hooks: []\n").expect("written");
     let made = ["-m", "openapi_python_client", "generate", "--path", contract, "--meta", "none", "--config"];
-    let made: Vec<_> =
-        made.into_iter().chain(["generator.yml", "--output-path", "platen_client"]).map(AsRef::as_ref).collect();
+    let made: Vec<_> = made
+        .into_iter()
+        .chain(["generator.yml", "--output-path", "platen_client"])
+        .map(AsRef::as_ref)
+        .collect();
     let told = run(&made, folder.path()).await;
     assert!(!told.contains("Unable to process schema"), "a type is left out: {told}");
 
@@ -58,7 +61,9 @@ async fn a_client_that_is_made_of_the_contract_reads_documents_events_and_payloa
         .into_iter()
         .flatten()
         .filter_map(|event| event["event"].as_str())
-        .map(|name| format!("ShownEvent{}", name.replace('_', " ").split(' ').map(capital).collect::<String>()))
+        .map(|name| {
+            format!("ShownEvent{}", name.replace('_', " ").split(' ').map(capital).collect::<String>())
+        })
         .collect();
     assert_eq!(read["types"], json!(names), "each event has the type of its name");
     assert_eq!(read["unknown"], json!({ "status": 404, "type": "Problem" }));

@@ -390,8 +390,7 @@ async fn inv5_a_manifest_may_be_repeated_but_not_changed() {
         assert_eq!(answer.status(), expected);
         let body: serde_json::Value = answer.json().await.expect("JSON");
         let receipt: SignedReceipt = serde_json::from_value(body["receipt"].clone()).expect("a receipt");
-        let key = server.app.receipt_key.public();
-        key.verify(receipt.receipt.as_bytes(), &receipt.signature).expect("signed by the cloud");
+        receipt.verify(&server.app.receipt_key.key.public()).expect("signed by the cloud");
         let inner: Receipt = serde_json::from_str(&receipt.receipt).expect("a receipt");
         assert_eq!(inner.manifest_sha256, Digest::of(&bytes));
         receipts.push(receipt);

@@ -34,6 +34,7 @@ pub mod http;
 pub mod ingest;
 pub mod integrity;
 pub mod jobs;
+pub mod keys;
 pub mod machine;
 pub mod policy;
 pub mod refusal;

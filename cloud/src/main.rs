@@ -41,9 +41,9 @@ enum Command {
     Checkpoint,
     /// Remove blobs that no event names and whose time is over. The server does so by itself now and then.
     Garbage,
-    /// The key that checkpoints are signed with.
+    /// The keys that receipts and checkpoints are signed with.
     #[command(subcommand)]
-    Key(CheckpointKey),
+    Key(Key),
     /// Jobs that were given up.
     #[command(subcommand)]
     Job(Job),
@@ -113,9 +113,21 @@ enum Tenant {
 }
 
 #[derive(Subcommand)]
-enum CheckpointKey {
-    /// Make a new one; what the one before signed stays good. The server takes it at its next start.
-    Renew,
+enum Key {
+    /// Make a new one; what the one before signed stays good, and devices need not be enrolled again. The server takes it at
+    /// its next start.
+    Renew {
+        /// What it signs.
+        signs: Signs,
+    },
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Signs {
+    /// The receipts that devices get for their documents.
+    Receipt,
+    /// The checkpoints of tenants' chains.
+    Checkpoint,
 }
 
 #[derive(Subcommand)]
@@ -292,7 +304,8 @@ async fn run(command: Command, config: Config, tenant: &TenantId) -> Result<Stri
         Command::Rebuild => admin::rebuild(&config).await,
         Command::Checkpoint => admin::checkpoint(&config).await,
         Command::Garbage => admin::garbage(&config).await,
-        Command::Key(CheckpointKey::Renew) => admin::renew_key(&config),
+        Command::Key(Key::Renew { signs: Signs::Receipt }) => admin::renew_key_of_receipts(&config),
+        Command::Key(Key::Renew { signs: Signs::Checkpoint }) => admin::renew_key_of_checkpoints(&config),
         Command::Job(Job::List) => admin::list_jobs(&config, tenant).await,
         Command::Job(Job::Replay { id }) => admin::replay_job(&config, tenant, &id).await,
         Command::Tenant(Tenant::Add { name }) => admin::add_tenant(&config, &name).await,

@@ -77,7 +77,9 @@ impl Place {
             Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {
                 match linkat(folder, from, folder, to, AtFlags::empty()) {
                     Ok(()) => Ok(unlinkat(folder, from, AtFlags::empty()).map(|()| true)?),
-                    Err(Errno::EXIST | Errno::PERM | Errno::NOSYS | Errno::NOTSUP | Errno::MLINK) => Ok(false),
+                    Err(Errno::EXIST | Errno::PERM | Errno::NOSYS | Errno::NOTSUP | Errno::MLINK) => {
+                        Ok(false)
+                    }
                     Err(error) => Err(error.into()),
                 }
             }

@@ -237,7 +237,7 @@ impl SpooledDocument {
     }
 
     fn check(&self, signed: &SignedReceipt, key: &PublicKey) -> Result<Acceptance, BadReceipt> {
-        key.verify(signed.receipt.as_bytes(), &signed.signature).map_err(|_| BadReceipt::Signature)?;
+        signed.verify(key).map_err(|_| BadReceipt::Signature)?;
         let receipt: Receipt = serde_json::from_str(&signed.receipt).map_err(|_| BadReceipt::Unreadable)?;
         let parts: Vec<Digest> = self.manifest.parts.iter().map(|part| part.sha256).collect();
         let same = receipt.document_id == self.manifest.document_id

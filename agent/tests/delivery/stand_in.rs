@@ -13,6 +13,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use platen_model::keys::{PublicKey, SigningKey};
 use platen_model::manifest::SignedReceipt;
+use platen_model::succession::Succession;
 use platen_model::{DeviceId, Digest, DocumentManifest, Receipt};
 
 /// What the cloud does wrong with its next request of a kind.
@@ -30,6 +31,8 @@ pub(crate) enum Fault {
     Amnesia,
     /// Signs the receipt with another key.
     ForeignReceipt,
+    /// Signs the receipt with another key, which followed on the one that is known.
+    RenewedKey,
     /// Names another digest in the receipt.
     WrongReceipt,
     /// Refuses the manifest.
@@ -262,7 +265,13 @@ async fn commit(State(cloud): Shared, headers: HeaderMap, body: Bytes) -> Respon
     if !signed || !named || !whole {
         return StatusCode::UNPROCESSABLE_ENTITY.into_response();
     }
-    let fault = inner.fault(&[Fault::LostAnswer, Fault::ForeignReceipt, Fault::WrongReceipt, Fault::Refusal]);
+    let fault = inner.fault(&[
+        Fault::LostAnswer,
+        Fault::ForeignReceipt,
+        Fault::WrongReceipt,
+        Fault::RenewedKey,
+        Fault::Refusal,
+    ]);
     if fault == Some(Fault::Refusal) {
         return StatusCode::UNPROCESSABLE_ENTITY.into_response();
     }
@@ -283,9 +292,12 @@ async fn commit(State(cloud): Shared, headers: HeaderMap, body: Bytes) -> Respon
     };
     let receipt = serde_json::to_string(&receipt).expect("plain values");
     let other = SigningKey::generate().expect("randomness");
-    let key = if fault == Some(Fault::ForeignReceipt) { &other } else { &cloud.key };
+    let is_others = matches!(fault, Some(Fault::ForeignReceipt | Fault::RenewedKey));
+    let key = if is_others { &other } else { &cloud.key };
     let signature = key.sign(receipt.as_bytes());
-    let signed = SignedReceipt { receipt, signature };
+    let link = || Succession::new(&cloud.key, other.public());
+    let successions = (fault == Some(Fault::RenewedKey)).then(link).into_iter().collect();
+    let signed = SignedReceipt { receipt, signature, successions };
     let status = if repeated { StatusCode::OK } else { StatusCode::ACCEPTED };
     (status, axum::Json(serde_json::json!({"document": {}, "receipt": signed}))).into_response()
 }

@@ -212,7 +212,7 @@ impl Cloud {
         };
         let receipt = serde_json::to_string(&receipt).expect("plain values");
         let signature = self.key.sign(receipt.as_bytes());
-        let receipt = SignedReceipt { receipt, signature };
+        let receipt = SignedReceipt { receipt, signature, successions: Vec::new() };
         let body = serde_json::json!({"document": {}, "receipt": receipt}).to_string();
         Answer { status: 202, headers: Vec::new(), body: body.into_bytes() }
     }

@@ -70,7 +70,7 @@ async fn enroll(State(app): State<App>, Body(request): Body<EnrollRequest>) -> R
     let identity = EnrollResponse {
         device_id: device.device_id,
         tenant_id: device.tenant,
-        receipt_key: app.receipt_key.public(),
+        receipt_key: app.receipt_key.key.public(),
     };
     Ok(Json(identity).into_response())
 }

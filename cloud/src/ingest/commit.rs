@@ -23,6 +23,7 @@ use super::{idempotency, limits};
 use crate::app::App;
 use crate::auth::Caller;
 use crate::evidence::{DeviceSignature, signature};
+use crate::keys::ReceiptKey;
 use crate::refusal::Refusal;
 use crate::store::record::Record;
 use crate::store::{blobs as visibility, documents, events, people::DeviceRow};
@@ -112,8 +113,9 @@ pub(crate) fn receipt(app: &App, record: &Record) -> SignedReceipt {
         committed_at: record.whole_since.unwrap_or(record.document.created_at),
     };
     let receipt = serde_json::to_string(&receipt).expect("a receipt is plain data");
-    let signature = app.receipt_key.sign(receipt.as_bytes());
-    SignedReceipt { receipt, signature }
+    let ReceiptKey { key, successions } = &app.receipt_key;
+    let signature = key.sign(receipt.as_bytes());
+    SignedReceipt { receipt, signature, successions: successions.clone() }
 }
 
 /// The device's signature of the body, which is part of the evidence.

@@ -89,7 +89,7 @@ async fn contents(
     if let Some(signature) = signature::find(app.store.reading(), tenant, id).await? {
         contents.push((entry::MANIFEST_SIGNATURE.to_owned(), Content::Bytes(pretty(&signature)?)));
     }
-    let receipt = KeyedReceipt { receipt_key: app.receipt_key.public(), signed: receipt(app, record) };
+    let receipt = KeyedReceipt { receipt_key: app.receipt_key.key.public(), signed: receipt(app, record) };
     contents.push((entry::RECEIPT.to_owned(), Content::Bytes(pretty(&receipt)?)));
     let mut chain = Vec::new();
     for event in events::of_document(&app.store, tenant, id).await? {

@@ -27,6 +27,7 @@ pub mod manifest;
 pub mod page;
 pub mod problem;
 pub mod signing;
+pub mod succession;
 pub mod violation;
 
 pub use approval::Approval;

@@ -10,6 +10,8 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::keys::{KeyError, PublicKey};
+use crate::succession::Succession;
 use crate::{CaptureId, CorrelationId, Decision, DeviceId, Digest, DocumentId, SourcePage};
 
 /// The version of the manifest written by this release.
@@ -194,8 +196,22 @@ pub struct Receipt {
 pub struct SignedReceipt {
     /// The receipt as JSON text; the signature covers these bytes.
     pub receipt: String,
-    /// Base64 Ed25519 signature by the cloud's receipt key, which the device learned at enrolment.
+    /// Base64 Ed25519 signature by the cloud's receipt key.
     pub signature: String,
+    /// The links from the cloud's former receipt keys to this one: a device knows the key of its enrolment.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub successions: Vec<Succession>,
+}
+
+impl SignedReceipt {
+    /// Whether it is signed by a key that is known, or by one that followed on it.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyError::BadSignature`] where it is not.
+    pub fn verify(&self, known: &PublicKey) -> Result<(), KeyError> {
+        Succession::last(known, &self.successions).verify(self.receipt.as_bytes(), &self.signature)
+    }
 }
 
 #[cfg(test)]

@@ -86,7 +86,10 @@ fn story() -> Story {
     };
     let receipt = serde_json::to_string(&receipt).expect("plain data");
     let signature = cloud.sign(receipt.as_bytes());
-    let receipt = KeyedReceipt { receipt_key: cloud.public(), signed: SignedReceipt { receipt, signature } };
+    let receipt = KeyedReceipt {
+        receipt_key: cloud.public(),
+        signed: SignedReceipt { receipt, signature, successions: Vec::new() },
+    };
 
     let bodies = vec![
         EventBody::Received { manifest_sha256: Digest::of(&manifest), parts, awaiting: Vec::new() },

@@ -35,9 +35,9 @@ fn name_items(schemas: &mut Map<String, Value>) {
 }
 
 fn name_variants(schemas: &mut Map<String, Value>) {
-    while let Some((name, whole)) = schemas.iter().find_map(|(name, schema)| {
-        Some((name.clone(), spread(schema, schemas)?))
-    }) {
+    while let Some((name, whole)) =
+        schemas.iter().find_map(|(name, schema)| Some((name.clone(), spread(schema, schemas)?)))
+    {
         schemas.insert(name, whole);
     }
     let names: Vec<String> = schemas.keys().cloned().collect();
@@ -128,7 +128,8 @@ mod tests {
         assert_eq!(schemas["BodyGone"]["required"], json!(["kind", "why"]));
 
         let validator = |document: &Value| {
-            let schema = json!({ "$ref": "#/components/schemas/Event", "components": document["components"] });
+            let schema =
+                json!({ "$ref": "#/components/schemas/Event", "components": document["components"] });
             jsonschema::draft202012::new(&schema).expect("a schema")
         };
         let (was, is) = (validator(&before), validator(&document));
