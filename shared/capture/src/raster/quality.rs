@@ -68,8 +68,8 @@ pub(super) struct Reading<'a> {
 /// `rotation_deg`.
 pub(super) fn judge(page: &GrayImage, ink: &Ink, rotation_deg: u32, reading: Reading<'_>) -> Quality {
     let capital_px = ink.capital_height_px(rotation_deg % 180 == 90);
-    let image = Image { edges: Edges::of(page), shadow_share: Paper::of(page).shadow_share, capital_px };
-    Quality { score: score(&image, reading), notes: notes(&image, reading, ink) }
+    let image = Image { edges: Edges::of(page), capital_px };
+    Quality { score: score(&image, reading), notes: notes(page, &image, reading, ink) }
 }
 
 /// The measures of a page's image.
@@ -77,8 +77,6 @@ pub(super) fn judge(page: &GrayImage, ink: &Ink, rotation_deg: u32, reading: Rea
 struct Image {
     /// Its edges, where there are enough to judge by.
     edges: Option<Edges>,
-    /// The part of the paper that lies in a shadow.
-    shadow_share: f32,
     /// The height of capitals, where there are enough characters to measure.
     capital_px: Option<f32>,
 }
@@ -99,7 +97,7 @@ fn score(image: &Image, reading: Reading<'_>) -> f32 {
     words.clamp(0.0, 1.0) * WORDS_PART + image * (1.0 - WORDS_PART)
 }
 
-fn notes(image: &Image, reading: Reading<'_>, ink: &Ink) -> Vec<String> {
+fn notes(page: &GrayImage, image: &Image, reading: Reading<'_>, ink: &Ink) -> Vec<String> {
     if reading.words.is_empty() {
         return vec!["No text was found on this page.".into()];
     }
@@ -118,7 +116,7 @@ fn notes(image: &Image, reading: Reading<'_>, ink: &Ink) -> Vec<String> {
     if image.edges.is_some_and(|edges| edges.contrast < PALE) {
         notes.push("The text is pale against the paper.".into());
     }
-    if image.shadow_share > SHADOWED {
+    if Paper::of(page).shadow_share > SHADOWED {
         notes.push("The light on the page is uneven.".into());
     }
     match Lean::of(reading.words) {
