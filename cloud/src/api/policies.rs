@@ -21,6 +21,7 @@ use crate::http::paging::{self, Limit};
 use crate::http::read::{Asked, Body, Named};
 use crate::policy::dry_run::{self, DryRun, Within};
 use crate::policy::explain::Routing;
+use crate::policy::in_force::InForce;
 use crate::policy::{Policy, Source};
 use crate::refusal::Refusal;
 use crate::signing::offers;
@@ -75,9 +76,9 @@ struct ShownPolicy {
 }
 
 impl ShownPolicy {
-    fn new(app: &App, tenant: &TenantId, kept: policies::Kept) -> Self {
+    fn new(in_force: &InForce, tenant: &TenantId, kept: policies::Kept) -> Self {
         Self {
-            in_force: *app.policy(tenant).reference() == kept.reference,
+            in_force: *in_force.of(tenant).reference() == kept.reference,
             reference: kept.reference,
             first_in_force: kept.first,
             last_in_force: kept.last,
@@ -92,8 +93,8 @@ impl ShownPolicy {
 }
 
 /// Whose policies a caller sees: its tenant's, and the site's where its tenant goes by that.
-fn seen_by<'a>(app: &App, caller: &'a Caller) -> Scopes<'a> {
-    Scopes { tenant: caller.tenant(), with_site: !app.policies().has_own(caller.tenant()) }
+fn seen_by<'a>(in_force: &InForce, caller: &'a Caller) -> Scopes<'a> {
+    Scopes { tenant: caller.tenant(), with_site: !in_force.has_own(caller.tenant()) }
 }
 
 /// Which page of the list.
@@ -123,9 +124,11 @@ async fn list(
     caller.must(Scope::Admin)?;
     let after = asked.after.as_deref().map(Digest::from_str).transpose().map_err(Refusal::bad_request_of)?;
     let limit = Limit::of(asked.limit);
-    let found = policies::list(&app.store, &seen_by(&app, &caller), after, limit.to_read()).await?;
+    // Before the list is read: what is put in force meanwhile would not be in it, and nothing would seem to be.
+    let in_force = app.policies();
+    let found = policies::list(&app.store, &seen_by(&in_force, &caller), after, limit.to_read()).await?;
     let page = limit.page(found, |kept| kept.reference.sha256.to_string());
-    Ok(Json(paging::shown(page, |kept| ShownPolicy::new(&app, caller.tenant(), kept).without_texts())))
+    Ok(Json(paging::shown(page, |kept| ShownPolicy::new(&in_force, caller.tenant(), kept).without_texts())))
 }
 
 /// A policy by the digest that events name, with its text.
@@ -141,11 +144,12 @@ async fn one(
     caller.must(Scope::Admin)?;
     let missing = || Refusal::not_found(format!("policy {sha256}"));
     let digest = Digest::from_str(&sha256).map_err(|_| missing())?;
-    let seen = seen_by(&app, &caller);
+    let in_force = app.policies();
+    let seen = seen_by(&in_force, &caller);
     let kept = policies::find(&app.store, &seen, digest).await?.ok_or_else(missing)?;
     // The people of the site's policy are those of all its tenants.
     let is_own = kept.is_own || people::tenants(&app.store).await?.len() <= 1;
-    let shown = ShownPolicy::new(&app, caller.tenant(), kept);
+    let shown = ShownPolicy::new(&in_force, caller.tenant(), kept);
     Ok(Json(if is_own { shown } else { ShownPolicy { directory: None, ..shown } }))
 }
 
