@@ -1,7 +1,6 @@
 //! What every handler and every job works with, put together once at the start.
 
 use std::ops::Deref;
-use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use platen_capture::classify::RuleSet;

@@ -43,7 +43,7 @@ enum Command {
     Garbage,
     /// The keys that receipts and checkpoints are signed with.
     #[command(subcommand)]
-    Key(Key),
+    Key(SiteKey),
     /// Jobs that were given up.
     #[command(subcommand)]
     Job(Job),
@@ -113,7 +113,7 @@ enum Tenant {
 }
 
 #[derive(Subcommand)]
-enum Key {
+enum SiteKey {
     /// Make a new one; what the one before signed stays good, and devices need not be enrolled again. The server takes it at
     /// its next start.
     Renew {
@@ -304,8 +304,8 @@ async fn run(command: Command, config: Config, tenant: &TenantId) -> Result<Stri
         Command::Rebuild => admin::rebuild(&config).await,
         Command::Checkpoint => admin::checkpoint(&config).await,
         Command::Garbage => admin::garbage(&config).await,
-        Command::Key(Key::Renew { signs: Signs::Receipt }) => admin::renew_key_of_receipts(&config),
-        Command::Key(Key::Renew { signs: Signs::Checkpoint }) => admin::renew_key_of_checkpoints(&config),
+        Command::Key(SiteKey::Renew { signs: Signs::Receipt }) => admin::renew_key_of_receipts(&config),
+        Command::Key(SiteKey::Renew { signs: Signs::Checkpoint }) => admin::renew_key_of_checkpoints(&config),
         Command::Job(Job::List) => admin::list_jobs(&config, tenant).await,
         Command::Job(Job::Replay { id }) => admin::replay_job(&config, tenant, &id).await,
         Command::Tenant(Tenant::Add { name }) => admin::add_tenant(&config, &name).await,

@@ -75,6 +75,8 @@ pub fn schema() -> Value {
 fn localise(schema: &mut Value, names: &mut Vec<String>) {
     match schema {
         Value::Object(map) => {
+            // OpenAPI's own; JSON Schema tells variants apart by what they say.
+            map.retain(|name, value| name != "discriminator" || value["propertyName"].is_null());
             if let Some(Value::String(reference)) = map.get_mut("$ref")
                 && let Some(name) = reference.strip_prefix("#/components/schemas/").map(str::to_owned)
             {

@@ -184,17 +184,17 @@ impl<'r> Rows<'r> {
         y.checked_sub(self.top).and_then(|place| self.rows.get(place as usize).copied()).unwrap_or_default()
     }
 
-    /// The long runs, each with what it goes on with on the next row.
+    /// The long runs, each with what it goes on with on the rows beside it: a stroke that leans a little ends in stairs,
+    /// above and below.
     fn bars(&self, long_min: u32) -> Vec<Bar> {
         let long = self.rows.iter().flat_map(|row| row.iter()).filter(|run| run.x1 - run.x0 >= long_min);
         let bar = |run: &Run| {
-            let next = self
-                .row(run.y + 1)
-                .iter()
-                .filter(|next| next.x1 - next.x0 >= PIECE_MIN && next.x0 <= run.x1 && run.x0 <= next.x1);
-            next.fold(Bar { row: run.y, left: run.x0, right: run.x1 }, |bar, next| Bar {
-                left: bar.left.min(next.x0),
-                right: bar.right.max(next.x1),
+            let beside = self.row(run.y.wrapping_sub(1)).iter().chain(self.row(run.y + 1));
+            let beside = beside
+                .filter(|other| other.x1 - other.x0 >= PIECE_MIN && other.x0 <= run.x1 && run.x0 <= other.x1);
+            beside.fold(Bar { row: run.y, left: run.x0, right: run.x1 }, |bar, other| Bar {
+                left: bar.left.min(other.x0),
+                right: bar.right.max(other.x1),
                 ..bar
             })
         };
