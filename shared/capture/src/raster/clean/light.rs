@@ -66,7 +66,7 @@ impl Paper {
         &self,
         samples: &mut [u8],
         (width, _): (usize, usize),
-        change: impl Fn(&mut [u8; N], f32),
+        mut change: impl FnMut(&mut [u8; N], f32),
     ) {
         let mean = |near: &[u8]| (near.iter().map(|&l| u32::from(l)).sum::<u32>() / near.len() as u32) as u8;
         let levels = neighbours(&self.levels, self.columns, mean);

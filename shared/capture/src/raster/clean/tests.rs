@@ -245,13 +245,24 @@ fn what_shines_through_is_lifted_and_the_print_stays() {
         let clear = softened(&page(240), 1);
         let thin = seen_through(&clear, paleness);
         let lifted = cleaned(&thin);
-        let paper = || (0..).zip(clear.iter()).filter(|(_, sample)| **sample == 240).map(|(at, _)| at);
-        let darkest = |page: &GrayImage| paper().map(|at: usize| page.as_raw()[at]).min().unwrap_or(240);
+        // Paper with no letter near it.
+        let is_white = |x: u32, y: u32| {
+            let span = |at: u32, length: u32| at.saturating_sub(4)..(at + 5).min(length);
+            span(y, 1_000).all(|y| span(x, 800).all(|x| clear.get_pixel(x, y).0[0] == 240))
+        };
+        let places = clear.enumerate_pixels().filter(|&(x, y, _)| is_white(x, y));
+        let paper: Vec<usize> = places.map(|(x, y, _)| (y * 800 + x) as usize).collect();
+        assert!(paper.len() > 100_000);
+        let darkest = |page: &GrayImage| paper.iter().map(|&at| page.as_raw()[at]).min().unwrap_or(240);
         let (before, after) = (darkest(&thin), darkest(&lifted));
         assert!(240 - after <= (240 - before) / 2, "the darkest on the paper was {before}, and is {after}");
         let letters = (0..).zip(clear.iter()).filter(|(_, sample)| **sample == 30).map(|(at, _)| at);
         let palest = letters.map(|at: usize| lifted.as_raw()[at]).max();
         assert!(palest < Some(60), "the palest in the letters is {palest:?}");
+        // Their soft edges are as pale as what shines through, and part of them.
+        let edges = (0..).zip(clear.iter()).filter(|(_, sample)| (31..240).contains(*sample));
+        let changed = edges.filter(|&(at, _): &(usize, _)| lifted.as_raw()[at] != thin.as_raw()[at]).count();
+        assert_eq!(changed, 0, "of the letters' edges");
     }
 }
 

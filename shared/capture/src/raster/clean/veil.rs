@@ -2,7 +2,9 @@
 //!
 //! The paper spreads the light, so that what shines through is paler than the print of the front, and softer: its
 //! edges are wide for their depth. Pale print on the front (gray letters, pencil, a stamp) has edges as sharp as the
-//! rest, and where it stands nothing is lifted. On a page that is blurred as a whole nothing is softer than the rest.
+//! rest, and where it stands nothing is lifted. Nor is it beside what is darker than what shines through: faded ink has
+//! thin strokes and soft edges that are as pale, and without them its letters break. On a page that is blurred as a whole
+//! nothing is softer than the rest.
 
 use std::ops::Range;
 
@@ -35,12 +37,17 @@ const COMPANY_MIN: usize = 2;
 const PALE_MIN: u32 = 40;
 /// Show-through is at most this many times as dark as most of it.
 const DARKEST: f32 = 1.4;
+/// What is this many times as dark as the darkest show-through is a stroke of the front.
+const STROKE: f32 = 1.3;
 
 /// The show-through of a page.
 #[derive(Debug)]
 pub(super) struct Veil {
     /// What a sample is multiplied by, for each of its lightnesses when the paper is 255.
     gains: Box<[f32; 256]>,
+    /// Where there are strokes of the front and their soft edges, on a copy reduced by [`Veil::reduction`].
+    strokes: Vec<bool>,
+    reduction: usize,
     /// Where there is pale print: columns and rows, in pixels.
     kept: Vec<(Range<usize>, Range<usize>)>,
 }
@@ -71,8 +78,11 @@ impl Veil {
             .sharp_squares(sharp * SHARP)
             .into_iter()
             .map(|(columns, rows)| (in_pixels(columns, page.width()), in_pixels(rows, page.height())));
+        let darkest = pale.at(0.9) * DARKEST;
         Some(Self {
-            gains: gains(pale.at(0.9) / 255.0 * DARKEST, print.at(0.5) / 255.0),
+            gains: gains(darkest / 255.0, print.at(0.5) / 255.0),
+            strokes: near(&contrast.depths, |depth| f32::from(depth) > darkest * STROKE),
+            reduction: by,
             kept: kept.collect(),
         })
     }
@@ -83,7 +93,15 @@ impl Veil {
             rows.clone().map(move |y| (y * size.0 + columns.start) * N..(y * size.0 + columns.end) * N)
         });
         let kept: Vec<(usize, Vec<u8>)> = rows.map(|row| (row.start, samples[row].to_vec())).collect();
+        let by = self.reduction;
+        let (across, down) = (size.0 / by, size.1 / by);
+        let columns: Vec<usize> = (0..size.0).map(|x| (x / by).min(across - 1)).collect();
+        let rows = (0..size.1).map(|y| &self.strokes[(y / by).min(down - 1) * across..]);
+        let mut strokes = rows.flat_map(|row| columns.iter().map(|&column| row[column]));
         paper.change::<N>(samples, size, |pixel, gain| {
+            if strokes.next().unwrap_or_default() {
+                return;
+            }
             let light = pixel.iter().map(|&sample| u32::from(sample)).sum::<u32>() as f32 / N as f32;
             let by = self.gains[(light * gain).min(255.0) as usize];
             pixel.iter_mut().for_each(|sample| *sample = (f32::from(*sample) * by).min(255.0) as u8);
@@ -140,7 +158,7 @@ impl Contrast {
         Paper::of(&depths).change::<1>(&mut depths, size, |pixel, gain| {
             pixel[0] = 255 - (f32::from(pixel[0]) * gain).min(255.0) as u8;
         });
-        let near_print = around_print(&depths);
+        let near_print = near(&depths, |depth| depth > PRINT);
         Self { depths, near_print }
     }
 
@@ -206,12 +224,12 @@ impl Contrast {
     }
 }
 
-/// Where there is print in reach.
-fn around_print(depths: &GrayImage) -> Vec<bool> {
+/// Where there is a pixel of such a depth, or one in reach.
+fn near(depths: &GrayImage, is: impl Fn(u8) -> bool) -> Vec<bool> {
     let (width, height) = (depths.width() as usize, depths.height() as usize);
     let mut along = vec![false; width * height];
     for (row, marked) in depths.as_raw().chunks_exact(width).zip(along.chunks_exact_mut(width)) {
-        for x in (0..width).filter(|&x| row[x] > PRINT) {
+        for x in (0..width).filter(|&x| is(row[x])) {
             marked[x.saturating_sub(EDGE)..(x + EDGE + 1).min(width)].fill(true);
         }
     }
