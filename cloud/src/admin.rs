@@ -159,7 +159,8 @@ pub fn renew_key_of_checkpoints(config: &Config) -> Result<String, String> {
 pub fn renew_key_of_receipts(config: &Config) -> Result<String, String> {
     let key = renew_receipt_key(config)?;
     Ok(format!(
-        "{}\nreceipts are signed with it from the server's next start on; devices believe it by what the key before says of it",
+        "{}\nreceipts are signed with it from the server's next start on; devices believe it by what the key before says of it; \
+         where several servers share these keys, start all of them anew, and enrol devices afterwards",
         key.0
     ))
 }

@@ -23,10 +23,10 @@ pub async fn run(app: App) {
         tokio::select! {
             _ = sweeps.tick() => sweep(&app).await,
             _ = collections.tick() => {
-                collect(&app).await;
                 forget_deliveries(&app).await;
                 forget_ingest(&app).await;
                 forget_pictures(&app).await;
+                collect(&app).await;
                 learn(&app).await;
             }
             _ = checkpoints.tick() => {

@@ -5,6 +5,7 @@
 //! ([`Succession`]), and receipts carry those links.
 
 use std::fmt::Display;
+use std::fs::File;
 use std::io::ErrorKind;
 use std::path::Path;
 
@@ -67,6 +68,7 @@ pub fn public_checkpoint_keys(config: &Config) -> Result<Vec<PublicKey>, String>
 /// signed stays good. A server takes the new one at its next start.
 pub fn renew_checkpoint_key(config: &Config) -> Result<PublicKey, String> {
     let folder = &config.keys;
+    let _lock = lock(folder)?;
     let before = open(folder, CHECKPOINT)?.public();
     let mut former = former_checkpoint_keys(folder)?;
     if !former.contains(&before) {
@@ -84,6 +86,7 @@ pub fn renew_checkpoint_key(config: &Config) -> Result<PublicKey, String> {
 /// leaves a link that leads nowhere. A server takes the new key at its next start.
 pub fn renew_receipt_key(config: &Config) -> Result<PublicKey, String> {
     let folder = &config.keys;
+    let _lock = lock(folder)?;
     let before = open(folder, RECEIPT)?;
     let key = SigningKey::generate().map_err(failed(folder))?;
     let mut links = successions(folder)?;
@@ -93,6 +96,15 @@ pub fn renew_receipt_key(config: &Config) -> Result<PublicKey, String> {
     durable::write(&path, &text).map_err(failed(&path))?;
     put(folder, RECEIPT, &key)?;
     Ok(key.public())
+}
+
+/// Held while a key is renewed: of two renewals at once, one's link would lead to the other's key.
+fn lock(folder: &Path) -> Result<File, String> {
+    durable::create_folder(folder).map_err(failed(folder))?;
+    let path = folder.join("renewal.lock");
+    let file = File::options().create(true).append(true).open(&path).map_err(failed(&path))?;
+    file.lock().map_err(failed(&path))?;
+    Ok(file)
 }
 
 /// A key by its name: made at the first start.

@@ -18,15 +18,20 @@ use super::{BlobError, Keep};
 use crate::store::blobs as visibility;
 use crate::store::{Store, StoreError, word};
 
-/// Tables beside the events whose rows name blobs that must stay: table, and column of digests, which has an index.
-const PINS: [(&str, &str); 7] = [
-    ("sandbox_envelopes", "pdf_sha256"),
-    ("sandbox_envelopes", "signed_sha256"),
-    ("desk_envelopes", "pdf_sha256"),
-    ("desk_signers", "sealed_sha256"),
-    ("desk_envelopes", "certificate_sha256"),
-    ("desk_envelopes", "completed_sha256"),
-    ("page_pictures", "png_sha256"),
+/// Tables beside the events whose rows name blobs that must stay for their tenant: tables, column of digests, which has an
+/// index, and column of tenants.
+const PINS: [(&str, &str, &str); 7] = [
+    ("sandbox_envelopes p", "p.pdf_sha256", "p.tenant_id"),
+    ("sandbox_envelopes p", "p.signed_sha256", "p.tenant_id"),
+    ("desk_envelopes p", "p.pdf_sha256", "p.tenant_id"),
+    (
+        "desk_signers p JOIN desk_envelopes e ON e.envelope_id = p.envelope_id",
+        "p.sealed_sha256",
+        "e.tenant_id",
+    ),
+    ("desk_envelopes p", "p.certificate_sha256", "p.tenant_id"),
+    ("desk_envelopes p", "p.completed_sha256", "p.tenant_id"),
+    ("page_pictures p", "p.png_sha256", "p.tenant_id"),
 ];
 /// Garbage is looked for more often than this; a clock may be wrong by as much.
 const OVERDUE: Duration = Duration::from_secs(24 * 3600);
@@ -99,8 +104,8 @@ pub async fn unexplained(store: &Store, delay: Duration) -> Result<Vec<String>, 
 fn is_garbage(before: &str) -> String {
     let pins: String = PINS
         .iter()
-        .map(|(table, column)| {
-            format!(" AND NOT EXISTS (SELECT 1 FROM {table} p WHERE p.{column} = b.sha256)")
+        .map(|(tables, digest, tenant)| {
+            format!(" AND NOT EXISTS (SELECT 1 FROM {tables} WHERE {digest} = b.sha256 AND {tenant} = b.tenant_id)")
         })
         .collect();
     format!(

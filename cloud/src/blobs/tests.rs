@@ -242,6 +242,10 @@ async fn garbage_is_found_among_many_and_what_rows_beside_the_events_name_stays(
     .execute(store.writing())
     .await
     .expect("a row");
+    // What keeps one tenant's bytes explains nobody else's row for them.
+    let other: TenantId = "other".parse().expect("a name");
+    people::add_tenant(store, &other).await.expect("a tenant");
+    trial.keep.put(&other, b"completed".to_vec(), "text/plain").await.expect("kept");
     let picture = trial.put(b"picture").await;
     sqlx::query(
         "INSERT INTO page_pictures (tenant_id, pdf_sha256, page, width_px, png_sha256, made_ms)
@@ -254,12 +258,14 @@ async fn garbage_is_found_among_many_and_what_rows_beside_the_events_name_stays(
     .expect("a row");
     trial.age(3_600_000).await;
     let minute = Duration::from_secs(60);
-    assert_eq!(collect(&trial.keep, minute).await.expect("done").forgotten, 1_300);
+    assert_eq!(collect(&trial.keep, minute).await.expect("done").forgotten, 1_301);
     assert_eq!(trial.there(completed).await, (true, true));
     assert_eq!(trial.there(picture).await, (true, true));
     assert_eq!(crate::ui::pictures::forget(store).await.expect("done"), 0, "it is young");
     sqlx::query("UPDATE page_pictures SET made_ms = 1").execute(store.writing()).await.expect("a row");
     assert_eq!(crate::ui::pictures::forget(store).await.expect("done"), 1);
+    assert_eq!(collect(&trial.keep, minute).await.expect("done").forgotten, 0, "its delay runs from now on");
+    trial.age(3_600_000).await;
     assert_eq!(
         collect(&trial.keep, minute).await.expect("done").forgotten,
         1,

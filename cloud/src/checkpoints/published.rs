@@ -56,12 +56,17 @@ impl Published {
     ///
     /// # Errors
     ///
-    /// A sentence: the signature does not hold, or the text is no checkpoint.
+    /// A sentence: the signature does not hold, the text is no checkpoint, or what stands beside it is not what it says.
     pub fn statement(&self) -> Result<Checkpoint, String> {
         let signed = self.public_key.verify(self.statement.as_bytes(), &self.signature);
         signed.map_err(|_| "its signature does not hold: it was changed".to_owned())?;
-        serde_json::from_str(&self.statement)
-            .map_err(|error| format!("its statement cannot be read: {error}"))
+        let said: Checkpoint = serde_json::from_str(&self.statement)
+            .map_err(|error| format!("its statement cannot be read: {error}"))?;
+        let signed = (said.number, said.at, said.position, said.documents, said.root);
+        if signed != (self.number, self.at, self.position, self.documents, self.root) {
+            return Err("its number, time, place, count or root is not the one that is signed".to_owned());
+        }
+        Ok(said)
     }
 
     /// When an authority says that the statement existed (`20260131120000Z`); `None` where no time-stamp came with it. Whose the authority is,

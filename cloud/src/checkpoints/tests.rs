@@ -99,6 +99,9 @@ async fn a_document_is_proved_to_be_in_a_checkpoint_to_whoever_knows_only_that()
         let mut forged = proof.clone();
         forged.checkpoint.statement = forged.checkpoint.statement.replace("default", "DEFAULT");
         forged.statement().expect_err("of another statement");
+        let mut renamed = proof.clone();
+        renamed.checkpoint.number += 4;
+        renamed.statement().expect_err("beside another number");
         assert_eq!(get(&stranger, document, "").await.0, 404, "INV-12");
     }
     let (_, answer) = get(&own, first, "?checkpoint=1").await;

@@ -614,6 +614,12 @@ impl Courier {
         reference: Reference,
         now: Timestamp,
     ) -> Result<StepEnd, LedgerError> {
+        // The first reminder is due so long after the sending, which may come long after the envelope was made.
+        if let Some((envelope, every)) =
+            case.envelope.as_ref().and_then(|it| Some((it.envelope_id, it.remind_every?)))
+        {
+            self.ledger.note_reminder(envelope, now, every).await?;
+        }
         let body = EventBody::Sent { provider_reference: reference.0 };
         let noted = self.ledger.append(case, Actor::System, body).await?;
         Ok(if noted { StepEnd::Done } else { StepEnd::At(after(now, RETRY_AFTER)) })

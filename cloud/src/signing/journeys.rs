@@ -82,6 +82,11 @@ async fn signers_are_reminded_as_often_as_the_route_says_until_their_time_is_ove
     };
     cloud.until_so("she is asked", async || letter().is_some()).await;
     let sent = Timestamp::now();
+    let counted_from: i64 = sqlx::query_scalar("SELECT reminded_ms FROM envelope_reminders")
+        .fetch_one(cloud.app.store.reading())
+        .await
+        .expect("their time runs");
+    assert!((0..60_000).contains(&(sent.as_millisecond() - counted_from)), "from the sending on");
     // A reminder is the letter once more.
     let look = async |days: i64| {
         letter().iter().for_each(|path| durable::remove_file(path).expect("removed"));

@@ -84,6 +84,7 @@ async fn no_list_and_no_chore_reads_a_table_that_grows() {
         ("garbage", &looking),
         ("garbage that is forgotten", &forgetting),
         ("old pictures", ui::pictures::FORGET),
+        ("the bytes of old pictures", ui::pictures::LET_GO),
         ("used assertions", assertions),
         ("ended tokens", tokens),
         ("heads of chains", checkpoints::HEADS),

@@ -111,12 +111,15 @@ async fn render(
     Ok(sha256)
 }
 
-/// Forgets pictures that were made long ago: they are rendered again when somebody wants to see them. Their bytes become
-/// garbage. A chore; answers how many.
+/// Forgets pictures that were made long ago: they are rendered again when somebody wants to see them. From now on their bytes
+/// are garbage. A chore; answers how many.
 pub(crate) async fn forget(store: &Store) -> Result<u64, StoreError> {
-    let mut forgotten = 0;
+    let (mut forgotten, before) = (0, now_ms() - KEPT_MS);
     loop {
-        let done = sqlx::query(FORGET).bind(now_ms() - KEPT_MS).execute(store.writing()).await?;
+        let mut write = store.begin().await?;
+        sqlx::query(LET_GO).bind(before).bind(now_ms()).execute(&mut *write).await?;
+        let done = sqlx::query(FORGET).bind(before).execute(&mut *write).await?;
+        write.commit().await?;
         if done.rows_affected() == 0 {
             return Ok(forgotten);
         }
@@ -125,6 +128,9 @@ pub(crate) async fn forget(store: &Store) -> Result<u64, StoreError> {
 }
 
 pub(crate) const FORGET: &str = "DELETE FROM page_pictures WHERE png_sha256 IN (
+     SELECT png_sha256 FROM page_pictures WHERE made_ms < $1 ORDER BY made_ms LIMIT 100)";
+/// The delay of garbage runs from here, not from when the picture was made.
+pub(crate) const LET_GO: &str = "UPDATE blobs SET created_ms = $2 WHERE sha256 IN (
      SELECT png_sha256 FROM page_pictures WHERE made_ms < $1 ORDER BY made_ms LIMIT 100)";
 
 /// A page that its file does not let us show is no fault of the server.

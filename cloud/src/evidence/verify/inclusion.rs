@@ -41,6 +41,14 @@ fn is_covered(unpacked: &Unpacked, proof: &InclusionProof) -> Result<(), String>
     let events = unpacked.texts.get(entry::EVENTS).map(Vec::as_slice).unwrap_or_default();
     let lines = events.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
     let mut hashes: Vec<Digest> = lines.map(Digest::of).collect();
+    let Some(place) = usize::try_from(proof.sequence).ok().and_then(|sequence| sequence.checked_sub(1))
+    else {
+        return Err(format!("there is no event {}", proof.sequence));
+    };
+    if let Some(hash) = hashes.get(place) {
+        // What the proof goes on with is about an older package, of a document that was archived twice.
+        return is_same(hash, proof);
+    }
     if let Some(first) = proof.continued.first() {
         let first: Event = read(first)?;
         if hashes.last() != Some(&first.previous) {
@@ -59,16 +67,61 @@ fn is_covered(unpacked: &Unpacked, proof: &InclusionProof) -> Result<(), String>
         }
         hashes.push(Digest::of(text.as_bytes()));
     }
-    let place = usize::try_from(proof.sequence).ok().and_then(|sequence| sequence.checked_sub(1));
-    match place.and_then(|place| hashes.get(place)) {
-        Some(hash) if *hash == proof.hash => Ok(()),
-        Some(hash) => {
-            Err(format!("event {} has the hash {hash}, the proof says {}", proof.sequence, proof.hash))
-        }
+    match hashes.get(place) {
+        Some(hash) => is_same(hash, proof),
         None => Err(format!("event {} is neither in the package nor in the proof", proof.sequence)),
     }
 }
 
+fn is_same(hash: &Digest, proof: &InclusionProof) -> Result<(), String> {
+    if *hash == proof.hash {
+        return Ok(());
+    }
+    Err(format!("event {} has the hash {hash}, the proof says {}", proof.sequence, proof.hash))
+}
+
 fn read(text: &str) -> Result<Event, String> {
     serde_json::from_str(text).map_err(|error| format!("an event of the proof cannot be read: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use serde_json::json;
+
+    use super::*;
+
+    /// A proof about this event of a document.
+    fn proof(sequence: u64, hash: Digest, continued: &[&str]) -> InclusionProof {
+        let digest = Digest::of(b"any");
+        let checkpoint = json!({
+            "number": 1, "at": "2026-01-31T12:00:00Z", "position": 9, "documents": 1, "root": digest,
+            "statement": "", "public_key": "", "signature": "", "time_stamp": null,
+        });
+        let proof = json!({
+            "document_id": platen_model::DocumentId::new(), "sequence": sequence, "hash": hash, "continued": continued,
+            "leaf_index": 0, "tree_size": 1, "audit_path": [], "checkpoint": checkpoint,
+        });
+        serde_json::from_value(proof).expect("a proof")
+    }
+
+    #[test]
+    fn a_package_that_was_made_anew_is_held_by_a_checkpoint_from_before() {
+        let events = b"one\ntwo\nthree\n".to_vec();
+        let texts = BTreeMap::from([(entry::EVENTS.to_owned(), events)]);
+        let unpacked = Unpacked { digests: BTreeMap::new(), texts };
+        // The checkpoint was made after the package before, which ended with the first event.
+        let is_covered = |proof: InclusionProof| is_covered(&unpacked, &proof);
+        assert_eq!(is_covered(proof(2, Digest::of(b"two"), &["what was archived then"])), Ok(()));
+        assert_eq!(is_covered(proof(3, Digest::of(b"three"), &[])), Ok(()));
+        for wrong in [
+            proof(2, Digest::of(b"another"), &[]),
+            proof(0, Digest::of(b"one"), &[]),
+            proof(4, Digest::of(b"four"), &[]),
+            proof(4, Digest::of(b"four"), &["no event"]),
+        ] {
+            is_covered(wrong).expect_err("it is not");
+        }
+    }
 }

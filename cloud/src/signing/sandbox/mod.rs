@@ -41,7 +41,7 @@ pub const CAN: Capabilities = Capabilities {
     incremental: true,
     audit_trail: false,
     void: true,
-    remind: true,
+    remind: false,
     sms: false,
     calls_a_minute: 100_000,
     call_deadline: Duration::from_secs(60),
