@@ -10,11 +10,14 @@ const Y_RESOLUTION: u16 = 283;
 const RESOLUTION_UNIT: u16 = 296;
 /// Entries of a directory that are looked at.
 const ENTRIES_MAX: usize = 200;
+/// Where the notes are that only a picture taken has.
+const EXIF_DIRECTORY: u16 = 0x8769;
+const EXPOSURE_TIME: u16 = 0x829a;
 /// "When the image resolution is unknown, 72 [dpi] shall be designated" (4.6.4, A).
 const UNKNOWN_DPI: f64 = 72.0;
 
 /// The resolution in dots an inch along both axes, by an `APP1` segment of a JPEG; `None` where it is none of Exif or
-/// does not know.
+/// does not know. Cameras know none either, and state what their makers chose.
 pub(super) fn resolution(segment: &[u8]) -> Option<(f64, f64)> {
     let notes = Notes::of(segment.strip_prefix(IDENTIFIER)?)?;
     let per_inch = match notes.value(RESOLUTION_UNIT).map_or(Some(2), |value| notes.short(value)) {
@@ -22,6 +25,9 @@ pub(super) fn resolution(segment: &[u8]) -> Option<(f64, f64)> {
         Some(3) => 2.54,
         _ => return None,
     };
+    if notes.is_of_a_camera() {
+        return None;
+    }
     let axis = |tag| Some(notes.rational(notes.value(tag)?)? * per_inch);
     let (horizontal, vertical) = (axis(X_RESOLUTION)?, axis(Y_RESOLUTION)?);
     (horizontal != UNKNOWN_DPI || vertical != UNKNOWN_DPI).then_some((horizontal, vertical))
@@ -43,9 +49,18 @@ impl<'f> Notes<'f> {
         Some(Self { file, is_big_endian })
     }
 
-    /// The four bytes of a tag's value, or of the offset at which it is.
+    /// The four bytes of a tag's value in the first directory, or of the offset at which it is.
     fn value(&self, tag: u16) -> Option<&'f [u8]> {
-        let directory = self.file.get(self.long(self.file.get(4..8)?)?..)?;
+        self.value_in(self.file.get(4..8)?, tag)
+    }
+
+    fn is_of_a_camera(&self) -> bool {
+        let taken = self.value(EXIF_DIRECTORY).and_then(|place| self.value_in(place, EXPOSURE_TIME));
+        taken.is_some()
+    }
+
+    fn value_in(&self, directory: &[u8], tag: u16) -> Option<&'f [u8]> {
+        let directory = self.file.get(self.long(directory)?..)?;
         let count = usize::from(self.short(directory.get(..2)?)?).min(ENTRIES_MAX);
         let entries = directory[2..].chunks_exact(12).take(count);
         entries.filter(|entry| self.short(&entry[..2]) == Some(tag)).map(|entry| &entry[8..]).next()
@@ -112,6 +127,19 @@ pub(super) mod tests {
             assert_eq!(of((300, 1), Some(1)), None, "no unit at all");
             assert_eq!(of((300, 0), Some(2)), None);
         }
+    }
+
+    #[test]
+    fn what_a_camera_states_is_no_resolution() {
+        let mut notes = segment(true, (180, 1), Some(2))[IDENTIFIER.len()..].to_vec();
+        assert!(resolution(&[IDENTIFIER, &notes].concat()).is_some());
+        // In the place of the unit, which is inches anyway, the way to a directory with an exposure time.
+        let end = u32::try_from(notes.len()).expect("small");
+        let unit = 10 + 2 * 12;
+        notes[unit..unit + 2].copy_from_slice(&0x8769u16.to_be_bytes());
+        notes[unit + 8..unit + 12].copy_from_slice(&end.to_be_bytes());
+        notes.extend([0, 1, 0x82, 0x9a, 0, 5, 0, 0, 0, 1, 0, 0, 0, 0]);
+        assert_eq!(resolution(&[IDENTIFIER, &notes].concat()), None);
     }
 
     #[test]

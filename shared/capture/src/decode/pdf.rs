@@ -68,6 +68,8 @@ pub(crate) struct Open {
     opened: Option<Opened>,
     /// The pages that its tree names.
     leaves: Vec<Leaf>,
+    /// How many pages were found in its tree without its pictures.
+    tree_pages: usize,
     /// Whether it took a password.
     unlocked: bool,
 }
@@ -89,9 +91,9 @@ impl Open {
         let (source, bytes) = Source::read(file)?;
         let bytes = Arc::new(bytes);
         let (pdf, unlocked) = open(&bytes, passwords)?;
-        let leaves = pdf_pages::leaves(&pdf);
+        let (leaves, tree_pages) = (pdf_pages::leaves(&pdf), pdf.pages().len());
         let opened = Some(Opened { bytes, pdf });
-        Ok(Self { source, passwords: passwords.clone(), opened, leaves, unlocked })
+        Ok(Self { source, passwords: passwords.clone(), opened, leaves, tree_pages, unlocked })
     }
 
     fn opened(&self) -> Result<&Opened, Fault> {
@@ -147,6 +149,9 @@ impl Open {
             });
             let bytes = Arc::new(self.source.filled(bytes, &holes)?);
             let (pdf, _) = open(&bytes, &self.passwords)?;
+            if pdf.pages().len() != self.tree_pages {
+                return Err(Fault::corrupt("the PDF's pages cannot be told from its pictures"));
+            }
             self.opened = Some(Opened { bytes, pdf });
         }
         self.numbered(number)
@@ -196,7 +201,8 @@ fn decoded(page: &Page<'_>, limits: &Limits) -> Result<Picture, Fault> {
     within_content_limit(page)?;
     let content = placements(page);
     for image in &content.images {
-        within_pixel_limit(image.width.into(), image.height.into(), limits)?;
+        let (width, height) = image.full.unwrap_or((image.width, image.height));
+        within_pixel_limit(width.into(), height.into(), limits)?;
     }
     let Some(grid) = pdf_layout::page_grid(page, &content) else {
         let finest = pdf_layout::finest_dpi(page, &content);
@@ -238,6 +244,9 @@ fn missing_image(content: &Content<'_>) -> String {
             bpc: u8::try_from(image.bits).ok().filter(|bits| *bits > 0),
             width: image.width,
             height: image.height,
+            target_dimension: image
+                .full
+                .map(|full| super::jpeg2000::asked(full, (image.width, image.height))),
             ..ImageDecodeParams::default()
         };
         image.stream.decoded_image(&parameters).map_or(true, |decoded| decoded.data.is_empty())
@@ -361,7 +370,12 @@ fn instructions<'p>(page: &Page<'p>) -> Result<Vec<Stream<'p>>, Fault> {
                 },
                 MaybeRef::NotRef(_) => None,
             };
-            parts.raw_iter().filter_map(part).collect()
+            let all: Vec<_> = parts.raw_iter().filter_map(part).collect();
+            // A part that is not there is as one that is null (7.3.10), unless nothing is left.
+            match all.iter().any(Result::is_ok) {
+                true => Ok(all.into_iter().flatten().collect()),
+                false => all.into_iter().collect(),
+            }
         }
         _ => Err(no_instructions()),
     }
@@ -385,8 +399,8 @@ fn drained(mut reader: impl Read) -> (u64, bool) {
     }
 }
 
-/// The resolution at which a page is drawn that is to be drawn at this one, and what there is to say of it. A large
-/// drawing is better shown coarser than not at all.
+/// The resolution at which a page is drawn that is to be drawn at this one, and what there is to say of it. A drawing with
+/// fine images is better shown coarser than not at all, though not coarser than is read well.
 fn drawn_dpi(page: &Page<'_>, wanted: f64, limits: &Limits) -> (f64, Option<String>) {
     let (width, height) = page.render_dimensions();
     let area = (f64::from(width) * f64::from(height)).max(1.0);

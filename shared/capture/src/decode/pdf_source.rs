@@ -41,6 +41,7 @@ const OBJECTS_MAX: usize = 200_000;
 
 const STREAM: &[u8] = b"stream";
 const END_OF_STREAM: &[u8] = b"endstream";
+const END_OF_OBJECT: &[u8] = b"endobj";
 
 /// A file, and the holes in its bytes.
 #[derive(Debug)]
@@ -69,7 +70,7 @@ impl Source {
     pub(super) fn read(file: File) -> Result<(Self, Vec<u8>), Fault> {
         let length = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
         let mut bytes = vec![0; length];
-        let scan = Scan { file: &file, bytes: &mut bytes, loaded: 0 };
+        let scan = Scan { file: &file, bytes: &mut bytes, loaded: 0, endless_from: length };
         let holes = in_small_pages(|| scan.holes())?;
         Ok((Self { file, length, holes }, bytes))
     }
@@ -160,6 +161,8 @@ struct Scan<'s> {
     bytes: &'s mut [u8],
     /// Everything before is read, or a hole.
     loaded: usize,
+    /// Behind this no stream ends any more.
+    endless_from: usize,
 }
 
 impl Scan<'_> {
@@ -193,7 +196,7 @@ impl Scan<'_> {
     }
 
     /// The hole of the stream whose keyword stands at `at`, if it is to be one. Nothing before `floor` belongs to it.
-    fn hole(&self, at: usize, floor: usize) -> io::Result<Option<Hole>> {
+    fn hole(&mut self, at: usize, floor: usize) -> io::Result<Option<Hole>> {
         let begin = match &self.bytes[at + STREAM.len()..] {
             [b'\r', b'\n', ..] => at + STREAM.len() + 2,
             [b'\n' | b'\r', ..] => at + STREAM.len() + 1,
@@ -205,7 +208,8 @@ impl Scan<'_> {
             return Ok(None);
         };
         let whole = dictionary.starts_with(b"<<") && dictionary.ends_with(b">>");
-        if !whole || !is_set_aside(dictionary) {
+        let lead = begin - at + before.len() - before.trim_ascii_end().len();
+        if !whole || lead > LEAD_MAX || !is_set_aside(dictionary) {
             return Ok(None);
         }
         let stated = length_of(dictionary).and_then(|length| begin.checked_add(length));
@@ -228,14 +232,22 @@ impl Scan<'_> {
         Ok(tail.trim_ascii_start().starts_with(END_OF_STREAM))
     }
 
-    /// Where the keyword stands that ends a stream.
-    fn end_behind(&self, begin: usize) -> io::Result<Option<usize>> {
+    /// Where the keyword stands that ends a stream. `None` where its object ends before: the keyword is missing, and the next
+    /// one belongs to another object.
+    fn end_behind(&mut self, begin: usize) -> io::Result<Option<usize>> {
+        if begin >= self.endless_from {
+            return Ok(None);
+        }
         let mut piece = vec![0; SEARCHED_PIECE];
         let mut from = begin;
         while from < self.bytes.len() {
             let piece = &mut piece[..(self.bytes.len() - from).min(SEARCHED_PIECE)];
             self.file.read_exact_at(piece, from as u64)?;
-            if let Some(at) = position(piece, END_OF_STREAM) {
+            let end = position(piece, END_OF_STREAM);
+            if position(&piece[..end.unwrap_or(piece.len())], END_OF_OBJECT).is_some() {
+                return Ok(None);
+            }
+            if let Some(at) = end {
                 return Ok(Some(from + at));
             }
             if from + piece.len() == self.bytes.len() {
@@ -244,6 +256,7 @@ impl Scan<'_> {
             // The keyword may lie across two pieces.
             from += piece.len() - (END_OF_STREAM.len() - 1);
         }
+        self.endless_from = begin;
         Ok(None)
     }
 }
@@ -297,6 +310,8 @@ fn dictionaries_of_streams<'p>(page: &Page<'p>) -> Option<Vec<&'p [u8]>> {
     let mut pending: Vec<MaybeRef<Object<'p>>> =
         groups.into_iter().map(|group| MaybeRef::NotRef(Object::Dict(group.clone()))).collect();
     pending.extend(page.raw().get_raw::<Object<'p>>("Group"));
+    // Instructions that say they are a picture.
+    pending.extend(page.raw().get_raw::<Object<'p>>("Contents"));
     let annotations = page.raw().get::<Array<'p>>("Annots");
     let looks = annotations.iter().flat_map(Array::iter::<Dict<'p>>);
     pending.extend(looks.filter_map(|annotation| annotation.get_raw::<Object<'p>>("AP")));
@@ -384,9 +399,30 @@ mod tests {
         check("/Subtype/Image/Length 12", true);
         check("/Subtype/Image", true);
         check(&format!("/Type/EmbeddedFile/Length1 3/Length {length}"), true);
+        check(&format!("/Subtype/Image/Length {length}{}", " ".repeat(80)), true);
         check(&format!("/Subtype/Form/Resources<</ProcSet[/ImageC]>>/Length {length}"), false);
         check(&format!("/Subtype/ImageMap/Length {length}"), false);
         check(&format!("/Type/ObjStm/Subtype/Image/Length {length}"), false);
+    }
+
+    #[test]
+    fn a_picture_without_its_end_or_far_from_its_dictionary_makes_no_hole_in_what_follows() {
+        let data = vec![7; HOLE_MIN * 3];
+        let whole = stream(&format!("/Subtype/Image/Length {}", data.len()), &data);
+        let endless = [&whole[..whole.len() - b"\nendstream\nendobj\n".len()], b"\nendobj\n"].concat();
+        let far = stream("/Subtype/Image", &data);
+        let keyword = position(&far, STREAM).expect("the keyword");
+        let far = [&far[..keyword], &[b' '; 80], &far[keyword..]].concat();
+        for strange in [endless, far] {
+            let file = [b"%PDF-1.7\n".as_slice(), &strange, &whole, b"trailer"].concat();
+            let (source, bytes) = read(&file);
+            assert_eq!(source.holes.len(), 1, "that of the picture behind it");
+            assert!(bytes[..9 + strange.len()] == file[..9 + strange.len()]);
+        }
+        // None of many ends: the rest of the file is looked through once.
+        let many = b"1 0 obj<</Subtype/Image>>stream\n".repeat(200_000);
+        let (source, bytes) = read(&many);
+        assert!(source.holes.is_empty() && bytes == many);
     }
 
     #[test]

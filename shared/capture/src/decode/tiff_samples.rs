@@ -125,7 +125,7 @@ impl Grid {
             height: number(page.height)?,
             samples: number(page.samples)?,
             chunk_width: number(chunk_width)?,
-            chunk_height: number(chunk_height.min(page.height))?,
+            chunk_height: number(chunk_height)?,
             across: number(page.width.div_ceil(chunk_width))?,
             down: number(page.height.div_ceil(chunk_height))?,
         })
@@ -223,6 +223,10 @@ impl Colours {
             JPEG => page.bits == 8 && page.samples == count && !page.planar && !matches!(inks, Inks::Cmyk),
             _ => false,
         };
+        if matches!(inks, Inks::Palette(_)) && page.samples > 1 && page.bits != 8 {
+            // Beside numbers of colours opacity has a scale of its own.
+            return None;
+        }
         let alpha = match (page.samples.checked_sub(count)?, page.extra_sample) {
             (0, _) => None,
             // Four samples without a word of the fourth: opacity, as programs write it that know no better.

@@ -12,6 +12,7 @@ use std::io::{self, Write};
 
 use pdf_writer::{Chunk, Ref};
 use platen_model::{Failure, FailureClass, Stage};
+use rustix::process::{Resource, getrlimit};
 
 /// Finished objects are written to the file from so many bytes on.
 const HELD_BYTES: usize = 1 << 20;
@@ -29,6 +30,8 @@ pub(super) struct Output {
     written: u64,
     /// Where each object stands.
     places: Vec<(Ref, u64)>,
+    /// More bytes than this may not be written; beyond it the system would end the process.
+    bytes_max: u64,
     failed: Option<io::Error>,
 }
 
@@ -54,6 +57,7 @@ impl Output {
             held: Chunk::new(),
             written: 0,
             places: Vec::new(),
+            bytes_max: getrlimit(Resource::Fsize).current.unwrap_or(u64::MAX),
             failed: None,
         };
         let version = if is_1_4 { b"%PDF-1.4\n" } else { b"%PDF-1.7\n" };
@@ -81,6 +85,10 @@ impl Output {
         self.let_go();
         match &self.failed {
             None => Ok(()),
+            Some(error) if error.kind() == io::ErrorKind::FileTooLarge => {
+                let message = format!("the PDF is over the {} bytes that a worker may write", self.bytes_max);
+                Err(Failure::new(FailureClass::TooLarge, Stage::Bind, message))
+            }
             Some(error) => Err(Failure::of_io(Stage::Bind, "cannot write the PDF", error)),
         }
     }
@@ -93,6 +101,9 @@ impl Output {
     }
 
     fn write(&mut self, bytes: &[u8]) {
+        if self.failed.is_none() && self.written + bytes.len() as u64 > self.bytes_max {
+            self.failed = Some(io::ErrorKind::FileTooLarge.into());
+        }
         if self.failed.is_none() {
             self.failed = self.target.write_all(bytes).err();
         }

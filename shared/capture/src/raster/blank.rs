@@ -51,11 +51,13 @@ pub(super) fn is_blank(page: &GrayImage, ink: &Ink) -> bool {
 
 /// Whether a mark lies within the margins.
 fn is_inside(mark: &Mark, ink: &Ink) -> bool {
-    let (width, height) = (ink.width as f32, ink.height as f32);
-    mark.x0 as f32 > width * MARGIN
-        && (mark.x1 as f32) < width * (1.0 - MARGIN)
-        && mark.y0 as f32 > height * MARGIN
-        && (mark.y1 as f32) < height * (1.0 - MARGIN)
+    // Of a long strip only so much counts as a page would have: its margins are no longer.
+    let margin = |side: u32| side.min(ink.long_side()) as f32 * MARGIN;
+    let (across, down) = (margin(ink.width), margin(ink.height));
+    mark.x0 as f32 > across
+        && (mark.x1 as f32) < ink.width as f32 - across
+        && mark.y0 as f32 > down
+        && (mark.y1 as f32) < ink.height as f32 - down
 }
 
 /// Whether a mark lies within the margins, and is neither dust nor a punch hole.
