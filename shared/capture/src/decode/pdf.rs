@@ -199,6 +199,15 @@ impl Open {
 
 fn decoded(page: &Page<'_>, limits: &Limits) -> Result<Picture, Fault> {
     within_content_limit(page)?;
+    let mut picture = shown(page, limits)?;
+    if instructions(page)?.is_incomplete {
+        picture.remarks.push("A part of this page's drawing instructions is not in the file.".to_owned());
+        picture.is_incomplete = true;
+    }
+    Ok(picture)
+}
+
+fn shown(page: &Page<'_>, limits: &Limits) -> Result<Picture, Fault> {
     let content = placements(page);
     for image in &content.images {
         let (width, height) = image.full.unwrap_or((image.width, image.height));
@@ -322,7 +331,7 @@ fn declared_pages(pdf: &Pdf) -> u64 {
 /// there: a page without them would look like an empty one.
 fn within_content_limit(page: &Page<'_>) -> Result<(), Fault> {
     let mut room = CONTENT_BYTES_MAX;
-    for stream in instructions(page)? {
+    for stream in instructions(page)?.streams {
         let data = stream.raw_data();
         let mut reader: Box<dyn Read + '_> = Box::new(data.as_ref());
         for filter in stream.filters() {
@@ -351,31 +360,40 @@ fn within_content_limit(page: &Page<'_>) -> Result<(), Fault> {
     Ok(())
 }
 
-/// The streams of a page's instructions.
-fn instructions<'p>(page: &Page<'p>) -> Result<Vec<Stream<'p>>, Fault> {
+/// A page's instructions.
+struct Instructions<'p> {
+    streams: Vec<Stream<'p>>,
+    /// Whether a part of them is not there, or damaged.
+    is_incomplete: bool,
+}
+
+fn instructions<'p>(page: &Page<'p>) -> Result<Instructions<'p>, Fault> {
     let dictionary = page.raw();
+    let whole = |streams| Instructions { streams, is_incomplete: false };
     let object = match dictionary.get::<Object<'p>>("Contents") {
         None if dictionary.contains_key("Contents") => return Err(no_instructions()),
-        None | Some(Object::Null(_)) => return Ok(Vec::new()),
+        None | Some(Object::Null(_)) => return Ok(whole(Vec::new())),
         Some(object) => object,
     };
     match object {
-        Object::Stream(stream) => Ok(vec![stream]),
+        Object::Stream(stream) => Ok(whole(vec![stream])),
         Object::Array(parts) => {
             let part = |part: MaybeRef<Object<'p>>| match part {
                 MaybeRef::Ref(to) => match page.xref().get::<Object<'p>>(to.into()) {
-                    Some(Object::Stream(stream)) => Some(Ok(stream)),
+                    Some(Object::Stream(stream)) => Some(Some(stream)),
                     Some(Object::Null(_)) => None,
-                    _ => Some(Err(no_instructions())),
+                    _ => Some(None),
                 },
                 MaybeRef::NotRef(_) => None,
             };
-            let all: Vec<_> = parts.raw_iter().filter_map(part).collect();
-            // A part that is not there is as one that is null (7.3.10), unless nothing is left.
-            match all.iter().any(Result::is_ok) {
-                true => Ok(all.into_iter().flatten().collect()),
-                false => all.into_iter().collect(),
+            let all: Vec<Option<Stream<'p>>> = parts.raw_iter().filter_map(part).collect();
+            let is_incomplete = all.iter().any(Option::is_none);
+            let streams: Vec<Stream<'p>> = all.into_iter().flatten().collect();
+            // Whoever shows the page shows what is left; where nothing is, it would look empty.
+            if is_incomplete && streams.is_empty() {
+                return Err(no_instructions());
             }
+            Ok(Instructions { streams, is_incomplete })
         }
         _ => Err(no_instructions()),
     }

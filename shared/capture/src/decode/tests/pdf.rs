@@ -294,6 +294,7 @@ fn leaves(kids: &str, count: u32) -> Document {
     }
     bytes.extend(
         b"6 0 obj\n<</Type/Page/Parent 2 0 R/Contents 88 0 R>>\nendobj\n\
+          10 0 obj\n<</Type/Page/Parent 2 0 R/Contents[9 0 R 88 0 R]/Resources<</XObject<</I 30 0 R>>>>>>\nendobj\n\
           7 0 obj\n<</Type/Font/Subtype/Type1>>\nendobj\n8 0 obj\n<</Type/Pages/Count 4>>\nendobj\n\
           9 0 obj\n<</Length 22>>\nstream\n72 0 0 72 0 0 cm /I Do\nendstream\nendobj\n\
           trailer\n<</Size 60/Root 1 0 R>>\nstartxref\n0\n%%EOF\n",
@@ -324,6 +325,16 @@ fn a_page_that_cannot_be_read_keeps_its_number_and_costs_no_other() {
         assert!(failure.message.contains(why), "{damaged}: {failure}");
         assert_eq!(failure.class, FailureClass::Corrupt);
     }
+}
+
+#[test]
+fn a_page_that_lacks_a_part_of_its_instructions_shows_the_rest_and_says_so() {
+    let limits = Limits::default();
+    let mut document = leaves("10 0 R 4 0 R", 2);
+    let picture = document.page(0, &limits).expect("most of it is there");
+    assert_eq!(picture.samples.to_gray().get_pixel(9, 9)[0], 30);
+    assert!(picture.is_incomplete && picture.remarks.iter().any(|remark| remark.contains("instructions")));
+    assert!(!document.page(1, &limits).expect("it is there").is_incomplete);
 }
 
 #[test]
