@@ -133,12 +133,13 @@ impl Engine {
         Ok(sqlx::query(now).fetch_one(executor).await?.get("now"))
     }
 
-    /// What a connection does first. `synchronous=FULL`: a commit is on stable storage (INV-4).
+    /// What a connection does first. `synchronous=FULL`: a commit is on stable storage (INV-4). `force_custom_plan`: a plan
+    /// for any state reads all documents in order where the state asked for has none (386 ms among 100,000).
     pub(super) fn greeting(self) -> &'static str {
         self.pick(
             "PRAGMA busy_timeout = 30000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
              PRAGMA foreign_keys = ON",
-            "SET synchronous_commit = 'on'",
+            "SET synchronous_commit = 'on'; SET plan_cache_mode = 'force_custom_plan'",
         )
     }
 

@@ -9,7 +9,7 @@ use super::documents::{Filter, Way, Wording};
 use super::search::Question;
 use super::*;
 use crate::blobs::garbage;
-use crate::testing::{database, tenant};
+use crate::testing::{also_on_postgres, database, tenant};
 use crate::{checkpoints, ui};
 
 /// What is small, or made by the statement itself: tenants, lanes, the finds and the few documents of a search.
@@ -102,3 +102,23 @@ async fn what_reads_a_whole_table_is_seen() {
     let read = plan(&store, "SELECT * FROM jobs WHERE argument = $1").await;
     assert!(read.iter().any(|step| step == "SCAN jobs"), "{read:?}");
 }
+
+#[tokio::test]
+async fn a_commit_is_durable_and_each_query_planned_for_what_it_asks() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let base = database(folder.path());
+    let store = base.open().await;
+    let said = async |sql: &'static str| -> String {
+        let row = sqlx::query(sql).fetch_one(store.reading()).await.expect("a setting");
+        row.try_get::<String, _>(0).unwrap_or_else(|_| row.get::<i64, _>(0).to_string())
+    };
+    match store.engine() {
+        Engine::Sqlite => assert_eq!(said("PRAGMA synchronous").await, "2", "that is FULL"),
+        Engine::Postgres => {
+            assert_eq!(said("SHOW synchronous_commit").await, "on");
+            assert_eq!(said("SHOW plan_cache_mode").await, "force_custom_plan");
+        }
+    }
+}
+
+also_on_postgres!(a_commit_is_durable_and_each_query_planned_for_what_it_asks);
