@@ -57,10 +57,11 @@ struct Choice {
     limit: Option<u32>,
 }
 
-/// Lists documents, newest first; what is searched for in the order in which it was received.
+/// Lists documents, newest first; what is searched for among all of them in the order in which it was received.
 ///
-/// A page of what is searched for within a state or a type may hold fewer items than it could, or none, and still have a
-/// `next`: so much is read for one page, and no more.
+/// A page of what is searched for may hold fewer items than it could, or none, and still have a `next`: so much is read for
+/// one page, and no more. That is so for words that are frequent and seldom in one document, or seldom in the state or type
+/// that is asked for.
 #[utoipa::path(get, path = "/v1/documents", tag = "documents", params(Choice),
     security(("oauth2" = ["documents:read"]), ("session" = [])),
     responses((status = 200, description = "A page of the list.", body = Page<Document>)))]

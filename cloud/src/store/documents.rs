@@ -1,6 +1,5 @@
 //! The `documents` table: each document as its events left it.
 
-use futures_util::TryStreamExt as _;
 use jiff::Timestamp;
 use platen_model::api::{Document, Page};
 use platen_model::event::Status;
@@ -8,9 +7,10 @@ use platen_model::{CorrelationId, Digest, DocumentId, DocumentType, PartRole, Te
 use sqlx::Row as _;
 use sqlx::{Any, AnyConnection, AssertSqlSafe, Executor};
 
+use super::finds::{Bounds, Search};
 use super::record::Record;
 use super::search::{self, Question};
-use super::{Engine, Store, StoreError, Write, json, to_json};
+use super::{Store, StoreError, Write, json, to_json};
 
 /// The most documents that are told of one capture.
 pub const RELATED_MAX: i64 = 200;
@@ -24,7 +24,7 @@ pub struct Filter {
     pub status: Option<Status>,
     /// Only documents of this type.
     pub document_type: Option<DocumentType>,
-    /// Only documents in which this is found; they come in the order in which they were received, newest first.
+    /// Only documents in which this is found; among all of the tenant's in the order in which they were received.
     pub search: Option<Question>,
     /// Go on after this document (older ones follow).
     pub after: Option<DocumentId>,
@@ -93,8 +93,8 @@ pub(super) const OF_ORIGINAL: &str =
      WHERE r.tenant_id = $1 AND r.sha256 = $2 AND d.document_id = r.document_id AND d.tenant_id = $3
      ORDER BY r.document_id DESC LIMIT $4";
 
-/// The tenant's documents, newest first, by the time their capture was made; what is searched for in the order in which it
-/// was received.
+/// The tenant's documents, newest first, by the time their capture was made; what is searched for among all of them in the
+/// order in which it was received.
 pub async fn list(store: &Store, tenant: &TenantId, filter: &Filter) -> Result<Page<Document>, StoreError> {
     let Page { items, next } = records(store, tenant, filter, None).await?;
     Ok(Page { items: items.into_iter().map(|record| record.document).collect(), next })
@@ -111,7 +111,10 @@ pub async fn records(
     match &filter.search {
         None => listed(store, tenant, filter, since).await,
         Some(question) if question.is_empty() => Ok(Page { items: Vec::new(), next: None }),
-        Some(question) => found(store, tenant, filter, question, BOUNDS).await,
+        Some(question) => {
+            let bounds = Bounds::of(store.engine());
+            Search { store, tenant, filter, question, bounds }.page().await
+        }
     }
 }
 
@@ -128,102 +131,6 @@ async fn listed(
     let items = rows.iter().take(limit as usize).map(read).collect::<Result<Vec<_>, _>>()?;
     let next = items.last().filter(|_| more).map(|record| record.document.document_id.to_string());
     Ok(Page { items, next })
-}
-
-/// How much is read at most for one page of what is searched for.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Bounds {
-    /// So many documents of a state or type are searched one by one; of more, the finds are read and the others left out.
-    pub(super) few: u32,
-    /// So many finds are read; if those that are wanted are not among them, the page is short and names the next.
-    pub(super) finds: u32,
-    /// On PostgreSQL: so many of the newest documents show first how frequent the finds are.
-    pub(super) newest: u32,
-}
-
-const BOUNDS: Bounds = Bounds { few: 500, finds: 5_000, newest: 2_000 };
-
-/// Where one in so many of the newest documents is a find, the finds are read in the order of the documents.
-const FREQUENT: u32 = 20;
-
-/// How finds are come by.
-///
-/// SQLite's index of words has its entries in the order of the documents. PostgreSQL's has none: it answers all finds at
-/// once, which is good for rare words and bad for frequent ones, and its planner cannot tell the two apart in a large
-/// table. So the newest documents are looked at first, and show which it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Way {
-    /// One document after the other, newest first.
-    InOrder,
-    /// The same, among so many of the tenant's newest documents.
-    AmongNewest(u32),
-    /// All finds by the index of words, then the newest of them.
-    ByWords,
-}
-
-pub(super) async fn found(
-    store: &Store,
-    tenant: &TenantId,
-    filter: &Filter,
-    question: &Question,
-    bounds: Bounds,
-) -> Result<Page<Record>, StoreError> {
-    let limit = filter.limit.max(1) as usize;
-    let narrowed = filter.status.is_some() || filter.document_type.is_some();
-    let few = narrowed && {
-        let counting = Wording::of_count(tenant, filter, bounds.few + 1);
-        counting.query().fetch_one(store.reading()).await?.get::<i64, _>("count") <= i64::from(bounds.few)
-    };
-    if few {
-        let wording = Wording::among_few(store.engine(), tenant, filter, question);
-        let Finds { items, last, is_full, .. } = finds(store, &wording, limit).await?;
-        return Ok(Page { items, next: last.filter(|_| is_full) });
-    }
-    let by = async |way| {
-        let wording = Wording::of_finds(store.engine(), tenant, filter, question, (bounds.finds, way));
-        finds(store, &wording, limit).await
-    };
-    let Finds { items, seen, last, is_full } = match store.engine() {
-        Engine::Sqlite => by(Way::InOrder).await?,
-        Engine::Postgres => match by(Way::AmongNewest(bounds.newest)).await? {
-            enough if enough.is_full => enough,
-            newest if newest.seen >= (bounds.newest / FREQUENT).max(1) => by(Way::InOrder).await?,
-            _ => by(Way::ByWords).await?,
-        },
-    };
-    // All finds were read, unless the budget came before their end.
-    let is_cut = narrowed && seen == bounds.finds;
-    Ok(Page { items, next: last.filter(|_| is_full || is_cut) })
-}
-
-/// What a statement about finds answered.
-struct Finds {
-    /// Those that are wanted, as many as are shown.
-    items: Vec<Record>,
-    /// How many finds were read.
-    seen: u32,
-    /// The last document that is shown, or that was read.
-    last: Option<String>,
-    /// There are more that are wanted.
-    is_full: bool,
-}
-
-async fn finds(store: &Store, wording: &Wording, limit: usize) -> Result<Finds, StoreError> {
-    let query = wording.query();
-    let mut rows = query.fetch(store.reading());
-    let (mut items, mut seen, mut last) = (Vec::new(), 0, None);
-    while let Some(row) = rows.try_next().await? {
-        seen += 1;
-        if row.get::<i64, _>("fits") == 0 {
-            last = Some(row.get::<String, _>("document_id"));
-        } else if items.len() == limit {
-            return Ok(Finds { items, seen, last, is_full: true });
-        } else {
-            last = Some(row.get::<String, _>("document_id"));
-            items.push(read(&row)?);
-        }
-    }
-    Ok(Finds { items, seen, last, is_full: false })
 }
 
 /// The documents that came of one capture, at most [`RELATED_MAX`].
@@ -283,24 +190,24 @@ pub(super) struct Wording {
 }
 
 /// How often a document's jobs failed, as lists show it; `of` is how the statement names the document's row.
-fn failures(of: &str) -> String {
+pub(super) fn failures(of: &str) -> String {
     format!("(SELECT COALESCE(MAX(failures), 0) FROM jobs WHERE jobs.document_id = {of}.document_id)")
 }
 
 impl Wording {
     /// Takes a value, and answers how the statement names it.
-    fn bind(&mut self, value: impl ToString) -> String {
+    pub(super) fn bind(&mut self, value: impl ToString) -> String {
         self.values.push(value.to_string());
         format!("${}", self.values.len())
     }
 
-    fn query(&self) -> sqlx::query::Query<'_, Any, sqlx::any::AnyArguments> {
+    pub(super) fn query(&self) -> sqlx::query::Query<'_, Any, sqlx::any::AnyArguments> {
         let query = sqlx::query(AssertSqlSafe(self.sql.clone()));
         self.values.iter().fold(query, |query, value| query.bind(value.as_str()))
     }
 
     /// What narrows documents, as conditions of `d`.
-    fn narrowing(&mut self, filter: &Filter) -> String {
+    pub(super) fn narrowing(&mut self, filter: &Filter) -> String {
         let mut conditions = String::new();
         if let Some(status) = filter.status {
             conditions += &format!(" AND d.status = {}", self.bind(status));
@@ -337,91 +244,6 @@ impl Wording {
              ORDER BY {order} LIMIT {}",
             failures("d"),
             u64::from(filter.limit.max(1)) + 1
-        );
-        wording
-    }
-
-    /// Counts what a filter leaves, up to a number.
-    pub(super) fn of_count(tenant: &TenantId, filter: &Filter, up_to: u32) -> Self {
-        let mut wording = Self::default();
-        let tenant = wording.bind(tenant);
-        let conditions = wording.narrowing(filter);
-        wording.sql = format!(
-            "SELECT COUNT(*) AS count FROM
-               (SELECT 1 FROM documents d WHERE d.tenant_id = {tenant}{conditions} LIMIT {up_to}) counted"
-        );
-        wording
-    }
-
-    /// Looks into each of a few documents.
-    pub(super) fn among_few(engine: Engine, tenant: &TenantId, filter: &Filter, question: &Question) -> Self {
-        let mut wording = Self::default();
-        let asked = wording.bind(question.expression(engine, tenant));
-        let tenant = wording.bind(tenant);
-        let conditions = wording.narrowing(filter);
-        let after = match filter.after {
-            Some(after) => format!(" AND p.place < {}", search::place_of(&wording.bind(after))),
-            None => String::new(),
-        };
-        let few = format!("FROM documents d WHERE d.tenant_id = {tenant}{conditions}");
-        wording.sql = format!(
-            "WITH few AS MATERIALIZED (SELECT d.document_id, d.record {few})
-             SELECT few.document_id, few.record, {} AS failures, CAST(1 AS BIGINT) AS fits
-             FROM few CROSS JOIN search_places p CROSS JOIN search_words s
-             WHERE p.document_id = few.document_id AND {}{after}
-             ORDER BY p.place DESC LIMIT {}",
-            failures("few"),
-            search::found(engine, "p.place", &asked),
-            u64::from(filter.limit.max(1)) + 1
-        );
-        wording
-    }
-
-    /// Reads what is found, newest first, up to a number, and says of each whether it is wanted.
-    pub(super) fn of_finds(
-        engine: Engine,
-        tenant: &TenantId,
-        filter: &Filter,
-        question: &Question,
-        (finds, way): (u32, Way),
-    ) -> Self {
-        let mut wording = Self::default();
-        let asked = wording.bind(question.expression(engine, tenant));
-        let tenant = wording.bind(tenant);
-        let conditions = wording.narrowing(filter);
-        let place = search::place(engine);
-        let after = match filter.after {
-            Some(after) => format!("AND {place} < {}", search::place_of(&wording.bind(after))),
-            None => String::new(),
-        };
-        let matching = search::matching(engine, &asked);
-        // Where all finds are wanted, no more are read than are shown.
-        let most = match conditions.is_empty() {
-            true => u64::from(filter.limit.max(1)) + 1,
-            false => u64::from(finds),
-        };
-        let found = match way {
-            Way::InOrder => format!("SELECT {place} AS place FROM search_words s WHERE {matching} {after}"),
-            Way::AmongNewest(newest) => format!(
-                "SELECT s.place FROM (SELECT place FROM search_places s WHERE tenant_id = {tenant} {after}
-                   ORDER BY place DESC LIMIT {newest}) n CROSS JOIN search_words s
-                 WHERE s.place = n.place AND {matching}"
-            ),
-            // The fence keeps the planner from reading in order after all.
-            Way::ByWords => format!(
-                "SELECT s.place FROM (SELECT place FROM search_words s WHERE {matching} {after} OFFSET 0) s"
-            ),
-        };
-        let fits = format!("d.tenant_id = {tenant}{conditions}");
-        wording.sql = format!(
-            "SELECT d.document_id, CASE WHEN {fits} THEN d.record END AS record,
-               CASE WHEN {fits} THEN CAST(1 AS BIGINT) ELSE CAST(0 AS BIGINT) END AS fits,
-               CASE WHEN {fits} THEN {} END AS failures
-             FROM ({found} ORDER BY {place} DESC LIMIT {most}) h
-             CROSS JOIN search_places p CROSS JOIN documents d
-             WHERE p.place = h.place AND d.document_id = p.document_id AND d.tenant_id = {tenant}
-             ORDER BY h.place DESC",
-            failures("d")
         );
         wording
     }
@@ -518,7 +340,7 @@ pub(crate) async fn find_sound(
     }
 }
 
-fn read(row: &sqlx::any::AnyRow) -> Result<Record, StoreError> {
+pub(super) fn read(row: &sqlx::any::AnyRow) -> Result<Record, StoreError> {
     let mut record: Record = json(row.get("record"))?;
     record.document.retry_count = u32::try_from(row.get::<i64, _>("failures")).unwrap_or(u32::MAX);
     Ok(record)

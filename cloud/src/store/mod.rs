@@ -24,6 +24,7 @@ pub mod envelopes;
 pub mod events;
 pub mod examples;
 pub mod figures;
+mod finds;
 pub mod forms;
 pub mod idempotency;
 pub mod jobs;

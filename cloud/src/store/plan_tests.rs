@@ -5,15 +5,16 @@ use platen_model::event::Status;
 use platen_model::{DocumentId, DocumentType};
 use uuid::Uuid;
 
-use super::documents::{Filter, Way, Wording};
+use super::documents::{Filter, Wording};
+use super::finds::{Bounds, Search, Way};
 use super::search::Question;
 use super::*;
 use crate::blobs::garbage;
 use crate::testing::{also_on_postgres, database, tenant};
 use crate::{checkpoints, ui};
 
-/// What is small, or made by the statement itself: tenants, lanes, the finds and the few documents of a search.
-const SMALL: [&str; 6] = ["t", "l", "h", "few", "counted", "CONSTANT"];
+/// What is small, or made by the statement itself: tenants, lanes, the finds of a search.
+const SMALL: [&str; 5] = ["t", "l", "h", "counted", "CONSTANT"];
 
 async fn plan(store: &Store, sql: &str) -> Vec<String> {
     let rows = sqlx::query(sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}")));
@@ -50,11 +51,23 @@ async fn no_list_and_no_chore_reads_a_table_that_grows() {
     for filter in filters() {
         let list = check_plan(&store, "a list", &Wording::of_list(&tenant, &filter, None).sql).await;
         assert!(!list.iter().any(|step| step.contains("TEMP B-TREE")), "a list is sorted: {list:#?}");
-        check_plan(&store, "a count", &Wording::of_count(&tenant, &filter, 501).sql).await;
-        let few = Wording::among_few(Engine::Sqlite, &tenant, &filter, &question);
-        check_plan(&store, "a search among few", &few.sql).await;
-        let finds = Wording::of_finds(Engine::Sqlite, &tenant, &filter, &question, (5_000, Way::InOrder));
-        check_plan(&store, "a search", &finds.sql).await;
+        let bounds = Bounds::of(Engine::Sqlite);
+        let search = Search { store: &store, tenant: &tenant, filter: &filter, question: &question, bounds };
+        let end = DocumentId::new().to_string();
+        let newest = Way::AmongNewest(bounds.newest, Some(&end));
+        for (what, wording) in [
+            ("the end of the newest", search.end_of_newest(bounds.newest)),
+            ("finds among the newest", search.finds(newest)),
+            ("finds by words", search.finds(Way::ByWords)),
+            ("the end of a walk", search.end_of_walk()),
+            ("a walk", search.walk(Some(&end))),
+            ("whether a word is frequent", search.count_among_newest(Some(&end))),
+            ("whether finds are few", search.count_by_words()),
+        ] {
+            let plan = check_plan(&store, what, &wording.sql).await;
+            assert!(!plan.iter().any(|step| step.contains("TEMP B-TREE")), "{what} is sorted: {plan:#?}");
+        }
+        check_plan(&store, "finds of a state or type", &search.narrowed_finds().sql).await;
     }
     let since = Filter { after: Some(DocumentId::new()), limit: 50, ..Filter::default() };
     let since = Wording::of_list(&tenant, &since, Some(jiff::Timestamp::UNIX_EPOCH)).sql;

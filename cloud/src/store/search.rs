@@ -32,23 +32,12 @@ const PHRASES: usize = 20;
 const PLACES: usize = 255;
 const LAST_PLACE: usize = 16_383;
 
-/// The condition that a row of `search_words s` is found; `question` is how the statement names the question. Rows are read
-/// by [`place`], the newest first, so that a word of a million documents costs no more than one of fifty.
+/// The condition that a row of `search_words s` is found; `question` is how the statement names the question.
 pub(super) fn matching(engine: Engine, question: &str) -> String {
     match engine {
         Engine::Sqlite => format!("s.search_words MATCH {question}"),
         Engine::Postgres => format!("s.all_of @@ {question}::tsquery"),
     }
-}
-
-/// The same for the row of one place.
-pub(super) fn found(engine: Engine, at: &str, question: &str) -> String {
-    format!("{} = {at} AND {}", place(engine), matching(engine, question))
-}
-
-/// The column of the place in that.
-pub(super) fn place(engine: Engine) -> &'static str {
-    engine.pick("s.rowid", "s.place")
 }
 
 /// The place of a document; behind all others for one that has none. `document` is how the statement names it.
@@ -100,6 +89,31 @@ impl Question {
     /// Whether it has no words: nothing is found.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// Each of its words by itself.
+    pub(super) fn words(&self) -> Vec<Self> {
+        let mut words: Vec<Self> = Vec::new();
+        for Phrase { words: of_one, open } in &self.0 {
+            for (index, word) in of_one.iter().enumerate() {
+                let open = *open && index + 1 == of_one.len();
+                let word = Self(vec![Phrase { words: vec![word.clone()], open }]);
+                if !words.contains(&word) {
+                    words.push(word);
+                }
+            }
+        }
+        words
+    }
+
+    /// The condition that a row of SQLite's `search_words s` holds it, for rows that are come by otherwise: the index would
+    /// be read from the beginning for each of them. `bind` takes a value, and answers how the statement names it.
+    pub(super) fn held(&self, bind: &mut dyn FnMut(String) -> String) -> String {
+        let phrases = self.0.iter().map(|Phrase { words, open }| {
+            let text = bind(format!(" {}{}", words.join(" "), if *open { "" } else { " " }));
+            format!("(instr(' ' || s.names || ' ', {text}) > 0 OR instr(' ' || s.words || ' ', {text}) > 0)")
+        });
+        phrases.collect::<Vec<_>>().join(" AND ")
     }
 
     /// In the engine's language.

@@ -4,14 +4,18 @@ use std::collections::BTreeMap;
 
 use platen_model::event::{Actor, EventBody, Status};
 use platen_model::keys::SigningKey;
-use platen_model::{DeviceId, DocumentManifest, PageRecord, PageText, PartRole, Rect, Word};
+use platen_model::{
+    CaptureId, CorrelationId, DeviceId, DocumentManifest, DocumentType, PageRecord, PageText, PartRole, Rect,
+    Word,
+};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
 use super::*;
 use crate::blobs::{Blobs, Keep};
 use crate::integrity;
-use crate::store::documents::{self, Bounds, Filter};
+use crate::store::documents::{self, Filter};
+use crate::store::finds::{Bounds, Search};
 use crate::store::{Store, events, people};
 use crate::testing::{database, decision, manifest, part, receive, tenant};
 
@@ -45,13 +49,20 @@ impl Trial {
 
     /// A document with this file name and text.
     async fn add(&self, name: &str, text: &str) -> DocumentManifest {
+        self.add_as(CaptureId::new(), name, text).await
+    }
+
+    /// The same, of this capture.
+    async fn add_as(&self, capture_id: CaptureId, name: &str, text: &str) -> DocumentManifest {
         let text = serde_json::to_vec(&page_text(text)).expect("plain data");
         self.keep.put(&tenant(), text.clone(), "application/json").await.expect("kept");
         self.keep.put(&tenant(), b"scan".to_vec(), "image/tiff").await.expect("kept");
         let mut original = part(PartRole::Original, b"scan", "image/tiff");
         original.file_name = Some(name.into());
         let parts = vec![original, part(PartRole::PageText, &text, "application/json")];
-        let manifest = manifest(DeviceId::new(), decision("nda", &[]), parts);
+        let mut manifest = manifest(DeviceId::new(), decision("nda", &[]), parts);
+        (manifest.capture_id, manifest.document_id) = (capture_id, capture_id.document(0));
+        manifest.correlation_id = CorrelationId::of_capture(capture_id);
         receive(&self.keep, &manifest, &SigningKey::generate().expect("randomness")).await;
         let text: PageText = serde_json::from_slice(&text).expect("as written");
         let mut write = self.store().begin().await.expect("a write");
@@ -210,50 +221,132 @@ fn any_text_can_be_kept_and_is_found_by_each_of_its_words() {
     outcome.expect("it holds for every text");
 }
 
-#[tokio::test]
-async fn a_search_within_a_state_finds_the_same_whether_few_or_many_are_in_it() {
-    let trial = Trial::start().await;
-    let mut expected = Vec::new();
-    for number in 0..14 {
-        let name = format!("{number}.tif");
-        let document = trial.add(&name, if number == 3 { "other" } else { "common" }).await.document_id;
-        // Some are near each other, and between others are more than are read at once.
-        if matches!(number, 0 | 1 | 3 | 9 | 10) {
+/// Documents that are captured in one order and received in another: some of two types and two states, with words that most
+/// or few of them have. The number of each, by its file name, says which.
+const MANY: usize = 40;
+
+fn words_of_number(number: usize) -> String {
+    let mut words = vec!["common"];
+    words.push(if number.is_multiple_of(2) { "even" } else { "odd" });
+    words.extend(
+        [(3, "third"), (7, "seventh")]
+            .iter()
+            .filter(|(n, _)| number.is_multiple_of(*n))
+            .map(|(_, word)| *word),
+    );
+    words.extend((number == 1).then_some("first even"));
+    words.join(" ")
+}
+
+fn is_quarantined(number: usize) -> bool {
+    matches!(number % 8, 0 | 1 | 3)
+}
+
+fn document_type_of(number: usize) -> &'static str {
+    if number % 5 == 2 { "invoice" } else { "nda" }
+}
+
+/// The place of a number in the order of captures.
+fn captured(number: usize) -> usize {
+    (number * 11) % MANY
+}
+
+async fn add_many(trial: &Trial) {
+    let mut captures: Vec<CaptureId> = (0..MANY).map(|_| CaptureId::new()).collect();
+    captures.sort_by_key(|capture| capture.document(0));
+    for number in 0..MANY {
+        let (capture, name) = (captures[captured(number)], format!("{number}.tif"));
+        let document = trial.add_as(capture, &name, &words_of_number(number)).await.document_id;
+        let decision = decision(document_type_of(number), &[]);
+        trial.append(document, EventBody::Classified { decision }).await;
+        if is_quarantined(number) {
             let (reason, help) = ("a doubt".into(), "look at it".into());
             trial.append(document, EventBody::Quarantined { reason, help, returned: None }).await;
-            expected.push(name);
-        }
-    }
-    expected.retain(|name| name != "3.tif");
-    expected.reverse();
-    let question = Question::of("common");
-    let check = async |bounds: Bounds, limit: u32| {
-        let (mut names, mut after, mut pages) = (Vec::new(), None, 0);
-        loop {
-            let status = Some(Status::Quarantined);
-            let filter = Filter { status, limit, after, ..Filter::default() };
-            let page = documents::found(trial.store(), &tenant(), &filter, &question, bounds).await;
-            let page = page.expect("a page");
-            assert!(page.items.len() <= limit as usize, "{bounds:?}");
-            names.extend(page.items.into_iter().map(|record| record.document.file_name));
-            pages += 1;
-            assert!(pages < 30, "it has no end: {bounds:?}");
-            let Some(next) = page.next else { break };
-            after = Some(next.parse().expect("a document"));
-        }
-        assert_eq!(names, expected, "{bounds:?}, pages of {limit}");
-    };
-    for limit in [1, 2, 50] {
-        for (few, finds) in [(100, 100), (0, 100), (0, 3), (0, 1)] {
-            for newest in [1, 40, 1_000] {
-                check(Bounds { few, finds, newest }, limit).await;
-            }
         }
     }
 }
 
+/// All pages of a search: the numbers they show, and how many there were.
+async fn pages(trial: &Trial, filter: &Filter, question: &Question, bounds: Bounds) -> Vec<Vec<usize>> {
+    let (mut filter, mut pages) = (filter.clone(), Vec::new());
+    loop {
+        let search = Search { store: trial.store(), tenant: &tenant(), filter: &filter, question, bounds };
+        let page = search.page().await.expect("a page");
+        assert!(page.items.len() <= filter.limit as usize, "{filter:?} {bounds:?}");
+        let number = |record: &Record| {
+            record.document.file_name.trim_end_matches(".tif").parse::<usize>().expect("its number")
+        };
+        pages.push(page.items.iter().map(number).collect());
+        assert!(pages.len() <= MANY + 2, "it has no end: {filter:?} {bounds:?}");
+        let Some(next) = page.next else { return pages };
+        filter.after = Some(next.parse().expect("a document"));
+    }
+}
+
+/// Few documents are read for a page of some searches, all finds for one of others; page by page they find the same.
+#[test]
+fn whatever_is_asked_within_whatever_bounds_all_pages_together_show_each_find_once() {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let trial = runtime.block_on(Trial::start());
+    runtime.block_on(add_many(&trial));
+    let all = ["common", "even", "odd", "third", "seventh", "first", "thi*", "\"common even\"", "nowhere"];
+    let words = proptest::sample::subsequence(all.to_vec(), 1..=3);
+    let narrowed = (any::<Option<bool>>(), proptest::option::of(prop_oneof!["invoice", "nda"]));
+    let bounds = (1..50u32, 1..6u32, 1..50u32, 1..50u32, 0..50u32).prop_map(
+        |(newest, frequent, stretch, walked, finds)| Bounds { newest, frequent, stretch, walked, finds },
+    );
+    let asked = (words, narrowed, bounds, prop_oneof![1..6u32, Just(50)]);
+    let mut runner = TestRunner::new(ProptestConfig { cases: 300, ..ProptestConfig::default() });
+    let outcome = runner.run(&asked, |(words, (status, document_type), bounds, limit)| {
+        let status = status.and_then(|is_quarantined| is_quarantined.then_some(Status::Quarantined));
+        let fits = |number: &usize| {
+            let text = words_of_number(*number);
+            let has = |word: &&str| match *word {
+                "thi*" => text.contains("third"),
+                phrase => format!(" {text} ").contains(&format!(" {} ", phrase.trim_matches('"'))),
+            };
+            words.iter().all(has)
+                && (status.is_none() || is_quarantined(*number))
+                && document_type.as_ref().is_none_or(|kind| kind == document_type_of(*number))
+        };
+        let mut expected: Vec<usize> = (0..MANY).filter(fits).collect();
+        let is_narrowed = status.is_some() || document_type.is_some();
+        expected
+            .sort_by_key(|number| std::cmp::Reverse(if is_narrowed { captured(*number) } else { *number }));
+        let document_type = document_type.map(DocumentType);
+        let filter = Filter { status, document_type, limit, ..Filter::default() };
+        let pages = runtime.block_on(pages(&trial, &filter, &Question::of(&words.join(" ")), bounds));
+        prop_assert_eq!(pages.concat(), expected);
+        Ok(())
+    });
+    outcome.expect("it holds for all questions");
+}
+
+#[tokio::test]
+async fn finds_of_a_rare_word_are_all_on_the_first_page_and_only_frequent_words_seldom_together_leave_it_short()
+ {
+    let trial = Trial::start().await;
+    add_many(&trial).await;
+    let bounds = Bounds { newest: 10, frequent: 2, stretch: 20, walked: 5, finds: 10 };
+    let check = async |words: &str, status: Option<Status>, expected: &[&[usize]]| {
+        let filter = Filter { status, limit: 50, ..Filter::default() };
+        assert_eq!(
+            pages(&trial, &filter, &Question::of(words), bounds).await,
+            expected,
+            "{words} {status:?}"
+        );
+    };
+    check("first", None, &[&[1]]).await;
+    check("first", Some(Status::Quarantined), &[&[1]]).await;
+    check("first common odd", None, &[&[1]]).await;
+    check("nowhere", None, &[&[]]).await;
+    check("nowhere", Some(Status::Quarantined), &[&[]]).await;
+    check("odd even", None, &[&[], &[1], &[]]).await;
+}
+
 crate::testing::also_on_postgres!(
-    a_search_within_a_state_finds_the_same_whether_few_or_many_are_in_it,
+    whatever_is_asked_within_whatever_bounds_all_pages_together_show_each_find_once,
+    finds_of_a_rare_word_are_all_on_the_first_page_and_only_frequent_words_seldom_together_leave_it_short,
     a_document_is_found_by_words_phrases_and_beginnings_of_its_text_and_by_its_names,
     what_events_say_of_fields_and_type_is_found_and_a_rebuild_finds_all_again,
     what_was_found_is_read_page_by_page_and_nothing_comes_twice,

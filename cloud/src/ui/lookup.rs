@@ -1,5 +1,7 @@
 //! What the pages ask the database beyond what the API asks. Every question names the tenant (INV-12).
 
+use std::time::{Duration, Instant};
+
 use platen_model::api::{Document, Page};
 use platen_model::event::Status;
 use platen_model::{DocumentType, TenantId};
@@ -12,6 +14,9 @@ use crate::store::{Store, StoreError, documents, json};
 
 /// Documents on one page of the list.
 const PAGE: u32 = 50;
+
+/// How long a person waits for a page to be filled.
+const PATIENCE: Duration = Duration::from_millis(300);
 
 /// Documents that are counted at most in one state: a count that reads a million rows keeps everybody waiting.
 pub(super) const COUNTED: u64 = 1_000;
@@ -76,14 +81,15 @@ pub(super) async fn oldest_in_review(
     row.map(|row| Ok(json::<Record>(row.get("record"))?.document)).transpose()
 }
 
-/// The documents that fit a filter, newest first.
+/// The documents that fit a filter, newest first. A page of a search that is hard may be short: then more are read, for
+/// [`PATIENCE`].
 pub(super) async fn list(
     store: &Store,
     tenant: &TenantId,
     filter: &Filter,
 ) -> Result<Page<Document>, StoreError> {
     let typed = filter.q.trim_start();
-    let filter = documents::Filter {
+    let mut filter = documents::Filter {
         status: filter.status(),
         document_type: Some(&filter.document_type)
             .filter(|name| !name.is_empty())
@@ -92,5 +98,15 @@ pub(super) async fn list(
         after: filter.after.parse().ok(),
         limit: PAGE,
     };
-    documents::list(store, tenant, &filter).await
+    let begun = Instant::now();
+    let mut items = Vec::new();
+    loop {
+        let page = documents::list(store, tenant, &filter).await?;
+        items.extend(page.items);
+        filter.limit = PAGE.saturating_sub(items.len() as u32);
+        filter.after = page.next.as_deref().and_then(|next| next.parse().ok());
+        if filter.limit == 0 || filter.after.is_none() || begun.elapsed() > PATIENCE {
+            return Ok(Page { items, next: page.next });
+        }
+    }
 }
