@@ -98,15 +98,56 @@ pub(super) async fn list(
         after: filter.after.parse().ok(),
         limit: PAGE,
     };
-    let begun = Instant::now();
-    let mut items = Vec::new();
+    let until = Instant::now() + PATIENCE;
+    let mut together = Page { items: Vec::new(), next: None };
     loop {
         let page = documents::list(store, tenant, &filter).await?;
-        items.extend(page.items);
-        filter.limit = PAGE.saturating_sub(items.len() as u32);
-        filter.after = page.next.as_deref().and_then(|next| next.parse().ok());
-        if filter.limit == 0 || filter.after.is_none() || begun.elapsed() > PATIENCE {
-            return Ok(Page { items, next: page.next });
+        let has_time = Instant::now() < until;
+        match add(&mut together, &mut filter, page) {
+            true if has_time => {}
+            _ => return Ok(together),
         }
+    }
+}
+
+/// Adds a page to those before, and narrows the filter to what follows: whether anything is still wanted and there.
+fn add(together: &mut Page<Document>, filter: &mut documents::Filter, page: Page<Document>) -> bool {
+    filter.limit = filter.limit.saturating_sub(page.items.len() as u32);
+    filter.after = page.next.as_deref().and_then(|next| next.parse().ok());
+    together.items.extend(page.items);
+    together.next = page.next;
+    filter.limit > 0 && filter.after.is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use platen_model::DocumentId;
+
+    use super::*;
+    use crate::testing::record;
+
+    #[test]
+    fn short_pages_of_a_hard_search_become_one_that_goes_on_where_the_last_of_them_does() {
+        // How many documents are on each page, and which limits are asked for one after the other.
+        let check = |pages: &[usize], limits: &[u32], has_next: bool| {
+            let mut filter = documents::Filter { limit: 5, ..documents::Filter::default() };
+            let (mut together, mut asked) = (Page { items: Vec::new(), next: None }, Vec::new());
+            for (index, number) in pages.iter().enumerate() {
+                asked.push(filter.limit);
+                let next = (index + 1 < pages.len()).then(|| DocumentId::new().to_string());
+                let page = Page { items: vec![record("nda", &[]).document; *number], next: next.clone() };
+                let goes_on = add(&mut together, &mut filter, page);
+                assert_eq!(together.next, next, "{pages:?}");
+                if !goes_on {
+                    break;
+                }
+                assert_eq!(filter.after.map(|after| after.to_string()), next, "{pages:?}");
+            }
+            assert_eq!((asked.as_slice(), together.next.is_some()), (limits, has_next), "{pages:?}");
+        };
+        check(&[5, 1], &[5], true);
+        check(&[0, 2, 0, 3, 1], &[5, 5, 3, 3], true);
+        check(&[0, 2, 0], &[5, 5, 3], false);
+        check(&[5], &[5], false);
     }
 }
