@@ -7,7 +7,7 @@ use platen_capture::classify::RuleSet;
 use platen_capture::worker::{Pool, Program};
 use platen_model::keys::SigningKey;
 use platen_model::{PolicyRef, TenantId, durable};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 
 use crate::blobs::{Blobs, Keep};
 use crate::config::Config;
@@ -19,6 +19,9 @@ use crate::policy::in_force::InForce;
 use crate::signing::Signing;
 use crate::store::{Address, Store, StoreError, policies};
 use crate::webhooks::Webhooks;
+
+/// Files that may wait to be looked at, for each worker.
+const LOOKS_PER_WORKER: usize = 4;
 
 /// The shared state. Cloning shares it.
 #[derive(Clone, Debug)]
@@ -35,6 +38,8 @@ pub struct Parts {
     pub keep: Keep,
     /// The worker processes: the only place where document bytes are parsed (INV-7).
     pub pool: Arc<Pool>,
+    /// Turns of files that are looked at before they are taken in: each keeps a thread waiting for a worker.
+    pub looks: Arc<Semaphore>,
     /// What documents are classified by that are captured here.
     pub rules: Arc<RuleSet>,
     /// What receipts are signed with.
@@ -97,6 +102,7 @@ impl App {
             config,
             store,
             keep,
+            looks: Arc::new(Semaphore::new(LOOKS_PER_WORKER * pool.size())),
             pool,
             rules: Arc::new(rules),
             receipt_key: keys.receipt,

@@ -59,7 +59,8 @@ pub struct Config {
     pub tenant_routing: BTreeMap<TenantId, PathBuf>,
     /// The folder of classification rules for what is captured here; those that are part of the program where absent.
     pub rules: Option<PathBuf>,
-    /// A proxy in front of us terminates TLS, so that we may listen beyond loopback without it.
+    /// A proxy in front of us terminates TLS, so that we may listen beyond loopback without it. What comes from this machine
+    /// may come through it from anywhere then: `/metrics` needs a token of the scope `metrics` from here as well.
     pub behind_proxy: bool,
     /// Certificate and key, to terminate TLS ourselves.
     pub tls: Option<Tls>,

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use crate::auth::users::{self, Login};
 use crate::auth::{SESSION_COOKIE, Scope, Scopes, clients};
 use crate::http;
-use crate::journey_tests::Server;
+use crate::journey_tests::{Server, header};
 use crate::store::tokens::{self, TokenRow};
 use crate::store::webhooks;
 use crate::store::{self, now_ms, people};
@@ -95,8 +95,32 @@ pub(crate) async fn token(server: &Server, tenant: &str, scopes: Scopes) -> Stri
     let (token, tenant) = (ClientId::new().to_string(), tenant.parse().expect("a name"));
     let row = TokenRow { tenant, holder: token.clone(), scopes: scopes.to_string() };
     let digest = Digest::of(token.as_bytes());
-    tokens::issue(&server.app.store, &row, digest, now_ms() + 600_000, None).await.expect("a token");
+    let mut write = server.app.store.begin().await.expect("a write");
+    tokens::keep(&mut write, &row, digest, now_ms() + 600_000).await.expect("a token");
+    write.commit().await.expect("committed");
     token
+}
+
+/// PostgreSQL takes no NUL in a text: what has one is refused before it gets there.
+#[tokio::test]
+async fn what_has_a_nul_is_refused_like_anything_that_is_not_there_or_not_sound() {
+    let server = Server::start().await;
+    let token = token(&server, "default", Scopes::of_role(Role::Admin)).await;
+    let check = async |method: Method, path: &str, body: Value, expected: u16| {
+        let request = server.client.request(method, format!("{}{path}", server.url)).bearer_auth(&token);
+        let request = if body.is_null() { request } else { request.json(&body) };
+        let answer = request.send().await.expect("an answer");
+        assert_eq!(answer.status().as_u16(), expected, "{path}");
+        assert!(header(&answer, "content-type").starts_with("application/problem+json"), "{path}");
+    };
+    check(Method::GET, "/v1/users/a%00b", Value::Null, 404).await;
+    check(Method::GET, "/v1/users?after=%00", Value::Null, 422).await;
+    check(Method::GET, "/v1/documents?type=a%00b", Value::Null, 422).await;
+    check(Method::GET, "/documents?status=a%00b", Value::Null, 422).await;
+    let named = json!({ "name": "a\u{0}b", "role": "viewer", "password": "correct horse" });
+    check(Method::POST, "/v1/users", named, 422).await;
+    let login = users::login(&server.app, "a\0b", "correct horse").await.expect("an answer");
+    assert_eq!(login, Login::Wrong);
 }
 
 #[tokio::test]

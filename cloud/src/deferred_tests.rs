@@ -3,13 +3,16 @@
 use std::io::Cursor;
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
 use platen_model::manifest::SignedReceipt;
-use platen_model::{Digest, DocumentManifest, PageText, PartRole, Receipt};
+use platen_model::{CaptureId, CorrelationId, Digest, DocumentManifest, PageText, PartRole, Receipt};
 use reqwest::{Method, Response, StatusCode};
 use serde_json::Value;
 
+use crate::auth::Scope;
 use crate::blobs::garbage;
 use crate::journey_tests::{Agent, Server};
+use crate::store::limits::{self, Own};
 use crate::testing::{decision, manifest, part, tenant};
 use crate::{evidence, integrity, jobs};
 
@@ -127,6 +130,88 @@ async fn inv3_a_receipt_names_the_originals_that_are_still_to_come_and_the_next_
     let rebuilt = integrity::rebuild(&server.app.store, &server.app.keep.blobs).await.expect("readable");
     assert_eq!(rebuilt, Ok(1));
     assert_eq!(document().await, whole);
+}
+
+/// Sends a file as another program does.
+async fn send_file(server: &Server, bytes: &[u8]) -> StatusCode {
+    let token =
+        crate::contract_tests::token(server, "default", [Scope::DocumentsWrite].into_iter().collect());
+    let mut body =
+        b"--line\r\ncontent-disposition: form-data; name=\"file\"; filename=\"a.pdf\"\r\n\r\n".to_vec();
+    body.extend_from_slice(bytes);
+    body.extend_from_slice(b"\r\n--line--\r\n");
+    let request = server.client.post(format!("{}/v1/documents", server.url)).bearer_auth(token.await);
+    let request = request.header("content-type", "multipart/form-data; boundary=line");
+    request.body(body).send().await.expect("an answer").status()
+}
+
+#[tokio::test]
+async fn bytes_that_are_awaited_or_of_a_divided_batch_are_no_document_that_is_here_already() {
+    const PDF: &[u8] = include_bytes!("../../testdata/samples/nda-helix.pdf");
+    let server = Server::start().await;
+    let agent = server.enrol("default").await;
+    let commit_of = async |scan: &[u8], batch: Option<CaptureId>, deferred: Option<&str>| {
+        let (mut manifest, _) = without_original(&server, &agent, false).await;
+        manifest.parts[0] = part(PartRole::Original, scan, "application/pdf");
+        if let Some(capture) = batch {
+            manifest.correlation_id = CorrelationId::of_capture(capture);
+        }
+        let bytes = serde_json::to_vec(&manifest).expect("plain data");
+        assert_eq!(commit(&server, &agent, &bytes, deferred).await.status(), StatusCode::ACCEPTED);
+    };
+    commit_of(PDF, None, Some("originals")).await;
+    assert_eq!(send_file(&server, PDF).await, StatusCode::ACCEPTED, "they were still to come: they are kept");
+    let blob = server.ask(&agent, Method::HEAD, &format!("/v1/blobs/{}", Digest::of(PDF)));
+    assert_eq!(blob.send().await.expect("an answer").status(), StatusCode::OK);
+
+    let batch: &[u8] = include_bytes!("../../testdata/samples/receipt-colbert.jpg");
+    server.upload(&agent, batch, "application/pdf").await;
+    let capture = CaptureId::new();
+    for _ in 0..2 {
+        commit_of(batch, Some(capture), None).await;
+    }
+    assert_eq!(send_file(&server, batch).await, StatusCode::ACCEPTED, "neither of the two is all of it");
+    assert_eq!(send_file(&server, batch).await, StatusCode::OK, "that one is");
+}
+
+#[tokio::test]
+async fn a_manifest_that_is_repeated_gets_its_receipt_though_the_limit_of_pages_was_lowered() {
+    let server = Server::start().await;
+    let agent = server.enrol("default").await;
+    let mut manifest = server.prepare(&agent, "nda").await;
+    manifest.page_count = 500;
+    let bytes = serde_json::to_vec(&manifest).expect("plain data");
+    let first = receipt(&server, commit(&server, &agent, &bytes, None).await).await;
+    let mut write = server.app.store.begin().await.expect("a write");
+    let own = Own { document_pages: Some(100), ..Own::default() };
+    limits::put(&mut write, &tenant(), &own).await.expect("kept");
+    write.commit().await.expect("committed");
+    assert_eq!(receipt(&server, commit(&server, &agent, &bytes, None).await).await, first);
+    let mut other = server.prepare(&agent, "nda").await;
+    other.page_count = 101;
+    let bytes = serde_json::to_vec(&other).expect("plain data");
+    let refused = commit(&server, &agent, &bytes, None).await;
+    assert_eq!(refused.status(), StatusCode::UNPROCESSABLE_ENTITY);
+    let problem: Value = refused.json().await.expect("a problem");
+    assert!(problem["errors"]["page_count"].to_string().contains("limits.document_pages"), "{problem}");
+}
+
+/// A device on a link that is cut without a word must not keep a connection for ever.
+#[tokio::test]
+async fn a_manifest_that_stops_coming_is_cut_off_after_the_time_of_a_request() {
+    let server = Server::start_with(|config| config.limits.request_seconds = 1).await;
+    let agent = server.enrol("default").await;
+    let first = axum::body::Bytes::from_static(b"{");
+    let body =
+        futures_util::stream::iter([Ok::<_, std::io::Error>(first)]).chain(futures_util::stream::pending());
+    let request = server
+        .ask(&agent, Method::POST, "/v1/documents")
+        .header("content-type", "application/vnd.platen.manifest+json")
+        .body(reqwest::Body::wrap_stream(body));
+    let answer = request.send().await.expect("an answer");
+    assert_eq!(answer.status(), StatusCode::REQUEST_TIMEOUT);
+    let problem: Value = answer.json().await.expect("a problem");
+    assert!(problem["detail"].to_string().contains("limits.request_seconds"), "{problem}");
 }
 
 #[tokio::test]

@@ -132,7 +132,7 @@ fn a_manifest_that_is_read_is_sound_or_refused_field_by_field() {
         let twice: DocumentManifest = serde_json::from_slice(&again).expect("and read again");
         // A number that is none (1e999) is no confidence; whatever is, is the same again.
         assert_eq!(serde_json::to_vec(&twice).expect("plain data"), again);
-        if commit::must_be_sound(read.device_id.unwrap_or(device), &read, 10_000).is_ok() {
+        if commit::must_be_sound(read.device_id.unwrap_or(device), &read).is_ok() {
             assert!((1..=10_000).contains(&read.page_count));
             assert!((0.0..=1.0).contains(&read.ocr_confidence));
             assert!(read.part(PartRole::Original).is_some() && read.part(PartRole::PageText).is_some());

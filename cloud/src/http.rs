@@ -3,13 +3,14 @@
 //! Nothing leaves without the security headers, nothing is refused without a problem document, and no request
 //! but an upload or a download may take longer than `limits.request_seconds`.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
-use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -62,9 +63,25 @@ pub fn router(app: App) -> Router {
         .route("/metrics", get(metrics::answer))
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
-        .layer(limit)
-        .layer(middleware::from_fn_with_state(app.clone(), frame));
-    cors::around(router, &app.config).with_state(app)
+        .layer(limit);
+    let router = cors::around(router, &app.config)
+        .layer(middleware::from_fn_with_state(app.clone(), frame))
+        .with_state(app);
+    // In front of the routes: which of them is meant may be said by a header.
+    Router::new().fallback_service(router).layer(middleware::from_fn(overridden))
+}
+
+/// Takes the method that tus lets a header name, for clients whose surroundings know only GET and POST.
+async fn overridden(mut request: Request, next: Next) -> Response {
+    let named =
+        request.headers().get("x-http-method-override").map(|method| Method::from_bytes(method.as_bytes()));
+    if request.method() == Method::POST
+        && request.uri().path().starts_with("/v1/uploads/")
+        && let Some(Ok(method)) = named
+    {
+        *request.method_mut() = method;
+    }
+    next.run(request).await
 }
 
 /// Serves until `stop` says so, then lets requests under way finish for `limits.shutdown_seconds`.
@@ -134,7 +151,10 @@ async fn frame(State(app): State<App>, request: Request, next: Next) -> Response
 }
 
 async fn answered_in_time(app: &App, method: &Method, path: &str, request: Request, next: Next) -> Response {
-    if is_upload(method, path) {
+    if let Err(refusal) = must_have_no_nul(request.uri()) {
+        return refusal.into_response();
+    }
+    if is_upload(method, path) || is_download(method, path) {
         return next.run(request).await;
     }
     let limit = Duration::from_secs(app.config.limits.request_seconds);
@@ -144,6 +164,26 @@ async fn answered_in_time(app: &App, method: &Method, path: &str, request: Reque
             .help("try again; it may be repeated (limits.request_seconds)")
             .into_response(),
     }
+}
+
+/// PostgreSQL takes no NUL in a text, and there is nothing here that has one in its name.
+fn must_have_no_nul(uri: &Uri) -> Result<(), Refusal> {
+    if uri.path().contains("%00") {
+        return Err(Refusal::not_found("such address"));
+    }
+    let pairs = uri.query().unwrap_or_default().split('&');
+    let with_nul = pairs.filter(|pair| pair.contains("%00"));
+    let name = |pair: &str| pair.split('=').next().unwrap_or_default().to_owned();
+    let errors: BTreeMap<_, _> = with_nul.map(|pair| (name(pair), "has a NUL".to_owned())).collect();
+    match errors.is_empty() {
+        true => Ok(()),
+        false => Err(Refusal::invalid("the query is not what this address takes", errors)),
+    }
+}
+
+/// A file is read and verified as a whole before the first byte of it leaves.
+fn is_download(method: &Method, path: &str) -> bool {
+    *method == Method::GET && path.starts_with("/v1/documents/") && path.contains("/content/")
 }
 
 fn is_upload(method: &Method, path: &str) -> bool {

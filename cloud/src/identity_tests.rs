@@ -7,9 +7,10 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::auth::users::{self, Login, hash_password};
-use crate::auth::{Scope, Scopes, clients};
+use crate::auth::{Role, Scope, Scopes, clients};
 use crate::journey_tests::{Agent, Server};
-use crate::store::tokens::{self, TokenRow};
+use crate::store::clients::Proof;
+use crate::store::tokens::{self, Issue, TokenRow};
 use crate::store::{audit, now_ms, people};
 use crate::testing::{also_on_postgres, tenant};
 
@@ -107,24 +108,136 @@ async fn a_token_that_was_given_while_its_holder_was_revoked_opens_nothing() {
         // As a request leaves it that was answered beside the revocation.
         let row = TokenRow { tenant: tenant(), holder: holder.clone(), scopes: scopes.to_string() };
         let digest = Digest::of(holder.as_bytes());
-        assert!(tokens::issue(store, &row, digest, now_ms() + 60_000, None).await.expect("kept"));
+        let mut write = store.begin().await.expect("a write");
+        tokens::keep(&mut write, &row, digest, now_ms() + 60_000).await.expect("kept");
+        write.commit().await.expect("committed");
         let late = Agent { id: agent.id, key: key(), token: holder };
         assert_eq!(asks(&server, &late).await, StatusCode::UNAUTHORIZED);
     }
 }
 
-/// Asks for a token by an assertion of a key.
-async fn by_key(server: &Server, client: &str, key: &SigningKey) -> StatusCode {
+#[tokio::test]
+async fn a_token_of_a_replaced_key_ends_however_the_device_wrote_its_id() {
+    let server = Server::start().await;
+    let mut agent = server.enrol("default").await;
+    let written = agent.id.to_string().to_uppercase();
+    let answer = server.ask_token(&agent.key.jwt(&claims(&server, &written))).await;
+    assert_eq!(answer.status(), StatusCode::OK);
+    let of_old = answer.json::<platen_model::api::Token>().await.expect("a token").access_token;
+    let path = format!("/v1/devices/{}/key", agent.id);
+    let replace = async |agent: &Agent| {
+        let answer = server.ask(agent, Method::PUT, &path).json(&json!({ "public_key": key().public() }));
+        answer.send().await.expect("an answer").status()
+    };
+    assert_eq!(replace(&agent).await, StatusCode::NO_CONTENT);
+    agent.token = of_old;
+    assert_eq!(replace(&agent).await, StatusCode::UNAUTHORIZED, "who had the old key takes nothing over");
+}
+
+#[tokio::test]
+async fn no_token_and_no_session_comes_of_what_was_taken_away_while_it_was_tried() {
+    let server = Server::start().await;
+    let (store, agent) = (&server.app.store, server.enrol("default").await);
+    let scopes: Scopes = [Scope::DocumentsRead].into_iter().collect();
+    let (client, secret) =
+        clients::add_by_hand(&server.app, &tenant(), "till", &scopes, None).await.expect("a client");
+    let secret = Proof::Secret(Digest::of(secret.expect("shown once").as_bytes()));
+    let issue = async |holder: String, proof: &Proof| {
+        let row = TokenRow { tenant: tenant(), holder, scopes: scopes.to_string() };
+        let digest = Digest::of(DeviceId::new().to_string().as_bytes());
+        tokens::issue(store, &row, digest, now_ms() + 60_000, proof, None).await.expect("an answer")
+    };
+    let of_device = Proof::Key(agent.key.public());
+    assert_eq!(issue(agent.id.to_string(), &of_device).await, Issue::Done);
+    assert_eq!(issue(client.to_string(), &secret).await, Issue::Done);
+    let mut write = store.begin().await.expect("a write");
+    people::replace_key(&mut write, &tenant(), agent.id, &key().public()).await.expect("replaced");
+    let credentials = crate::store::clients::credentials(store, &tenant(), client).await.expect("readable");
+    let first = credentials[0].credential_id;
+    crate::store::clients::remove_credential(&mut write, &tenant(), client, first).await.expect("removed");
+    write.commit().await.expect("committed");
+    assert_eq!(issue(agent.id.to_string(), &of_device).await, Issue::ProofEnded);
+    assert_eq!(issue(client.to_string(), &secret).await, Issue::ProofEnded);
+
+    let hash = hash_password("correct horse").expect("long enough");
+    people::put_user(store, &tenant(), "ada", "admin", &hash).await.expect("a user");
+    let tried = people::user(store, "ada").await.expect("readable").expect("a user");
+    let name = Digest::of(b"ada");
+    let open = async |token: &[u8]| {
+        let ends = now_ms() + 60_000;
+        people::open_session(store, &tried, name, Digest::of(token), ends).await.expect("an answer")
+    };
+    assert!(open(b"before").await);
+    let other = hash_password("battery staple").expect("long enough");
+    people::put_user(store, &tenant(), "ada", "admin", &other).await.expect("a user");
+    assert!(!open(b"after").await, "the password was changed while it was tried");
+}
+
+#[tokio::test]
+async fn nobody_gives_more_than_they_have_by_a_clients_secret_or_a_persons_password() {
+    let server = Server::start().await;
+    let app = &server.app;
+    let metrics: Scopes = [Scope::Metrics].into_iter().collect();
+    let (client, _) = clients::add_by_hand(app, &tenant(), "watch", &metrics, None).await.expect("a client");
+    let hash = hash_password("correct horse").expect("long enough");
+    people::put_user(&app.store, &tenant(), "ada", "admin", &hash).await.expect("a user");
+    let only_admin =
+        crate::contract_tests::token(&server, "default", [Scope::Admin].into_iter().collect()).await;
+    let all = crate::contract_tests::token(&server, "default", Scopes::of_role(Role::Admin)).await;
+    let ask = async |token: &str, method: Method, path: &str, body: Value| {
+        let request = server.client.request(method, format!("{}{path}", server.url)).bearer_auth(token);
+        request.json(&body).send().await.expect("an answer").status().as_u16()
+    };
+    let of_client = format!("/v1/clients/{client}/credentials");
+    let bob = json!({ "name": "bob", "role": "reviewer", "password": "battery staple" });
+    for (token, expected) in [(&only_admin, 403), (&all, 201)] {
+        assert_eq!(ask(token, Method::POST, "/v1/users", bob.clone()).await, expected);
+    }
+    for token in [&only_admin, &all] {
+        assert_eq!(
+            ask(token, Method::POST, &of_client, json!({})).await,
+            403,
+            "metrics are the whole site's"
+        );
+    }
+    let password = json!({ "password": "another one" });
+    assert_eq!(ask(&only_admin, Method::PATCH, "/v1/users/ada", password.clone()).await, 403);
+    assert_eq!(ask(&all, Method::PATCH, "/v1/users/ada", password).await, 200);
+}
+
+#[tokio::test]
+async fn a_tenant_that_a_client_administers_may_disable_its_people_and_the_last_administrator_stays() {
+    let server = Server::start().await;
+    let store = &server.app.store;
+    people::add_tenant(store, &tenant()).await.expect("a tenant");
+    let hash = hash_password("correct horse").expect("long enough");
+    people::put_user(store, &tenant(), "bob", "reviewer", &hash).await.expect("a user");
+    let token = crate::contract_tests::token(&server, "default", Scopes::of_role(Role::Admin)).await;
+    let disable = async |name: &str| {
+        let request = server.client.patch(format!("{}/v1/users/{name}", server.url)).bearer_auth(&token);
+        request.json(&json!({ "enabled": false })).send().await.expect("an answer").status()
+    };
+    assert_eq!(disable("bob").await, StatusCode::OK, "there is no administrator, nor was there one");
+    people::put_user(store, &tenant(), "ada", "admin", &hash).await.expect("a user");
+    assert_eq!(disable("ada").await, StatusCode::CONFLICT);
+}
+
+/// What an assertion says that is signed now, for a device or client that is written like this.
+fn claims(server: &Server, subject: &str) -> Claims {
     let iat = now_ms() / 1000;
-    let claims = Claims {
-        iss: client.into(),
-        sub: client.into(),
+    Claims {
+        iss: subject.into(),
+        sub: subject.into(),
         aud: format!("{}/oauth/token", server.url),
         iat,
         exp: iat + 60,
         jti: DeviceId::new().to_string(),
-    };
-    server.ask_token(&key.jwt(&claims)).await.status()
+    }
+}
+
+/// Asks for a token by an assertion of a key.
+async fn by_key(server: &Server, client: &str, key: &SigningKey) -> StatusCode {
+    server.ask_token(&key.jwt(&claims(server, client))).await.status()
 }
 
 async fn by_secret(server: &Server, client: &str, secret: &str) -> StatusCode {
@@ -202,6 +315,8 @@ async fn the_audit_tells_of_signing_out_of_tries_while_locked_and_of_wrong_secre
 }
 
 also_on_postgres!(
+    a_token_of_a_replaced_key_ends_however_the_device_wrote_its_id,
+    no_token_and_no_session_comes_of_what_was_taken_away_while_it_was_tried,
     an_enrolment_code_is_for_one_key_and_ends,
     of_two_devices_that_use_one_code_at_once_one_is_enrolled,
     a_token_that_was_given_while_its_holder_was_revoked_opens_nothing,

@@ -331,6 +331,11 @@ async fn inv13_a_tenants_own_limits_are_answered_with_413_422_and_429_and_when_t
             StatusCode::ACCEPTED
         );
     }
+    let unseen = include_bytes!("../../testdata/samples/contract-halden.tif");
+    let blob = format!("/v1/blobs/{}", Digest::of(unseen));
+    assert_eq!(site.send(unseen, "a.tif", json!({})).await.status(), StatusCode::TOO_MANY_REQUESTS);
+    let kept = site.ask(Method::HEAD, &blob).send().await.expect("an answer");
+    assert_eq!(kept.status(), StatusCode::NOT_FOUND, "what is over the rate is not kept");
     let refused = site.send(RECEIPT, "a.jpg", json!({ "again": true })).await;
     let after: u64 = header(&refused, "retry-after").parse().expect("seconds");
     assert_eq!(refused.status(), StatusCode::TOO_MANY_REQUESTS);
@@ -645,9 +650,11 @@ async fn pieces_are_swept() {
 async fn tus_answers_its_options_and_a_browser_its_question_where_an_origin_is_named() {
     let server =
         Server::start_with(|config| config.allowed_origins = vec!["https://app.example".into()]).await;
+    let named = "authorization,content-type,tus-resumable";
     let ask = async |asks: Option<&str>| {
         let request = server.client.request(Method::OPTIONS, format!("{}/v1/uploads", server.url));
         let request = request.header("origin", "https://app.example");
+        let request = request.header("access-control-request-headers", named);
         let request = asks
             .into_iter()
             .fold(request, |request, method| request.header("access-control-request-method", method));
@@ -658,6 +665,8 @@ async fn tus_answers_its_options_and_a_browser_its_question_where_an_origin_is_n
     assert_eq!(header(&tus, "access-control-allow-origin"), "https://app.example");
     let browser = ask(Some("PATCH")).await;
     assert!(header(&browser, "access-control-allow-methods").contains("PATCH"));
+    assert_eq!(header(&browser, "access-control-allow-headers"), named, "`*` would leave authorization out");
+    assert!(!header(&browser, "x-content-type-options").is_empty(), "framed like every answer");
     assert!(!browser.headers().contains_key("tus-version"));
 }
 

@@ -172,9 +172,34 @@ async fn who_speaks_another_version_of_tus_is_told_which_one_is_spoken() {
     let answer = request.header("tus-resumable", "0.2.2").send().await.expect("an answer");
     assert_eq!(header(&answer, "tus-version"), "1.0.0");
     check_refused(answer, 412, "1.0.0").await;
+    let upload = server.begin_upload(&agent, b"hello", "text/plain").await;
+    for method in [Method::HEAD, Method::DELETE] {
+        let request = server.client.request(method, &upload).bearer_auth(&agent.token);
+        let answer = request.header("tus-resumable", "0.2.2").send().await.expect("an answer");
+        assert_eq!((header(&answer, "tus-version"), answer.status().as_u16()), ("1.0.0".into(), 412));
+    }
     let nobody = server.client.head(format!("{}/v1/uploads/{}", server.url, UploadId::new()));
     let answer = nobody.send().await.expect("an answer");
     assert_eq!((answer.status().as_u16(), header(&answer, "tus-resumable")), (401, "1.0.0".into()));
+}
+
+#[tokio::test]
+async fn an_upload_says_what_it_was_announced_with_and_a_header_may_name_the_method() {
+    let server = Server::start().await;
+    let agent = server.enrol("default").await;
+    let upload = server.begin_upload(&agent, b"hello", "text/plain").await;
+    let head = server.ask(&agent, Method::HEAD, &upload).send().await.expect("an answer");
+    let (digest, mime) = (STANDARD.encode(Digest::of(b"hello").to_string()), STANDARD.encode("text/plain"));
+    assert_eq!(header(&head, "upload-metadata"), format!("sha256 {digest},mime {mime}"));
+    let request = server
+        .ask(&agent, Method::POST, &upload)
+        .header("x-http-method-override", "PATCH")
+        .header("content-type", "application/offset+octet-stream")
+        .header("upload-offset", 0);
+    let answer = request.body("hello").send().await.expect("an answer");
+    assert_eq!((answer.status().as_u16(), header(&answer, "upload-offset")), (204, "5".into()));
+    let elsewhere = server.ask(&agent, Method::POST, "/v1/limits").header("x-http-method-override", "GET");
+    assert_eq!(elsewhere.send().await.expect("an answer").status(), StatusCode::METHOD_NOT_ALLOWED);
 }
 
 also_on_postgres!(

@@ -154,9 +154,7 @@ async fn add(
 ) -> Result<Response, Refusal> {
     caller.must(Scope::Admin)?;
     let scopes: Scopes = new.scopes.join(" ").parse().map_err(Refusal::bad_request_of)?;
-    if !scopes.are_within(caller.scopes()) {
-        return Err(Refusal::forbidden("nobody can give a scope they do not have"));
-    }
+    caller.must_have_all(&scopes)?;
     let name: String = new.name.chars().filter(|c| !c.is_control()).collect();
     let made = make(&app, caller.tenant(), &caller.name(), &name, &scopes, new.public_key).await?;
     let location = format!("/v1/clients/{}", made.client.client_id);
@@ -229,7 +227,15 @@ async fn revoke(
     let client = find(&app, caller.tenant(), &id).await?;
     let mut write = app.store.begin().await?;
     rows::revoke(&mut write, caller.tenant(), client.client_id).await?;
-    audit::add(&mut write, caller.tenant(), &caller.name(), "client.revoke", &id, "").await?;
+    audit::add(
+        &mut write,
+        caller.tenant(),
+        &caller.name(),
+        "client.revoke",
+        &client.client_id.to_string(),
+        "",
+    )
+    .await?;
     write.commit().await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -251,6 +257,8 @@ async fn add_credential(
     if client.revoked_ms != 0 {
         return Err(Refusal::conflict("the client is revoked").help("make a new one"));
     }
+    // Whoever has a client's secret has its scopes.
+    caller.must_have_all(&client.scopes.parse().map_err(Refusal::internal)?)?;
     if before.len() >= CREDENTIALS {
         return Err(Refusal::conflict(format!("it has {CREDENTIALS} credentials, the limit"))
             .help("take one away first"));
@@ -263,7 +271,9 @@ async fn add_credential(
     }
     rows::add_credential(&mut write, caller.tenant(), client.client_id, &credential).await?;
     let detail = credential.credential_id.to_string();
-    audit::add(&mut write, caller.tenant(), &caller.name(), "client.credential.add", &id, &detail).await?;
+    let subject = client.client_id.to_string();
+    audit::add(&mut write, caller.tenant(), &caller.name(), "client.credential.add", &subject, &detail)
+        .await?;
     write.commit().await?;
     let made = Made { client: shown(&app, client).await?, client_secret: secret };
     Ok((StatusCode::CREATED, Json(made)).into_response())
@@ -289,8 +299,16 @@ async fn remove_credential(
     if !rows::remove_credential(&mut write, caller.tenant(), client.client_id, key).await? {
         return Err(missing());
     }
-    audit::add(&mut write, caller.tenant(), &caller.name(), "client.credential.remove", &id, &credential)
-        .await?;
+    let subject = client.client_id.to_string();
+    audit::add(
+        &mut write,
+        caller.tenant(),
+        &caller.name(),
+        "client.credential.remove",
+        &subject,
+        &credential,
+    )
+    .await?;
     write.commit().await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -133,7 +133,8 @@ async fn revoke(
     let device = find(&app, caller.tenant(), &id).await?;
     let mut write = app.store.begin().await?;
     people::revoke_device(&mut write, caller.tenant(), device.device_id).await?;
-    audit::add(&mut write, caller.tenant(), &caller.name(), "device.revoke", &id, &device.name).await?;
+    let subject = device.device_id.to_string();
+    audit::add(&mut write, caller.tenant(), &caller.name(), "device.revoke", &subject, &device.name).await?;
     write.commit().await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -165,7 +166,9 @@ async fn rotate(
     }
     let mut write = app.store.begin().await?;
     people::replace_key(&mut write, caller.tenant(), device.device_id, &new.public_key).await?;
-    audit::add(&mut write, caller.tenant(), &caller.name(), "device.key", &id, &new.public_key.0).await?;
+    let subject = device.device_id.to_string();
+    audit::add(&mut write, caller.tenant(), &caller.name(), "device.key", &subject, &new.public_key.0)
+        .await?;
     write.commit().await?;
     Ok(StatusCode::NO_CONTENT)
 }

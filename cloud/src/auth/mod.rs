@@ -163,6 +163,15 @@ impl Caller {
             .help("ask an administrator for the role or the scope it needs"))
     }
 
+    /// Refuses to give what the caller does not have itself.
+    pub fn must_have_all(&self, scopes: &Scopes) -> Result<(), Refusal> {
+        match scopes.are_within(&self.scopes) {
+            true => Ok(()),
+            false => Err(Refusal::forbidden("nobody can give a scope they do not have")
+                .help("ask somebody who has all of these scopes, or the server's administrator")),
+        }
+    }
+
     /// What it may do.
     pub fn scopes(&self) -> &Scopes {
         &self.scopes

@@ -15,7 +15,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::users::{PASSWORD_CHARACTERS, hash_password};
-use super::{Caller, Role, Scope};
+use super::{Caller, Role, Scope, Scopes};
 use crate::app::App;
 use crate::http::paging::{self, Limit};
 use crate::http::read::{Asked, Body, Named};
@@ -110,6 +110,7 @@ async fn list(
             content_type = "application/problem+json")))]
 async fn add(State(app): State<App>, caller: Caller, Body(new): Body<NewUser>) -> Result<Response, Refusal> {
     caller.must(Scope::Admin)?;
+    caller.must_have_all(&Scopes::of_role(new.role))?;
     let hash = hashed(new.password).await?;
     let user =
         Listed { name: new.name, role: new.role.as_str().into(), created_ms: now_ms(), disabled_ms: 0 };
@@ -160,7 +161,11 @@ async fn change(
     let mut write = app.store.begin().await?;
     write.hold(users_of(&caller)).await?;
     let mut user = find(&mut write, &caller, &name).await?;
+    // Who sets a password can sign in with it: neither what they were nor what they become is more than the caller is.
+    caller.must_have_all(&Scopes::of_role(role_of(&user)?))?;
+    let was_administrator = is_administrator(&user);
     if let Some(role) = change.role {
+        caller.must_have_all(&Scopes::of_role(role))?;
         user.role = role.as_str().into();
     }
     if let Some(enabled) = change.enabled
@@ -169,7 +174,9 @@ async fn change(
         user.disabled_ms = if enabled { 0 } else { now_ms() };
     }
     rows::change_user(&mut write, caller.tenant(), &user, hash.as_deref()).await?;
-    must_have_an_administrator(&mut write, &caller).await?;
+    if was_administrator {
+        must_have_an_administrator(&mut write, &caller).await?;
+    }
     let able = if user.disabled_ms == 0 { "enabled" } else { "disabled" };
     let password = if hash.is_some() { ", new password" } else { "" };
     note(&mut write, &caller, "user.change", &user, &format!("{}, {able}{password}", user.role)).await?;
@@ -192,7 +199,7 @@ async fn remove(
     write.hold(users_of(&caller)).await?;
     let user = find(&mut write, &caller, &name).await?;
     rows::remove_user(&mut write, caller.tenant(), &name).await?;
-    if user.role == Role::Admin.as_str() {
+    if is_administrator(&user) {
         must_have_an_administrator(&mut write, &caller).await?;
     }
     note(&mut write, &caller, "user.remove", &user, "").await?;
@@ -223,6 +230,14 @@ async fn hashed(password: String) -> Result<String, Refusal> {
 async fn find(write: &mut Write, caller: &Caller, name: &str) -> Result<Listed, Refusal> {
     let found = rows::find_user(write, caller.tenant(), name).await?;
     found.ok_or_else(|| Refusal::not_found(format!("user {name}")))
+}
+
+fn role_of(user: &Listed) -> Result<Role, Refusal> {
+    user.role.parse().map_err(Refusal::internal)
+}
+
+fn is_administrator(user: &Listed) -> bool {
+    user.role == Role::Admin.as_str() && user.disabled_ms == 0
 }
 
 fn users_of(caller: &Caller) -> String {

@@ -20,7 +20,7 @@ use crate::app::App;
 use crate::http::read::Whole;
 use crate::refusal::Refusal;
 use crate::store::clients::{self, Proof};
-use crate::store::tokens::{self, TokenRow};
+use crate::store::tokens::{self, Issue, TokenRow};
 use crate::store::{StoreError, audit, now_ms, people};
 
 /// How long an access token lasts.
@@ -75,6 +75,8 @@ struct Holder {
     tenant: TenantId,
     scopes: Scopes,
     jti: Option<(String, i64)>,
+    /// What it proved it with.
+    proof: Proof,
 }
 
 /// Gives a token.
@@ -119,8 +121,11 @@ async fn token(State(app): State<App>, headers: HeaderMap, Whole(body): Whole) -
     let row = TokenRow { tenant: holder.tenant, holder: holder.id, scopes: scopes.to_string() };
     let jti = holder.jti.as_ref().map(|(jti, forget)| (jti.as_str(), *forget));
     let expires = now_ms() + TOKEN_SECONDS as i64 * 1000;
-    if !tokens::issue(&app.store, &row, Digest::of(token.as_bytes()), expires, jti).await? {
-        return Ok(refused("invalid_client", "the assertion was used before"));
+    let digest = Digest::of(token.as_bytes());
+    match tokens::issue(&app.store, &row, digest, expires, &holder.proof, jti).await? {
+        Issue::Done => {}
+        Issue::UsedBefore => return Ok(refused("invalid_client", "the assertion was used before")),
+        Issue::ProofEnded => return Ok(refused("invalid_client", "what it was asked for with has ended")),
     }
     let answer = Token {
         access_token: token,
@@ -149,41 +154,35 @@ async fn by_secret(app: &App, id: &str, secret: &str) -> Result<Option<Holder>, 
         return Ok(None);
     }
     let scopes = client.scopes.parse().map_err(StoreError::Damaged)?;
-    Ok(Some(Holder { id: id.to_string(), tenant: client.tenant, scopes, jti: None }))
+    Ok(Some(Holder { id: id.to_string(), tenant: client.tenant, scopes, proof: offered, jti: None }))
 }
 
 /// The device or client that signed an assertion.
 async fn by_assertion(app: &App, assertion: &str) -> Result<Option<Holder>, StoreError> {
     let Some(subject) = PublicKey::unverified_subject(assertion) else { return Ok(None) };
-    let (tenant, keys, scopes) = match subject.parse::<DeviceId>() {
-        Ok(id) => match people::device(&app.store, id).await? {
-            Some(device) if device.revoked_ms == 0 => {
-                (device.tenant, vec![device.public_key], Scopes::of_device())
-            }
-            Some(_) => return Ok(None),
-            None => match of_client(app, &subject).await? {
-                Some(found) => found,
-                None => return Ok(None),
-            },
-        },
-        Err(_) => return Ok(None),
-    };
+    // The id as it is kept: a subject may write it otherwise, and what ends its tokens would not find them.
+    let Ok(id) = subject.parse::<DeviceId>().map(|id| id.to_string()) else { return Ok(None) };
+    let Some((tenant, keys, scopes)) = signers(app, &id).await? else { return Ok(None) };
     let audience = format!("{}/oauth/token", app.config.public_url);
-    let verified = |key: &PublicKey| key.verify_jwt(assertion, &audience, now_ms() / 1000).ok();
-    let Some(claims) = keys.iter().find_map(verified).filter(|claims: &Claims| claims.iss == claims.sub)
-    else {
-        return Ok(None);
+    let verified = |key: PublicKey| {
+        let claims: Claims = key.verify_jwt(assertion, &audience, now_ms() / 1000).ok()?;
+        (claims.iss == claims.sub).then_some((Proof::Key(key), claims))
     };
+    let Some((proof, claims)) = keys.into_iter().find_map(verified) else { return Ok(None) };
     // Remembered until the assertion could not be used any more in any case.
     let forget = (claims.exp + 2 * CLOCK_LEEWAY_SECONDS) * 1000;
-    Ok(Some(Holder { id: claims.sub, tenant, scopes, jti: Some((claims.jti, forget)) }))
+    Ok(Some(Holder { id, tenant, scopes, proof, jti: Some((claims.jti, forget)) }))
 }
 
-async fn of_client(
-    app: &App,
-    subject: &str,
-) -> Result<Option<(TenantId, Vec<PublicKey>, Scopes)>, StoreError> {
-    let Ok(id) = subject.parse::<ClientId>() else { return Ok(None) };
+/// The tenant, the keys and the scopes of the device or client of an id.
+async fn signers(app: &App, id: &str) -> Result<Option<(TenantId, Vec<PublicKey>, Scopes)>, StoreError> {
+    if let Ok(device) = id.parse::<DeviceId>()
+        && let Some(device) = people::device(&app.store, device).await?
+    {
+        let is_known = device.revoked_ms == 0;
+        return Ok(is_known.then(|| (device.tenant, vec![device.public_key], Scopes::of_device())));
+    }
+    let Ok(id) = id.parse::<ClientId>() else { return Ok(None) };
     let Some(client) = clients::by_id(&app.store, id).await?.filter(|client| client.revoked_ms == 0) else {
         return Ok(None);
     };

@@ -63,6 +63,10 @@ pub async fn is_secret(offered: &str, hash: &str) -> Result<bool, String> {
 ///
 /// A name that nobody has is locked out like any other: neither the answer nor its time tells whether it exists.
 pub async fn login(app: &App, name: &str, password: &str) -> Result<Login, Refusal> {
+    // PostgreSQL takes no NUL in a text, and no name has one.
+    if name.contains('\0') {
+        return Ok(Login::Wrong);
+    }
     // Before the lock is looked at: tries that are made at once cannot all slip past it.
     let _turn = TRIES.acquire().await.map_err(Refusal::internal)?;
     let tried = Digest::of(name.as_bytes());
@@ -91,8 +95,9 @@ pub async fn login(app: &App, name: &str, password: &str) -> Result<Login, Refus
     };
     let token = random_token()?;
     let expires = now_ms() + limits.session_seconds as i64 * 1000;
-    people::open_session(&app.store, user, tried, Digest::of(token.as_bytes()), expires).await?;
-    Ok(Login::Open(token))
+    let is_open =
+        people::open_session(&app.store, user, tried, Digest::of(token.as_bytes()), expires).await?;
+    Ok(if is_open { Login::Open(token) } else { Login::Wrong })
 }
 
 /// Ends the session of a cookie's value.

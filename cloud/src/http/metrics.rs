@@ -203,7 +203,8 @@ impl Drop for UnderWay {
 /// `GET /metrics`.
 pub(super) async fn answer(State(app): State<App>, request: Request) -> Result<Response, Refusal> {
     let (mut parts, _) = request.into_parts();
-    if !is_of_this_machine(&parts.extensions, &parts.headers) {
+    // A proxy on this machine need not say that it is one.
+    if app.config.behind_proxy || !is_of_this_machine(&parts.extensions, &parts.headers) {
         Caller::from_request_parts(&mut parts, &app).await?.must(Scope::Metrics)?;
     }
     let metrics = &app.metrics;

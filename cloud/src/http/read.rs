@@ -1,11 +1,14 @@
 //! How handlers read requests: each part is held against the schema that is published for it, and what is wrong is
 //! listed field by field (RFC 9457, `errors`).
 
+use std::time::Duration;
+
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
+use futures_util::{Stream, StreamExt as _};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
@@ -35,7 +38,10 @@ pub fn read_json<T: DeserializeOwned + ToSchema + 'static>(
     must_be(headers, "application/json")?;
     let mut value: Value = serde_json::from_slice(bytes)
         .map_err(|error| Refusal::bad_request(format!("the body is no JSON: {error}")))?;
-    let errors = app.contract.body::<T>(&value);
+    let mut errors = app.contract.body::<T>(&value);
+    if has_nul(&value) {
+        errors.insert("(all of it)".to_owned(), "has a NUL in a text".to_owned());
+    }
     if !errors.is_empty() {
         return Err(Refusal::invalid("the body is not what this address takes", errors));
     }
@@ -47,6 +53,16 @@ pub fn read_json<T: DeserializeOwned + ToSchema + 'static>(
         let errors = [("(all of it)".to_owned(), error.to_string())].into();
         Refusal::invalid("the body is not what this address takes", errors)
     })
+}
+
+/// Whether a text in it has a NUL, which PostgreSQL takes in none.
+fn has_nul(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains('\0'),
+        Value::Array(items) => items.iter().any(has_nul),
+        Value::Object(fields) => fields.iter().any(|(name, value)| name.contains('\0') || has_nul(value)),
+        _ => false,
+    }
 }
 
 /// Writes numbers that have no fraction as integers; answers whether there were any that were not.
@@ -118,6 +134,45 @@ impl<S: Send + Sync> FromRequest<S> for Whole {
             Refusal::new(StatusCode::REQUEST_TIMEOUT, "cut-off", error.body_text()).help("send it again")
         })
     }
+}
+
+/// A body, ended where it pauses for too long.
+pub fn unpaused(
+    body: axum::body::Body,
+    pause: Duration,
+) -> impl Stream<Item = Result<Bytes, axum::BoxError>> {
+    futures_util::stream::unfold(body.into_data_stream(), move |mut stream| async move {
+        match tokio::time::timeout(pause, stream.next()).await {
+            Ok(Some(Ok(bytes))) => Some((Ok(bytes), stream)),
+            Ok(Some(Err(error))) => Some((Err(error.into()), stream)),
+            Ok(None) => None,
+            Err(_) => {
+                let seconds = pause.as_secs();
+                let error = format!("nothing came for {seconds} s (limits.request_seconds)");
+                Some((Err(error.into()), stream))
+            }
+        }
+    })
+}
+
+/// A body in one piece that may take its time, as long as it does not pause: links are slow.
+pub async fn whole_unpaused(body: axum::body::Body, app: &App) -> Result<Vec<u8>, Refusal> {
+    let (largest, pause) = (app.config.limits.manifest_bytes, app.config.limits.request_seconds);
+    let mut stream = std::pin::pin!(unpaused(body, Duration::from_secs(pause)));
+    let mut bytes = Vec::new();
+    while let Some(piece) = stream.next().await {
+        let piece = piece.map_err(|error| {
+            let detail = format!("the body did not come whole: {error}");
+            Refusal::new(StatusCode::REQUEST_TIMEOUT, "cut-off", detail).help("send it again")
+        })?;
+        if bytes.len() + piece.len() > largest {
+            let detail = format!("the body is over the limit of {largest} bytes (limits.manifest_bytes)");
+            return Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", detail)
+                .help("divide the document, or have the limit raised"));
+        }
+        bytes.extend_from_slice(&piece);
+    }
+    Ok(bytes)
 }
 
 /// Refuses bodies of another media type with 415.

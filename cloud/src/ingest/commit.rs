@@ -51,7 +51,7 @@ pub(super) async fn commit(
     let manifest: DocumentManifest = serde_json::from_slice(body)
         .map_err(|error| Refusal::bad_request(format!("the manifest: {error}")))?;
     let limits = limits::of(app, &device.tenant).await?;
-    must_be_sound(device.device_id, &manifest, limits.document_pages)?;
+    must_be_sound(device.device_id, &manifest)?;
     let deferred = is_deferred(headers, &manifest)?;
     let missing = must_have_parts(app, device, &manifest, deferred).await?;
 
@@ -73,16 +73,23 @@ pub(super) async fn commit(
             let body = EventBody::OriginalsArrived { originals: record.awaiting };
             let record =
                 events::append(&mut write, &device.tenant, manifest.document_id, actor, body).await?;
+            idempotency::keep(app, &mut write, &device.tenant, key.as_ref(), manifest.document_id).await?;
             write.commit().await?;
             crash::point("the originals are committed");
             app.wake.notify_one();
             (StatusCode::OK, record)
         }
-        Some(record) => (StatusCode::OK, record),
+        Some(record) => {
+            idempotency::keep(app, &mut write, &device.tenant, key.as_ref(), manifest.document_id).await?;
+            write.commit().await?;
+            (StatusCode::OK, record)
+        }
         None => {
             if documents::is_taken(&mut write, manifest.document_id).await? {
                 return Err(Refusal::conflict("this document id is taken").help("use a new id"));
             }
+            // Only what is new: a document that is here stays here when the limit is lowered.
+            must_be_short(&manifest, limits.document_pages)?;
             limits::must_be_in_time(&mut write, &device.tenant, &limits).await?;
             let record = {
                 let actor = Actor::Device(device.device_id.to_string());
@@ -143,11 +150,7 @@ fn must_be_signed(device: &DeviceRow, headers: &HeaderMap, body: &[u8]) -> Resul
 }
 
 /// Lists every complaint, so that a client's author needs to try only once.
-pub(crate) fn must_be_sound(
-    device: DeviceId,
-    manifest: &DocumentManifest,
-    most_pages: u32,
-) -> Result<(), Refusal> {
+pub(crate) fn must_be_sound(device: DeviceId, manifest: &DocumentManifest) -> Result<(), Refusal> {
     let mut errors = BTreeMap::new();
     let mut complain = |wrong: bool, field: String, complaint: &str| {
         if wrong {
@@ -161,11 +164,8 @@ pub(crate) fn must_be_sound(
     complain(manifest.source.is_empty() || !name(&manifest.source), "source".into(), "is not a name");
     complain(manifest.department.as_deref().is_some_and(|d| !name(d)), "department".into(), "is not a name");
     complain(manifest.page_count == 0, "page_count".into(), "a document has pages");
-    complain(
-        manifest.page_count > most_pages,
-        "page_count".into(),
-        &format!("is over {most_pages}, the limit (limits.document_pages)"),
-    );
+    let kind = &manifest.decision.document_type.0;
+    complain(kind.is_empty() || !name(kind), "decision.document_type".into(), "is not a name");
     complain(!unit(manifest.ocr_confidence), "ocr_confidence".into(), "is not from 0 to 1");
     complain(!unit(manifest.decision.confidence), "decision.confidence".into(), "is not from 0 to 1");
     complain(manifest.parts.len() > PARTS, "parts".into(), "are too many");
@@ -195,6 +195,14 @@ pub(crate) fn must_be_sound(
         );
     }
     if errors.is_empty() { Ok(()) } else { Err(Refusal::invalid("the manifest is not sound", errors)) }
+}
+
+fn must_be_short(manifest: &DocumentManifest, most_pages: u32) -> Result<(), Refusal> {
+    if manifest.page_count <= most_pages {
+        return Ok(());
+    }
+    let complaint = format!("is over {most_pages}, the limit (limits.document_pages)");
+    Err(Refusal::invalid("the document has too many pages", [("page_count".to_owned(), complaint)].into()))
 }
 
 /// Whether the device leaves the originals for later.

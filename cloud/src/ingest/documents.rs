@@ -16,9 +16,8 @@ use super::commit::{self, MANIFEST_MIME};
 use super::file::{self, SentFile};
 use crate::app::App;
 use crate::auth::{Caller, Scope, Who};
-use crate::http::read::Whole;
+use crate::http::read::whole_unpaused;
 use crate::refusal::Refusal;
-use axum::extract::FromRequest as _;
 
 /// The routes of this module.
 pub(super) fn routes() -> OpenApiRouter<App> {
@@ -79,6 +78,6 @@ async fn send(State(app): State<App>, caller: Caller, request: Request) -> Resul
         return Err(Refusal::forbidden("only a device can send a manifest")
             .help("send the file itself as multipart/form-data, or enrol a device"));
     };
-    let Whole(body) = Whole::from_request(request, &app).await?;
+    let body = whole_unpaused(request.into_body(), &app).await?;
     commit::commit(&app, &caller, device, &headers, &body).await
 }

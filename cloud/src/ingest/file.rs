@@ -31,6 +31,7 @@ use platen_model::{
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use tokio::io::AsyncWriteExt as _;
+use tokio::sync::OwnedSemaphorePermit;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -41,6 +42,7 @@ use super::{idempotency, limits, tus};
 use crate::app::App;
 use crate::auth::Caller;
 use crate::blobs::off_the_reactor;
+use crate::http::read::unpaused;
 use crate::http::trace::Trace;
 use crate::jobs::capture::LANGUAGES_LABEL;
 use crate::refusal::Refusal;
@@ -138,6 +140,8 @@ pub(super) async fn send(
     if let Some(record) = known(app, tenant, key.as_ref(), &form).await? {
         return Ok(answer(app, StatusCode::OK, record));
     }
+    // Before a worker and the disk are asked for anything; whoever commits counts once more.
+    limits::must_be_in_time(&mut app.store.begin().await?, tenant, &limits).await?;
     let (kind, pages) = look(app, &form.waiting).await?;
     if pages > limits.document_pages {
         let complaint =
@@ -240,7 +244,7 @@ pub(crate) async fn read(app: &App, content_type: &str, body: Body, largest: u64
         .for_field("metadata", METADATA_BYTES as u64);
     let constraints = Constraints::new().allowed_fields(vec!["file", "metadata"]).size_limit(sizes);
     let pause = Duration::from_secs(app.config.limits.request_seconds);
-    let stream = tokio_stream(body, pause);
+    let stream = unpaused(body, pause);
     let mut multipart = Multipart::with_constraints(stream, boundary, constraints);
     let (mut waiting, mut metadata) = (None, None);
     let twice = |name: &str| Refusal::bad_request(format!("the form has `{name}` twice"));
@@ -268,26 +272,6 @@ pub(crate) async fn read(app: &App, content_type: &str, body: Body, largest: u64
         return Err(complain("has no bytes"));
     }
     Ok(Form { waiting, metadata: metadata.unwrap_or_default() })
-}
-
-/// The body, ended where it pauses for too long.
-fn tokio_stream(
-    body: Body,
-    pause: Duration,
-) -> impl futures_util::Stream<Item = Result<axum::body::Bytes, axum::BoxError>> {
-    futures_util::stream::unfold(body.into_data_stream(), move |mut stream| async move {
-        use futures_util::StreamExt as _;
-        match tokio::time::timeout(pause, stream.next()).await {
-            Ok(Some(Ok(bytes))) => Some((Ok(bytes), stream)),
-            Ok(Some(Err(error))) => Some((Err(error.into()), stream)),
-            Ok(None) => None,
-            Err(_) => {
-                let seconds = pause.as_secs();
-                let error = format!("nothing came for {seconds} s (limits.request_seconds)");
-                Some((Err(error.into()), stream))
-            }
-        }
-    })
 }
 
 /// Reads the metadata, and says which fields are wrong.
@@ -372,7 +356,12 @@ pub(crate) fn plain_name(name: &str) -> String {
 /// What a file is and how many pages it has, by its bytes; refuses what could not be captured.
 async fn look(app: &App, waiting: &Waiting) -> Result<(Kind, u32), Refusal> {
     let kind = decode::kind_of(&head_of(&waiting.path).await?).map_err(unfit)?;
-    let found = tokio::time::timeout(LOOK_TIME, inspect(app, &waiting.path)).await;
+    let looking = async {
+        // Taken along to the thread that waits for a worker, which goes on when nobody waits for it any more.
+        let turn = Arc::clone(&app.looks).acquire_owned().await.map_err(Refusal::internal)?;
+        inspect(app, &waiting.path, turn).await
+    };
+    let found = tokio::time::timeout(LOOK_TIME, looking).await;
     match found {
         Ok(Ok(Ok(pages))) => Ok((kind, pages)),
         Ok(Ok(Err(failure))) => match failure.class {
@@ -386,12 +375,17 @@ async fn look(app: &App, waiting: &Waiting) -> Result<(Kind, u32), Refusal> {
     }
 }
 
-async fn inspect(app: &App, path: &Path) -> Result<Result<u32, Failure>, Refusal> {
+async fn inspect(
+    app: &App,
+    path: &Path,
+    turn: OwnedSemaphorePermit,
+) -> Result<Result<u32, Failure>, Refusal> {
     let (pool, path) = (Arc::clone(&app.pool), path.to_owned());
     let limits = app.config.capture.limits.clone();
     // A locked file may be opened by the passwords of the configuration: the capture knows them.
     let has_passwords = app.config.capture.passwords_file.is_some();
     let work = move || {
+        let _turn = turn;
         let file = File::open(path)?;
         let request = Request::Inspect { limits, passwords: Passwords::default() };
         Ok(match pool.call(&request, &[file.as_fd()]) {

@@ -211,25 +211,36 @@ pub(super) fn too_large(bytes: u64, largest: u64) -> Refusal {
 
 /// How far an upload is.
 #[utoipa::path(head, path = "/v1/uploads/{id}", tag = "uploads", operation_id = "upload_offset",
-    params(("id" = inline(UploadId), Path, description = "The upload.")),
+    params(("id" = inline(UploadId), Path, description = "The upload."),
+        ("Tus-Resumable" = inline(TusVersion), Header, description = "The protocol's version.")),
     security(("oauth2" = ["documents:write"]), ("session" = [])),
     responses((status = 200, description = "Where it stands.",
         headers(("Upload-Offset" = u64, description = "Bytes that are durable here."),
-            ("Upload-Length" = u64, description = "Bytes there will be.")))))]
+            ("Upload-Length" = u64, description = "Bytes there will be."),
+            ("Upload-Metadata" = String, description = "What it was announced with."))),
+        (status = 412, description = "Another version of tus.")))]
 async fn offset(
     State(app): State<App>,
     caller: Caller,
     Named(id): Named<String>,
+    headers: HeaderMap,
 ) -> Result<Response, Refusal> {
     caller.must(Scope::DocumentsWrite)?;
-    let mut upload = find(&app, caller.tenant(), &id).await?;
-    let _turn = Turn::take(upload.upload_id).await?;
-    // Once more: the request before us may have moved the offset.
-    upload = find(&app, caller.tenant(), &id).await?;
-    landing::settle(&app, caller.tenant(), &mut upload).await?;
+    headers::speaks_tus(&headers)?;
+    // On a task of its own: what came whole may have to be put together, which takes longer than a request may.
+    let work = async move {
+        let turn = Turn::take(find(&app, caller.tenant(), &id).await?.upload_id).await?;
+        // Once more: the request before us may have moved the offset.
+        let mut upload = find(&app, caller.tenant(), &id).await?;
+        landing::settle(&app, caller.tenant(), &mut upload).await?;
+        drop(turn);
+        Ok::<_, Refusal>(upload)
+    };
+    let upload = tokio::spawn(work).await.map_err(Refusal::internal)??;
     Ok(tus(StatusCode::OK)
         .with("upload-offset", upload.received)
         .with("upload-length", upload.bytes)
+        .with("upload-metadata", headers::metadata_of(&upload))
         .with("upload-expires", http_date(upload.expires_at))
         .with("cache-control", "no-store")
         .response())
@@ -237,15 +248,20 @@ async fn offset(
 
 /// Forgets an upload (tus 1.0, termination).
 #[utoipa::path(delete, path = "/v1/uploads/{id}", tag = "uploads", operation_id = "terminate_upload",
-    params(("id" = inline(UploadId), Path, description = "The upload.")),
+    params(("id" = inline(UploadId), Path, description = "The upload."),
+        ("Tus-Resumable" = inline(TusVersion), Header, description = "The protocol's version.")),
     security(("oauth2" = ["documents:write"]), ("session" = [])),
-    responses((status = 204, description = "It is gone.")))]
+    responses((status = 204, description = "It is gone."),
+        (status = 412, description = "Another version of tus.", body = platen_model::Problem,
+            content_type = "application/problem+json")))]
 async fn terminate(
     State(app): State<App>,
     caller: Caller,
     Named(id): Named<String>,
+    headers: HeaderMap,
 ) -> Result<Response, Refusal> {
     caller.must(Scope::DocumentsWrite)?;
+    headers::speaks_tus(&headers)?;
     let tenant = caller.tenant().clone();
     let upload = find(&app, &tenant, &id).await?;
     let _turn = Turn::take(upload.upload_id).await?;

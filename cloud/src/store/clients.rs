@@ -33,6 +33,16 @@ pub enum Proof {
     Key(PublicKey),
 }
 
+impl Proof {
+    /// What is kept of it: its kind, and its value.
+    pub(super) fn kept(&self) -> (&'static str, String) {
+        match self {
+            Self::Secret(digest) => ("secret", digest.to_string()),
+            Self::Key(key) => ("key", key.0.clone()),
+        }
+    }
+}
+
 /// One of a client's credentials.
 #[derive(Clone, Debug)]
 pub struct Credential {
@@ -120,10 +130,7 @@ pub async fn add_credential(
     client: ClientId,
     credential: &Credential,
 ) -> Result<(), StoreError> {
-    let (kind, value) = match &credential.proof {
-        Proof::Secret(digest) => ("secret", digest.to_string()),
-        Proof::Key(key) => ("key", key.0.clone()),
-    };
+    let (kind, value) = credential.proof.kept();
     sqlx::query(
         "INSERT INTO client_credentials
          (credential_id, client_id, tenant_id, kind, value, created_ms, expires_ms)

@@ -63,7 +63,8 @@ pub async fn trace(
     Ok(row.map(|row| row.get("trace")))
 }
 
-/// The tenant's newest document that has these bytes as its only original.
+/// The tenant's newest document that is these bytes: they are its only original, they are here, and no other document was
+/// made of them as well, as of a batch that was divided.
 pub async fn of_original(
     write: &mut Write,
     tenant: &TenantId,
@@ -76,15 +77,18 @@ pub async fn of_original(
         .bind(TWINS)
         .fetch_all(&mut **write)
         .await?;
-    for row in &rows {
-        let record = read(row)?;
+    let mut records = rows.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+    records.retain(|record| {
         let mut originals = record.parts.iter().filter(|part| part.role == PartRole::Original);
         let only = originals.next().filter(|_| originals.next().is_none());
-        if only.is_some_and(|part| part.sha256 == sha256) && record.document.status != Status::Deleted {
-            return Ok(Some(record));
-        }
-    }
-    Ok(None)
+        only.is_some_and(|part| part.sha256 == sha256)
+    });
+    let is_whole = |record: &&Record| {
+        let trace = &record.document.correlation_id;
+        let of_trace = records.iter().filter(|other| other.document.correlation_id == *trace).count();
+        of_trace == 1 && !record.awaiting.contains(&sha256) && record.document.status != Status::Deleted
+    };
+    Ok(records.iter().find(is_whole).cloned())
 }
 
 /// The rows of `blob_references` come first: left to itself SQLite reads all of the tenant's documents in their order.

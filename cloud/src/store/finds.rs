@@ -1,13 +1,13 @@
 //! Searches, page by page, at a cost that does not grow with the documents, whatever is asked.
 //!
-//! Among all documents, finds come in the order in which documents were received, newest first:
+//! Among all documents, finds come in the order in which documents were received, newest first. A few of the newest show
+//! whether the words are frequent:
 //!
-//! 1. Frequent words are found among the **newest documents**: few are read, in their order.
-//! 2. A word that is rare there leads to **all its finds** by the index of words. Indices answer all finds at once (or, where
-//!    several words are asked for, hold the rarest against the others), which costs little for a rare word and much for a
-//!    frequent one; PostgreSQL's planner cannot tell the two apart in a large table, so it is never left to choose.
-//! 3. What remains are frequent words that are **seldom or never together**. A longer stretch of the newest documents is read,
-//!    and no more: the page may be short, or empty, and names where the next begins.
+//! 1. If one of them is rare there, the **index of words** leads to all finds. It costs little for a rare word and much for
+//!    frequent ones: indices answer all finds at once, or hold the rarest word against the others. PostgreSQL's planner cannot
+//!    tell the two apart in a large table, so it is never left to choose.
+//! 2. If all are frequent, a stretch of the **newest documents** is read in their order, which soon fills a page, unless the
+//!    words are seldom or never together: then the page is short, or empty, and names where the next begins.
 //!
 //! Within a state or a type finds come in the order of lists. Its newest documents are held against the words one by one; where
 //! they do not fill the page, few finds (of rare words) are held against the state or type instead; and where there are many
@@ -29,7 +29,7 @@ pub(super) struct Bounds {
     pub(super) newest: u32,
     /// A word is frequent if it is in so many of those.
     pub(super) frequent: u32,
-    /// So many documents are read for a page of frequent words that are seldom together.
+    /// So many documents are read for a page of frequent words: enough to fill one of a single word.
     pub(super) stretch: u32,
     /// So many documents of a state or type are held against the words.
     pub(super) walked: u32,
@@ -38,14 +38,14 @@ pub(super) struct Bounds {
 }
 
 impl Bounds {
-    /// SQLite's index has its entries in the order of the documents: a stretch of them is read from it. PostgreSQL reads
-    /// each document's words, which are long for long documents.
+    /// PostgreSQL reads each of the newest documents' words, which are long for long documents; SQLite has a word's documents
+    /// in their order in its index.
     pub(super) fn of(engine: Engine) -> Self {
-        let (newest, stretch) = match engine {
-            Engine::Sqlite => (2_000, 20_000),
-            Engine::Postgres => (1_000, 5_000),
+        let newest = match engine {
+            Engine::Sqlite => 2_000,
+            Engine::Postgres => 1_000,
         };
-        Self { newest, frequent: 10, stretch, walked: 500, finds: 500 }
+        Self { newest, frequent: newest / 80, stretch: 5_000, walked: 500, finds: 500 }
     }
 }
 
@@ -104,16 +104,15 @@ impl Search<'_> {
 
     async fn everywhere(&self) -> Result<Page<Record>, StoreError> {
         let limit = self.limit();
-        let newest = self.newest(self.bounds.newest).await?;
-        if newest.is_full(limit) || newest.end.is_none() {
-            return Ok(newest.page(limit));
-        }
-        let is_often = newest.items.len() >= self.bounds.frequent as usize;
-        if is_often || self.question.words().len() > 1 && self.are_frequent(newest.end.as_deref()).await? {
-            return Ok(self.newest(self.bounds.stretch).await?.page(limit));
-        }
-        let items = self.records(&self.finds(Way::ByWords)).await?;
-        Ok(Part { items, end: None }.page(limit))
+        let part = match self.are_frequent().await? {
+            true => {
+                let end = self.id(&self.end_of_newest(self.bounds.stretch)).await?;
+                let way = Way::AmongNewest(self.bounds.stretch, end.as_deref());
+                Part { items: self.records(&self.finds(way)).await?, end }
+            }
+            false => Part { items: self.records(&self.finds(Way::ByWords)).await?, end: None },
+        };
+        Ok(part.page(limit))
     }
 
     async fn within(&self) -> Result<Page<Record>, StoreError> {
@@ -126,27 +125,19 @@ impl Search<'_> {
         }
         // The cursor is in the order of lists: it does not lead to a place.
         let first = Search { filter: &Filter { after: None, ..self.filter.clone() }, ..*self };
-        let end = first.id(&first.end_of_newest(self.bounds.newest)).await?;
-        let are_rare = end.is_none() || !first.are_frequent(end.as_deref()).await?;
-        if are_rare && self.count(&first.count_by_words()).await? <= i64::from(self.bounds.finds) {
+        let finds = i64::from(self.bounds.finds);
+        if !first.are_frequent().await? && self.count(&first.count_by_words()).await? <= finds {
             let items = self.records(&self.narrowed_finds()).await?;
             return Ok(Part { items, end: None }.page(limit));
         }
         Ok(walked.page(limit))
     }
 
-    /// What is found among so many of the newest documents.
-    async fn newest(&self, number: u32) -> Result<Part, StoreError> {
-        let end = self.id(&self.end_of_newest(number)).await?;
-        let items = self.records(&self.finds(Way::AmongNewest(number, end.as_deref()))).await?;
-        Ok(Part { items, end })
-    }
-
-    /// Whether each of the words is in many of the newest documents, which end here.
-    async fn are_frequent(&self, end: Option<&str>) -> Result<bool, StoreError> {
+    /// Whether each of the words is in many of the newest documents. Of few documents none counts as frequent.
+    async fn are_frequent(&self) -> Result<bool, StoreError> {
+        let Some(end) = self.id(&self.end_of_newest(self.bounds.newest)).await? else { return Ok(false) };
         for word in &self.question.words() {
-            let one = Search { question: word, ..*self };
-            let counting = one.count_among_newest(end);
+            let counting = Search { question: word, ..*self }.count_among_newest(Some(&end));
             if self.count(&counting).await? < i64::from(self.bounds.frequent) {
                 return Ok(false);
             }
@@ -300,6 +291,12 @@ impl Search<'_> {
         after.map_or(String::new(), |after| format!(" AND {place} < {after}"))
     }
 
+    /// The condition that a place is not behind the last document of a stretch.
+    fn from(wording: &mut Wording, place: &str, end: Option<&str>) -> String {
+        let end = end.map(|end| search::place_of(&wording.bind(end)));
+        end.map_or(String::new(), |end| format!(" AND {place} >= {end}"))
+    }
+
     /// The tenant's places after the cursor, newest first.
     fn newest_places(&self, wording: &mut Wording, column: &str) -> String {
         let tenant = wording.bind(self.tenant);
@@ -312,14 +309,24 @@ impl Search<'_> {
     /// The places of finds after the cursor, newest first, at most so many.
     fn places(&self, wording: &mut Wording, way: Way<'_>, limit: usize) -> String {
         match (self.engine(), way) {
+            // Of several words the index would be read to its end for one that comes with the others: the documents are
+            // read instead.
+            (Engine::Sqlite, Way::AmongNewest(_, end)) if self.question.words().len() > 1 => {
+                let tenant = wording.bind(self.tenant);
+                let (after, from) = (self.after(wording, "p.place"), Self::from(wording, "p.place", end));
+                let held = self.question.held(&mut |text| wording.bind(text));
+                format!(
+                    "SELECT p.place FROM search_places p CROSS JOIN search_words s
+                     WHERE p.tenant_id = {tenant}{after}{from} AND s.rowid = p.place AND {held}
+                     ORDER BY p.place DESC LIMIT {limit}"
+                )
+            }
             (Engine::Sqlite, way) => {
                 let matching = self.matching(wording);
                 let after = self.after(wording, "s.rowid");
                 let from = match way {
-                    Way::AmongNewest(_, Some(end)) => {
-                        format!(" AND s.rowid >= {}", search::place_of(&wording.bind(end)))
-                    }
-                    Way::AmongNewest(_, None) | Way::ByWords => String::new(),
+                    Way::AmongNewest(_, end) => Self::from(wording, "s.rowid", end),
+                    Way::ByWords => String::new(),
                 };
                 format!(
                     "SELECT s.rowid AS place FROM search_words s WHERE {matching}{after}{from}

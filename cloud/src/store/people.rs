@@ -215,6 +215,7 @@ pub async fn change_user(
     .bind(&user.name)
     .execute(&mut **write)
     .await?;
+    write.hold(sessions_of(&user.name)).await?;
     sqlx::query("DELETE FROM sessions WHERE tenant_id = $1 AND user_name = $2")
         .bind(tenant.as_str())
         .bind(&user.name)
@@ -246,6 +247,7 @@ fn listed(row: &AnyRow) -> Listed {
 /// Removes a user and ends their sessions; answers whether there was one.
 pub async fn remove_user(write: &mut Write, tenant: &TenantId, name: &str) -> Result<bool, StoreError> {
     let mut removed = 0;
+    write.hold(sessions_of(name)).await?;
     for sql in [
         "DELETE FROM sessions WHERE tenant_id = $1 AND user_name = $2",
         "DELETE FROM users WHERE tenant_id = $1 AND name = $2",
@@ -307,15 +309,30 @@ pub async fn count_failure(
     Ok(failures)
 }
 
-/// Opens a session, forgets the wrong passwords of the name it was opened with, and says so in the audit.
+/// Opens a session, forgets the wrong passwords of the name it was opened with, and says so in the audit. `false` where the
+/// user was changed while the password was tried: who changes a user ends the sessions there are, and this one might come
+/// after.
 pub async fn open_session(
     store: &Store,
     user: &UserRow,
     name: Digest,
     token: Digest,
     expires_ms: i64,
-) -> Result<(), StoreError> {
+) -> Result<bool, StoreError> {
     let mut write = store.begin().await?;
+    write.hold(sessions_of(&user.name)).await?;
+    let still = sqlx::query(
+        "SELECT COUNT(*) AS count FROM users
+         WHERE tenant_id = $1 AND name = $2 AND password_hash = $3 AND disabled_ms = 0",
+    )
+    .bind(user.tenant.as_str())
+    .bind(&user.name)
+    .bind(&user.password_hash)
+    .fetch_one(&mut *write)
+    .await?;
+    if still.get::<i64, _>("count") == 0 {
+        return Ok(false);
+    }
     sqlx::query("DELETE FROM sessions WHERE expires_ms < $1").bind(now_ms()).execute(&mut *write).await?;
     sqlx::query("DELETE FROM lockouts WHERE name_sha256 = $1")
         .bind(name.to_string())
@@ -332,7 +349,11 @@ pub async fn open_session(
     .await?;
     audit::add(&mut write, &user.tenant, &format!("user:{}", user.name), "sign-in", &user.name, "").await?;
     write.commit().await?;
-    Ok(())
+    Ok(true)
+}
+
+fn sessions_of(user: &str) -> String {
+    format!("sessions of {user}")
 }
 
 /// The session of a token, while it lasts.
@@ -415,7 +436,8 @@ pub async fn enrol(
             .fetch_one(&mut **write)
             .await?;
         let device = read_device(&device)?;
-        return Ok((device.public_key == *public_key).then_some(device));
+        let is_known = device.public_key == *public_key && device.revoked_ms == 0;
+        return Ok(is_known.then_some(device));
     }
     if row.get::<i64, _>("expires_ms") <= now_ms() {
         return Ok(None);

@@ -3,7 +3,7 @@
 use askama::Template;
 use axum::extract::{Form, FromRequestParts, Query, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use platen_model::Digest;
 use platen_model::event::Status;
@@ -111,7 +111,10 @@ pub(super) async fn login(
         Login::Locked(left) => {
             let minutes = left.as_secs().div_ceil(60);
             let message = format!("Too many wrong passwords. Try again in {minutes} minutes.");
-            again(message, StatusCode::TOO_MANY_REQUESTS)
+            let mut answer = again(message, StatusCode::TOO_MANY_REQUESTS)?;
+            let seconds = HeaderValue::from(left.as_secs().max(1));
+            answer.headers_mut().insert(header::RETRY_AFTER, seconds);
+            Ok(answer)
         }
     }
 }

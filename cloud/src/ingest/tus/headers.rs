@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use platen_model::Digest;
 
 use crate::refusal::Refusal;
+use crate::store::uploads::Upload;
 
 /// Longest media type of a part.
 const MIME_CHARACTERS: usize = 100;
@@ -69,6 +70,12 @@ fn metadata(headers: &HeaderMap) -> Result<BTreeMap<String, String>, Refusal> {
         pairs.insert(key.to_owned(), String::from_utf8(value).map_err(|_| wrong())?);
     }
     Ok(pairs)
+}
+
+/// What an upload was announced with, as `Upload-Metadata` says it.
+pub(crate) fn metadata_of(upload: &Upload) -> String {
+    let (sha256, mime) = (STANDARD.encode(upload.sha256.to_string()), STANDARD.encode(&upload.mime));
+    format!("sha256 {sha256},mime {mime}")
 }
 
 pub(crate) fn checksum(headers: &HeaderMap) -> Result<Option<[u8; 32]>, Refusal> {
