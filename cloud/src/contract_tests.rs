@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::auth::users::{self, Login};
-use crate::auth::{SESSION_COOKIE, Scope, Scopes, clients};
+use crate::auth::{Role, SESSION_COOKIE, Scope, Scopes, clients};
 use crate::http;
 use crate::journey_tests::{Server, header};
 use crate::store::tokens::{self, TokenRow};
