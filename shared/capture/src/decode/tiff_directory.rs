@@ -126,8 +126,7 @@ impl Chain {
         let mut walk = Walk::begin(file)?;
         self.read(&mut walk, limits)?;
         for (number, &offset) in (1..).zip(&self.pages) {
-            let (tags, _) = walk.tags(offset, self.pages.len())?;
-            each(number, &walk.interpret(&tags)?)?;
+            each(number, &walk.directory(offset, self.pages.len())?)?;
         }
         within_page_limit(self.pages.len() as u64, limits)
     }
@@ -151,8 +150,7 @@ impl Chain {
             let message = format!("page {} is not there; the file has {}", page + 1, self.pages.len());
             return Err(Fault::corrupt(message));
         };
-        let (tags, _) = walk.tags(offset, page as usize)?;
-        Ok((walk.interpret(&tags)?, walk.as_first(offset)))
+        Ok((walk.directory(offset, page as usize)?, walk.as_first(offset)))
     }
 
     /// Walks the chain, unless it is known.
@@ -272,7 +270,14 @@ impl<R: Read + Seek> Walk<R> {
         Ok((tags, next))
     }
 
-    fn interpret(&mut self, tags: &[(u16, Entry)]) -> Result<Directory, Fault> {
+    /// What the directory at `offset`, that of page `number` (from 0), says.
+    fn directory(&mut self, offset: u64, number: usize) -> Result<Directory, Fault> {
+        let (tags, next) = self.tags(offset, number)?;
+        self.interpret(&tags, [offset, next])
+    }
+
+    /// Reads what entries say. `directories` are the places of this directory and of the next.
+    fn interpret(&mut self, tags: &[(u16, Entry)], directories: [u64; 2]) -> Result<Directory, Fault> {
         let entry = |wanted: u16| tags.iter().find(|(tag, _)| *tag == wanted).map(|(_, entry)| entry);
         let one = |walk: &mut Self, tag: u16, default: u64| match entry(tag) {
             Some(entry) => {
@@ -288,7 +293,12 @@ impl<R: Read + Seek> Walk<R> {
         };
         let chunks = |walk: &mut Self, offsets: u16, counts: u16| -> Vec<(u64, u64)> {
             let offsets = several(walk, offsets, CHUNKS_MAX);
-            offsets.into_iter().zip(several(walk, counts, CHUNKS_MAX)).collect()
+            let counts = several(walk, counts, CHUNKS_MAX);
+            match (offsets.as_slice(), counts.as_slice()) {
+                // Old programs do not say how long a page's only strip is.
+                (&[begin], [] | [0]) => vec![(begin, walk.room_behind(begin, directories))],
+                _ => offsets.into_iter().zip(counts).collect(),
+            }
         };
         let strips = chunks(self, STRIP_OFFSETS, STRIP_BYTE_COUNTS);
         let tiles = chunks(self, TILE_OFFSETS, TILE_BYTE_COUNTS);
@@ -327,6 +337,12 @@ impl<R: Read + Seek> Walk<R> {
             colour_map: several(self, COLOR_MAP, PALETTE_MAX),
             jpeg_tables: several(self, JPEG_TABLES, TABLES_MAX).into_iter().map(|byte| byte as u8).collect(),
         })
+    }
+
+    /// How many bytes there are from a place to one of these directories, or else to the end of the file.
+    fn room_behind(&self, begin: u64, directories: [u64; 2]) -> u64 {
+        let behind = directories.into_iter().filter(|at| (begin.saturating_add(1)..self.length).contains(at));
+        behind.min().unwrap_or(self.length).saturating_sub(begin)
     }
 
     /// The first values of an entry, at most `most`.

@@ -149,6 +149,53 @@ fn black_and_white_tiffs_are_read_in_every_coding_and_order_of_bytes_and_bits() 
     check(all.into_iter().map(|(name, tiff)| exact(name, bits(&tiff), Samples::Bitonal(dots()))).collect());
 }
 
+/// The file, which says that its only strip is so many bytes long, or nothing of it.
+fn with_count(mut file: Vec<u8>, count: Option<u32>) -> Vec<u8> {
+    let entry = [0x17, 1, 4, 0, 1, 0, 0, 0];
+    let at = file.windows(entry.len()).rposition(|bytes| bytes == entry).expect("the strip's length");
+    match count {
+        Some(count) => file[at + 8..at + 12].copy_from_slice(&count.to_le_bytes()),
+        // The entry next to it, which is the least sample.
+        None => file[at] = 0x18,
+    }
+    file
+}
+
+#[test]
+fn a_tiff_that_does_not_say_how_long_its_only_strip_is_is_read_to_its_end() {
+    let coded = |number: u32, strip: Vec<u8>| Tiff {
+        coding: Coding::Coded(number, strip),
+        photometric: 0,
+        // So that something stands between the strip and the directory.
+        resolution: Some(([200, 1, 200, 1], Some(2))),
+        ..USUAL
+    };
+    let in_two_dimensions = vec![(292, 4, vec![1])];
+    let all = [
+        ("uncompressed", bits(&USUAL)),
+        ("PackBits", bits(&Tiff { coding: Coding::PackBits, ..USUAL })),
+        ("LZW", bits(&Tiff { coding: Coding::Lzw, ..USUAL })),
+        ("Deflate", bits(&Tiff { coding: Coding::Deflate { tag: 8 }, ..USUAL })),
+        ("group 3", bits(&coded(3, kept("group3-1d.strip")))),
+        (
+            "group 3, two dimensions",
+            bits(&Tiff { further: in_two_dimensions, ..coded(3, kept("group3-2d.strip")) }),
+        ),
+        ("group 4", bits(&coded(4, group_4()))),
+    ];
+    for count in [Some(0), None] {
+        let cases = all
+            .iter()
+            .map(|(name, file)| exact(name, with_count(file.clone(), count), Samples::Bitonal(dots())))
+            .chain([lossy(
+                "JPEG",
+                with_count(grays(&Tiff { coding: Coding::Jpeg(jpeg_gray), ..USUAL }), count),
+                Samples::Gray(gray()),
+            )]);
+        check(cases.collect());
+    }
+}
+
 #[test]
 fn gray_and_colour_tiffs_are_read_in_every_depth_coding_and_arrangement() {
     let big_endian = Tiff { big_endian: true, ..USUAL };
