@@ -42,6 +42,10 @@ const JPEG_TABLES: u16 = 347;
 
 /// Of [`NEW_SUBFILE_TYPE`]: a copy of another image, in a lower resolution.
 const REDUCED: u64 = 1;
+/// Of [`NEW_SUBFILE_TYPE`]: it says what of another image is to be seen.
+const MASK: u64 = 4;
+/// Of [`PHOTOMETRIC`]: the same. The format demands both.
+const TRANSPARENCY_MASK: u64 = 4;
 /// The entries of the largest palette that is read: three colours of 8 bits.
 const PALETTE_MAX: u64 = 3 << 8;
 /// The most bytes of tables that JPEG strips share.
@@ -104,6 +108,7 @@ struct Met {
     offset: u64,
     size: (u64, u64),
     is_reduced: bool,
+    is_mask: bool,
 }
 
 impl Met {
@@ -168,11 +173,15 @@ impl Chain {
                 entry.and_then(|(_, entry)| walk.numbers(entry, 1).ok()?.first().copied()).unwrap_or(0)
             };
             let size = (number(walk, IMAGE_WIDTH), number(walk, IMAGE_LENGTH));
-            let is_reduced = number(walk, NEW_SUBFILE_TYPE) & REDUCED != 0;
-            met.push(Met { offset: next, size, is_reduced });
-            // A page may have a small copy.
-            within_page_limit((met.len() as u64).div_ceil(2), limits)?;
+            let kind = number(walk, NEW_SUBFILE_TYPE);
+            let is_mask = kind & MASK != 0 && number(walk, PHOTOMETRIC) == TRANSPARENCY_MASK;
+            met.push(Met { offset: next, size, is_reduced: kind & REDUCED != 0, is_mask });
+            // A page may have a small copy, and both a mask.
+            within_page_limit((met.len() as u64).div_ceil(4), limits)?;
             next = after;
+        }
+        if met.iter().any(|one| !one.is_mask) {
+            met.retain(|one| !one.is_mask);
         }
         let (thumbnails, pages): (Vec<&Met>, Vec<&Met>) = met.iter().partition(|one| one.is_thumbnail(&met));
         self.pages = pages.into_iter().map(|page| page.offset).collect();
