@@ -196,6 +196,44 @@ fn a_tiff_that_does_not_say_how_long_its_only_strip_is_is_read_to_its_end() {
     }
 }
 
+/// A code so many times.
+fn repeated(code: &str, times: usize) -> Vec<u8> {
+    let bits: Vec<char> = code.repeat(times).chars().collect();
+    let byte = |bits: &[char]| (0u32..).zip(bits).map(|(at, bit)| u8::from(*bit == '1') << (7 - at)).sum();
+    bits.chunks(8).map(byte).collect()
+}
+
+#[test]
+fn a_fax_page_that_says_its_end_is_filled_up_and_one_that_stops_before_is_refused() {
+    use hayro_ccitt::EncodingMode::{Group3_1D, Group3_2D};
+    let decoded = |mode, strip: &[u8]| {
+        let coding = super::fax::Coding { mode, width: WIDTH, rows_are_bytes: false, inverted: false };
+        let mut sheet = super::fax::Page::new(coding, HEIGHT + 30);
+        sheet.add(strip, HEIGHT + 30).map(|()| sheet.finish())
+    };
+    // Ends of lines as they are, and so that each ends with a byte or begins with one.
+    for (name, mode, codes) in [
+        ("group3-1d.strip", Group3_1D, ["000000000001", "0000000000000001"]),
+        ("group3-2d.strip", Group3_2D, ["0000000000011", "0000000000000011"]),
+    ] {
+        let strip = kept(name);
+        for code in codes {
+            let whole = [strip.as_slice(), &repeated(code, 6), &[0, 0]].concat();
+            let (page, flawless) = decoded(mode, &whole).expect("it says where it ends");
+            let (rows, filled) = page.as_raw().split_at((WIDTH * HEIGHT) as usize);
+            assert!(rows == dots().as_raw(), "{name}, {code}");
+            assert!(!flawless && filled.iter().all(|dot| *dot == 255), "{name}, {code}");
+        }
+        for cut in [&strip[..], &strip[..strip.len() / 2]] {
+            let fault = decoded(mode, cut).expect_err("it does not say that it ends");
+            assert!(
+                matches!(fault.class, FailureClass::Truncated | FailureClass::Corrupt),
+                "{name}: {fault}"
+            );
+        }
+    }
+}
+
 #[test]
 fn gray_and_colour_tiffs_are_read_in_every_depth_coding_and_arrangement() {
     let big_endian = Tiff { big_endian: true, ..USUAL };
