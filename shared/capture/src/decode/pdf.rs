@@ -48,6 +48,10 @@ const RENDER_DPI_MAX: f64 = 600.0;
 const FINE_PIXELS_MAX: f64 = 17_500_000.0;
 /// Larger pages are drawn in bands of so many pixels, for the renderer has more bytes for a pixel than the picture.
 const BAND_PIXELS: usize = 20_000_000;
+/// The lowest resolution of a page that would pass a limit in any higher. Print can still be read in it.
+const COARSE_DPI_MIN: f64 = 100.0;
+/// The longest side of a drawn page in pixels: the renderer counts them in 16 bits, with some to spare for its tiles.
+const DRAWN_SIDE_MAX: u16 = 60_000;
 /// The lowest at which they are shown where they are nothing but images.
 const IMAGE_DPI_MIN: f64 = 150.0;
 /// The most bytes of a page's drawing instructions, uncompressed. Real pages have some megabytes at worst.
@@ -418,21 +422,40 @@ fn drained(mut reader: impl Read) -> (u64, bool) {
 }
 
 /// The resolution at which a page is drawn that is to be drawn at this one, and what there is to say of it. A drawing with
-/// fine images is better shown coarser than not at all, though not coarser than is read well.
+/// fine images, or a very large one, is better shown coarser than not at all, though not coarser than is read well.
 fn drawn_dpi(page: &Page<'_>, wanted: f64, limits: &Limits) -> (f64, Option<String>) {
-    let (width, height) = page.render_dimensions();
-    let area = (f64::from(width) * f64::from(height)).max(1.0);
-    let with = |pixels: f64| (pixels / area).sqrt() * POINTS_PER_INCH;
-    let most =
-        with(FINE_PIXELS_MAX).min(with(limits.page_pixels as f64) * 0.99).clamp(RENDER_DPI, RENDER_DPI_MAX);
+    let (width, height) = inches(page);
+    let with = |pixels: f64| (pixels / (width * height)).sqrt();
+    let by_pixels = with(limits.page_pixels as f64) * 0.99;
+    let by_side = f64::from(DRAWN_SIDE_MAX) / width.max(height);
+    let fits = by_pixels.min(by_side);
+    let least = fits.clamp(COARSE_DPI_MIN, RENDER_DPI);
+    let most = with(FINE_PIXELS_MAX).min(fits).clamp(least, RENDER_DPI_MAX);
     let wanted = wanted.min(RENDER_DPI_MAX);
     let remark = (wanted > most * 1.01).then(|| {
+        if most >= RENDER_DPI {
+            return format!(
+                "This page was drawn with {most:.0} dots an inch, and its images have {wanted:.0}: a page of more \
+                 than {FINE_PIXELS_MAX} pixels is drawn coarser. The original has all of them."
+            );
+        }
+        let limit = match by_pixels < by_side {
+            true => format!("{} pixels (limits.page_pixels)", limits.page_pixels),
+            false => format!("{DRAWN_SIDE_MAX} pixels along one side"),
+        };
         format!(
-            "This page was drawn with {most:.0} dots an inch, and its images have {wanted:.0}: a page of more than \
-             {FINE_PIXELS_MAX} pixels is drawn coarser. The original has all of them."
+            "This page was drawn with {most:.0} dots an inch and not with {wanted:.0}: it is so large that it would \
+             have more than {limit}. The original has all of it."
         )
     });
     (wanted.min(most), remark)
+}
+
+/// The size of a page as it is shown, in inches.
+fn inches(page: &Page<'_>) -> (f64, f64) {
+    let (width, height) = page.render_dimensions();
+    let inches = |units: f32| (f64::from(units) / POINTS_PER_INCH).max(1.0 / POINTS_PER_INCH);
+    (inches(width), inches(height))
 }
 
 /// The page as the renderer draws it, at this resolution or a coarser one, and whether all its images could be decoded.

@@ -99,6 +99,31 @@ fn an_image_is_shown_as_the_renderer_shows_it_in_every_position_and_turn() {
 }
 
 #[test]
+fn a_drawing_too_large_for_the_limits_is_drawn_coarser_and_says_so() {
+    let drawn = |frame: &str, page_pixels: u64| {
+        let file = pdf(&format!("/MediaBox[{frame}]"), "0 g 0 0 30 30 re f", &[]);
+        page(&super::file(&file), 0, &Limits { page_pixels, ..Limits::default() })
+    };
+    let a4 = "0 0 595 842";
+    let fine = drawn(a4, 10_000_000).expect("it is within the limit");
+    assert_eq!((fine.dpi, fine.remarks.as_slice()), (Some(300), [].as_slice()));
+
+    let coarse = drawn(a4, 2_000_000).expect("it is drawn coarser");
+    assert_eq!((coarse.dpi, coarse.remarks.len()), (Some(142), 1));
+    assert!(coarse.remarks[0].contains("142 dots an inch"), "{:?}", coarse.remarks);
+    assert!(coarse.remarks[0].contains("limits.page_pixels"), "{:?}", coarse.remarks);
+    let (width, height) = coarse.dimensions();
+    assert!((1_900_000..=2_000_000).contains(&(width * height)), "{width} x {height}");
+    let failure = drawn(a4, 900_000).expect_err("nobody could read it");
+    assert_eq!(failure.class, FailureClass::TooLarge, "{failure}");
+
+    // A page of the web in one piece, 25 feet long.
+    let long = drawn("0 0 36 21600", 250_000_000).expect("it is drawn coarser");
+    assert_eq!((long.dpi, long.remarks.len()), (Some(200), 1), "{:?}", long.remarks);
+    assert!(long.dimensions().1 > 59_000 && long.remarks[0].contains("along one side"), "{:?}", long.remarks);
+}
+
+#[test]
 fn an_image_that_is_the_page_keeps_its_very_samples() {
     let scene = scene(321, 457);
     let file = pdf("/MediaBox[0 0 100 142.4]", "100 0 0 142.4 0 0 cm /I0 Do", &[gray_entries(&scene)]);
