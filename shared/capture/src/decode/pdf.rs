@@ -61,6 +61,8 @@ const TRAILER_BYTES: usize = 8_192;
 const POINTS_PER_INCH: f64 = 72.0;
 /// To say which image of a page is damaged, so many are tried at most.
 const IMAGES_NAMED_MAX: usize = 64;
+/// What a page may say of its units: Acrobat takes no larger ones.
+const USER_UNIT: std::ops::RangeInclusive<f64> = 0.001..=75_000.0;
 /// The sides that a page may have, in points (ISO 19005-2, 6.1.13).
 const SIDE: std::ops::RangeInclusive<f64> = 3.0..=14_400.0;
 
@@ -218,16 +220,18 @@ fn shown(page: &Page<'_>, limits: &Limits) -> Result<Picture, Fault> {
         within_pixel_limit(width.into(), height.into(), limits)?;
     }
     let Some(grid) = pdf_layout::page_grid(page, &content) else {
-        let finest = pdf_layout::finest_dpi(page, &content);
+        let finest = pdf_layout::finest_dpi(page, &content) / user_unit(page);
         let (picture, is_whole) = render(page, finest.max(RENDER_DPI), limits)?;
         return Ok(if is_whole { picture } else { with_missing_image(picture, &content) });
     };
-    if let Some(picture) = pdf_layout::laid_out(page, &content, grid, limits)? {
+    if let Some(mut picture) = pdf_layout::laid_out(page, &content, grid, limits)? {
+        let true_dpi = |dpi: u32| (f64::from(dpi) / user_unit(page)).round() as u32;
+        picture.dpi = picture.dpi.map(true_dpi).filter(|dpi| *dpi > 0);
         return Ok(picture);
     }
     let images_only = !content.other_ink && !annotations::any_is_seen(page);
     let least = if images_only { IMAGE_DPI_MIN } else { RENDER_DPI };
-    let (mut picture, is_whole) = render(page, grid.dpi().max(least), limits)?;
+    let (mut picture, is_whole) = render(page, (grid.dpi() / user_unit(page)).max(least), limits)?;
     if !is_whole {
         // Its images are the page, unless it is a page of text on one.
         return match pdf_text::words(page, picture.dimensions()) {
@@ -429,7 +433,8 @@ fn drawn_dpi(page: &Page<'_>, wanted: f64, limits: &Limits) -> (f64, Option<Stri
     let by_pixels = with(limits.page_pixels as f64) * 0.99;
     let by_side = f64::from(DRAWN_SIDE_MAX) / width.max(height);
     let fits = by_pixels.min(by_side);
-    let least = fits.clamp(COARSE_DPI_MIN, RENDER_DPI);
+    // What is on a page that is larger than its numbers say is larger too.
+    let least = fits.clamp(COARSE_DPI_MIN / user_unit(page).max(1.0), RENDER_DPI);
     let most = with(FINE_PIXELS_MAX).min(fits).clamp(least, RENDER_DPI_MAX);
     let wanted = wanted.min(RENDER_DPI_MAX);
     let remark = (wanted > most * 1.01).then(|| {
@@ -454,14 +459,20 @@ fn drawn_dpi(page: &Page<'_>, wanted: f64, limits: &Limits) -> (f64, Option<Stri
 /// The size of a page as it is shown, in inches.
 fn inches(page: &Page<'_>) -> (f64, f64) {
     let (width, height) = page.render_dimensions();
-    let inches = |units: f32| (f64::from(units) / POINTS_PER_INCH).max(1.0 / POINTS_PER_INCH);
+    let unit = user_unit(page);
+    let inches = |units: f32| (f64::from(units) * unit / POINTS_PER_INCH).max(1.0 / POINTS_PER_INCH);
     (inches(width), inches(height))
+}
+
+/// How many points a unit of the page is (ISO 32000-1, table 30). What reads PDFs here takes it for one.
+fn user_unit(page: &Page<'_>) -> f64 {
+    page.raw().get::<f64>("UserUnit").filter(|unit| USER_UNIT.contains(unit)).unwrap_or(1.0)
 }
 
 /// The page as the renderer draws it, at this resolution or a coarser one, and whether all its images could be decoded.
 fn render(page: &Page<'_>, wanted_dpi: f64, limits: &Limits) -> Result<(Picture, bool), Fault> {
     let (dpi, remark) = drawn_dpi(page, wanted_dpi, limits);
-    let scale = dpi / POINTS_PER_INCH;
+    let scale = dpi / POINTS_PER_INCH * user_unit(page);
     let (width, height) = page.render_dimensions();
     let wide = (f64::from(width) * scale).round().max(1.0);
     let high = (f64::from(height) * scale).round().max(1.0);

@@ -124,6 +124,28 @@ fn a_drawing_too_large_for_the_limits_is_drawn_coarser_and_says_so() {
 }
 
 #[test]
+fn a_page_in_units_of_its_own_is_as_large_as_they_say() {
+    let image = gray_entries(&scene(300, 450));
+    let shown = |entries: &str, draw: &str| {
+        let picture = first_page(&pdf(entries, draw, std::slice::from_ref(&image)));
+        (picture.dimensions(), picture.dpi)
+    };
+    // The image is the page, one unit a dot or four; then something else is drawn on it, and it is drawn alone.
+    let draw = "q 300 0 0 450 0 0 cm /I0 Do Q";
+    let quarter = "q 75 0 0 112.5 0 0 cm /I0 Do Q";
+    assert_eq!(shown("/MediaBox[0 0 300 450]/UserUnit 0.24", draw), ((300, 450), Some(300)));
+    assert_eq!(shown("/MediaBox[0 0 75 112.5]/UserUnit 2", quarter), ((300, 450), Some(144)));
+    let with_speck = format!("{SPECK}{draw}");
+    assert_eq!(shown("/MediaBox[0 0 300 450]/UserUnit 0.24", &with_speck), ((300, 450), Some(300)));
+    let square = "0 g 0 0 30 30 re f";
+    assert_eq!(shown("/MediaBox[0 0 300 450]/UserUnit 0.48", square), ((600, 900), Some(300)));
+    for wrong in ["0", "-3", "1000000000", "/Name"] {
+        let entries = format!("/MediaBox[0 0 72 108]/UserUnit {wrong}");
+        assert_eq!(shown(&entries, square), ((300, 450), Some(300)), "{wrong}");
+    }
+}
+
+#[test]
 fn an_image_that_is_the_page_keeps_its_very_samples() {
     let scene = scene(321, 457);
     let file = pdf("/MediaBox[0 0 100 142.4]", "100 0 0 142.4 0 0 cm /I0 Do", &[gray_entries(&scene)]);
