@@ -32,7 +32,8 @@ use super::pdf_source::Source;
 use super::pdf_text;
 use super::picture::{Picture, Samples};
 use super::{
-    Fault, Makeup, pdf_annotations as annotations, pdf_features, within_page_limit, within_pixel_limit,
+    Fault, Makeup, ending, pdf_annotations as annotations, pdf_features, within_page_limit,
+    within_pixel_limit,
 };
 use crate::Kind;
 use crate::inspection::{Feature, Inspection};
@@ -56,7 +57,7 @@ const DRAWN_SIDE_MAX: u16 = 60_000;
 const IMAGE_DPI_MIN: f64 = 150.0;
 /// The most bytes of a page's drawing instructions, uncompressed. Real pages have some megabytes at worst.
 const CONTENT_BYTES_MAX: u64 = 256 << 20;
-/// How far from the end the trailer may stand. Some programs append a little behind it.
+/// How far from the end the trailer may stand, whatever is behind it.
 const TRAILER_BYTES: usize = 8_192;
 const POINTS_PER_INCH: f64 = 72.0;
 /// To say which image of a page is damaged, so many are tried at most.
@@ -320,7 +321,9 @@ fn cut_off() -> Fault {
 fn has_trailer(file: &[u8]) -> bool {
     let end = file.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
     let tail = &file[end.saturating_sub(TRAILER_BYTES)..end];
-    tail.windows(9).any(|bytes| bytes == b"startxref") || tail.windows(5).any(|bytes| bytes == b"%%EOF")
+    tail.windows(9).any(|bytes| bytes == b"startxref")
+        || tail.windows(5).any(|bytes| bytes == b"%%EOF")
+        || ending::end_before_junk(&file[..end]).is_some()
 }
 
 /// Whether `name` stands in the file as a whole PDF name.

@@ -385,6 +385,18 @@ fn a_page_that_lacks_a_part_of_its_instructions_shows_the_rest_and_says_so() {
 }
 
 #[test]
+fn what_is_no_part_of_a_pdf_may_follow_it_and_a_cut_update_may_not() {
+    let whole = pdf("/MediaBox[0 0 72 108]", "0 g 0 0 30 30 re f", &[]);
+    let with = |behind: &[u8]| [whole.as_slice(), behind].concat();
+    for junk in [[b' '; 40_000], [0xff; 40_000]] {
+        assert_eq!(first_page(&with(&junk)).dimensions(), (300, 450), "{}", junk[0]);
+    }
+    check_refused(&with(&[b' '; 70_000]), FailureClass::Truncated, "trailer");
+    let update = [b"3 0 obj\n<</Length 90000>>\nstream\n".as_slice(), &[b'x'; 40_000]].concat();
+    check_refused(&with(&update), FailureClass::Truncated, "trailer");
+}
+
+#[test]
 fn a_wrong_number_of_pages_is_said_and_the_pages_that_are_there_are_read() {
     let limits = Limits::default();
     for (count, said) in [(9, Some(9)), (3, None), (1, None), (0, None)] {
