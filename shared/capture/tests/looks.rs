@@ -10,7 +10,7 @@ use std::fs::File;
 use std::io::{Cursor, Write};
 use std::path::{Path, PathBuf};
 
-use image::imageops::{FilterType, resize};
+use image::imageops::{FilterType, blur, flip_horizontal, resize};
 use image::{DynamicImage, GrayImage, ImageFormat, Luma};
 use imageproc::drawing::{draw_filled_circle_mut, draw_filled_rect_mut};
 use imageproc::geometric_transformations::{
@@ -143,6 +143,24 @@ fn punch_holes_are_painted_over_with_paper() {
         draw_filled_circle_mut(&mut page, (86, y), 23, Luma([20]));
     }
     check_stage("stage-holes", &page);
+}
+
+#[test]
+fn what_shines_through_from_the_back_is_lifted_and_the_front_stays() {
+    let page = page();
+    let (width, height) = page.dimensions();
+    // Its text stands in the upper third. It fills half of the front, and all of the back.
+    let text = height * 3 / 10;
+    let mut front =
+        GrayImage::from_fn(width, height, |x, y| *page.get_pixel(x, if y < text * 2 { y % text } else { y }));
+    let back = GrayImage::from_fn(width, height, |x, y| *page.get_pixel(x, (y + 45) % text));
+    // Paper scatters the light that comes through it.
+    let back = blur(&flip_horizontal(&back), 2.5);
+    for (sample, back) in front.iter_mut().zip(back.iter()) {
+        let paleness = (1.0 - f32::from(*back) / 245.0).max(0.0) * 0.7;
+        *sample = (f32::from(*sample) * (1.0 - paleness)) as u8;
+    }
+    check_stage("stage-show-through", &front);
 }
 
 #[test]

@@ -22,6 +22,8 @@ const DOUBLED_BELOW_DPI: u32 = 220;
 const BELOW_DPI: u32 = 100;
 /// The resolution of the colours of the strokes.
 const INK_DPI: u32 = 25;
+/// The longest side of these two: JPEG can say no longer one.
+const SIDE_MAX: usize = u16::MAX as usize;
 /// The side of the squares whose paper and ink are found, as parts of an inch.
 const SQUARES_PER_INCH: u32 = 14;
 /// Paper and ink that differ less are both paper.
@@ -85,10 +87,9 @@ pub(crate) fn taken_apart(samples: &Samples, dpi: u32) -> Option<Layers> {
     let page = Page { pixels, channels, width: gray.width() as usize, height: gray.height() as usize };
     let shares = page.shares(&mask, doubled);
 
-    let (below, known) =
-        page.averaged((dpi / BELOW_DPI).max(1) as usize, &shares, |share| f32::from(share == 0));
+    let (below, known) = page.averaged(page.factor(dpi, BELOW_DPI), &shares, |share| f32::from(share == 0));
     let below = filled(below, &known);
-    let (ink, weights) = page.averaged((dpi / INK_DPI).max(1) as usize, &shares, |share| {
+    let (ink, weights) = page.averaged(page.factor(dpi, INK_DPI), &shares, |share| {
         // Only the inside of a stroke has its colour; where there is no stroke it is filled from around.
         match share {
             255 => 1.0,
@@ -242,6 +243,12 @@ struct Page<'s> {
 }
 
 impl Page<'_> {
+    /// How many pixels a side of a square has that is one pixel of a coarse picture in about this resolution.
+    fn factor(&self, dpi: u32, coarse_dpi: u32) -> usize {
+        let least = self.width.max(self.height).div_ceil(SIDE_MAX);
+        ((dpi / coarse_dpi) as usize).max(least).max(1)
+    }
+
     /// For each pixel how much of it and of its neighbours is stroke: 0 none, 255 all, 1 where only a neighbour is.
     fn shares(&self, mask: &GrayImage, doubled: bool) -> Vec<u8> {
         let (width, height) = (self.width, self.height);
@@ -439,6 +446,9 @@ fn filled(mut picture: Coarse, weights: &[f32]) -> Coarse {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::decode::Picture;
+    use crate::options::Profile;
+    use crate::raster::encode::{Lettering, encode};
     use image::{Rgb, RgbImage};
 
     /// Bars like letters, in this colour on this paper.
@@ -484,5 +494,19 @@ mod tests {
         let page = image::imageops::thumbnail(&written([255; 3], [0; 3]), 600, 450);
         let layers = taken_apart(&Samples::Rgb(page), 150).expect("it comes apart");
         assert_eq!(layers.mask.dimensions(), (1_200, 900));
+    }
+
+    #[test]
+    fn a_page_longer_than_any_jpeg_gets_a_coarser_picture_below_and_is_coded() {
+        let page = GrayImage::from_fn(64, 131_400, |x, y| {
+            let is_letter = (8..56).contains(&x) && x % 24 < 7 && y % 60 < 30;
+            Luma([if is_letter { 20 } else { 240 }])
+        });
+        let layers = taken_apart(&Samples::Gray(page.clone()), 220).expect("it comes apart");
+        assert_eq!((layers.below.width, layers.below.height), (22, 43_800));
+        assert_eq!(layers.mask.dimensions(), page.dimensions());
+        let picture = Picture::new(Samples::Gray(page));
+        let (image, bytes) = encode(picture, Lettering::unknown(220), Profile::Compact).expect("it is coded");
+        assert!(image.strokes.is_some() && bytes.len() < 1_000_000, "{image:?}");
     }
 }

@@ -18,7 +18,9 @@ use crate::Kind;
 use crate::options::Limits;
 
 /// How many bytes before its end a PDF is searched for the offset of its last cross-reference.
-const PDF_TAIL_BYTES: u64 = 2_048;
+const PDF_TAIL_BYTES: usize = 2_048;
+/// How many bytes may follow a PDF that are no part of one: padding, or what a web server or a spooler appended.
+const PDF_JUNK_BYTES: usize = 64 << 10;
 /// How many bytes are read where that offset points.
 const PDF_SECTION_BYTES: usize = 40;
 
@@ -96,8 +98,10 @@ fn tiff(file: File, limits: &Limits) -> Ending {
 
 /// The last `startxref` must point at a cross-reference inside the file, with `%%EOF` behind it (ISO 32000-1, 7.5.5).
 fn pdf(reader: &mut (impl Read + Seek), head: &[u8], length: u64) -> Result<Ending, Fault> {
-    let tail = tail(reader, length, PDF_TAIL_BYTES)?;
-    let Some(eof) = rfind(&tail, b"%%EOF") else { return Ok(unfinished("it has no %%EOF at its end")) };
+    let tail = tail(reader, length, (PDF_TAIL_BYTES + PDF_JUNK_BYTES) as u64)?;
+    let near = tail.len().saturating_sub(PDF_TAIL_BYTES);
+    let eof = rfind(&tail[near..], b"%%EOF").map(|eof| near + eof).or_else(|| end_before_junk(&tail));
+    let Some(eof) = eof else { return Ok(unfinished("it has no %%EOF at its end")) };
     let Some(start) = rfind(&tail[..eof], b"startxref") else {
         return Ok(unfinished("it does not say where its cross-reference is (startxref)"));
     };
@@ -114,6 +118,15 @@ fn pdf(reader: &mut (impl Read + Seek), head: &[u8], length: u64) -> Result<Endi
         }
     }
     Ok(unfinished(format!("there is no cross-reference at byte {offset}, where it says")))
+}
+
+/// Where the last `%%EOF` of a file that ends with these bytes stands, if nothing of a PDF follows it: an update that was
+/// cut off begins with an object.
+pub(super) fn end_before_junk(tail: &[u8]) -> Option<usize> {
+    let begin = tail.len().saturating_sub(PDF_JUNK_BYTES);
+    let eof = begin + rfind(&tail[begin..], b"%%EOF")?;
+    let begins_object = |bytes: &[u8]| bytes[0].is_ascii_digit() && bytes.ends_with(b" obj");
+    (!tail[eof..].windows(5).any(begins_object)).then_some(eof)
 }
 
 fn is_cross_reference(reader: &mut (impl Read + Seek), begin: u64) -> Result<bool, Fault> {
@@ -329,6 +342,18 @@ mod tests {
         assert_eq!(ending(&led), Ending::Properly { may_grow: true }, "offsets count from %PDF-");
         let moved = String::from_utf8_lossy(whole).replace("startxref\n29", "startxref\n20");
         assert!(matches!(ending(moved.as_bytes()), Ending::Unfinished { .. }));
+    }
+
+    #[test]
+    fn a_pdf_ends_before_what_is_no_part_of_it_but_not_before_an_update() {
+        let whole = b"%PDF-1.4\n1 0 obj\n<<>>\nendobj\nxref\n0 1\ntrailer\n<<>>\nstartxref\n29\n%%EOF\n";
+        let with = |behind: &[u8]| ending(&[whole.as_slice(), behind].concat());
+        for junk in [[0; 30_000], [b' '; 30_000], [b'x'; 30_000]] {
+            assert_eq!(with(&junk), Ending::Properly { may_grow: true }, "{}", junk[0]);
+        }
+        assert!(matches!(with(&[b'x'; 70_000]), Ending::Unfinished { .. }), "too much to be sure");
+        let update = [b"9 0 obj\n<</Length 90000>>\nstream\n".as_slice(), &[b'x'; 30_000]].concat();
+        assert!(matches!(with(&update), Ending::Unfinished { .. }), "an update is being written");
     }
 
     #[test]

@@ -62,8 +62,8 @@ impl Page {
                 }
             }
         }
-        // The end-of-block code says that the page is shorter than announced; anything else is a loss.
-        if self.samples.len() < wanted && !ends_with_end_of_block(strip) {
+        // The code of the end says that the page is shorter than announced; anything else is a loss.
+        if self.samples.len() < wanted && !says_its_end(strip, self.coding.mode) {
             return Err(cut_off());
         }
         self.samples.resize(wanted, WHITE);
@@ -132,6 +132,32 @@ impl Decoder for Rows<'_> {
             row[from..to].fill(!self.first);
         }
     }
+}
+
+/// Whether the data end with the code that is the end of a page in their coding.
+fn says_its_end(strip: &[u8], mode: EncodingMode) -> bool {
+    match mode {
+        EncodingMode::Group4 => ends_with_end_of_block(strip),
+        EncodingMode::Group3_1D => ends_with_ends_of_lines(strip, 1),
+        // A one behind an end of line says that the next row refers to none.
+        EncodingMode::Group3_2D => ends_with_ends_of_lines(strip, 2),
+    }
+}
+
+/// Whether the data end with two ends of lines, which are never together but at the end of a page in group 3 (T.4, 4.1.4
+/// and 4.2.4): eleven zeros, or more where they fill a byte, and at most so many ones. Some padding may follow.
+fn ends_with_ends_of_lines(strip: &[u8], ones_max: u32) -> bool {
+    let end = strip.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
+    let tail = &strip[end.saturating_sub(8)..end];
+    let mut tail = tail.iter().fold(0u64, |tail, &byte| tail << 8 | u64::from(byte));
+    tail >>= tail.trailing_zeros().min(7);
+    (0..2).all(|_| {
+        let ones = tail.trailing_ones();
+        tail = tail.checked_shr(ones).unwrap_or(0);
+        let zeros = tail.trailing_zeros();
+        tail = tail.checked_shr(zeros).unwrap_or(0);
+        (1..=ones_max).contains(&ones) && zeros >= 11
+    })
 }
 
 /// Whether the data end with the end-of-block code of group 4 (T.6, 2.4.1.1): twice eleven zeros and a one, then

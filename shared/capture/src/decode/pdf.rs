@@ -32,7 +32,8 @@ use super::pdf_source::Source;
 use super::pdf_text;
 use super::picture::{Picture, Samples};
 use super::{
-    Fault, Makeup, pdf_annotations as annotations, pdf_features, within_page_limit, within_pixel_limit,
+    Fault, Makeup, ending, pdf_annotations as annotations, pdf_features, within_page_limit,
+    within_pixel_limit,
 };
 use crate::Kind;
 use crate::inspection::{Feature, Inspection};
@@ -48,15 +49,21 @@ const RENDER_DPI_MAX: f64 = 600.0;
 const FINE_PIXELS_MAX: f64 = 17_500_000.0;
 /// Larger pages are drawn in bands of so many pixels, for the renderer has more bytes for a pixel than the picture.
 const BAND_PIXELS: usize = 20_000_000;
+/// The lowest resolution of a page that would pass a limit in any higher. Print can still be read in it.
+const COARSE_DPI_MIN: f64 = 100.0;
+/// The longest side of a drawn page in pixels: the renderer counts them in 16 bits, with some to spare for its tiles.
+const DRAWN_SIDE_MAX: u16 = 60_000;
 /// The lowest at which they are shown where they are nothing but images.
 const IMAGE_DPI_MIN: f64 = 150.0;
 /// The most bytes of a page's drawing instructions, uncompressed. Real pages have some megabytes at worst.
 const CONTENT_BYTES_MAX: u64 = 256 << 20;
-/// How far from the end the trailer may stand. Some programs append a little behind it.
+/// How far from the end the trailer may stand, whatever is behind it.
 const TRAILER_BYTES: usize = 8_192;
 const POINTS_PER_INCH: f64 = 72.0;
 /// To say which image of a page is damaged, so many are tried at most.
 const IMAGES_NAMED_MAX: usize = 64;
+/// What a page may say of its units: Acrobat takes no larger ones.
+const USER_UNIT: std::ops::RangeInclusive<f64> = 0.001..=75_000.0;
 /// The sides that a page may have, in points (ISO 19005-2, 6.1.13).
 const SIDE: std::ops::RangeInclusive<f64> = 3.0..=14_400.0;
 
@@ -214,16 +221,18 @@ fn shown(page: &Page<'_>, limits: &Limits) -> Result<Picture, Fault> {
         within_pixel_limit(width.into(), height.into(), limits)?;
     }
     let Some(grid) = pdf_layout::page_grid(page, &content) else {
-        let finest = pdf_layout::finest_dpi(page, &content);
+        let finest = pdf_layout::finest_dpi(page, &content) / user_unit(page);
         let (picture, is_whole) = render(page, finest.max(RENDER_DPI), limits)?;
         return Ok(if is_whole { picture } else { with_missing_image(picture, &content) });
     };
-    if let Some(picture) = pdf_layout::laid_out(page, &content, grid, limits)? {
+    if let Some(mut picture) = pdf_layout::laid_out(page, &content, grid, limits)? {
+        let true_dpi = |dpi: u32| (f64::from(dpi) / user_unit(page)).round() as u32;
+        picture.dpi = picture.dpi.map(true_dpi).filter(|dpi| *dpi > 0);
         return Ok(picture);
     }
     let images_only = !content.other_ink && !annotations::any_is_seen(page);
     let least = if images_only { IMAGE_DPI_MIN } else { RENDER_DPI };
-    let (mut picture, is_whole) = render(page, grid.dpi().max(least), limits)?;
+    let (mut picture, is_whole) = render(page, (grid.dpi() / user_unit(page)).max(least), limits)?;
     if !is_whole {
         // Its images are the page, unless it is a page of text on one.
         return match pdf_text::words(page, picture.dimensions()) {
@@ -312,7 +321,9 @@ fn cut_off() -> Fault {
 fn has_trailer(file: &[u8]) -> bool {
     let end = file.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
     let tail = &file[end.saturating_sub(TRAILER_BYTES)..end];
-    tail.windows(9).any(|bytes| bytes == b"startxref") || tail.windows(5).any(|bytes| bytes == b"%%EOF")
+    tail.windows(9).any(|bytes| bytes == b"startxref")
+        || tail.windows(5).any(|bytes| bytes == b"%%EOF")
+        || ending::end_before_junk(&file[..end]).is_some()
 }
 
 /// Whether `name` stands in the file as a whole PDF name.
@@ -418,27 +429,53 @@ fn drained(mut reader: impl Read) -> (u64, bool) {
 }
 
 /// The resolution at which a page is drawn that is to be drawn at this one, and what there is to say of it. A drawing with
-/// fine images is better shown coarser than not at all, though not coarser than is read well.
+/// fine images, or a very large one, is better shown coarser than not at all, though not coarser than is read well.
 fn drawn_dpi(page: &Page<'_>, wanted: f64, limits: &Limits) -> (f64, Option<String>) {
-    let (width, height) = page.render_dimensions();
-    let area = (f64::from(width) * f64::from(height)).max(1.0);
-    let with = |pixels: f64| (pixels / area).sqrt() * POINTS_PER_INCH;
-    let most =
-        with(FINE_PIXELS_MAX).min(with(limits.page_pixels as f64) * 0.99).clamp(RENDER_DPI, RENDER_DPI_MAX);
+    let (width, height) = inches(page);
+    let with = |pixels: f64| (pixels / (width * height)).sqrt();
+    let by_pixels = with(limits.page_pixels as f64) * 0.99;
+    let by_side = f64::from(DRAWN_SIDE_MAX) / width.max(height);
+    let fits = by_pixels.min(by_side);
+    // What is on a page that is larger than its numbers say is larger too.
+    let least = fits.clamp(COARSE_DPI_MIN / user_unit(page).max(1.0), RENDER_DPI);
+    let most = with(FINE_PIXELS_MAX).min(fits).clamp(least, RENDER_DPI_MAX);
     let wanted = wanted.min(RENDER_DPI_MAX);
     let remark = (wanted > most * 1.01).then(|| {
+        if most >= RENDER_DPI {
+            return format!(
+                "This page was drawn with {most:.0} dots an inch, and its images have {wanted:.0}: a page of more \
+                 than {FINE_PIXELS_MAX} pixels is drawn coarser. The original has all of them."
+            );
+        }
+        let limit = match by_pixels < by_side {
+            true => format!("{} pixels (limits.page_pixels)", limits.page_pixels),
+            false => format!("{DRAWN_SIDE_MAX} pixels along one side"),
+        };
         format!(
-            "This page was drawn with {most:.0} dots an inch, and its images have {wanted:.0}: a page of more than \
-             {FINE_PIXELS_MAX} pixels is drawn coarser. The original has all of them."
+            "This page was drawn with {most:.0} dots an inch and not with {wanted:.0}: it is so large that it would \
+             have more than {limit}. The original has all of it."
         )
     });
     (wanted.min(most), remark)
 }
 
+/// The size of a page as it is shown, in inches.
+fn inches(page: &Page<'_>) -> (f64, f64) {
+    let (width, height) = page.render_dimensions();
+    let unit = user_unit(page);
+    let inches = |units: f32| (f64::from(units) * unit / POINTS_PER_INCH).max(1.0 / POINTS_PER_INCH);
+    (inches(width), inches(height))
+}
+
+/// How many points a unit of the page is (ISO 32000-1, table 30). What reads PDFs here takes it for one.
+fn user_unit(page: &Page<'_>) -> f64 {
+    page.raw().get::<f64>("UserUnit").filter(|unit| USER_UNIT.contains(unit)).unwrap_or(1.0)
+}
+
 /// The page as the renderer draws it, at this resolution or a coarser one, and whether all its images could be decoded.
 fn render(page: &Page<'_>, wanted_dpi: f64, limits: &Limits) -> Result<(Picture, bool), Fault> {
     let (dpi, remark) = drawn_dpi(page, wanted_dpi, limits);
-    let scale = dpi / POINTS_PER_INCH;
+    let scale = dpi / POINTS_PER_INCH * user_unit(page);
     let (width, height) = page.render_dimensions();
     let wide = (f64::from(width) * scale).round().max(1.0);
     let high = (f64::from(height) * scale).round().max(1.0);

@@ -4,7 +4,7 @@
 //! JPEG, CIELab, numbers with a point, odd depths) Leptonica decodes from memory, which takes seven bytes a pixel beside
 //! the picture: a large page of that kind passes a worker's memory. A page in a single strip of plain group 4 keeps
 //! that strip beside its samples: a page that needs no turning is stored as the scanner coded it. Small copies of pages
-//! are no pages.
+//! are no pages, nor are masks.
 
 use std::fs::File;
 use std::io::{BufReader, Read as _, Seek as _, SeekFrom};

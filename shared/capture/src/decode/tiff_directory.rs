@@ -42,6 +42,10 @@ const JPEG_TABLES: u16 = 347;
 
 /// Of [`NEW_SUBFILE_TYPE`]: a copy of another image, in a lower resolution.
 const REDUCED: u64 = 1;
+/// Of [`NEW_SUBFILE_TYPE`]: it says what of another image is to be seen.
+const MASK: u64 = 4;
+/// Of [`PHOTOMETRIC`]: the same. The format demands both.
+const TRANSPARENCY_MASK: u64 = 4;
 /// The entries of the largest palette that is read: three colours of 8 bits.
 const PALETTE_MAX: u64 = 3 << 8;
 /// The most bytes of tables that JPEG strips share.
@@ -104,6 +108,7 @@ struct Met {
     offset: u64,
     size: (u64, u64),
     is_reduced: bool,
+    is_mask: bool,
 }
 
 impl Met {
@@ -126,8 +131,7 @@ impl Chain {
         let mut walk = Walk::begin(file)?;
         self.read(&mut walk, limits)?;
         for (number, &offset) in (1..).zip(&self.pages) {
-            let (tags, _) = walk.tags(offset, self.pages.len())?;
-            each(number, &walk.interpret(&tags)?)?;
+            each(number, &walk.directory(offset, self.pages.len())?)?;
         }
         within_page_limit(self.pages.len() as u64, limits)
     }
@@ -151,8 +155,7 @@ impl Chain {
             let message = format!("page {} is not there; the file has {}", page + 1, self.pages.len());
             return Err(Fault::corrupt(message));
         };
-        let (tags, _) = walk.tags(offset, page as usize)?;
-        Ok((walk.interpret(&tags)?, walk.as_first(offset)))
+        Ok((walk.directory(offset, page as usize)?, walk.as_first(offset)))
     }
 
     /// Walks the chain, unless it is known.
@@ -170,11 +173,15 @@ impl Chain {
                 entry.and_then(|(_, entry)| walk.numbers(entry, 1).ok()?.first().copied()).unwrap_or(0)
             };
             let size = (number(walk, IMAGE_WIDTH), number(walk, IMAGE_LENGTH));
-            let is_reduced = number(walk, NEW_SUBFILE_TYPE) & REDUCED != 0;
-            met.push(Met { offset: next, size, is_reduced });
-            // A page may have a small copy.
-            within_page_limit((met.len() as u64).div_ceil(2), limits)?;
+            let kind = number(walk, NEW_SUBFILE_TYPE);
+            let is_mask = kind & MASK != 0 && number(walk, PHOTOMETRIC) == TRANSPARENCY_MASK;
+            met.push(Met { offset: next, size, is_reduced: kind & REDUCED != 0, is_mask });
+            // A page may have a small copy, and both a mask.
+            within_page_limit((met.len() as u64).div_ceil(4), limits)?;
             next = after;
+        }
+        if met.iter().any(|one| !one.is_mask) {
+            met.retain(|one| !one.is_mask);
         }
         let (thumbnails, pages): (Vec<&Met>, Vec<&Met>) = met.iter().partition(|one| one.is_thumbnail(&met));
         self.pages = pages.into_iter().map(|page| page.offset).collect();
@@ -272,7 +279,14 @@ impl<R: Read + Seek> Walk<R> {
         Ok((tags, next))
     }
 
-    fn interpret(&mut self, tags: &[(u16, Entry)]) -> Result<Directory, Fault> {
+    /// What the directory at `offset`, that of page `number` (from 0), says.
+    fn directory(&mut self, offset: u64, number: usize) -> Result<Directory, Fault> {
+        let (tags, next) = self.tags(offset, number)?;
+        self.interpret(&tags, [offset, next])
+    }
+
+    /// Reads what entries say. `directories` are the places of this directory and of the next.
+    fn interpret(&mut self, tags: &[(u16, Entry)], directories: [u64; 2]) -> Result<Directory, Fault> {
         let entry = |wanted: u16| tags.iter().find(|(tag, _)| *tag == wanted).map(|(_, entry)| entry);
         let one = |walk: &mut Self, tag: u16, default: u64| match entry(tag) {
             Some(entry) => {
@@ -288,7 +302,12 @@ impl<R: Read + Seek> Walk<R> {
         };
         let chunks = |walk: &mut Self, offsets: u16, counts: u16| -> Vec<(u64, u64)> {
             let offsets = several(walk, offsets, CHUNKS_MAX);
-            offsets.into_iter().zip(several(walk, counts, CHUNKS_MAX)).collect()
+            let counts = several(walk, counts, CHUNKS_MAX);
+            match (offsets.as_slice(), counts.as_slice()) {
+                // Old programs do not say how long a page's only strip is.
+                (&[begin], [] | [0]) => vec![(begin, walk.room_behind(begin, directories))],
+                _ => offsets.into_iter().zip(counts).collect(),
+            }
         };
         let strips = chunks(self, STRIP_OFFSETS, STRIP_BYTE_COUNTS);
         let tiles = chunks(self, TILE_OFFSETS, TILE_BYTE_COUNTS);
@@ -327,6 +346,12 @@ impl<R: Read + Seek> Walk<R> {
             colour_map: several(self, COLOR_MAP, PALETTE_MAX),
             jpeg_tables: several(self, JPEG_TABLES, TABLES_MAX).into_iter().map(|byte| byte as u8).collect(),
         })
+    }
+
+    /// How many bytes there are from a place to one of these directories, or else to the end of the file.
+    fn room_behind(&self, begin: u64, directories: [u64; 2]) -> u64 {
+        let behind = directories.into_iter().filter(|at| (begin.saturating_add(1)..self.length).contains(at));
+        behind.min().unwrap_or(self.length).saturating_sub(begin)
     }
 
     /// The first values of an entry, at most `most`.

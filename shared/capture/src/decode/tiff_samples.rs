@@ -140,10 +140,11 @@ impl Grid {
     /// Where a strip or tile of a plane stands in the file.
     fn bytes_of(&self, page: &Directory, chunk: usize, plane: usize) -> Result<(u64, u64), Fault> {
         let chunks = if page.tile.is_some() { &page.tiles } else { &page.strips };
-        chunks
-            .get(plane * self.across * self.down + chunk)
-            .copied()
-            .ok_or_else(|| Fault::corrupt("the page does not say where all of its data are"))
+        chunks.get(plane * self.across * self.down + chunk).copied().ok_or_else(|| match chunks.as_slice() {
+            // Leptonica may know how long each of them has to be.
+            [] => Fault::new(FailureClass::Unsupported, "the page does not say how long its data are"),
+            _ => Fault::corrupt("the page does not say where all of its data are"),
+        })
     }
 
     fn is_one_piece(&self) -> bool {

@@ -10,7 +10,8 @@
 //! - **Right-to-left lines** are written as they are seen, from their left end, in one stretch: viewers take such lines
 //!   from paper and turn them round themselves. pdf.js only puts together what is parted by narrow gaps, so words
 //!   are widened until no gap is wide.
-//! - **Chinese and Japanese** words that touch are one stretch without spaces.
+//! - **Chinese and Japanese** words that touch are one stretch without spaces. Where they stand one below another, each is
+//!   a text object of its own, as large as its box.
 //! - **A character that stands alone** ("A", "7", "約") is lost by PDFium where it is shown by itself:
 //!   a space keeps it company.
 //! - **A word divided by a line end** ends in the plain hyphen, whichever was recognised. poppler reads such words as one,
@@ -74,7 +75,11 @@ pub(super) fn write(content: &mut Content, words: &[Word], scale: Scale, codes: 
         content.save_state().transform(turn);
     }
     for line in lines(&shown) {
-        write_line(content, line, scale, codes);
+        // As one stretch, a column would be as wide as a character and as high as the page.
+        let words_together = if is_column(line) { 1 } else { line.len() };
+        for words in line.chunks(words_together) {
+            write_line(content, words, scale, codes);
+        }
     }
     if lean.is_some() {
         content.restore_state();
@@ -83,6 +88,12 @@ pub(super) fn write(content: &mut Content, words: &[Word], scale: Scale, codes: 
 
 fn lines<'s, 'w>(shown: &'s [Shown<'w>]) -> impl Iterator<Item = &'s [Shown<'w>]> {
     shown.chunk_by(|one, next| (one.word.block, one.word.line) == (next.word.block, next.word.line))
+}
+
+/// Whether most words of a line stand below the one before, as in vertical Chinese and Japanese.
+fn is_column(line: &[Shown<'_>]) -> bool {
+    let below = line.windows(2).filter(|pair| pair[1].stands_below(&pair[0])).count();
+    below * 2 > line.len() - 1
 }
 
 /// How far the lines of a page fall for each pixel to the right; `None` where they are level, or few.
@@ -164,6 +175,15 @@ impl<'w> Shown<'w> {
         let (x, y) = (x * cosine + y * sine, y * cosine - x * sine);
         (self.left, self.right) = (x - width / 2.0, x + width / 2.0);
         (self.top, self.bottom) = (y - height / 2.0, y + height / 2.0);
+    }
+
+    /// Whether it shares most of its width with a word, and not its height.
+    fn stands_below(&self, other: &Self) -> bool {
+        let shared = self.right.min(other.right) - self.left.max(other.left);
+        let narrower = (self.right - self.left).min(other.right - other.left);
+        let step = (self.top + self.bottom - other.top - other.bottom) / 2.0;
+        let lower = (self.bottom - self.top).min(other.bottom - other.top);
+        shared > narrower / 2.0 && step > lower / 2.0
     }
 
     /// Whether the lower edge of its box is the line that it stands on.
@@ -363,6 +383,25 @@ mod tests {
         let text =
             written(&[word("保密", 0, 0, 80, 40), word("协", 82, 0, 40, 40), word("议", 300, 0, 40, 40)]);
         assert_eq!(text.matches("Tj").count(), 3, "{text}");
+    }
+
+    #[test]
+    fn words_that_stand_one_below_another_are_each_as_large_as_their_own_boxes() {
+        let column = [("契約", 100, 80), ("書", 185, 40), ("第一条", 230, 120), ("甲", 355, 40)];
+        let words = column.map(|(text, y, height)| word(text, 500, y, 40, height));
+        let text = written(&words);
+        let numbers = |operator: &str| -> Vec<Vec<f32>> {
+            let lines = text.lines().filter(|line| line.ends_with(operator));
+            lines.map(|line| line.split(' ').filter_map(|number| number.parse().ok()).collect()).collect()
+        };
+        let (places, sizes) = (numbers(" Tm"), numbers(" Tf"));
+        assert_eq!((text.matches("BT").count(), places.len(), sizes.len()), (4, 4, 4), "{text}");
+        for (((_, y, height), place), size) in column.iter().zip(&places).zip(&sizes) {
+            let (foot, points) = ((1_000 - y - height) as f32 * 0.24, *height as f32 * 0.24);
+            let [.., left, low] = place[..] else { panic!("{text}") };
+            assert!((left - 120.0).abs() < 0.1 && (low - foot).abs() < 0.1, "{y}: {place:?}");
+            assert!(size[0] >= points && size[0] < points * 1.5, "{y}: {size:?} for a box of {points}");
+        }
     }
 
     #[test]

@@ -196,6 +196,24 @@ fn a_page_without_a_credible_resolution_gets_that_of_its_paper() {
 }
 
 #[test]
+fn a_plan_keeps_the_resolution_that_its_file_states_and_so_its_scale() {
+    // A1 at 200 and 300 dots an inch, A0 at 200 and 150, and a metre of a log from a plotter.
+    let plans = [
+        ((4_677, 6_622), 200),
+        ((9_933, 7_016), 300),
+        ((6_622, 9_362), 200),
+        ((4_967, 7_022), 150),
+        ((1_700, 7_874), 200),
+    ];
+    for (size, dpi) in plans {
+        assert_eq!(resolution::of(size, Some(dpi), None), dpi, "{size:?}");
+    }
+    assert_eq!(resolution::of((4_960, 7_016), Some(96), None), 600, "A4 is not 73 inches long");
+    assert_eq!(resolution::of((7_016, 4_960), Some(72), None), 600);
+    assert_eq!(resolution::of((4_960, 70_160), Some(150), Some(45.0)), 600, "no scanner draws in 468 inches");
+}
+
+#[test]
 fn group_4_is_lossless_at_every_width() {
     for width in [1, 7, 8, 9, 31, 64, 65, 1_300] {
         let page =

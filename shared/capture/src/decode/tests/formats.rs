@@ -149,6 +149,91 @@ fn black_and_white_tiffs_are_read_in_every_coding_and_order_of_bytes_and_bits() 
     check(all.into_iter().map(|(name, tiff)| exact(name, bits(&tiff), Samples::Bitonal(dots()))).collect());
 }
 
+/// The file, which says that its only strip is so many bytes long, or nothing of it.
+fn with_count(mut file: Vec<u8>, count: Option<u32>) -> Vec<u8> {
+    let entry = [0x17, 1, 4, 0, 1, 0, 0, 0];
+    let at = file.windows(entry.len()).rposition(|bytes| bytes == entry).expect("the strip's length");
+    match count {
+        Some(count) => file[at + 8..at + 12].copy_from_slice(&count.to_le_bytes()),
+        // The entry next to it, which is the least sample.
+        None => file[at] = 0x18,
+    }
+    file
+}
+
+#[test]
+fn a_tiff_that_does_not_say_how_long_its_only_strip_is_is_read_to_its_end() {
+    let coded = |number: u32, strip: Vec<u8>| Tiff {
+        coding: Coding::Coded(number, strip),
+        photometric: 0,
+        // So that something stands between the strip and the directory.
+        resolution: Some(([200, 1, 200, 1], Some(2))),
+        ..USUAL
+    };
+    let in_two_dimensions = vec![(292, 4, vec![1])];
+    let all = [
+        ("uncompressed", bits(&USUAL)),
+        ("PackBits", bits(&Tiff { coding: Coding::PackBits, ..USUAL })),
+        ("LZW", bits(&Tiff { coding: Coding::Lzw, ..USUAL })),
+        ("Deflate", bits(&Tiff { coding: Coding::Deflate { tag: 8 }, ..USUAL })),
+        ("group 3", bits(&coded(3, kept("group3-1d.strip")))),
+        (
+            "group 3, two dimensions",
+            bits(&Tiff { further: in_two_dimensions, ..coded(3, kept("group3-2d.strip")) }),
+        ),
+        ("group 4", bits(&coded(4, group_4()))),
+    ];
+    for count in [Some(0), None] {
+        let cases = all
+            .iter()
+            .map(|(name, file)| exact(name, with_count(file.clone(), count), Samples::Bitonal(dots())))
+            .chain([lossy(
+                "JPEG",
+                with_count(grays(&Tiff { coding: Coding::Jpeg(jpeg_gray), ..USUAL }), count),
+                Samples::Gray(gray()),
+            )]);
+        check(cases.collect());
+    }
+}
+
+/// A code so many times.
+fn repeated(code: &str, times: usize) -> Vec<u8> {
+    let bits: Vec<char> = code.repeat(times).chars().collect();
+    let byte = |bits: &[char]| (0u32..).zip(bits).map(|(at, bit)| u8::from(*bit == '1') << (7 - at)).sum();
+    bits.chunks(8).map(byte).collect()
+}
+
+#[test]
+fn a_fax_page_that_says_its_end_is_filled_up_and_one_that_stops_before_is_refused() {
+    use hayro_ccitt::EncodingMode::{Group3_1D, Group3_2D};
+    let decoded = |mode, strip: &[u8]| {
+        let coding = super::fax::Coding { mode, width: WIDTH, rows_are_bytes: false, inverted: false };
+        let mut sheet = super::fax::Page::new(coding, HEIGHT + 30);
+        sheet.add(strip, HEIGHT + 30).map(|()| sheet.finish())
+    };
+    // Ends of lines as they are, and so that each ends with a byte or begins with one.
+    for (name, mode, codes) in [
+        ("group3-1d.strip", Group3_1D, ["000000000001", "0000000000000001"]),
+        ("group3-2d.strip", Group3_2D, ["0000000000011", "0000000000000011"]),
+    ] {
+        let strip = kept(name);
+        for code in codes {
+            let whole = [strip.as_slice(), &repeated(code, 6), &[0, 0]].concat();
+            let (page, flawless) = decoded(mode, &whole).expect("it says where it ends");
+            let (rows, filled) = page.as_raw().split_at((WIDTH * HEIGHT) as usize);
+            assert!(rows == dots().as_raw(), "{name}, {code}");
+            assert!(!flawless && filled.iter().all(|dot| *dot == 255), "{name}, {code}");
+        }
+        for cut in [&strip[..], &strip[..strip.len() / 2]] {
+            let fault = decoded(mode, cut).expect_err("it does not say that it ends");
+            assert!(
+                matches!(fault.class, FailureClass::Truncated | FailureClass::Corrupt),
+                "{name}: {fault}"
+            );
+        }
+    }
+}
+
 #[test]
 fn gray_and_colour_tiffs_are_read_in_every_depth_coding_and_arrangement() {
     let big_endian = Tiff { big_endian: true, ..USUAL };

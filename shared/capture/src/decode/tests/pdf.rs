@@ -99,6 +99,53 @@ fn an_image_is_shown_as_the_renderer_shows_it_in_every_position_and_turn() {
 }
 
 #[test]
+fn a_drawing_too_large_for_the_limits_is_drawn_coarser_and_says_so() {
+    let drawn = |frame: &str, page_pixels: u64| {
+        let file = pdf(&format!("/MediaBox[{frame}]"), "0 g 0 0 30 30 re f", &[]);
+        page(&super::file(&file), 0, &Limits { page_pixels, ..Limits::default() })
+    };
+    let a4 = "0 0 595 842";
+    let fine = drawn(a4, 10_000_000).expect("it is within the limit");
+    assert_eq!((fine.dpi, fine.remarks.as_slice()), (Some(300), [].as_slice()));
+
+    let coarse = drawn(a4, 2_000_000).expect("it is drawn coarser");
+    assert_eq!((coarse.dpi, coarse.remarks.len()), (Some(142), 1));
+    assert!(coarse.remarks[0].contains("142 dots an inch"), "{:?}", coarse.remarks);
+    assert!(coarse.remarks[0].contains("limits.page_pixels"), "{:?}", coarse.remarks);
+    let (width, height) = coarse.dimensions();
+    assert!((1_900_000..=2_000_000).contains(&(width * height)), "{width} x {height}");
+    let failure = drawn(a4, 900_000).expect_err("nobody could read it");
+    assert_eq!(failure.class, FailureClass::TooLarge, "{failure}");
+
+    // A page of the web in one piece, 25 feet long.
+    let long = drawn("0 0 36 21600", 250_000_000).expect("it is drawn coarser");
+    assert_eq!((long.dpi, long.remarks.len()), (Some(200), 1), "{:?}", long.remarks);
+    assert!(long.dimensions().1 > 59_000 && long.remarks[0].contains("along one side"), "{:?}", long.remarks);
+}
+
+#[test]
+fn a_page_in_units_of_its_own_is_as_large_as_they_say() {
+    let image = gray_entries(&scene(300, 450));
+    let shown = |entries: &str, draw: &str| {
+        let picture = first_page(&pdf(entries, draw, std::slice::from_ref(&image)));
+        (picture.dimensions(), picture.dpi)
+    };
+    // The image is the page, one unit a dot or four; then something else is drawn on it, and it is drawn alone.
+    let draw = "q 300 0 0 450 0 0 cm /I0 Do Q";
+    let quarter = "q 75 0 0 112.5 0 0 cm /I0 Do Q";
+    assert_eq!(shown("/MediaBox[0 0 300 450]/UserUnit 0.24", draw), ((300, 450), Some(300)));
+    assert_eq!(shown("/MediaBox[0 0 75 112.5]/UserUnit 2", quarter), ((300, 450), Some(144)));
+    let with_speck = format!("{SPECK}{draw}");
+    assert_eq!(shown("/MediaBox[0 0 300 450]/UserUnit 0.24", &with_speck), ((300, 450), Some(300)));
+    let square = "0 g 0 0 30 30 re f";
+    assert_eq!(shown("/MediaBox[0 0 300 450]/UserUnit 0.48", square), ((600, 900), Some(300)));
+    for wrong in ["0", "-3", "1000000000", "/Name"] {
+        let entries = format!("/MediaBox[0 0 72 108]/UserUnit {wrong}");
+        assert_eq!(shown(&entries, square), ((300, 450), Some(300)), "{wrong}");
+    }
+}
+
+#[test]
 fn an_image_that_is_the_page_keeps_its_very_samples() {
     let scene = scene(321, 457);
     let file = pdf("/MediaBox[0 0 100 142.4]", "100 0 0 142.4 0 0 cm /I0 Do", &[gray_entries(&scene)]);
@@ -335,6 +382,18 @@ fn a_page_that_lacks_a_part_of_its_instructions_shows_the_rest_and_says_so() {
     assert_eq!(picture.samples.to_gray().get_pixel(9, 9)[0], 30);
     assert!(picture.is_incomplete && picture.remarks.iter().any(|remark| remark.contains("instructions")));
     assert!(!document.page(1, &limits).expect("it is there").is_incomplete);
+}
+
+#[test]
+fn what_is_no_part_of_a_pdf_may_follow_it_and_a_cut_update_may_not() {
+    let whole = pdf("/MediaBox[0 0 72 108]", "0 g 0 0 30 30 re f", &[]);
+    let with = |behind: &[u8]| [whole.as_slice(), behind].concat();
+    for junk in [[b' '; 40_000], [0xff; 40_000]] {
+        assert_eq!(first_page(&with(&junk)).dimensions(), (300, 450), "{}", junk[0]);
+    }
+    check_refused(&with(&[b' '; 70_000]), FailureClass::Truncated, "trailer");
+    let update = [b"3 0 obj\n<</Length 90000>>\nstream\n".as_slice(), &[b'x'; 40_000]].concat();
+    check_refused(&with(&update), FailureClass::Truncated, "trailer");
 }
 
 #[test]

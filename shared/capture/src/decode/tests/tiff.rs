@@ -49,11 +49,12 @@ impl Writing {
 
     /// A file of these pages.
     fn file(self, pages: &[GrayImage]) -> Vec<u8> {
-        self.file_with(pages, &[])
+        self.file_with(pages, |_| (0, self.photometric))
     }
 
-    /// The same, where the pages of these positions say that they are copies in a lower resolution.
-    fn file_with(self, pages: &[GrayImage], reduced: &[usize]) -> Vec<u8> {
+    /// The same, where each page says by its position what kind it is of (bit 0: a copy in a lower resolution, bit 2: a
+    /// mask), and what its dots mean.
+    fn file_with(self, pages: &[GrayImage], says: impl Fn(usize) -> (u64, u16)) -> Vec<u8> {
         let offset_bytes = if self.big_tiff { 8 } else { 4 };
         let mut file = if self.big_endian { b"MM".to_vec() } else { b"II".to_vec() };
         file.extend(self.number(if self.big_tiff { 43 } else { 42 }, 2));
@@ -81,12 +82,13 @@ impl Writing {
                 file.extend(self.number(value.into(), 4));
             }
             let (offsets, counts): (Vec<u64>, Vec<u64>) = strips.into_iter().unzip();
+            let (kind, photometric) = says(number);
             let mut entries: Vec<(u16, u16, Vec<u64>)> = vec![
-                (254, 4, vec![reduced.contains(&number).into()]),
+                (254, 4, vec![kind]),
                 (256, 4, vec![width.into()]),
                 (257, 4, vec![height.into()]),
                 (259, 3, vec![4]),
-                (262, 3, vec![self.photometric.into()]),
+                (262, 3, vec![photometric.into()]),
                 (266, 3, vec![if self.low_bit_first { 2 } else { 1 }]),
                 (273, 4, offsets),
                 (274, 3, vec![self.orientation.into()]),
@@ -249,7 +251,7 @@ fn a_page_that_is_cut_off_or_broken_is_refused_and_one_that_says_its_end_is_fill
 fn a_small_copy_of_a_page_is_no_page_and_is_said() {
     let pages = [dots(40, 30, 1), dots(200, 150, 1), dots(50, 38, 2), dots(210, 160, 2), dots(220, 170, 3)];
     let check = |reduced: &[usize], expected: &[usize]| {
-        let bytes = USUAL.file_with(&pages, reduced);
+        let bytes = USUAL.file_with(&pages, |at| (reduced.contains(&at).into(), 0));
         let mut document = Document::open(file(&bytes), &Limits::default()).expect("it opens");
         let found = document.inspect(&Limits::default()).expect("it has pages");
         assert_eq!(found.pages as usize, expected.len(), "{reduced:?}");
@@ -271,4 +273,25 @@ fn a_small_copy_of_a_page_is_no_page_and_is_said() {
     // One that is as large as any page is one, and so are all where there is nothing else.
     check(&[4], &[0, 1, 2, 3, 4]);
     check(&[0, 1, 2, 3, 4], &[0, 1, 2, 3, 4]);
+}
+
+#[test]
+fn a_mask_of_a_page_is_no_page_and_what_merely_says_so_is_one() {
+    let pages = [dots(200, 150, 1), dots(200, 150, 2), dots(100, 75, 2), dots(210, 160, 3)];
+    let check = |says: [(u64, u16); 4], expected: &[usize]| {
+        let bytes = file(&USUAL.file_with(&pages, |at| says[at]));
+        let mut document = Document::open(bytes, &Limits::default()).expect("it opens");
+        let found = document.inspect(&Limits::default()).expect("it has pages");
+        assert_eq!((found.pages as usize, found.features), (expected.len(), Vec::new()), "{says:?}");
+        for (number, page) in (0..).zip(expected) {
+            let picture = document.page(number, &Limits::default()).expect("it decodes");
+            assert_eq!(bitonal(&picture), &pages[*page], "{says:?}, page {number}");
+        }
+    };
+    // A page with its mask and that of a small copy, and another page.
+    check([(0, 0), (4, 4), (5, 4), (0, 0)], &[0, 3]);
+    // One that says only in one place that it is a mask.
+    check([(0, 0), (4, 0), (0, 0), (0, 0)], &[0, 1, 2, 3]);
+    let masks = file(&USUAL.file_with(&pages, |_| (4, 4)));
+    assert_eq!(inspect(&masks, &Limits::default()).expect("it has pages").pages, 4, "there is nothing else");
 }
