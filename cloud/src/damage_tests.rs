@@ -323,6 +323,43 @@ async fn inv6_an_end_cut_off_without_a_trace_is_seen_by_the_checkpoint_before() 
     assert!(found.contains("events were removed or replaced"), "{found}");
 }
 
+/// The id of the longest document of a site.
+async fn longest(app: &App) -> String {
+    let sql = "SELECT document_id FROM events GROUP BY document_id ORDER BY COUNT(*) DESC LIMIT 1";
+    sqlx::query_scalar(sql).fetch_one(app.store.reading()).await.expect("a document")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn inv6_an_event_that_was_moved_out_of_the_feed_or_within_it_is_named() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (_base, app) = site(folder.path()).await;
+    let document = longest(&app).await;
+    let place = async |sequence: i64| -> i64 {
+        let sql = "SELECT position FROM events WHERE document_id = $1 AND sequence = $2";
+        let place = sqlx::query_scalar(sql).bind(&document).bind(sequence).fetch_one(app.store.reading());
+        place.await.expect("an event")
+    };
+    let put = async |sequence: i64, place: i64| {
+        let one = format!("document_id = '{document}' AND sequence = {sequence}");
+        assert_eq!(run(&app, format!("UPDATE events SET position = {place} WHERE {one}")).await, 1);
+    };
+    let (second, third) = (place(2).await, place(3).await);
+    for stray in [0, -7] {
+        put(2, stray).await;
+        let found = wrong(&app).await;
+        assert!(found.contains(&format!("event 2 of document {document} has place {stray}")), "{found}");
+        assert!(found.contains(&format!("the event at place {second} of the feed")), "{found}");
+        put(2, second).await;
+    }
+    assert_eq!(wrong(&app).await, "");
+    // Neither hash nor count changes where two events change places.
+    put(2, 0).await;
+    put(3, second).await;
+    put(2, third).await;
+    let found = wrong(&app).await;
+    assert!(found.contains(&format!("document {document}: its event 3 has place {second}")), "{found}");
+}
+
 /// The rows of all projections, as far as they say something: places only by their order.
 async fn projections(app: &App) -> Vec<String> {
     let engine = app.store.engine();
@@ -483,4 +520,5 @@ also_on_postgres!(
     inv6_what_is_searched_is_held_against_events_and_pages,
     inv6_check_finds_whatever_is_changed_missing_or_added_and_names_it,
     inv6_an_end_cut_off_without_a_trace_is_seen_by_the_checkpoint_before,
+    inv6_an_event_that_was_moved_out_of_the_feed_or_within_it_is_named,
 );

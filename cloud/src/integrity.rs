@@ -5,7 +5,7 @@
 //! one transaction: either all of it, or nothing.
 //!
 //! What each kind of damage is seen by: a changed event by its hash, a missing or added one by its place in chain
-//! and feed, one cut off the end by the feed's counter and the last checkpoint, a row of a projection by folding
+//! and [`feed`], one cut off the end by the feed's counter and the last checkpoint, a row of a projection by folding
 //! the events again (what is searched, by reading its pages again), a byte by the digest that is its blob's name, a
 //! blob's row by the events that name it, a policy's text by its digest, a time-stamp by the feed's counter, an entry of
 //! the audit by its own chain. A blob's row that no event names is seen by its age
@@ -25,9 +25,11 @@ use crate::evidence::signature;
 use crate::machine;
 use crate::store::record::Record;
 use crate::store::{
-    Engine, Store, StoreError, Write, blobs as visibility, documents, envelopes, examples, people, policies,
-    search, word,
+    DbRow, Engine, Store, StoreError, Write, blobs as visibility, documents, envelopes, examples, people,
+    policies, search, word,
 };
+
+mod feed;
 
 /// What a check saw.
 #[derive(Clone, Debug, Default)]
@@ -57,7 +59,7 @@ pub async fn check<'k>(
     findings.wrong.extend(strange);
     for tenant in people::tenants(store).await? {
         let mut moment = store.moment().await?;
-        findings.wrong.extend(feed_gaps(&mut moment, &tenant).await?);
+        findings.wrong.extend(feed::check(&mut moment, &tenant).await?);
         findings.wrong.extend(checkpoints::check(&mut moment, &tenant, keys.iter().copied()).await?);
         drop(moment);
         let (documents, strange) = document_ids(store, &tenant).await?;
@@ -114,6 +116,7 @@ async fn check_document(
     let example = examples::find(&mut moment, tenant, document).await;
     let referred = visibility::referred(&mut moment, tenant, document).await;
     let signed = signature::find(&mut *moment, tenant, document).await;
+    let misplaced = feed::misplaced(&chain);
     let replayed = match replay(blobs, tenant, document, chain).await {
         Ok(replayed) => replayed,
         Err(wrong) => return Ok(vec![wrong]),
@@ -122,7 +125,7 @@ async fn check_document(
     let findable = search::is_sound(&mut moment, store.engine(), tenant, &replayed.record, &words).await?;
     drop(moment);
     *events += replayed.record.document.version;
-    let mut wrong = Vec::new();
+    let mut wrong: Vec<String> = misplaced.into_iter().collect();
     if !findable {
         wrong.push(format!("what is searched for it is not what its events and pages say; {REBUILD}"));
     }
@@ -186,50 +189,6 @@ fn policy_of(body: &EventBody) -> Option<&PolicyRef> {
 /// The blobs a document's events name.
 fn digests_of(replayed: &Replayed) -> BTreeSet<Digest> {
     replayed.steps.iter().flat_map(|(event, _)| visibility::named_in(&event.body)).collect()
-}
-
-/// The places of a feed that should have an event and have none.
-async fn feed_gaps(reading: &mut AnyConnection, tenant: &TenantId) -> Result<Vec<String>, StoreError> {
-    let given = sqlx::query("SELECT position FROM feeds WHERE tenant_id = $1")
-        .bind(tenant.as_str())
-        .fetch_optional(&mut *reading)
-        .await?;
-    let given: i64 = given.map_or(0, |row| row.get("position"));
-    let row = sqlx::query(
-        "SELECT COUNT(*) AS count, COALESCE(MAX(position), 0) AS last FROM events WHERE tenant_id = $1",
-    )
-    .bind(tenant.as_str())
-    .fetch_one(&mut *reading)
-    .await?;
-    let (count, last): (i64, i64) = (row.get("count"), row.get("last"));
-    if count == given && last == given {
-        return Ok(Vec::new());
-    }
-    let rows = sqlx::query(
-        "SELECT e.position FROM events e WHERE e.tenant_id = $1 AND e.position > 1 AND NOT EXISTS
-           (SELECT 1 FROM events b WHERE b.tenant_id = e.tenant_id AND b.position = e.position - 1)
-         ORDER BY e.position LIMIT 100",
-    )
-    .bind(tenant.as_str())
-    .fetch_all(&mut *reading)
-    .await?;
-    let gap = |place: i64| format!("the event at place {place} of the feed of {tenant} is missing");
-    let mut wrong: Vec<String> = rows.iter().map(|row| gap(row.get::<i64, _>("position") - 1)).collect();
-    let rows = sqlx::query(
-        "SELECT document_id, sequence, position FROM events WHERE tenant_id = $1 AND position > $2
-         ORDER BY position LIMIT 100",
-    );
-    for row in rows.bind(tenant.as_str()).bind(given).fetch_all(reading).await? {
-        let (document, sequence): (String, i64) = (row.get("document_id"), row.get("sequence"));
-        let place: i64 = row.get("position");
-        wrong.push(format!(
-            "event {sequence} of document {document} has place {place} of the feed, which was never given away"
-        ));
-    }
-    if last != given {
-        wrong.push(format!("the feed of {tenant} gave away {given} places; its last event has place {last}"));
-    }
-    Ok(wrong)
 }
 
 /// A document's events, each with the document as it was after it. Its links are checked on the way.
@@ -376,8 +335,13 @@ struct Replayed {
     manifest: Vec<u8>,
 }
 
-/// An event as its row has it: sequence, hash, bytes.
-type Link = (i64, String, String);
+/// An event as its row has it.
+struct Link {
+    sequence: i64,
+    position: i64,
+    hash: String,
+    bytes: String,
+}
 
 /// A document's rows of the chain, whatever is in them.
 async fn chain_of(
@@ -386,13 +350,20 @@ async fn chain_of(
     document: DocumentId,
 ) -> Result<Vec<Link>, StoreError> {
     let rows = sqlx::query(
-        "SELECT sequence, hash, bytes FROM events WHERE tenant_id = $1 AND document_id = $2 ORDER BY sequence",
+        "SELECT sequence, position, hash, bytes FROM events WHERE tenant_id = $1 AND document_id = $2
+         ORDER BY sequence",
     )
     .bind(tenant.as_str())
     .bind(document.to_string())
     .fetch_all(reading)
     .await?;
-    Ok(rows.iter().map(|row| (row.get("sequence"), row.get("hash"), row.get("bytes"))).collect())
+    let link = |row: &DbRow| Link {
+        sequence: row.get("sequence"),
+        position: row.get("position"),
+        hash: row.get("hash"),
+        bytes: row.get("bytes"),
+    };
+    Ok(rows.iter().map(link).collect())
 }
 
 /// Folds a document's chain anew, checking every link. An error says what is wrong with it.
@@ -403,7 +374,7 @@ async fn replay(
     chain: Vec<Link>,
 ) -> Result<Replayed, String> {
     let first = chain.first().ok_or("it has no events")?;
-    let named = serde_json::from_str::<Event>(&first.2).ok().and_then(|event| match event.body {
+    let named = serde_json::from_str::<Event>(&first.bytes).ok().and_then(|event| match event.body {
         EventBody::Received { manifest_sha256, .. } => Some(manifest_sha256),
         _ => None,
     });
@@ -424,7 +395,7 @@ fn fold(
 ) -> Result<Replayed, String> {
     let mut record: Option<Record> = None;
     let mut steps = Vec::new();
-    for (index, (sequence, hash, bytes)) in (1i64..).zip(chain) {
+    for (index, Link { sequence, hash, bytes, .. }) in (1i64..).zip(chain) {
         if *sequence != index {
             return Err(format!("event {index} is missing"));
         }
