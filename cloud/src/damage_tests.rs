@@ -1,6 +1,7 @@
 //! Whatever is damaged, `check` says so and names it: one thing at a time, anywhere, on either engine.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use platen_capture::worker::Pool;
 use platen_model::event::{Actor, EventBody};
@@ -12,6 +13,7 @@ use sqlx::AssertSqlSafe;
 
 use super::*;
 use crate::app::App;
+use crate::blobs::garbage;
 use crate::checkpoints::timestamps;
 use crate::config::Config;
 use crate::keys::{public_checkpoint_keys, renew_checkpoint_key};
@@ -360,6 +362,43 @@ async fn inv6_an_event_that_was_moved_out_of_the_feed_or_within_it_is_named() {
     assert!(found.contains(&format!("document {document}: its event 3 has place {second}")), "{found}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn garbage_that_leaves_while_blobs_are_read_is_not_missed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (_base, app) = site(folder.path()).await;
+    let bytes = b"an upload that nobody committed".to_vec();
+    let expected = i64::try_from(bytes.len()).expect("few");
+    let sha256 = app.keep.put(&tenant(), bytes.clone(), "text/plain").await.expect("kept");
+    let found = async || check_blob(&app.store, &app.keep.blobs, sha256, expected).await.expect("readable");
+    assert_eq!(found().await, None);
+    // Its row was read; then it is forgotten and removed, before its bytes are looked at.
+    run(&app, format!("UPDATE blobs SET created_ms = 1 WHERE sha256 = '{sha256}'")).await;
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let collected = garbage::collect(&app.keep, Duration::ZERO).await.expect("done");
+    assert_eq!(collected, garbage::Collected { forgotten: 1, removed: 1 });
+    assert_eq!(found().await, None);
+    app.keep.put(&tenant(), bytes, "text/plain").await.expect("kept");
+    app.keep.blobs.remove(sha256).await.expect("removed");
+    assert_eq!(found().await, Some(format!("blob {sha256} is missing")), "its row is there still");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_policy_that_was_put_in_force_while_documents_are_read_is_not_missed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (_base, app) = site(folder.path()).await;
+    let document: DocumentId = longest(&app).await.parse().expect("an id");
+    let found = async || {
+        // None was there when they were read.
+        let (policies, mut events) = (BTreeSet::new(), 0);
+        let (store, blobs) = (&app.store, &app.keep.blobs);
+        let wrong = check_document(store, blobs, &policies, &tenant(), document, &mut events).await;
+        wrong.expect("readable").join("\n")
+    };
+    assert_eq!(found().await, "");
+    run(&app, "DELETE FROM policies".into()).await;
+    assert!(found().await.contains("is not kept"));
+}
+
 /// The rows of all projections, as far as they say something: places only by their order.
 async fn projections(app: &App) -> Vec<String> {
     let engine = app.store.engine();
@@ -521,4 +560,6 @@ also_on_postgres!(
     inv6_check_finds_whatever_is_changed_missing_or_added_and_names_it,
     inv6_an_end_cut_off_without_a_trace_is_seen_by_the_checkpoint_before,
     inv6_an_event_that_was_moved_out_of_the_feed_or_within_it_is_named,
+    garbage_that_leaves_while_blobs_are_read_is_not_missed,
+    a_policy_that_was_put_in_force_while_documents_are_read_is_not_missed,
 );
