@@ -127,7 +127,7 @@ struct Damage {
     way: usize,
 }
 
-async fn run(app: &App, sql: String) -> u64 {
+pub(super) async fn run(app: &App, sql: String) -> u64 {
     let done = sqlx::query(AssertSqlSafe(sql.clone())).execute(app.store.writing()).await;
     done.unwrap_or_else(|error| panic!("{sql}: {error}")).rows_affected()
 }
@@ -255,7 +255,7 @@ async fn all_columns(app: &App, table: &str) -> Vec<String> {
     row.columns().iter().map(|column| column.name().to_owned()).collect()
 }
 
-async fn wrong(app: &App) -> String {
+pub(super) async fn wrong(app: &App) -> String {
     let key = app.checkpoint_key.public();
     let found = check(&app.store, &app.keep.blobs, Some(&key)).await;
     found.map_or_else(|error| error.to_string(), |found| found.wrong.join("\n"))
@@ -326,7 +326,7 @@ async fn inv6_an_end_cut_off_without_a_trace_is_seen_by_the_checkpoint_before() 
 }
 
 /// The id of the longest document of a site.
-async fn longest(app: &App) -> String {
+pub(super) async fn longest(app: &App) -> String {
     let sql = "SELECT document_id FROM events GROUP BY document_id ORDER BY COUNT(*) DESC LIMIT 1";
     sqlx::query_scalar(sql).fetch_one(app.store.reading()).await.expect("a document")
 }
@@ -391,7 +391,11 @@ async fn a_policy_that_was_put_in_force_while_documents_are_read_is_not_missed()
         // None was there when they were read.
         let (policies, mut events) = (BTreeSet::new(), 0);
         let (store, blobs) = (&app.store, &app.keep.blobs);
-        let wrong = check_document(store, blobs, &policies, &tenant(), document, &mut events).await;
+        let mut moment = store.moment().await.expect("a moment");
+        let keys = devices::Keys::of(&mut moment, &tenant()).await.expect("readable");
+        drop(moment);
+        let known = Known { policies: &policies, keys };
+        let wrong = check_document(store, blobs, &known, &tenant(), document, &mut events).await;
         wrong.expect("readable").join("\n")
     };
     assert_eq!(found().await, "");
@@ -429,7 +433,7 @@ async fn projections(app: &App) -> Vec<String> {
     all
 }
 
-async fn site(folder: &std::path::Path) -> (crate::testing::Base, App) {
+pub(super) async fn site(folder: &std::path::Path) -> (crate::testing::Base, App) {
     let at = |name: &str| folder.join(name);
     let base = database(folder);
     let config = Config {

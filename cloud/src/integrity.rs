@@ -7,15 +7,18 @@
 //! What each kind of damage is seen by: a changed event by its hash, a missing or added one by its place in chain
 //! and [`feed`], one cut off the end by the feed's counter and the last checkpoint, a row of a projection by folding
 //! the events again (what is searched, by reading its pages again), a byte by the digest that is its blob's name, a
-//! blob's row by the events that name it, a policy's text by its digest, a time-stamp by the feed's counter, an entry of
-//! the audit by its own chain. A blob's row that no event names is seen by its age
-//! ([`unexplained`](crate::blobs::garbage::unexplained)).
+//! blob's row by the events that name it, a device's signature by the manifest and the keys of [`devices`], a policy's text
+//! by its digest, a time-stamp by the feed's counter and its own signature, an entry of the audit by its own chain. A
+//! blob's row that no event names is seen by its age ([`unexplained`](crate::blobs::garbage::unexplained)).
+//!
+//! A blob's media type is held against nothing: it is the word of whoever brought its bytes first, and another's manifest
+//! may have another.
 
 use std::collections::BTreeSet;
 
-use platen_model::event::{Actor, Event, EventBody};
+use platen_model::event::{Event, EventBody};
 use platen_model::keys::PublicKey;
-use platen_model::{Digest, DocumentId, DocumentManifest, PageText, PolicyRef, TenantId};
+use platen_model::{DeviceId, Digest, DocumentId, DocumentManifest, PageText, PolicyRef, TenantId};
 use sqlx::{AnyConnection, AssertSqlSafe, Row as _};
 
 use crate::api::versions::versions;
@@ -29,6 +32,7 @@ use crate::store::{
     policies, search, word,
 };
 
+mod devices;
 mod feed;
 
 /// What a check saw.
@@ -65,10 +69,13 @@ pub async fn check<'k>(
         drop(moment);
         let (documents, strange) = document_ids(store, &tenant).await?;
         findings.wrong.extend(strange);
+        let mut moment = store.moment().await?;
+        // Behind the documents: whatever sent one of them is enrolled by then.
+        let known = Known { policies: &policies, keys: devices::Keys::of(&mut moment, &tenant).await? };
+        drop(moment);
         for document in documents {
             findings.documents += 1;
-            let wrong =
-                check_document(store, blobs, &policies, &tenant, document, &mut findings.events).await?;
+            let wrong = check_document(store, blobs, &known, &tenant, document, &mut findings.events).await?;
             findings.wrong.extend(wrong.into_iter().map(|wrong| format!("document {document}: {wrong}")));
         }
     }
@@ -93,11 +100,19 @@ pub async fn check<'k>(
 
 const REBUILD: &str = "run `platen-cloud rebuild`, unless events are missing";
 
-/// What is wrong with one document, each as a sentence. `policies` are those whose texts are kept.
+/// What all documents of a tenant are held against.
+struct Known<'p> {
+    /// The policies whose texts are kept.
+    policies: &'p BTreeSet<Digest>,
+    /// The keys of the tenant's devices.
+    keys: devices::Keys,
+}
+
+/// What is wrong with one document, each as a sentence.
 async fn check_document(
     store: &Store,
     blobs: &Blobs,
-    policies: &BTreeSet<Digest>,
+    known: &Known<'_>,
     tenant: &TenantId,
     document: DocumentId,
     events: &mut u64,
@@ -125,7 +140,7 @@ async fn check_document(
     for (event, _) in &replayed.steps {
         let Some(PolicyRef { sha256, .. }) = policy_of(&event.body) else { continue };
         // One that was put in force since they were read is asked for by itself.
-        if !policies.contains(sha256) && !policies::is_kept(store, *sha256).await? {
+        if !known.policies.contains(sha256) && !policies::is_kept(store, *sha256).await? {
             let sequence = event.sequence;
             wrong.push(format!("the policy {sha256} that its event {sequence} was decided by is not kept"));
         }
@@ -141,18 +156,7 @@ async fn check_document(
     if !example.is_ok_and(|example| example == told) {
         wrong.push(format!("the example made of it is not what its events say; {REBUILD}"));
     }
-    match signed {
-        Ok(Some(signed)) => {
-            if signed.public_key.verify(&replayed.manifest, &signed.signature).is_err() {
-                wrong.push("the device's signature of its manifest does not hold".into());
-            }
-        }
-        Ok(None) if matches!(replayed.steps[0].0.actor, Actor::Device(_)) => {
-            wrong.push("the device's signature of its manifest is missing".into());
-        }
-        Ok(None) => {}
-        Err(error) => wrong.push(format!("the device's signature of its manifest: {error}")),
-    }
+    wrong.extend(known.keys.fault(replayed.device, &replayed.manifest, signed));
     let digests = digests_of(&replayed);
     if !referred.is_ok_and(|referred| referred == digests) {
         wrong.push(format!("the rows of the blobs it names are not what its events say; {REBUILD}"));
@@ -197,7 +201,7 @@ async fn check_blob(
 async fn is_missed(store: &Store, blobs: &Blobs, sha256: Digest) -> Result<bool, StoreError> {
     // The row before and behind the blob: what was garbage may also have come again.
     Ok(visibility::is_seen(store.reading(), sha256).await?
-        && matches!(blobs.look(sha256).await, Ok(None))
+        && !matches!(blobs.look(sha256).await, Ok(Some(_)))
         && visibility::is_seen(store.reading(), sha256).await?)
 }
 
@@ -352,11 +356,12 @@ async fn words_of(blobs: &Blobs, replayed: &Replayed) -> Option<search::Words> {
     tokio::task::spawn_blocking(read).await.ok()?
 }
 
-/// A chain read back: the record it leads to, the record after each event, and the manifest's bytes.
+/// A chain read back: the record it leads to, the record after each event, the manifest's bytes, and the device it names.
 struct Replayed {
     record: Record,
     steps: Vec<(Event, Record)>,
     manifest: Vec<u8>,
+    device: Option<DeviceId>,
 }
 
 /// An event as its row has it.
@@ -417,7 +422,7 @@ fn fold(
     document: DocumentId,
     chain: &[Link],
 ) -> Result<Replayed, String> {
-    let mut record: Option<Record> = None;
+    let (mut record, mut device): (Option<Record>, Option<DeviceId>) = (None, None);
     let mut steps = Vec::new();
     for (index, Link { sequence, hash, bytes, .. }) in (1i64..).zip(chain) {
         if *sequence != index {
@@ -438,6 +443,7 @@ fn fold(
             (None, EventBody::Received { manifest_sha256, .. }) => {
                 let manifest: DocumentManifest = serde_json::from_slice(&manifest_bytes)
                     .map_err(|error| format!("its manifest: {error}"))?;
+                device = manifest.device_id;
                 Record::of_manifest(tenant, &manifest, *manifest_sha256)
             }
             (None, body) => return Err(format!("it begins with `{}`, not with its receipt", body.name())),
@@ -453,7 +459,7 @@ fn fold(
         record = Some(after);
     }
     let record = record.ok_or("it has no events")?;
-    Ok(Replayed { record, steps, manifest: manifest_bytes })
+    Ok(Replayed { record, steps, manifest: manifest_bytes, device })
 }
 
 /// All documents that have events or rows: one that lost either must be seen. And what is no document's id.
