@@ -5,29 +5,35 @@
 //! one transaction: either all of it, or nothing.
 //!
 //! What each kind of damage is seen by: a changed event by its hash, a missing or added one by its place in chain
-//! and feed, one cut off the end by the feed's counter and the last checkpoint, a row of a projection by folding
+//! and [`feed`], one cut off the end by the feed's counter and the last checkpoint, a row of a projection by folding
 //! the events again (what is searched, by reading its pages again), a byte by the digest that is its blob's name, a
-//! blob's row by the events that name it, a policy's text by its digest, a time-stamp by the feed's counter, an entry of
-//! the audit by its own chain. A blob's row that no event names is seen by its age
-//! ([`unexplained`](crate::blobs::garbage::unexplained)).
+//! blob's row by the events that name it, a device's signature by the manifest and the keys of [`devices`], a policy's text
+//! by its digest, a time-stamp by the feed's counter and its own signature, an entry of the audit by its own chain. A
+//! blob's row that no event names is seen by its age ([`unexplained`](crate::blobs::garbage::unexplained)).
+//!
+//! A blob's media type is held against nothing: it is the word of whoever brought its bytes first, and another's manifest
+//! may have another.
 
 use std::collections::BTreeSet;
 
-use platen_model::event::{Actor, Event, EventBody};
+use platen_model::event::{Event, EventBody};
 use platen_model::keys::PublicKey;
-use platen_model::{Digest, DocumentId, DocumentManifest, PageText, PolicyRef, TenantId};
+use platen_model::{DeviceId, Digest, DocumentId, DocumentManifest, PageText, PolicyRef, TenantId};
 use sqlx::{AnyConnection, AssertSqlSafe, Row as _};
 
 use crate::api::versions::versions;
-use crate::blobs::Blobs;
+use crate::blobs::{BlobError, Blobs};
 use crate::checkpoints;
 use crate::evidence::signature;
 use crate::machine;
 use crate::store::record::Record;
 use crate::store::{
-    Engine, Store, StoreError, Write, blobs as visibility, documents, envelopes, examples, people, policies,
-    search, word,
+    DbRow, Engine, Store, StoreError, Write, blobs as visibility, documents, envelopes, examples, people,
+    policies, search, word,
 };
+
+mod devices;
+mod feed;
 
 /// What a check saw.
 #[derive(Clone, Debug, Default)]
@@ -45,7 +51,8 @@ pub struct Findings {
 /// Reads everything and compares it with what the events say. `keys` are the site's keys for checkpoints, now and before,
 /// where they are known.
 ///
-/// Chain and rows of a document are read at one moment, so that a server at work beside it raises no alarm.
+/// Chain and rows of a document are read at one moment, and what is missed because it came or left since is asked for once
+/// more, so that a server at work beside it raises no alarm.
 pub async fn check<'k>(
     store: &Store,
     blobs: &Blobs,
@@ -57,15 +64,18 @@ pub async fn check<'k>(
     findings.wrong.extend(strange);
     for tenant in people::tenants(store).await? {
         let mut moment = store.moment().await?;
-        findings.wrong.extend(feed_gaps(&mut moment, &tenant).await?);
+        findings.wrong.extend(feed::check(&mut moment, &tenant).await?);
         findings.wrong.extend(checkpoints::check(&mut moment, &tenant, keys.iter().copied()).await?);
         drop(moment);
         let (documents, strange) = document_ids(store, &tenant).await?;
         findings.wrong.extend(strange);
+        let mut moment = store.moment().await?;
+        // Behind the documents: whatever sent one of them is enrolled by then.
+        let known = Known { policies: &policies, keys: devices::Keys::of(&mut moment, &tenant).await? };
+        drop(moment);
         for document in documents {
             findings.documents += 1;
-            let wrong =
-                check_document(store, blobs, &policies, &tenant, document, &mut findings.events).await?;
+            let wrong = check_document(store, blobs, &known, &tenant, document, &mut findings.events).await?;
             findings.wrong.extend(wrong.into_iter().map(|wrong| format!("document {document}: {wrong}")));
         }
     }
@@ -77,20 +87,12 @@ pub async fn check<'k>(
     }
     let rows = sqlx::query("SELECT DISTINCT sha256, bytes FROM blobs ORDER BY sha256");
     for row in rows.fetch_all(store.reading()).await? {
-        let sha256: Digest = match word(row.get("sha256")) {
-            Ok(sha256) => sha256,
-            Err(error) => {
-                findings.wrong.push(format!("a row of `blobs`: {error}"));
-                continue;
+        match word(row.get("sha256")) {
+            Ok(sha256) => {
+                findings.blobs += 1;
+                findings.wrong.extend(check_blob(store, blobs, sha256, row.get("bytes")).await?);
             }
-        };
-        findings.blobs += 1;
-        match blobs.open_verified(sha256).await.map(|file| file.metadata().map(|meta| meta.len())) {
-            Err(error) => findings.wrong.push(error.to_string()),
-            Ok(Ok(bytes)) if bytes.cast_signed() != row.get::<i64, _>("bytes") => {
-                findings.wrong.push(format!("blob {sha256} has {bytes} bytes; its row says something else"));
-            }
-            Ok(_) => {}
+            Err(error) => findings.wrong.push(format!("a row of `blobs`: {error}")),
         }
     }
     Ok(findings)
@@ -98,11 +100,19 @@ pub async fn check<'k>(
 
 const REBUILD: &str = "run `platen-cloud rebuild`, unless events are missing";
 
-/// What is wrong with one document, each as a sentence. `policies` are those whose texts are kept.
+/// What all documents of a tenant are held against.
+struct Known<'p> {
+    /// The policies whose texts are kept.
+    policies: &'p BTreeSet<Digest>,
+    /// The keys of the tenant's devices.
+    keys: devices::Keys,
+}
+
+/// What is wrong with one document, each as a sentence.
 async fn check_document(
     store: &Store,
     blobs: &Blobs,
-    policies: &BTreeSet<Digest>,
+    known: &Known<'_>,
     tenant: &TenantId,
     document: DocumentId,
     events: &mut u64,
@@ -114,6 +124,7 @@ async fn check_document(
     let example = examples::find(&mut moment, tenant, document).await;
     let referred = visibility::referred(&mut moment, tenant, document).await;
     let signed = signature::find(&mut *moment, tenant, document).await;
+    let misplaced = feed::misplaced(&chain);
     let replayed = match replay(blobs, tenant, document, chain).await {
         Ok(replayed) => replayed,
         Err(wrong) => return Ok(vec![wrong]),
@@ -122,13 +133,15 @@ async fn check_document(
     let findable = search::is_sound(&mut moment, store.engine(), tenant, &replayed.record, &words).await?;
     drop(moment);
     *events += replayed.record.document.version;
-    let mut wrong = Vec::new();
+    let mut wrong: Vec<String> = misplaced.into_iter().collect();
     if !findable {
         wrong.push(format!("what is searched for it is not what its events and pages say; {REBUILD}"));
     }
     for (event, _) in &replayed.steps {
-        if let Some(policy) = policy_of(&event.body).filter(|policy| !policies.contains(&policy.sha256)) {
-            let (sequence, sha256) = (event.sequence, policy.sha256);
+        let Some(PolicyRef { sha256, .. }) = policy_of(&event.body) else { continue };
+        // One that was put in force since they were read is asked for by itself.
+        if !known.policies.contains(sha256) && !policies::is_kept(store, *sha256).await? {
+            let sequence = event.sequence;
             wrong.push(format!("the policy {sha256} that its event {sequence} was decided by is not kept"));
         }
     }
@@ -143,18 +156,7 @@ async fn check_document(
     if !example.is_ok_and(|example| example == told) {
         wrong.push(format!("the example made of it is not what its events say; {REBUILD}"));
     }
-    match signed {
-        Ok(Some(signed)) => {
-            if signed.public_key.verify(&replayed.manifest, &signed.signature).is_err() {
-                wrong.push("the device's signature of its manifest does not hold".into());
-            }
-        }
-        Ok(None) if matches!(replayed.steps[0].0.actor, Actor::Device(_)) => {
-            wrong.push("the device's signature of its manifest is missing".into());
-        }
-        Ok(None) => {}
-        Err(error) => wrong.push(format!("the device's signature of its manifest: {error}")),
-    }
+    wrong.extend(known.keys.fault(replayed.device, &replayed.manifest, signed));
     let digests = digests_of(&replayed);
     if !referred.is_ok_and(|referred| referred == digests) {
         wrong.push(format!("the rows of the blobs it names are not what its events say; {REBUILD}"));
@@ -174,6 +176,35 @@ async fn check_document(
     Ok(wrong)
 }
 
+/// What is wrong with a blob whose row said that it has so many bytes, as a sentence.
+async fn check_blob(
+    store: &Store,
+    blobs: &Blobs,
+    sha256: Digest,
+    expected: i64,
+) -> Result<Option<String>, StoreError> {
+    let found = blobs.open_verified(sha256).await.and_then(|file| Ok(file.metadata()?.len()));
+    if matches!(found, Err(BlobError::Missing(_))) && !is_missed(store, blobs, sha256).await? {
+        return Ok(None);
+    }
+    Ok(match found {
+        Err(error) => Some(error.to_string()),
+        Ok(bytes) if bytes.cast_signed() != expected => {
+            Some(format!("blob {sha256} has {bytes} bytes; its row says something else"))
+        }
+        Ok(_) => None,
+    })
+}
+
+/// Whether a blob is not there that some row speaks of still: hours may have passed since its row was read, and garbage may
+/// have left meanwhile.
+async fn is_missed(store: &Store, blobs: &Blobs, sha256: Digest) -> Result<bool, StoreError> {
+    // The row before and behind the blob: what was garbage may also have come again.
+    Ok(visibility::is_seen(store.reading(), sha256).await?
+        && !matches!(blobs.look(sha256).await, Ok(Some(_)))
+        && visibility::is_seen(store.reading(), sha256).await?)
+}
+
 /// The routing policy that an event was decided by.
 fn policy_of(body: &EventBody) -> Option<&PolicyRef> {
     match body {
@@ -186,50 +217,6 @@ fn policy_of(body: &EventBody) -> Option<&PolicyRef> {
 /// The blobs a document's events name.
 fn digests_of(replayed: &Replayed) -> BTreeSet<Digest> {
     replayed.steps.iter().flat_map(|(event, _)| visibility::named_in(&event.body)).collect()
-}
-
-/// The places of a feed that should have an event and have none.
-async fn feed_gaps(reading: &mut AnyConnection, tenant: &TenantId) -> Result<Vec<String>, StoreError> {
-    let given = sqlx::query("SELECT position FROM feeds WHERE tenant_id = $1")
-        .bind(tenant.as_str())
-        .fetch_optional(&mut *reading)
-        .await?;
-    let given: i64 = given.map_or(0, |row| row.get("position"));
-    let row = sqlx::query(
-        "SELECT COUNT(*) AS count, COALESCE(MAX(position), 0) AS last FROM events WHERE tenant_id = $1",
-    )
-    .bind(tenant.as_str())
-    .fetch_one(&mut *reading)
-    .await?;
-    let (count, last): (i64, i64) = (row.get("count"), row.get("last"));
-    if count == given && last == given {
-        return Ok(Vec::new());
-    }
-    let rows = sqlx::query(
-        "SELECT e.position FROM events e WHERE e.tenant_id = $1 AND e.position > 1 AND NOT EXISTS
-           (SELECT 1 FROM events b WHERE b.tenant_id = e.tenant_id AND b.position = e.position - 1)
-         ORDER BY e.position LIMIT 100",
-    )
-    .bind(tenant.as_str())
-    .fetch_all(&mut *reading)
-    .await?;
-    let gap = |place: i64| format!("the event at place {place} of the feed of {tenant} is missing");
-    let mut wrong: Vec<String> = rows.iter().map(|row| gap(row.get::<i64, _>("position") - 1)).collect();
-    let rows = sqlx::query(
-        "SELECT document_id, sequence, position FROM events WHERE tenant_id = $1 AND position > $2
-         ORDER BY position LIMIT 100",
-    );
-    for row in rows.bind(tenant.as_str()).bind(given).fetch_all(reading).await? {
-        let (document, sequence): (String, i64) = (row.get("document_id"), row.get("sequence"));
-        let place: i64 = row.get("position");
-        wrong.push(format!(
-            "event {sequence} of document {document} has place {place} of the feed, which was never given away"
-        ));
-    }
-    if last != given {
-        wrong.push(format!("the feed of {tenant} gave away {given} places; its last event has place {last}"));
-    }
-    Ok(wrong)
 }
 
 /// A document's events, each with the document as it was after it. Its links are checked on the way.
@@ -369,15 +356,21 @@ async fn words_of(blobs: &Blobs, replayed: &Replayed) -> Option<search::Words> {
     tokio::task::spawn_blocking(read).await.ok()?
 }
 
-/// A chain read back: the record it leads to, the record after each event, and the manifest's bytes.
+/// A chain read back: the record it leads to, the record after each event, the manifest's bytes, and the device it names.
 struct Replayed {
     record: Record,
     steps: Vec<(Event, Record)>,
     manifest: Vec<u8>,
+    device: Option<DeviceId>,
 }
 
-/// An event as its row has it: sequence, hash, bytes.
-type Link = (i64, String, String);
+/// An event as its row has it.
+struct Link {
+    sequence: i64,
+    position: i64,
+    hash: String,
+    bytes: String,
+}
 
 /// A document's rows of the chain, whatever is in them.
 async fn chain_of(
@@ -386,13 +379,20 @@ async fn chain_of(
     document: DocumentId,
 ) -> Result<Vec<Link>, StoreError> {
     let rows = sqlx::query(
-        "SELECT sequence, hash, bytes FROM events WHERE tenant_id = $1 AND document_id = $2 ORDER BY sequence",
+        "SELECT sequence, position, hash, bytes FROM events WHERE tenant_id = $1 AND document_id = $2
+         ORDER BY sequence",
     )
     .bind(tenant.as_str())
     .bind(document.to_string())
     .fetch_all(reading)
     .await?;
-    Ok(rows.iter().map(|row| (row.get("sequence"), row.get("hash"), row.get("bytes"))).collect())
+    let link = |row: &DbRow| Link {
+        sequence: row.get("sequence"),
+        position: row.get("position"),
+        hash: row.get("hash"),
+        bytes: row.get("bytes"),
+    };
+    Ok(rows.iter().map(link).collect())
 }
 
 /// Folds a document's chain anew, checking every link. An error says what is wrong with it.
@@ -403,7 +403,7 @@ async fn replay(
     chain: Vec<Link>,
 ) -> Result<Replayed, String> {
     let first = chain.first().ok_or("it has no events")?;
-    let named = serde_json::from_str::<Event>(&first.2).ok().and_then(|event| match event.body {
+    let named = serde_json::from_str::<Event>(&first.bytes).ok().and_then(|event| match event.body {
         EventBody::Received { manifest_sha256, .. } => Some(manifest_sha256),
         _ => None,
     });
@@ -422,9 +422,9 @@ fn fold(
     document: DocumentId,
     chain: &[Link],
 ) -> Result<Replayed, String> {
-    let mut record: Option<Record> = None;
+    let (mut record, mut device): (Option<Record>, Option<DeviceId>) = (None, None);
     let mut steps = Vec::new();
-    for (index, (sequence, hash, bytes)) in (1i64..).zip(chain) {
+    for (index, Link { sequence, hash, bytes, .. }) in (1i64..).zip(chain) {
         if *sequence != index {
             return Err(format!("event {index} is missing"));
         }
@@ -443,6 +443,7 @@ fn fold(
             (None, EventBody::Received { manifest_sha256, .. }) => {
                 let manifest: DocumentManifest = serde_json::from_slice(&manifest_bytes)
                     .map_err(|error| format!("its manifest: {error}"))?;
+                device = manifest.device_id;
                 Record::of_manifest(tenant, &manifest, *manifest_sha256)
             }
             (None, body) => return Err(format!("it begins with `{}`, not with its receipt", body.name())),
@@ -458,7 +459,7 @@ fn fold(
         record = Some(after);
     }
     let record = record.ok_or("it has no events")?;
-    Ok(Replayed { record, steps, manifest: manifest_bytes })
+    Ok(Replayed { record, steps, manifest: manifest_bytes, device })
 }
 
 /// All documents that have events or rows: one that lost either must be seen. And what is no document's id.

@@ -20,7 +20,7 @@ use platen_tests::servers::Postgres;
 use crate::blobs::Keep;
 use crate::evidence::{DeviceSignature, signature};
 use crate::store::record::Record;
-use crate::store::{Address, Engine, Store, events};
+use crate::store::{Address, Engine, Store, Write, events};
 
 thread_local! {
     /// The engine of the test on this thread.
@@ -121,13 +121,15 @@ pub(crate) fn manifest(device_id: DeviceId, decision: Decision, parts: Vec<Part>
     }
 }
 
-/// Receives a manifest as a device sends it: its bytes kept, the document's first event, the device's signature.
+/// Receives a manifest as a device sends it: its bytes kept, the document's first event, the device's signature. A device that
+/// is not enrolled is, with this key.
 pub(crate) async fn receive(keep: &Keep, manifest: &DocumentManifest, key: &SigningKey) -> Record {
     let bytes = serde_json::to_vec(manifest).expect("plain data");
     let signature = key.sign(&bytes);
     let sha256 = keep.put(&tenant(), bytes, "application/json").await.expect("kept");
     let mut write = keep.store.begin().await.expect("a write");
     let device_id = manifest.device_id.expect("a device's");
+    enrol(&mut write, device_id, key).await;
     let actor = Actor::Device(device_id.to_string());
     let record =
         events::receive(&mut write, &tenant(), manifest, sha256, Vec::new(), actor).await.expect("received");
@@ -135,6 +137,19 @@ pub(crate) async fn receive(keep: &Keep, manifest: &DocumentManifest, key: &Sign
     signature::keep(&mut *write, &tenant(), manifest.document_id, &signature).await.expect("kept");
     write.commit().await.expect("committed");
     record
+}
+
+async fn enrol(write: &mut Write, device: DeviceId, key: &SigningKey) {
+    sqlx::query(
+        "INSERT INTO devices (device_id, tenant_id, name, public_key, created_ms) VALUES ($1, $2, 'test', $3, 0)
+         ON CONFLICT (device_id) DO NOTHING",
+    )
+    .bind(device.to_string())
+    .bind(tenant().as_str())
+    .bind(key.public().0)
+    .execute(&mut **write)
+    .await
+    .expect("enrolled");
 }
 
 /// A part of these bytes.

@@ -16,7 +16,7 @@ use sqlx::{AssertSqlSafe, Row as _};
 
 use super::{BlobError, Keep};
 use crate::store::blobs as visibility;
-use crate::store::{Store, StoreError, word};
+use crate::store::{Store, StoreError};
 
 /// Tables beside the events whose rows name blobs that must stay for their tenant: tables, column of digests, which has an
 /// index, and column of tenants.
@@ -173,29 +173,16 @@ async fn forget(
 
 /// Removes an object if no tenant may see it.
 async fn remove(keep: &Keep, sha256: Digest) -> Result<bool, BlobError> {
-    if is_seen(keep, sha256).await? {
+    if visibility::is_seen(keep.store.reading(), sha256).await? {
         return Ok(false);
     }
     let mut write = keep.store.begin().await?;
     write.hold(sha256).await?;
-    let row = sqlx::query("SELECT COUNT(*) AS count FROM blobs WHERE sha256 = $1")
-        .bind(sha256.to_string())
-        .fetch_one(&mut *write)
-        .await
-        .map_err(StoreError::from)?;
-    let is_garbage = row.get::<i64, _>("count") == 0;
+    let is_garbage = !visibility::is_seen(&mut *write, sha256).await?;
     if is_garbage {
         // Inside the transaction, though it is no quick thing: nobody may make the blob visible meanwhile.
         keep.blobs.remove(sha256).await?;
     }
     drop(write);
     Ok(is_garbage)
-}
-
-async fn is_seen(keep: &Keep, sha256: Digest) -> Result<bool, StoreError> {
-    let row = sqlx::query("SELECT sha256 FROM blobs WHERE sha256 = $1 LIMIT 1")
-        .bind(sha256.to_string())
-        .fetch_optional(keep.store.reading())
-        .await?;
-    row.map(|row| word::<Digest>(row.get("sha256"))).transpose().map(|found| found.is_some())
 }

@@ -50,6 +50,10 @@ pub struct Checkpoint {
     /// The end of the tenant's audit, where it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub audit: Option<audit::Head>,
+    /// What the tenant's audit held before its entries were numbered. It never changes; checkpoints from before they said it
+    /// do not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unnumbered: Option<audit::Head>,
 }
 
 /// A checkpoint with its proof, as stored.
@@ -87,6 +91,7 @@ pub async fn make(store: &Store, tenant: &TenantId, key: &SigningKey) -> Result<
     }
     let tree = tree_of_rows(&mut moment, tenant).await?;
     let audit = audit::head(&mut moment, tenant).await?;
+    let unnumbered = audit::unnumbered(&mut moment, tenant).await?;
     drop(moment);
     let checkpoint = Checkpoint {
         checkpoint_version: VERSION,
@@ -98,6 +103,7 @@ pub async fn make(store: &Store, tenant: &TenantId, key: &SigningKey) -> Result<
         documents: tree.leaves(),
         root: tree.root(),
         audit,
+        unnumbered: Some(unnumbered),
     };
     let bytes = to_json(&checkpoint);
     let signature = key.sign(bytes.as_bytes());
@@ -302,8 +308,10 @@ pub async fn check<'k>(
              checkpoint"
         ));
     }
-    let signed = before.as_ref().and_then(|last| last.checkpoint.audit.clone());
-    wrong.extend(audit::check(reading, tenant, signed.as_ref()).await?);
+    let signed = before.as_ref().map(|last| &last.checkpoint);
+    wrong.extend(audit::check(reading, tenant, signed.and_then(|signed| signed.audit.as_ref())).await?);
+    let unnumbered = signed.and_then(|signed| signed.unnumbered.as_ref());
+    wrong.extend(audit::check_unnumbered(reading, tenant, unnumbered).await?);
     if let Some(last) = before {
         let Checkpoint { number, position, root, documents, at, .. } = last.checkpoint;
         let tree = tree_at(reading, tenant, position, None).await?;
@@ -317,14 +325,11 @@ pub async fn check<'k>(
     Ok(wrong)
 }
 
-/// Whether a checkpoint's time-stamp, where it has one, is about it.
+/// Whether a checkpoint's time-stamp, where it has one, is about it and holds.
 fn is_stamped(kept: &Kept, token: Option<&[u8]>) -> Result<(), String> {
     let Some(token) = token else { return Ok(()) };
-    let stamp = stamp::read(token).map_err(|error| format!("its time-stamp: {error}"))?;
-    if !stamp.is_about(Digest::of(kept.bytes.as_bytes())) {
-        return Err("its time-stamp is about other bytes".into());
-    }
-    Ok(())
+    let stamp = stamp::read_sound(token, Digest::of(kept.bytes.as_bytes()));
+    stamp.map(drop).map_err(|error| format!("its time-stamp: {error}"))
 }
 
 /// Whether a checkpoint is the one its place asks for, and signed.
@@ -347,6 +352,13 @@ fn fits(
     }
     if kept.checkpoint.previous != previous {
         return Err("it does not follow on the one before it".into());
+    }
+    let (was, is) =
+        (before.and_then(|before| before.checkpoint.unnumbered.as_ref()), &kept.checkpoint.unnumbered);
+    if was.zip(is.as_ref()).is_some_and(|(was, is)| was != is) {
+        return Err(
+            "what it says of the audit before entries had numbers is not what the one before it says".into(),
+        );
     }
     Ok(())
 }

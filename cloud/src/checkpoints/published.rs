@@ -74,15 +74,12 @@ impl Published {
     ///
     /// # Errors
     ///
-    /// A sentence: the token cannot be read, or is about something else.
+    /// A sentence: the token cannot be read, is about something else, or was changed.
     pub fn stamped_at(&self) -> Result<Option<String>, String> {
         let Some(token) = &self.time_stamp else { return Ok(None) };
         let token =
             STANDARD.decode(token).map_err(|error| format!("the time-stamp is not base64: {error}"))?;
-        let stamp = stamp::read(&token).map_err(|error| format!("the time-stamp: {error}"))?;
-        if !stamp.is_about(Digest::of(self.statement.as_bytes())) {
-            return Err("the time-stamp is about other bytes".into());
-        }
-        Ok(Some(stamp.at))
+        let stamp = stamp::read_sound(&token, Digest::of(self.statement.as_bytes()));
+        Ok(Some(stamp.map_err(|error| format!("the time-stamp: {error}"))?.at))
     }
 }

@@ -4,14 +4,15 @@
 //! the digest of a checkpoint's bytes, and nothing else. Its token is kept beside the checkpoint and may come later: an
 //! authority that is away delays nothing, and is asked again by the next chore.
 //!
-//! What is checked here is that a token speaks of these bytes and of this request. Who signed it is for whoever relies
-//! on it: `openssl ts -verify -token_in -in TOKEN -digest DIGEST -CAfile THEIRS`.
+//! What is checked here is that a token speaks of these bytes and of this request, and that its signature holds by the
+//! certificate it brings along, so that no other is kept. Whose that is, is for whoever relies on it:
+//! `openssl ts -verify -token_in -in TOKEN -digest DIGEST -CAfile THEIRS`.
 
 use std::time::Duration;
 
 use der::asn1::{Any, ObjectIdentifier, OctetString, Uint};
 use der::{Decode as _, Encode as _, Sequence};
-use platen_capture::pdf::signatures::stamp::{Imprint, read};
+use platen_capture::pdf::signatures::stamp::{Imprint, read_sound};
 use platen_model::{Digest, TenantId};
 use ring::rand::{SecureRandom as _, SystemRandom};
 use spki::AlgorithmIdentifierOwned;
@@ -138,10 +139,7 @@ pub async fn ask(url: &str, sha256: Digest) -> Result<Vec<u8>, String> {
         }
     }
     let token = token_in(&bytes)?;
-    let stamp = read(&token)?;
-    if !stamp.is_about(sha256) {
-        return Err("its token is about something else".into());
-    }
+    let stamp = read_sound(&token, sha256)?;
     if stamp.nonce.as_deref() != Some(&nonce) {
         return Err("its token answers another request".into());
     }

@@ -7,6 +7,7 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::routing::post;
+use platen_capture::pdf::signatures::stamp::read;
 use platen_model::DeviceId;
 use platen_model::keys::SigningKey;
 
@@ -78,7 +79,21 @@ pub(crate) async fn authority(folder: PathBuf, about: Option<Digest>) -> String 
         openssl(&folder, &reply).expect("a reply");
         std::fs::read(folder.join("reply")).expect("a reply")
     };
-    let router = Router::new().route("/", post(answer)).with_state((folder, about));
+    serve(Router::new().route("/", post(answer)).with_state((folder, about))).await
+}
+
+/// An authority that asks another, and answers with a signature that it changed.
+async fn forger(url: String) -> String {
+    let answer = async move |State(url): State<String>, query: Bytes| {
+        let reply = reqwest::Client::new().post(url).body(query).send().await.expect("an answer");
+        let mut reply = reply.bytes().await.expect("a reply").to_vec();
+        *reply.last_mut().expect("some bytes") ^= 1;
+        reply
+    };
+    serve(Router::new().route("/", post(answer)).with_state(url)).await
+}
+
+async fn serve(router: Router) -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let url = format!("http://{}/", listener.local_addr().expect("bound"));
     tokio::spawn(async move { axum::serve(listener, router).await });
@@ -136,6 +151,34 @@ async fn a_checkpoint_is_stamped_once_and_openssl_believes_the_token_for_these_b
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_time_stamp_whose_time_or_signature_was_changed_is_seen_and_a_forged_one_is_not_taken() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (_base, store, _) = checkpointed(folder.path()).await;
+    let url = authority(folder.path().to_owned(), None).await;
+    let forger = forger(url.clone()).await;
+    let refused = stamp(&store, &tenant(), &forger).await.expect_err("it is forged").to_string();
+    assert!(refused.contains("signature does not hold"), "{refused}");
+    assert_eq!(stamp(&store, &tenant(), &url).await.expect("stamped"), 1, "none was kept");
+    let mut reading = store.reading().acquire().await.expect("a connection");
+    let token = token_of(&mut reading, &tenant(), 1).await.expect("readable").expect("a token");
+    let at = read(&token).expect("a token").at;
+    let time = token.windows(at.len()).position(|bytes| bytes == at.as_bytes()).expect("its time");
+    // The last digit of the time, another digit then; the last byte of the signature.
+    for place in [time + at.len() - 2, token.len() - 1] {
+        let mut changed = token.clone();
+        changed[place] ^= 1;
+        read(&changed).expect("a token still");
+        sqlx::query("UPDATE checkpoint_stamps SET token = $1")
+            .bind(changed)
+            .execute(store.writing())
+            .await
+            .expect("a row");
+        let wrong = checkpoints::check(&mut reading, &tenant(), None).await.expect("readable").join("; ");
+        assert!(wrong.contains("time-stamp") && wrong.contains("signature does not hold"), "{wrong}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_token_about_something_else_is_not_kept_and_an_authority_that_is_away_is_asked_again() {
     let folder = tempfile::tempdir().expect("a folder");
     let (_base, store, _) = checkpointed(folder.path()).await;
@@ -149,5 +192,6 @@ async fn a_token_about_something_else_is_not_kept_and_an_authority_that_is_away_
 }
 
 crate::testing::also_on_postgres!(
-    a_checkpoint_is_stamped_once_and_openssl_believes_the_token_for_these_bytes_only
+    a_checkpoint_is_stamped_once_and_openssl_believes_the_token_for_these_bytes_only,
+    a_time_stamp_whose_time_or_signature_was_changed_is_seen_and_a_forged_one_is_not_taken,
 );

@@ -5,6 +5,7 @@
 //! and hash stand in `audit_heads` as well, and in each checkpoint that is made after it, so that neither a change nor a
 //! missing entry nor a missing end goes unseen ([`check`]).
 
+use futures_util::TryStreamExt as _;
 use platen_model::{Digest, TenantId};
 use serde::{Deserialize, Serialize};
 use sqlx::{AnyConnection, Row as _};
@@ -51,6 +52,20 @@ pub async fn head(reading: &mut AnyConnection, tenant: &TenantId) -> Result<Opti
         .fetch_optional(reading)
         .await?;
     Ok(row.map(|row| Head { number: row.get("number"), hash: row.get("hash") }))
+}
+
+/// What a tenant's entries that have no number lead to, chained in the order of their ids: how many they are, and the last
+/// hash. They are from before entries were numbered, and no more will come.
+pub async fn unnumbered(reading: &mut AnyConnection, tenant: &TenantId) -> Result<Head, StoreError> {
+    let mut rows = sqlx::query("SELECT * FROM audit WHERE tenant_id = $1 AND number < 1 ORDER BY audit_id")
+        .bind(tenant.as_str())
+        .fetch(reading);
+    let mut last = Head::default();
+    while let Some(row) = rows.try_next().await? {
+        let hash = Link::of(&row).digest(tenant, &last.hash).to_string();
+        last = Head { number: last.number + 1, hash };
+    }
+    Ok(last)
 }
 
 /// An entry as its row has it.
@@ -136,15 +151,40 @@ pub async fn check(
     if wrong.is_empty() && signed.is_some_and(|signed| signed.number > last.number) {
         wrong.push(format!("the audit of {tenant} is shorter than when it was signed in the checkpoint"));
     }
+    Ok(wrong)
+}
+
+/// What is wrong with a tenant's entries that have no number, each as a sentence. `signed` is what the newest checkpoint says
+/// of them, where it says something.
+pub async fn check_unnumbered(
+    reading: &mut AnyConnection,
+    tenant: &TenantId,
+    signed: Option<&Head>,
+) -> Result<Vec<String>, StoreError> {
+    // Ids begin with the time they were made at.
     let row = sqlx::query(
-        "SELECT COUNT(*) AS count, MIN(audit_id) AS first FROM audit WHERE tenant_id = $1 AND number < 1 AND hash <> ''",
+        "SELECT COUNT(*) AS count, MIN(audit_id) AS first FROM audit WHERE tenant_id = $1 AND number < 1
+           AND (hash <> '' OR number < 0
+             OR audit_id > (SELECT MIN(audit_id) FROM audit WHERE tenant_id = $1 AND number = 1))",
     )
     .bind(tenant.as_str())
     .fetch_one(&mut *reading)
     .await?;
+    let mut wrong = Vec::new();
     if row.get::<i64, _>("count") > 0 {
         let first: String = row.get("first");
-        wrong.push(format!("an entry of the audit of {tenant} ({first}) has a hash and no number"));
+        wrong.push(format!(
+            "an entry of the audit of {tenant} ({first}) has no number, and is not from before entries had one: it was \
+             added, or its number was taken away"
+        ));
+    }
+    let there = unnumbered(reading, tenant).await?;
+    if signed.is_some_and(|signed| *signed != there) {
+        wrong.push(format!(
+            "the {} entries without a number in the audit of {tenant} are not those that were signed in the checkpoint: \
+             one was changed, removed or added",
+            there.number
+        ));
     }
     Ok(wrong)
 }
@@ -258,3 +298,7 @@ pub async fn list(
         })
         .collect()
 }
+
+#[cfg(test)]
+#[path = "audit_tests.rs"]
+mod tests;

@@ -67,6 +67,18 @@ pub async fn visible<'e>(
     .transpose()
 }
 
+/// Whether any tenant may see a blob: what becomes of its bytes is asked for all tenants at once.
+pub(crate) async fn is_seen<'e>(
+    executor: impl Executor<'e, Database = Any>,
+    sha256: Digest,
+) -> Result<bool, StoreError> {
+    let row = sqlx::query("SELECT sha256 FROM blobs WHERE sha256 = $1 LIMIT 1")
+        .bind(sha256.to_string())
+        .fetch_optional(executor)
+        .await?;
+    Ok(row.is_some())
+}
+
 /// The blobs an event names, as far as its words are digests.
 pub(crate) fn named_in(body: &EventBody) -> BTreeSet<Digest> {
     fn collect(value: &serde_json::Value, found: &mut BTreeSet<Digest>) {

@@ -113,6 +113,15 @@ pub async fn list(
     rows.iter().map(read).collect()
 }
 
+/// Whether a policy is kept, with the texts that its digest names.
+pub async fn is_kept(store: &Store, sha256: Digest) -> Result<bool, StoreError> {
+    let row = sqlx::query("SELECT * FROM policies WHERE sha256 = $1")
+        .bind(sha256.to_string())
+        .fetch_optional(store.reading())
+        .await?;
+    Ok(row.is_some_and(|row| source(&row).sha256() == sha256))
+}
+
 /// The digests of all that are kept, and a sentence for each whose texts do not have its digest.
 pub async fn check(store: &Store) -> Result<(BTreeSet<Digest>, Vec<String>), StoreError> {
     let (mut there, mut wrong) = (BTreeSet::new(), Vec::new());

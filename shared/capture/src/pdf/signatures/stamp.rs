@@ -78,6 +78,24 @@ fn info_of(info: &[u8]) -> Result<Stamp, String> {
     })
 }
 
+/// Reads a token about bytes of this digest, and checks that its signature holds by the key of the certificate it brings.
+///
+/// Whose that certificate is, is not asked, and a signature of a kind that is not known here is let pass.
+///
+/// # Errors
+///
+/// Why it is none, or does not hold, as a sentence.
+pub fn read_sound(token: &[u8], sha256: Digest) -> Result<Stamp, String> {
+    let stamp = read(token)?;
+    if !stamp.is_about(sha256) {
+        return Err("the token is about something else".into());
+    }
+    match message::check(token, None) {
+        Err(Fault::Broken(_)) => Err("the token's signature does not hold: it was changed".into()),
+        Ok(_) | Err(Fault::Unchecked(_)) => Ok(stamp),
+    }
+}
+
 /// Checks a token over this content; answers who signed it, and when.
 pub(super) fn check(token: &[u8], content: Content<'_>) -> Result<(Signed, Timestamp), Fault> {
     let signed = message::check(token, None)?;
