@@ -118,6 +118,11 @@ impl From<events::AppendError> for StepError {
     fn from(error: events::AppendError) -> Self {
         match error {
             events::AppendError::Store(error) => error.into(),
+            error @ events::AppendError::Unreadable(_) => Self::SetAside {
+                reason: error.to_string(),
+                help: "look for a number in it that is none; then correct the document or send it again"
+                    .into(),
+            },
             error => Self::later(error),
         }
     }

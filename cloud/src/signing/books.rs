@@ -75,7 +75,9 @@ impl Books {
             Err(events::AppendError::Store(error)) => Err(failed(error)),
             // The state machine's word is final; the step looks again and finds nothing to do.
             Err(events::AppendError::Refused(_) | events::AppendError::NoDocument(_)) => Ok(false),
-            Err(error @ events::AppendError::NoBlob(_)) => Err(failed(error)),
+            Err(error @ (events::AppendError::NoBlob(_) | events::AppendError::Unreadable(_))) => {
+                Err(failed(error))
+            }
         }
     }
 }
