@@ -9,7 +9,7 @@ use platen_model::event::{Actor, EventBody, Status};
 use platen_model::{Digest, DocumentId, PartRole, TenantId};
 use uuid::Uuid;
 
-use super::provider::Reference;
+use super::provider::{ProviderError, Reference};
 use crate::app::App;
 use crate::evidence::{Content, KeyedReceipt, Packer, entry, signature};
 use crate::ingest::commit::receipt;
@@ -119,13 +119,24 @@ async fn provider_records(
     let (provider, reference) = (&account.provider, Reference(reference));
     let deadline = provider.capabilities().call_deadline;
     let recorded = account.gate.call(deadline, provider.record(tenant, &reference));
-    let recorded = recorded.await.map_err(StepError::later)?;
+    let recorded = recorded.await.map_err(unheard)?;
     let mut records = vec![(entry::provider(&envelope.provider), Content::Bytes(pretty(&recorded)?))];
     let certificate = account.gate.call(deadline, provider.certificate(tenant, &reference));
-    if let Some(pdf) = certificate.await.map_err(StepError::later)? {
+    if let Some(pdf) = certificate.await.map_err(unheard)? {
         records.push((entry::provider_certificate(&envelope.provider), Content::Bytes(pdf)));
     }
     Ok(records)
+}
+
+/// What it means that a provider gave no answer: it is waited for, as long as others' services are, unless it said no.
+fn unheard(error: ProviderError) -> StepError {
+    match error {
+        ProviderError::Refused(_) => StepError::later(error),
+        ProviderError::NotTaken(_)
+        | ProviderError::Down(_)
+        | ProviderError::Later { .. }
+        | ProviderError::Unknown(_) => StepError::Away(error.to_string()),
+    }
 }
 
 fn pretty(value: &impl serde::Serialize) -> Result<Vec<u8>, StepError> {
