@@ -24,7 +24,7 @@ use tracing::Instrument as _;
 
 use crate::app::App;
 use crate::store::jobs::{Job, Lane, Trouble};
-use crate::store::{self, Engine, StoreError, documents, events};
+use crate::store::{self, Engine, Store, StoreError, documents, events};
 
 pub mod capture;
 pub mod retry;
@@ -293,25 +293,40 @@ async fn perform(app: &App, job: &Job) -> Option<Result<Outcome, StepError>> {
     let limit = Duration::from_secs(limit);
     // A panic is a failure like others: counted, and in the end seen. Uncaught it would be tried for ever.
     let step = tokio::time::timeout(limit, AssertUnwindSafe(steps::run(app, job)).catch_unwind());
-    tokio::pin!(step);
-    let third = Duration::from_millis((lease_ms(app) / 3).unsigned_abs());
-    let outcome = loop {
-        tokio::select! {
-            outcome = &mut step => break outcome,
-            () = tokio::time::sleep(third) => {
-                match store::jobs::renew(&app.store, job, lease_ms(app)).await {
-                    Ok(true) => {}
-                    Ok(false) => return None,
-                    Err(error) => tracing::warn!(%error, job = job.job_id, "cannot renew a lease"),
-                }
-            }
-        }
-    };
-    Some(match outcome {
+    Some(match while_leased(&app.store, job, lease_ms(app), step).await? {
         Ok(Ok(outcome)) => outcome,
         Ok(Err(_)) => Err(StepError::Later("it panicked; the log says where".into())),
         Err(_) => Err(StepError::Later(format!("passed the limit of {} s ({key})", limit.as_secs()))),
     })
+}
+
+/// Does a job's work, and renews its lease beside it; `None` where that was lost.
+///
+/// The work goes on while the lease is renewed: it may have in hand what the renewal waits for, the one connection that
+/// writes or its own row.
+async fn while_leased<T>(
+    store: &Store,
+    job: &Job,
+    lease_ms: i64,
+    work: impl Future<Output = T>,
+) -> Option<T> {
+    let third = Duration::from_millis((lease_ms / 3).unsigned_abs());
+    let renewing = async {
+        loop {
+            tokio::time::sleep(third).await;
+            match store::jobs::renew(store, job, lease_ms).await {
+                Ok(true) => {}
+                Ok(false) => return,
+                Err(error) => tracing::warn!(%error, job = job.job_id, "cannot renew a lease"),
+            }
+        }
+    };
+    tokio::select! {
+        // Work that has ended counts, whatever became of its lease in the same moment.
+        biased;
+        outcome = work => Some(outcome),
+        () = renewing => None,
+    }
 }
 
 async fn settle(

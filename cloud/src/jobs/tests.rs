@@ -102,6 +102,46 @@ async fn a_lease_that_ran_out_is_anothers_and_its_old_holder_can_end_nothing() {
 }
 
 #[tokio::test]
+async fn a_step_that_holds_a_write_while_its_lease_is_renewed_goes_on_and_keeps_it() {
+    let site = site().await;
+    site.want(&tenant(), "x").await;
+    let job = site.lease("a", 60_000).await.expect("a job");
+    let store = &site.app.store;
+    let ends = async || {
+        let found = sqlx::query_scalar::<_, i64>("SELECT lease_until_ms FROM jobs");
+        found.fetch_one(store.reading()).await.expect("a job")
+    };
+    let before = ends().await;
+    let step = async {
+        let mut write = store.begin().await.expect("a write");
+        // Its own row as well, as a step has that asks for its own kind of job.
+        let new = rows::New { kind: "test".into(), document: None, argument: "x".into(), run_at_ms: 0 };
+        rows::enqueue(&mut write, &tenant(), new).await.expect("wanted");
+        // Longer than a third of the lease.
+        tokio::time::sleep(Duration::from_millis(60)).await;
+        write.commit().await.expect("committed");
+        while ends().await == before {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        "done"
+    };
+    let held = while_leased(store, &job, 90, step);
+    let ended = tokio::time::timeout(Duration::from_secs(20), held).await;
+    assert_eq!(ended.expect("neither waits for the other"), Some("done"));
+}
+
+#[tokio::test]
+async fn a_step_whose_lease_is_anothers_is_stopped() {
+    let site = site().await;
+    site.want(&tenant(), "x").await;
+    let lost = site.lease("a", -1).await.expect("a job");
+    site.lease("b", 60_000).await.expect("the same job");
+    let held = while_leased(&site.app.store, &lost, 3, std::future::pending::<()>());
+    let ended = tokio::time::timeout(Duration::from_secs(20), held).await;
+    assert_eq!(ended.expect("it does not go on for ever"), None);
+}
+
+#[tokio::test]
 async fn a_node_that_stops_gives_its_jobs_back_at_once() {
     let site = site().await;
     site.want(&tenant(), "x").await;
@@ -294,6 +334,8 @@ also_on_postgres!(
     inv14_a_start_gives_documents_their_jobs_back_page_by_page_and_leaves_those_that_have_one,
     a_tenant_with_a_thousand_jobs_does_not_keep_another_waiting,
     a_lease_that_ran_out_is_anothers_and_its_old_holder_can_end_nothing,
+    a_step_that_holds_a_write_while_its_lease_is_renewed_goes_on_and_keeps_it,
+    a_step_whose_lease_is_anothers_is_stopped,
     a_node_that_stops_gives_its_jobs_back_at_once,
     a_job_that_is_asked_for_while_it_runs_runs_once_more,
     inv13_a_job_given_up_is_seen_with_its_troubles_and_replayed_with_its_document,
