@@ -36,7 +36,11 @@ async fn site() -> Site {
 
 impl Site {
     async fn want(&self, tenant: &TenantId, argument: &str) {
-        let new = rows::New { kind: "test".into(), document: None, argument: argument.into(), run_at_ms: 0 };
+        self.want_of(tenant, "test", argument).await;
+    }
+
+    async fn want_of(&self, tenant: &TenantId, kind: &str, argument: &str) {
+        let new = rows::New { kind: kind.into(), document: None, argument: argument.into(), run_at_ms: 0 };
         let mut write = self.app.store.begin().await.expect("a write");
         rows::enqueue(&mut write, tenant, new).await.expect("wanted");
         write.commit().await.expect("committed");
@@ -83,6 +87,26 @@ async fn a_tenant_with_a_thousand_jobs_does_not_keep_another_waiting() {
     }
     assert!(tenants[..2].contains(&small), "{tenants:?}");
     assert_eq!(tenants[2], tenant());
+}
+
+#[tokio::test]
+async fn captures_at_work_are_not_held_against_what_takes_a_moment() {
+    let site = site().await;
+    let small: TenantId = "small".parse().expect("a name");
+    people::add_tenant(&site.app.store, &small).await.expect("a tenant");
+    for number in 0..2 {
+        site.want_of(&tenant(), kinds::CAPTURE, &number.to_string()).await;
+        site.lease_in(&[Lane::Long], "a", 60_000).await.expect("a capture");
+    }
+    site.want(&tenant(), "one").await;
+    for number in 0..3 {
+        site.want(&small, &number.to_string()).await;
+    }
+    let mut tenants = Vec::new();
+    for _ in 0..2 {
+        tenants.push(site.lease("a", 60_000).await.expect("a job").tenant);
+    }
+    assert!(tenants.contains(&tenant()), "{tenants:?}");
 }
 
 #[tokio::test]
@@ -333,6 +357,7 @@ also_on_postgres!(
     a_replay_and_an_event_of_the_same_document_wait_for_each_other,
     inv14_a_start_gives_documents_their_jobs_back_page_by_page_and_leaves_those_that_have_one,
     a_tenant_with_a_thousand_jobs_does_not_keep_another_waiting,
+    captures_at_work_are_not_held_against_what_takes_a_moment,
     a_lease_that_ran_out_is_anothers_and_its_old_holder_can_end_nothing,
     a_step_that_holds_a_write_while_its_lease_is_renewed_goes_on_and_keeps_it,
     a_step_whose_lease_is_anothers_is_stopped,

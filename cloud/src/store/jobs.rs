@@ -8,8 +8,8 @@
 //! troubles, where a person sees it and replays it (INV-13).
 //!
 //! Jobs run in lanes ([`Lane`]), so that a node whose hands for long jobs are full asks for others only. Of the tenants
-//! with something due, the one with the fewest jobs at work is served first. All times of leases are by the database's
-//! clock: nodes whose clocks differ take nothing from each other.
+//! with something due in a lane, the one with the fewest jobs at work in it is served first. All times of leases are by
+//! the database's clock: nodes whose clocks differ take nothing from each other.
 
 use platen_model::{DocumentId, TenantId};
 use serde::{Deserialize, Serialize};
@@ -230,8 +230,8 @@ pub async fn enqueue(write: &mut Write, tenant: &TenantId, new: New) -> Result<(
     Ok(())
 }
 
-/// Leases a due job of one of these lanes for `lease_ms` to a node: of the tenant with the fewest jobs at work the one
-/// that is due longest.
+/// Leases a due job of one of these lanes for `lease_ms` to a node: of the tenant with the fewest jobs at work in its lane
+/// the one that is due longest.
 pub async fn lease(
     store: &Store,
     node: &str,
@@ -269,7 +269,8 @@ pub async fn lease(
     .transpose()
 }
 
-/// Of each tenant and lane the first due job is looked up by its index.
+/// Of each tenant and lane the first due job is looked up by its index, and those at work are counted by it. What takes hours
+/// in its own lane is not held against what takes a moment.
 pub(super) const LEASE: &str =
     "UPDATE jobs SET state = 'leased', node = $1, lease = lease + 1, lease_until_ms = $2, again = 0
      WHERE job_id = (
@@ -278,7 +279,7 @@ pub(super) const LEASE: &str =
        JOIN jobs j ON j.job_id = (
          SELECT job_id FROM jobs WHERE tenant_id = t.tenant_id AND state = 'ready' AND lane = l.lane
            AND run_at_ms <= $3 ORDER BY run_at_ms LIMIT 1)
-       ORDER BY (SELECT COUNT(*) FROM jobs h WHERE h.tenant_id = t.tenant_id AND h.state = 'leased'),
+       ORDER BY (SELECT COUNT(*) FROM jobs h WHERE h.tenant_id = t.tenant_id AND h.state = 'leased' AND h.lane = l.lane),
          j.run_at_ms LIMIT 1)
      RETURNING job_id, tenant_id, document_id, kind, argument, failures, lease, troubles";
 
