@@ -142,19 +142,29 @@ impl From<crate::blobs::BlobError> for StepError {
 /// The free hands of this node, by lane.
 struct Hands {
     quick: Arc<Semaphore>,
+    /// What long jobs and deliveries share.
+    slow: Arc<Semaphore>,
     long: Arc<Semaphore>,
     deliver: Arc<Semaphore>,
 }
 
+/// A hand at work, free again when dropped.
+struct Hand {
+    _of_lane: OwnedSemaphorePermit,
+    _slow: Option<OwnedSemaphorePermit>,
+}
+
 impl Hands {
-    /// So many for all, of which long jobs and deliveries each leave some for what takes a moment.
-    fn of(app: &App) -> Self {
-        let all = app.config.limits.jobs_at_once;
-        let long = app.config.workers.min(all.saturating_sub(1)).max(1);
+    /// So many for all, of which long jobs and deliveries together leave one for what takes a moment. Of theirs each leaves
+    /// one to the other. Two are too few for all three: there, a delivery waits for a capture. One does all in turn.
+    fn of(all: usize, workers: usize) -> Self {
+        let slow = all.saturating_sub(1).max(1);
+        let of_lane = |wanted: usize| Arc::new(Semaphore::new(wanted.min(slow.saturating_sub(1)).max(1)));
         Self {
             quick: Arc::new(Semaphore::new(all)),
-            long: Arc::new(Semaphore::new(long)),
-            deliver: Arc::new(Semaphore::new(DELIVERIES_AT_ONCE)),
+            slow: Arc::new(Semaphore::new(slow)),
+            long: of_lane(workers),
+            deliver: of_lane(DELIVERIES_AT_ONCE),
         }
     }
 
@@ -166,14 +176,27 @@ impl Hands {
         }
     }
 
+    /// What a lane shares with another.
+    fn shared(&self, lane: Lane) -> Option<&Arc<Semaphore>> {
+        (lane != Lane::Quick).then_some(&self.slow)
+    }
+
     /// The lanes that have a free hand.
     fn free(&self) -> Vec<Lane> {
-        Lane::ALL.into_iter().filter(|lane| self.of_lane(*lane).available_permits() > 0).collect()
+        let is_free = |hands: &Arc<Semaphore>| hands.available_permits() > 0;
+        let lanes = Lane::ALL.into_iter();
+        lanes.filter(|lane| is_free(self.of_lane(*lane)) && self.shared(*lane).is_none_or(is_free)).collect()
     }
 
     /// A hand of a lane that has a free one: only the dispatcher takes them.
-    fn take(&self, lane: Lane) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(self.of_lane(lane)).try_acquire_owned().ok()
+    fn take(&self, lane: Lane) -> Option<Hand> {
+        let take = |hands: &Arc<Semaphore>| Arc::clone(hands).try_acquire_owned().ok();
+        let of_lane = take(self.of_lane(lane))?;
+        let slow = match self.shared(lane) {
+            Some(shared) => Some(take(shared)?),
+            None => None,
+        };
+        Some(Hand { _of_lane: of_lane, _slow: slow })
     }
 }
 
@@ -181,7 +204,7 @@ impl Hands {
 pub async fn run(app: App, mut stop: watch::Receiver<bool>) {
     let clock = tokio::spawn(crate::signing::run_clock(app.clone()));
     let mut at_work = JoinSet::new();
-    let hands = Hands::of(&app);
+    let hands = Hands::of(app.config.limits.jobs_at_once, app.config.workers);
     while !*stop.borrow() {
         while at_work.try_join_next().is_some() {}
         let lanes = if at_work.len() < app.config.limits.jobs_at_once { hands.free() } else { Vec::new() };

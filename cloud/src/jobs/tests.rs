@@ -259,6 +259,42 @@ async fn inv13_a_job_that_was_at_work_when_its_process_died_counts_that_at_the_n
     .await;
 }
 
+/// How many of `first` are at work where nothing else is, and how many of `second` beside them; whatever they are, so many
+/// hands are left for what takes a moment.
+fn check_hands(
+    (all, workers): (usize, usize),
+    [first, second]: [Lane; 2],
+    expected: [usize; 2],
+    left: usize,
+) {
+    let hands = Hands::of(all, workers);
+    let take = |lane| std::iter::from_fn(|| hands.take(lane)).collect::<Vec<_>>();
+    let (first, second) = (take(first), take(second));
+    let what = format!("{all} hands, {workers} workers");
+    assert_eq!([first.len(), second.len()], expected, "{what}");
+    assert_eq!(all - first.len() - second.len(), left, "{what}");
+    assert_eq!(hands.free(), [Lane::Quick], "{what}");
+    drop(second);
+    assert_eq!(hands.free().len(), if expected[1] > 0 { 2 } else { 1 }, "{what}: a hand comes back");
+}
+
+#[test]
+fn captures_and_deliveries_leave_a_hand_for_what_takes_a_moment_and_one_for_each_other() {
+    use Lane::{Deliver, Long};
+    // As it is by default.
+    check_hands((4, 2), [Long, Deliver], [2, 1], 1);
+    check_hands((4, 2), [Deliver, Long], [2, 1], 1);
+    check_hands((3, 2), [Long, Deliver], [1, 1], 1);
+    check_hands((3, 2), [Deliver, Long], [1, 1], 1);
+    check_hands((8, 2), [Long, Deliver], [2, 2], 4);
+    check_hands((8, 16), [Long, Deliver], [6, 1], 1);
+    check_hands((8, 16), [Deliver, Long], [2, 5], 1);
+    // Too few for all three.
+    check_hands((2, 2), [Long, Deliver], [1, 0], 1);
+    check_hands((2, 2), [Deliver, Long], [1, 0], 1);
+    check_hands((1, 2), [Long, Deliver], [1, 0], 0);
+}
+
 #[tokio::test]
 async fn a_node_asks_only_for_jobs_of_the_lanes_it_has_hands_for() {
     let site = site().await;
