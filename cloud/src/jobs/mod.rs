@@ -366,7 +366,7 @@ async fn settle(
         Err(error) => error,
     };
     let policy = retry::policy(&error, app.config.limits.job_attempts);
-    let (attempts, error) = (job.failures + 1, error.to_string());
+    let (attempts, error) = (job.failures_with(policy.class), error.to_string());
     let trouble = Trouble {
         at: store::from_ms(store::now_ms()),
         node: app.node.clone(),
@@ -378,7 +378,7 @@ async fn settle(
         let help = "remove the cause, then send the document on its way again (retry)".to_owned();
         return give_up(app, job, Some(trouble), reason, help).await;
     }
-    let pause = policy.pause_ms(job.failures, retry::jitter(&job.job_id));
+    let pause = policy.pause_ms(attempts - 1, retry::jitter(&job.job_id));
     tracing::warn!(error, job = job.job_id, attempts, pause_ms = pause, "a job failed; trying again");
     store::jobs::fail(&app.store, job, trouble, pause as i64).await?;
     Ok(())

@@ -217,6 +217,42 @@ async fn inv13_a_job_given_up_is_seen_with_its_troubles_and_replayed_with_its_do
     assert_eq!(site.lease("a", 60_000).await.expect("again").failures, 0);
 }
 
+impl Site {
+    /// Leases the one job, and lets it fail; answers how often it has failed by its next lease. `None` where it is dead.
+    async fn fail(&self, error: StepError) -> Option<u32> {
+        let job = self.lease("a", 60_000).await.expect("a job");
+        settle(&self.app, &job, Err(error)).await.expect("recorded");
+        sqlx::query("UPDATE jobs SET run_at_ms = 0").execute(self.app.store.writing()).await.expect("a row");
+        let dead = self.dead(&tenant()).await;
+        let listed = rows::find(self.app.store.reading(), &tenant(), &job.job_id).await.expect("readable");
+        dead.is_empty().then(|| listed.expect("there").failures)
+    }
+}
+
+#[tokio::test]
+async fn what_a_busy_database_cost_is_not_held_against_what_nobody_foresaw() {
+    let site = site().await;
+    site.want(&tenant(), "x").await;
+    for number in 1..=15 {
+        assert_eq!(site.fail(StepError::Busy("a failover".into())).await, Some(number));
+    }
+    // Two attempts are its limit.
+    assert_eq!(site.fail(StepError::later("odd")).await, Some(1));
+    assert_eq!(site.fail(StepError::later("odd")).await, None, "and that is the second");
+}
+
+#[tokio::test]
+async fn inv13_a_job_whose_failures_take_turns_comes_to_an_end() {
+    let site = site().await;
+    site.want(&tenant(), "x").await;
+    let mut left = 20;
+    while site.fail(StepError::later("odd")).await.is_some() {
+        site.fail(StepError::Busy("a failover".into())).await.expect("many are allowed");
+        left -= 1;
+        assert!(left > 0, "it never ends");
+    }
+}
+
 /// Leases the one job until its node was lost with it so often; `lose` is how.
 async fn check_poison(site: &Site, document: DocumentId, lose: impl AsyncFn()) {
     for _ in 0..LOST_AT_MOST {

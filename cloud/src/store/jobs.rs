@@ -93,7 +93,7 @@ pub struct Job {
     pub kind: String,
     /// What else the step needs.
     pub argument: String,
-    /// How often it failed so far.
+    /// How often it failed so far; see [`Job::failures_with`].
     pub failures: u32,
     /// The number of this lease.
     pub lease: i64,
@@ -106,6 +106,19 @@ impl Job {
     pub fn lost(&self) -> usize {
         self.troubles.iter().rev().take_while(|trouble| trouble.class == LOST).count()
     }
+
+    /// How often it has failed together with a failure of this class.
+    pub fn failures_with(&self, class: &str) -> u32 {
+        failures_with(self.failures, &self.troubles, class)
+    }
+}
+
+/// How many failures count after one of this class. Where none of the troubles that are kept is of it, it is the first: how
+/// often a job may fail depends on the class, and a database that was away for minutes leaves nothing to be held against
+/// what nobody foresaw. Classes that take turns are counted together, so that even they come to an end.
+fn failures_with(before: u32, troubles: &[Trouble], class: &str) -> u32 {
+    let goes_on = troubles.iter().any(|trouble| trouble.class == class);
+    if goes_on { before.saturating_add(1) } else { 1 }
 }
 
 /// One failure of a job.
@@ -171,7 +184,7 @@ pub struct Listed {
     pub document_id: Option<DocumentId>,
     /// What else the step needs.
     pub argument: String,
-    /// How often it failed.
+    /// How often it failed of late.
     pub failures: u32,
     /// What went wrong last, or why it was given up.
     pub reason: Option<String>,
@@ -292,9 +305,8 @@ fn names(lanes: &[Lane]) -> [&'static str; 3] {
 /// failure. Answers how many there were.
 async fn take_back(write: &mut Write, now: i64, ended_by: Option<i64>) -> Result<u64, StoreError> {
     let rows = sqlx::query(
-        "UPDATE jobs SET state = 'ready', failures = failures + 1, run_at_ms = $1,
-           last_error = 'its node went away: the lease ran out'
-         WHERE state = 'leased' AND lease_until_ms <= $2 RETURNING job_id, node, troubles",
+        "UPDATE jobs SET state = 'ready', run_at_ms = $1, last_error = 'its node went away: the lease ran out'
+         WHERE state = 'leased' AND lease_until_ms <= $2 RETURNING job_id, node, failures, troubles",
     )
     .bind(now)
     .bind(ended_by.unwrap_or(i64::MAX))
@@ -304,8 +316,10 @@ async fn take_back(write: &mut Write, now: i64, ended_by: Option<i64>) -> Result
         let node: Option<String> = row.get("node");
         let mut troubles: Vec<Trouble> = json(row.get("troubles"))?;
         let (node, error) = (node.unwrap_or_default(), "the lease ran out".to_owned());
+        let failures = failures_with(failures(row), &troubles, LOST);
         add(&mut troubles, Trouble { at: from_ms(now), node, class: LOST.into(), error });
-        sqlx::query("UPDATE jobs SET troubles = $1 WHERE job_id = $2")
+        sqlx::query("UPDATE jobs SET failures = $1, troubles = $2 WHERE job_id = $3")
+            .bind(i64::from(failures))
             .bind(to_json(&troubles))
             .bind(row.get::<String, _>("job_id"))
             .execute(&mut **write)
@@ -380,13 +394,14 @@ pub async fn postpone(store: &Store, job: &Job, after_ms: i64) -> Result<(), Sto
 /// The job failed and is tried again after so many milliseconds.
 pub async fn fail(store: &Store, job: &Job, trouble: Trouble, after_ms: i64) -> Result<(), StoreError> {
     let mut troubles = job.troubles.clone();
-    let error = trouble.error.clone();
+    let (failures, error) = (job.failures_with(&trouble.class), trouble.error.clone());
     add(&mut troubles, trouble);
     let mut write = store.begin().await?;
     sqlx::query(
-        "UPDATE jobs SET state = 'ready', failures = failures + 1, last_error = $1, troubles = $2, run_at_ms = $3
-         WHERE job_id = $4 AND lease = $5 AND state = 'leased'",
+        "UPDATE jobs SET state = 'ready', failures = $1, last_error = $2, troubles = $3, run_at_ms = $4
+         WHERE job_id = $5 AND lease = $6 AND state = 'leased'",
     )
+    .bind(i64::from(failures))
     .bind(error)
     .bind(to_json(&troubles))
     .bind(write.now_ms().await? + after_ms)
@@ -406,14 +421,13 @@ pub async fn bury(
     reason: &str,
 ) -> Result<bool, StoreError> {
     let mut troubles = job.troubles.clone();
-    let failed = i64::from(trouble.is_some());
-    troubles.extend(trouble);
-    troubles.drain(..troubles.len().saturating_sub(TROUBLES));
+    let failures = trouble.as_ref().map_or(job.failures, |trouble| job.failures_with(&trouble.class));
+    trouble.into_iter().for_each(|trouble| add(&mut troubles, trouble));
     let done = sqlx::query(
-        "UPDATE jobs SET state = 'dead', failures = failures + $1, last_error = $2, troubles = $3
+        "UPDATE jobs SET state = 'dead', failures = $1, last_error = $2, troubles = $3
          WHERE job_id = $4 AND lease = $5 AND state = 'leased'",
     )
-    .bind(failed)
+    .bind(i64::from(failures))
     .bind(reason)
     .bind(to_json(&troubles))
     .bind(&job.job_id)
