@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use platen_model::event::{Actor, EventBody, Status};
-use platen_model::{TenantId, crash};
+use platen_model::{DocumentId, TenantId, crash};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tracing::Instrument as _;
@@ -384,6 +384,7 @@ async fn settle(
     Ok(())
 }
 
+/// Gives a job up, and sets aside what it is about.
 async fn give_up(
     app: &App,
     job: &Job,
@@ -392,15 +393,35 @@ async fn give_up(
     help: String,
 ) -> Result<(), events::AppendError> {
     tracing::error!(reason, job = job.job_id, "a job is given up");
+    if let Some(document) = job.document {
+        match give_up_with(app, job, document, trouble.clone(), &reason, help).await {
+            Err(events::AppendError::Store(StoreError::Damaged(why))) => {
+                tracing::error!(%document, why, "a document cannot be read, and so not be set aside");
+            }
+            outcome => return outcome,
+        }
+    }
+    let mut write = app.store.begin().await?;
+    if store::jobs::bury(&mut write, job, trouble, &reason).await? {
+        write.commit().await?;
+    }
+    Ok(())
+}
+
+/// Gives a job up and quarantines its document: both, or nothing.
+async fn give_up_with(
+    app: &App,
+    job: &Job,
+    document: DocumentId,
+    trouble: Option<Trouble>,
+    reason: &str,
+    help: String,
+) -> Result<(), events::AppendError> {
     let mut write = app.store.begin().await?;
     // Before the job's row is touched, as an event does that asks for it.
-    if let Some(document) = job.document {
-        write.hold(document).await?;
-    }
-    if store::jobs::bury(&mut write, job, trouble, &reason).await? {
-        if let Some(document) = job.document {
-            events::quarantine(&mut write, &job.tenant, document, reason, help).await?;
-        }
+    write.hold(document).await?;
+    if store::jobs::bury(&mut write, job, trouble, reason).await? {
+        events::quarantine(&mut write, &job.tenant, document, reason.to_owned(), help).await?;
         write.commit().await?;
     }
     Ok(())
@@ -445,12 +466,20 @@ pub async fn recover(app: &App) -> Result<(), StoreError> {
     let mut orphans = 0u32;
     for tenant in store::people::tenants(&app.store).await? {
         for status in Status::ALL.into_iter().filter(|status| carries_itself_on(*status)) {
-            let mut after = None;
+            let mut after = String::new();
             loop {
-                let found = documents::without_job(&app.store, &tenant, status, after).await?;
-                let Some(last) = found.last() else { break };
-                after = Some(last.document.document_id);
-                for record in &found {
+                let found = documents::without_job(&app.store, &tenant, status, &after).await?;
+                let Some((last, _)) = found.last() else { break };
+                after.clone_from(last);
+                for (document, record) in &found {
+                    let record = match record {
+                        Ok(record) => record,
+                        // The site's other documents must not wait for it.
+                        Err(error) => {
+                            tracing::warn!(document, %error, "a document without a job cannot be read");
+                            continue;
+                        }
+                    };
                     let Some(kind) = record.state().and_then(crate::machine::wanted) else { continue };
                     let job = store::jobs::New::of_document(kind, record.document.document_id);
                     let mut write = app.store.begin().await?;

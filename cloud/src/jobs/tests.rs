@@ -409,20 +409,64 @@ async fn inv14_a_start_gives_documents_their_jobs_back_page_by_page_and_leaves_t
         let gone = sqlx::query("DELETE FROM jobs WHERE document_id = $1").bind(document.to_string());
         gone.execute(store.writing()).await.expect("a row");
     }
-    let found = documents::without_job(store, &tenant(), Status::Received, None).await.expect("readable");
-    let ids = |found: Vec<crate::store::record::Record>| {
-        found.iter().map(|record| record.document.document_id).collect::<Vec<_>>()
+    let without = async |after: &str| {
+        let found = documents::without_job(store, &tenant(), Status::Received, after).await;
+        let ids = found.expect("readable").into_iter().map(|(id, _)| id.parse().expect("an id"));
+        ids.collect::<Vec<DocumentId>>()
     };
     lost.sort();
-    assert_eq!(ids(found), lost);
-    let rest = documents::without_job(store, &tenant(), Status::Received, Some(lost[0])).await;
-    assert_eq!(ids(rest.expect("readable")), lost[1..]);
+    assert_eq!(without("").await, lost);
+    assert_eq!(without(&lost[0].to_string()).await, lost[1..]);
     recover(&site.app).await.expect("recovered");
-    let found = documents::without_job(store, &tenant(), Status::Received, None).await.expect("readable");
-    assert!(found.is_empty(), "{found:?}");
+    assert!(without("").await.is_empty());
+}
+
+impl Site {
+    /// Receives a document, and damages its row.
+    async fn receive_damaged(&self) -> DocumentId {
+        let manifest = manifest(DeviceId::new(), decision("nda", &[]), Vec::new());
+        receive(&self.app.keep, &manifest, &SigningKey::generate().expect("randomness")).await;
+        let damaged = sqlx::query("UPDATE documents SET record = '{}' WHERE document_id = $1");
+        let damaged = damaged.bind(manifest.document_id.to_string());
+        damaged.execute(self.app.store.writing()).await.expect("a row");
+        manifest.document_id
+    }
+}
+
+#[tokio::test]
+async fn inv13_a_job_whose_document_cannot_be_read_is_given_up_all_the_same() {
+    let site = site().await;
+    let document = site.receive_damaged().await;
+    for _ in 0..2 {
+        let job = site.lease("a", 60_000).await.expect("a job");
+        one(site.app.clone(), job).await;
+        sqlx::query("UPDATE jobs SET run_at_ms = 0").execute(site.app.store.writing()).await.expect("a row");
+    }
+    let dead = site.dead(&tenant()).await;
+    assert_eq!(dead.len(), 1);
+    let reason = dead[0].reason.as_deref().unwrap_or_default();
+    assert!(dead[0].document_id == Some(document) && reason.contains("damaged row"), "{dead:?}");
+    assert!(site.lease("a", 60_000).await.is_none(), "it is not tried for ever");
+}
+
+#[tokio::test]
+async fn inv14_a_document_that_cannot_be_read_keeps_no_other_from_its_job_at_a_start() {
+    let site = site().await;
+    let damaged = site.receive_damaged().await;
+    let sound = manifest(DeviceId::new(), decision("nda", &[]), Vec::new());
+    receive(&site.app.keep, &sound, &SigningKey::generate().expect("randomness")).await;
+    sqlx::query("DELETE FROM jobs").execute(site.app.store.writing()).await.expect("rows");
+    recover(&site.app).await.expect("the server starts");
+    let job = site.lease("a", 60_000).await.expect("a job");
+    assert_eq!(job.document, Some(sound.document_id));
+    assert!(site.lease("a", 60_000).await.is_none(), "not of {damaged}");
 }
 
 also_on_postgres!(
+    inv13_a_job_whose_document_cannot_be_read_is_given_up_all_the_same,
+    inv14_a_document_that_cannot_be_read_keeps_no_other_from_its_job_at_a_start,
+    what_a_busy_database_cost_is_not_held_against_what_nobody_foresaw,
+    inv13_a_job_whose_failures_take_turns_comes_to_an_end,
     inv13_a_job_that_takes_its_node_with_it_again_and_again_is_given_up_with_its_document,
     inv13_a_job_that_was_at_work_when_its_process_died_counts_that_at_the_next_start,
     a_node_asks_only_for_jobs_of_the_lanes_it_has_hands_for,
