@@ -25,6 +25,7 @@ use tracing::Instrument as _;
 use crate::app::App;
 use crate::store::jobs::{Job, Lane, Trouble};
 use crate::store::{self, Engine, Store, StoreError, documents, events};
+use crate::webhooks;
 
 pub mod capture;
 pub mod retry;
@@ -402,6 +403,9 @@ async fn give_up(
         }
     }
     let mut write = app.store.begin().await?;
+    if job.kind == kinds::DELIVER {
+        webhooks::give_up(&mut write, job, &reason).await?;
+    }
     if store::jobs::bury(&mut write, job, trouble, &reason).await? {
         write.commit().await?;
     }
@@ -427,8 +431,8 @@ async fn give_up_with(
     Ok(())
 }
 
-/// Sends a dead job on its way again, and its document with it, in the caller's write; answers whether there was such a
-/// job.
+/// Sends a dead job on its way again, and its document or delivery with it, in the caller's write, which is not to be
+/// committed where there was no such job; answers whether there was.
 ///
 /// A document in quarantine goes back to where it was, which asks for the job it needs there.
 pub async fn replay(
@@ -441,6 +445,9 @@ pub async fn replay(
     // Before the job's row is touched, as an event does that asks for it.
     if let Some(document) = job.document_id {
         write.hold(document).await?;
+    }
+    if job.kind == kinds::DELIVER {
+        webhooks::resume(write, tenant, &job.argument).await?;
     }
     if !store::jobs::raise(write, tenant, job_id).await? {
         return Ok(false);

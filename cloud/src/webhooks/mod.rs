@@ -23,7 +23,7 @@ pub mod guard;
 mod send;
 mod sign;
 
-pub use send::deliver;
+pub use send::{deliver, give_up, resume};
 
 /// The names of all events, in the order of a document's life.
 pub const EVENTS: [&str; 25] = [
