@@ -9,7 +9,7 @@ use reqwest::Url;
 use reqwest::header::CONTENT_TYPE;
 use serde_json::{Value, json};
 
-use super::{DEAD_AFTER, PAUSES};
+use super::{DEAD_AFTER, PAUSES, SURELY_DEAD_AFTER};
 use crate::api::payload;
 use crate::app::App;
 use crate::jobs::{Outcome, StepError};
@@ -64,6 +64,9 @@ pub async fn deliver(app: &App, job: &Job) -> Result<Outcome, StepError> {
     if !endpoint.disabled.is_empty() {
         return settle(app, endpoint, delivery, Attempt::Disabled).await;
     }
+    if let Err(wait) = may_be_called(app, &endpoint, &delivery) {
+        return Ok(Outcome::Again(spread(wait, &delivery)));
+    }
     let Some(event) = events::at(&app.store, &job.tenant, delivery.position).await? else {
         return Err(StepError::later(format!("there is no event at place {}", delivery.position)));
     };
@@ -104,6 +107,18 @@ async fn held(
     write.hold(delivery.endpoint_id).await?;
     let delivery = rows::delivery(&mut **write, tenant, id).await?;
     Ok(delivery.filter(|delivery| delivery.state == state))
+}
+
+/// Whether an endpoint may be called now; else how long to wait, which counts as no attempt. One that fails takes up a
+/// hand for as long as it may take to answer: it is called once in a while, not for each of its deliveries. What a person
+/// replays is tried at once.
+fn may_be_called(app: &App, endpoint: &Endpoint, delivery: &Delivery) -> Result<(), Duration> {
+    let is_replayed = delivery.attempts == 0 && delivery.tried_ms != 0;
+    if endpoint.failing_ms == 0 || is_replayed {
+        return Ok(());
+    }
+    let failing = Duration::from_millis(now_ms().saturating_sub(endpoint.failing_ms).unsigned_abs());
+    app.webhooks.probes.take(endpoint.endpoint_id, delivery.delivery_id, failing)
 }
 
 async fn send(
@@ -250,7 +265,8 @@ fn disabling(endpoint: &Endpoint, delivery: &Delivery, now: i64) -> String {
         return "it answered 410 Gone".into();
     }
     let failing = Duration::from_millis(now.saturating_sub(endpoint.failing_ms).unsigned_abs());
-    if delivery.state == State::Failed && failing >= DEAD_AFTER {
+    let is_dead = delivery.state == State::Failed && failing >= DEAD_AFTER;
+    if is_dead || failing >= SURELY_DEAD_AFTER {
         let days = failing.as_secs() / (24 * 3600);
         return format!("it took nothing for {days} days; the last time: {}", delivery.trouble);
     }
@@ -343,6 +359,17 @@ mod tests {
             let (after, delivery) = check(&there, PAUSES.len() as u32, unmade());
             assert_eq!((&after, delivery.state), (&there, State::Failed));
             assert_eq!(delivery.trouble, "a blob is missing");
+        }
+    }
+
+    #[test]
+    fn an_endpoint_is_disabled_by_a_delivery_given_up_after_three_days_and_by_any_after_four() {
+        let last = PAUSES.len() as u32;
+        for (days, attempts, disabled) in [(1, last, false), (3, 0, false), (3, last, true), (4, 0, true)] {
+            let failing = Endpoint { failing_ms: NOW - days * DAY_MS, ..endpoint() };
+            let (after, _) = check(&failing, attempts, answered(503));
+            assert_eq!(!after.disabled.is_empty(), disabled, "after {days} days, {attempts} attempts");
+            assert!(!disabled || after.disabled.contains(&format!("{days} days")), "{}", after.disabled);
         }
     }
 }

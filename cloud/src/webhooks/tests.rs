@@ -317,9 +317,34 @@ async fn inv13_a_delivery_whose_job_is_given_up_says_that_it_failed_and_can_be_r
     assert_eq!(site.deliveries().await[0]["state"], "delivered");
 }
 
+#[tokio::test]
+async fn while_an_endpoint_fails_one_delivery_tries_it_and_the_others_wait_without_an_attempt() {
+    let site = Site::start(&["127.0.0.0/8"]).await;
+    let (receiver, url) = Receiver::start().await;
+    site.endpoint(&url, &["received"]).await;
+    receiver.answers(&[503; 3]);
+    site.document().await;
+    site.run().await;
+    site.document().await;
+    assert_eq!(receiver.seen().len(), 3, "all for the first");
+    let states = async || {
+        let deliveries = site.deliveries().await;
+        let told = |one: &Value| (one["attempts"].clone(), one["state"].clone(), one["tried_at"].is_null());
+        deliveries.iter().map(told).collect::<Vec<_>>()
+    };
+    let waits = json!("waiting");
+    assert_eq!(states().await, [(json!(0), waits.clone(), true), (json!(3), waits, false)]);
+    // It is back: the first finds out, and the second comes after it.
+    site.run().await;
+    site.run().await;
+    let delivered = json!("delivered");
+    assert_eq!(states().await, [(json!(1), delivered.clone(), false), (json!(4), delivered, false)]);
+}
+
 crate::testing::also_on_postgres!(
     what_cannot_be_made_for_a_reason_of_ours_is_tried_over_days_and_not_held_against_the_endpoint,
     inv13_a_delivery_whose_job_is_given_up_says_that_it_failed_and_can_be_replayed,
+    while_an_endpoint_fails_one_delivery_tries_it_and_the_others_wait_without_an_attempt,
     an_event_is_sent_to_who_asked_for_it_and_the_receivers_library_believes_it,
     what_is_not_taken_is_tried_again_under_the_same_id_then_given_up_and_can_be_replayed,
     an_endpoint_that_took_nothing_for_days_or_is_gone_is_disabled_and_says_why,
