@@ -1,6 +1,7 @@
 //! The promise of the store: whatever is proposed in whatever order, chain and rows agree (INV-6).
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use platen_capture::worker::Pool;
 use platen_model::event::{Actor, EventBody};
@@ -13,7 +14,7 @@ use crate::app::App;
 use crate::config::Config;
 use crate::store::events::AppendError;
 use crate::store::{documents, events, people};
-use crate::testing::{database, decision, manifest, part, receive, tenant};
+use crate::testing::{Base, database, decision, manifest, part, receive, tenant};
 use crate::{integrity, machine};
 
 /// One event of each kind but the first, routed with and without a provider.
@@ -139,25 +140,55 @@ async fn check(app: &App, picks: Vec<(usize, bool)>) -> Result<(), TestCaseError
     Ok(())
 }
 
+/// A new site in a folder, on a database, with a tenant.
+async fn site(folder: &Path, base: &Base) -> App {
+    let config = Config {
+        database: base.address.clone(),
+        blobs: format!("file:{}", folder.join("blobs").display()),
+        keys: folder.join("keys"),
+        mail: folder.join("mail"),
+        ..Config::default()
+    };
+    let app = App::open_with(config, Pool::in_process(1)).await.expect("a new site");
+    people::add_tenant(&app.store, &tenant()).await.expect("a tenant");
+    app
+}
+
+#[tokio::test]
+async fn inv6_an_event_that_could_not_be_read_again_is_refused_and_changes_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let base = database(folder.path());
+    let app = site(folder.path(), &base).await;
+    let manifest = manifest(DeviceId::new(), decision("nda", &[]), Vec::new());
+    let record = receive(&app.keep, &manifest, &SigningKey::generate().expect("randomness")).await;
+    for ocr_confidence in [f32::INFINITY, f32::NEG_INFINITY, f32::NAN] {
+        let page_text_sha256 = Digest::of(b"text");
+        let body = EventBody::OcrComplete { page_text_sha256, ocr_confidence, page_count: 1 };
+        let mut write = app.store.begin().await.expect("a write");
+        let refused = events::append(&mut write, &tenant(), manifest.document_id, Actor::System, body).await;
+        assert!(matches!(refused, Err(AppendError::Unreadable("ocr_complete"))), "{refused:?}");
+        // A refusal that is committed wrote nothing.
+        write.commit().await.expect("committed");
+    }
+    let kept = documents::find(app.store.reading(), &tenant(), manifest.document_id).await;
+    assert_eq!(kept.expect("readable"), Some(record));
+    let found = integrity::check(&app.store, &app.keep.blobs, None).await.expect("readable");
+    assert!(found.wrong.is_empty(), "{:?}", found.wrong);
+}
+
 #[test]
 fn inv6_whatever_is_proposed_chain_and_rows_agree() {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let folder = tempfile::tempdir().expect("a folder");
-    let at = |name: &str| folder.path().join(name);
     let base = database(folder.path());
-    let config = Config {
-        database: base.address.clone(),
-        blobs: format!("file:{}", at("blobs").display()),
-        keys: at("keys"),
-        mail: at("mail"),
-        ..Config::default()
-    };
-    let app = runtime.block_on(App::open_with(config, Pool::in_process(1))).expect("a new site");
-    runtime.block_on(people::add_tenant(&app.store, &tenant())).expect("a tenant");
+    let app = runtime.block_on(site(folder.path(), &base));
     let picks = prop::collection::vec((0..64usize, prop::bool::weighted(0.7)), 0..16);
     let mut runner = TestRunner::new(ProptestConfig { cases: 48, ..ProptestConfig::default() });
     let outcome = runner.run(&picks, |picks| runtime.block_on(check(&app, picks)));
     outcome.unwrap_or_else(|failure| panic!("{failure}"));
 }
 
-crate::testing::also_on_postgres!(inv6_whatever_is_proposed_chain_and_rows_agree);
+crate::testing::also_on_postgres!(
+    inv6_whatever_is_proposed_chain_and_rows_agree,
+    inv6_an_event_that_could_not_be_read_again_is_refused_and_changes_nothing,
+);

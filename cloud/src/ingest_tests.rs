@@ -1,7 +1,7 @@
 //! Taking in what programs send: a file in one request, repetitions, duplicates, limits; and what becomes of it.
 
 use platen_model::event::Actor;
-use platen_model::{DeviceId, DocumentType, PartRole, Verdict};
+use platen_model::{DeviceId, DocumentType, PageRecord, PageText, PartRole, Rect, Verdict, Word};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
 
@@ -574,6 +574,60 @@ async fn a_text_from_a_recogniser_outside_is_a_further_version_and_classified_an
     );
 }
 
+/// The text of one page with two words, of which the page says this.
+fn two_words(mean_confidence: f32) -> PageText {
+    let word =
+        |text: &str| Word { text: text.into(), confidence: 0.9, rect: Rect::default(), line: 0, block: 0 };
+    let words = vec![word("two"), word("words")];
+    PageText::new(vec![PageRecord { words, mean_confidence, ..PageRecord::default() }])
+}
+
+#[tokio::test]
+async fn a_number_beyond_all_measure_in_a_page_text_closes_neither_its_document_nor_the_list() {
+    let site = Site::start().await;
+    let agent = site.server.enrol("default").await;
+    // What a device sends is kept as it is: it was signed.
+    let text = serde_json::to_vec(&two_words(3e38)).expect("plain data");
+    let parts: [(PartRole, &[u8], &str); 3] = [
+        (PartRole::Original, b"the scan", "image/tiff"),
+        (PartRole::Normalized, b"%PDF-", "application/pdf"),
+        (PartRole::PageText, &text, "application/json"),
+    ];
+    for (_, bytes, mime) in parts {
+        site.server.upload(&agent, bytes, mime).await;
+    }
+    let parts = parts.map(|(role, bytes, mime)| part(role, bytes, mime)).to_vec();
+    let sent = manifest(agent.id, decision("nda", &[]), parts);
+    let bytes = serde_json::to_vec(&sent).expect("plain data");
+    assert_eq!(site.server.commit(&agent, &bytes, &agent.key.sign(&bytes)).await.status(), 202);
+    jobs::run_until_idle(&site.server.app).await.expect("jobs");
+    let location = format!("/v1/documents/{}", sent.document_id);
+    let document = site.get(&location).await;
+    assert_eq!(document["ocr_confidence"], 1.0, "{document}");
+    assert_eq!(site.count().await, 1);
+    let app = &site.server.app;
+    let rebuilt = integrity::rebuild(&app.store, &app.keep.blobs).await.expect("readable");
+    assert!(rebuilt.is_ok(), "{rebuilt:?}");
+
+    // What a program supplies is refused, and it is told where.
+    let sound = serde_json::to_value(two_words(0.9)).expect("plain data");
+    for (place, number) in [
+        ("pages.0.mean_confidence", 3e38),
+        ("pages.0.mean_confidence", -0.1),
+        ("pages.0.quality", 1e39),
+        ("pages.0.words.1.confidence", 1.5),
+        ("pages.0.skew_deg", 1e39),
+    ] {
+        let mut text = sound.clone();
+        let pointer = format!("/{}", place.replace('.', "/"));
+        *text.pointer_mut(&pointer).expect("it is there") = json!(number);
+        let request = site.ask(Method::POST, &format!("{location}/ocr-result")).json(&text);
+        let (status, problem) = problem(request.send().await.expect("an answer")).await;
+        assert_eq!(status, 422, "{place}: {problem}");
+        assert!(problem["errors"][place].is_string(), "{place}: {problem}");
+    }
+}
+
 #[tokio::test]
 async fn an_upload_may_bring_its_first_bytes_along() {
     let server = Server::start().await;
@@ -678,4 +732,5 @@ crate::testing::also_on_postgres!(
     inv13_a_tenants_own_limits_are_answered_with_413_422_and_429_and_when_to_come_again,
     inv8_a_document_captured_anew_has_a_further_version_and_the_one_before_as_it_was,
     an_upload_may_bring_its_first_bytes_along,
+    a_number_beyond_all_measure_in_a_page_text_closes_neither_its_document_nor_the_list,
 );

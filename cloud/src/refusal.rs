@@ -154,6 +154,7 @@ impl From<AppendError> for Refusal {
                 Self::invalid("not all parts are here", errors)
                     .help("upload the parts named in `errors`, then repeat")
             }
+            error @ AppendError::Unreadable(_) => Self::internal(error),
             AppendError::Store(error) => Self::internal(error),
         }
     }

@@ -195,6 +195,10 @@ async fn supply_text(
         let errors = BTreeMap::from([("pages".to_owned(), complaint)]);
         return Err(Refusal::invalid("the text is not of this document", errors));
     }
+    if let Some((place, complaint)) = unsound(&text) {
+        let errors = BTreeMap::from([(place, complaint.to_owned())]);
+        return Err(Refusal::invalid("the text is not sound", errors));
+    }
     let text = text.words_apart();
     let rules = std::sync::Arc::clone(&app.rules);
     let (file_name, source) = (record.document.file_name.clone(), record.document.source.clone());
@@ -218,4 +222,27 @@ async fn supply_text(
     let body = EventBody::TextSupplied { part, decision };
     let document = append(&app, &caller, document, body, expected_version(&headers)?).await?;
     Ok((StatusCode::ACCEPTED, shown(document)).into_response())
+}
+
+/// The first number of a text that is out of its range, and what it should be. JSON can hold numbers for which there is
+/// no room here: they are read as infinite, and could not be written again.
+fn unsound(text: &PageText) -> Option<(String, &'static str)> {
+    let unit = |number: f32| (0.0..=1.0).contains(&number);
+    text.pages.iter().enumerate().find_map(|(index, page)| {
+        let photo = page.photo.map_or(0.0, |photo| photo.confidence);
+        let word = page.words.iter().position(|word| !unit(word.confidence));
+        let check_box = page.check_boxes.iter().position(|check_box| !unit(check_box.confidence));
+        let place = match (word, check_box) {
+            _ if !page.skew_deg.is_finite() => {
+                return Some((format!("pages.{index}.skew_deg"), "is too large"));
+            }
+            _ if !unit(page.mean_confidence) => "mean_confidence".to_owned(),
+            _ if !unit(page.quality) => "quality".to_owned(),
+            _ if !unit(photo) => "photo.confidence".to_owned(),
+            (Some(word), _) => format!("words.{word}.confidence"),
+            (None, Some(check_box)) => format!("check_boxes.{check_box}.confidence"),
+            (None, None) => return None,
+        };
+        Some((format!("pages.{index}.{place}"), "is not from 0 to 1"))
+    })
 }

@@ -17,14 +17,15 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use platen_model::event::{Actor, EventBody, Status};
-use platen_model::{TenantId, crash};
+use platen_model::{DocumentId, TenantId, crash};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tracing::Instrument as _;
 
 use crate::app::App;
 use crate::store::jobs::{Job, Lane, Trouble};
-use crate::store::{self, Engine, StoreError, documents, events};
+use crate::store::{self, Engine, Store, StoreError, documents, events};
+use crate::webhooks;
 
 pub mod capture;
 pub mod retry;
@@ -118,6 +119,11 @@ impl From<events::AppendError> for StepError {
     fn from(error: events::AppendError) -> Self {
         match error {
             events::AppendError::Store(error) => error.into(),
+            error @ events::AppendError::Unreadable(_) => Self::SetAside {
+                reason: error.to_string(),
+                help: "look for a number in it that is none; then correct the document or send it again"
+                    .into(),
+            },
             error => Self::later(error),
         }
     }
@@ -137,19 +143,29 @@ impl From<crate::blobs::BlobError> for StepError {
 /// The free hands of this node, by lane.
 struct Hands {
     quick: Arc<Semaphore>,
+    /// What long jobs and deliveries share.
+    slow: Arc<Semaphore>,
     long: Arc<Semaphore>,
     deliver: Arc<Semaphore>,
 }
 
+/// A hand at work, free again when dropped.
+struct Hand {
+    _of_lane: OwnedSemaphorePermit,
+    _slow: Option<OwnedSemaphorePermit>,
+}
+
 impl Hands {
-    /// So many for all, of which long jobs and deliveries each leave some for what takes a moment.
-    fn of(app: &App) -> Self {
-        let all = app.config.limits.jobs_at_once;
-        let long = app.config.workers.min(all.saturating_sub(1)).max(1);
+    /// So many for all, of which long jobs and deliveries together leave one for what takes a moment. Of theirs each leaves
+    /// one to the other. Two are too few for all three: there, a delivery waits for a capture. One does all in turn.
+    fn of(all: usize, workers: usize) -> Self {
+        let slow = all.saturating_sub(1).max(1);
+        let of_lane = |wanted: usize| Arc::new(Semaphore::new(wanted.min(slow.saturating_sub(1)).max(1)));
         Self {
             quick: Arc::new(Semaphore::new(all)),
-            long: Arc::new(Semaphore::new(long)),
-            deliver: Arc::new(Semaphore::new(DELIVERIES_AT_ONCE)),
+            slow: Arc::new(Semaphore::new(slow)),
+            long: of_lane(workers),
+            deliver: of_lane(DELIVERIES_AT_ONCE),
         }
     }
 
@@ -161,14 +177,27 @@ impl Hands {
         }
     }
 
+    /// What a lane shares with another.
+    fn shared(&self, lane: Lane) -> Option<&Arc<Semaphore>> {
+        (lane != Lane::Quick).then_some(&self.slow)
+    }
+
     /// The lanes that have a free hand.
     fn free(&self) -> Vec<Lane> {
-        Lane::ALL.into_iter().filter(|lane| self.of_lane(*lane).available_permits() > 0).collect()
+        let is_free = |hands: &Arc<Semaphore>| hands.available_permits() > 0;
+        let lanes = Lane::ALL.into_iter();
+        lanes.filter(|lane| is_free(self.of_lane(*lane)) && self.shared(*lane).is_none_or(is_free)).collect()
     }
 
     /// A hand of a lane that has a free one: only the dispatcher takes them.
-    fn take(&self, lane: Lane) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(self.of_lane(lane)).try_acquire_owned().ok()
+    fn take(&self, lane: Lane) -> Option<Hand> {
+        let take = |hands: &Arc<Semaphore>| Arc::clone(hands).try_acquire_owned().ok();
+        let of_lane = take(self.of_lane(lane))?;
+        let slow = match self.shared(lane) {
+            Some(shared) => Some(take(shared)?),
+            None => None,
+        };
+        Some(Hand { _of_lane: of_lane, _slow: slow })
     }
 }
 
@@ -176,7 +205,7 @@ impl Hands {
 pub async fn run(app: App, mut stop: watch::Receiver<bool>) {
     let clock = tokio::spawn(crate::signing::run_clock(app.clone()));
     let mut at_work = JoinSet::new();
-    let hands = Hands::of(&app);
+    let hands = Hands::of(app.config.limits.jobs_at_once, app.config.workers);
     while !*stop.borrow() {
         while at_work.try_join_next().is_some() {}
         let lanes = if at_work.len() < app.config.limits.jobs_at_once { hands.free() } else { Vec::new() };
@@ -288,25 +317,40 @@ async fn perform(app: &App, job: &Job) -> Option<Result<Outcome, StepError>> {
     let limit = Duration::from_secs(limit);
     // A panic is a failure like others: counted, and in the end seen. Uncaught it would be tried for ever.
     let step = tokio::time::timeout(limit, AssertUnwindSafe(steps::run(app, job)).catch_unwind());
-    tokio::pin!(step);
-    let third = Duration::from_millis((lease_ms(app) / 3).unsigned_abs());
-    let outcome = loop {
-        tokio::select! {
-            outcome = &mut step => break outcome,
-            () = tokio::time::sleep(third) => {
-                match store::jobs::renew(&app.store, job, lease_ms(app)).await {
-                    Ok(true) => {}
-                    Ok(false) => return None,
-                    Err(error) => tracing::warn!(%error, job = job.job_id, "cannot renew a lease"),
-                }
-            }
-        }
-    };
-    Some(match outcome {
+    Some(match while_leased(&app.store, job, lease_ms(app), step).await? {
         Ok(Ok(outcome)) => outcome,
         Ok(Err(_)) => Err(StepError::Later("it panicked; the log says where".into())),
         Err(_) => Err(StepError::Later(format!("passed the limit of {} s ({key})", limit.as_secs()))),
     })
+}
+
+/// Does a job's work, and renews its lease beside it; `None` where that was lost.
+///
+/// The work goes on while the lease is renewed: it may have in hand what the renewal waits for, the one connection that
+/// writes or its own row.
+async fn while_leased<T>(
+    store: &Store,
+    job: &Job,
+    lease_ms: i64,
+    work: impl Future<Output = T>,
+) -> Option<T> {
+    let third = Duration::from_millis((lease_ms / 3).unsigned_abs());
+    let renewing = async {
+        loop {
+            tokio::time::sleep(third).await;
+            match store::jobs::renew(store, job, lease_ms).await {
+                Ok(true) => {}
+                Ok(false) => return,
+                Err(error) => tracing::warn!(%error, job = job.job_id, "cannot renew a lease"),
+            }
+        }
+    };
+    tokio::select! {
+        // Work that has ended counts, whatever became of its lease in the same moment.
+        biased;
+        outcome = work => Some(outcome),
+        () = renewing => None,
+    }
 }
 
 async fn settle(
@@ -323,7 +367,7 @@ async fn settle(
         Err(error) => error,
     };
     let policy = retry::policy(&error, app.config.limits.job_attempts);
-    let (attempts, error) = (job.failures + 1, error.to_string());
+    let (attempts, error) = (job.failures_with(policy.class), error.to_string());
     let trouble = Trouble {
         at: store::from_ms(store::now_ms()),
         node: app.node.clone(),
@@ -335,12 +379,13 @@ async fn settle(
         let help = "remove the cause, then send the document on its way again (retry)".to_owned();
         return give_up(app, job, Some(trouble), reason, help).await;
     }
-    let pause = policy.pause_ms(job.failures, retry::jitter(&job.job_id));
+    let pause = policy.pause_ms(attempts - 1, retry::jitter(&job.job_id));
     tracing::warn!(error, job = job.job_id, attempts, pause_ms = pause, "a job failed; trying again");
     store::jobs::fail(&app.store, job, trouble, pause as i64).await?;
     Ok(())
 }
 
+/// Gives a job up, and sets aside what it is about.
 async fn give_up(
     app: &App,
     job: &Job,
@@ -349,22 +394,45 @@ async fn give_up(
     help: String,
 ) -> Result<(), events::AppendError> {
     tracing::error!(reason, job = job.job_id, "a job is given up");
-    let mut write = app.store.begin().await?;
-    // Before the job's row is touched, as an event does that asks for it.
     if let Some(document) = job.document {
-        write.hold(document).await?;
+        match give_up_with(app, job, document, trouble.clone(), &reason, help).await {
+            Err(events::AppendError::Store(StoreError::Damaged(why))) => {
+                tracing::error!(%document, why, "a document cannot be read, and so not be set aside");
+            }
+            outcome => return outcome,
+        }
+    }
+    let mut write = app.store.begin().await?;
+    if job.kind == kinds::DELIVER {
+        webhooks::give_up(&mut write, job, &reason).await?;
     }
     if store::jobs::bury(&mut write, job, trouble, &reason).await? {
-        if let Some(document) = job.document {
-            events::quarantine(&mut write, &job.tenant, document, reason, help).await?;
-        }
         write.commit().await?;
     }
     Ok(())
 }
 
-/// Sends a dead job on its way again, and its document with it, in the caller's write; answers whether there was such a
-/// job.
+/// Gives a job up and quarantines its document: both, or nothing.
+async fn give_up_with(
+    app: &App,
+    job: &Job,
+    document: DocumentId,
+    trouble: Option<Trouble>,
+    reason: &str,
+    help: String,
+) -> Result<(), events::AppendError> {
+    let mut write = app.store.begin().await?;
+    // Before the job's row is touched, as an event does that asks for it.
+    write.hold(document).await?;
+    if store::jobs::bury(&mut write, job, trouble, reason).await? {
+        events::quarantine(&mut write, &job.tenant, document, reason.to_owned(), help).await?;
+        write.commit().await?;
+    }
+    Ok(())
+}
+
+/// Sends a dead job on its way again, and its document or delivery with it, in the caller's write, which is not to be
+/// committed where there was no such job; answers whether there was.
 ///
 /// A document in quarantine goes back to where it was, which asks for the job it needs there.
 pub async fn replay(
@@ -377,6 +445,9 @@ pub async fn replay(
     // Before the job's row is touched, as an event does that asks for it.
     if let Some(document) = job.document_id {
         write.hold(document).await?;
+    }
+    if job.kind == kinds::DELIVER {
+        webhooks::resume(write, tenant, &job.argument).await?;
     }
     if !store::jobs::raise(write, tenant, job_id).await? {
         return Ok(false);
@@ -402,12 +473,20 @@ pub async fn recover(app: &App) -> Result<(), StoreError> {
     let mut orphans = 0u32;
     for tenant in store::people::tenants(&app.store).await? {
         for status in Status::ALL.into_iter().filter(|status| carries_itself_on(*status)) {
-            let mut after = None;
+            let mut after = String::new();
             loop {
-                let found = documents::without_job(&app.store, &tenant, status, after).await?;
-                let Some(last) = found.last() else { break };
-                after = Some(last.document.document_id);
-                for record in &found {
+                let found = documents::without_job(&app.store, &tenant, status, &after).await?;
+                let Some((last, _)) = found.last() else { break };
+                after.clone_from(last);
+                for (document, record) in &found {
+                    let record = match record {
+                        Ok(record) => record,
+                        // The site's other documents must not wait for it.
+                        Err(error) => {
+                            tracing::warn!(document, %error, "a document without a job cannot be read");
+                            continue;
+                        }
+                    };
                     let Some(kind) = record.state().and_then(crate::machine::wanted) else { continue };
                     let job = store::jobs::New::of_document(kind, record.document.document_id);
                     let mut write = app.store.begin().await?;

@@ -36,7 +36,11 @@ async fn site() -> Site {
 
 impl Site {
     async fn want(&self, tenant: &TenantId, argument: &str) {
-        let new = rows::New { kind: "test".into(), document: None, argument: argument.into(), run_at_ms: 0 };
+        self.want_of(tenant, "test", argument).await;
+    }
+
+    async fn want_of(&self, tenant: &TenantId, kind: &str, argument: &str) {
+        let new = rows::New { kind: kind.into(), document: None, argument: argument.into(), run_at_ms: 0 };
         let mut write = self.app.store.begin().await.expect("a write");
         rows::enqueue(&mut write, tenant, new).await.expect("wanted");
         write.commit().await.expect("committed");
@@ -86,6 +90,26 @@ async fn a_tenant_with_a_thousand_jobs_does_not_keep_another_waiting() {
 }
 
 #[tokio::test]
+async fn captures_at_work_are_not_held_against_what_takes_a_moment() {
+    let site = site().await;
+    let small: TenantId = "small".parse().expect("a name");
+    people::add_tenant(&site.app.store, &small).await.expect("a tenant");
+    for number in 0..2 {
+        site.want_of(&tenant(), kinds::CAPTURE, &number.to_string()).await;
+        site.lease_in(&[Lane::Long], "a", 60_000).await.expect("a capture");
+    }
+    site.want(&tenant(), "one").await;
+    for number in 0..3 {
+        site.want(&small, &number.to_string()).await;
+    }
+    let mut tenants = Vec::new();
+    for _ in 0..2 {
+        tenants.push(site.lease("a", 60_000).await.expect("a job").tenant);
+    }
+    assert!(tenants.contains(&tenant()), "{tenants:?}");
+}
+
+#[tokio::test]
 async fn a_lease_that_ran_out_is_anothers_and_its_old_holder_can_end_nothing() {
     let site = site().await;
     site.want(&tenant(), "x").await;
@@ -99,6 +123,46 @@ async fn a_lease_that_ran_out_is_anothers_and_its_old_holder_can_end_nothing() {
     assert!(rows::renew(store, &taken, 60_000).await.expect("readable"));
     rows::finish(store, &taken).await.expect("done");
     assert!(site.lease("a", 60_000).await.is_none());
+}
+
+#[tokio::test]
+async fn a_step_that_holds_a_write_while_its_lease_is_renewed_goes_on_and_keeps_it() {
+    let site = site().await;
+    site.want(&tenant(), "x").await;
+    let job = site.lease("a", 60_000).await.expect("a job");
+    let store = &site.app.store;
+    let ends = async || {
+        let found = sqlx::query_scalar::<_, i64>("SELECT lease_until_ms FROM jobs");
+        found.fetch_one(store.reading()).await.expect("a job")
+    };
+    let before = ends().await;
+    let step = async {
+        let mut write = store.begin().await.expect("a write");
+        // Its own row as well, as a step has that asks for its own kind of job.
+        let new = rows::New { kind: "test".into(), document: None, argument: "x".into(), run_at_ms: 0 };
+        rows::enqueue(&mut write, &tenant(), new).await.expect("wanted");
+        // Longer than a third of the lease.
+        tokio::time::sleep(Duration::from_millis(60)).await;
+        write.commit().await.expect("committed");
+        while ends().await == before {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        "done"
+    };
+    let held = while_leased(store, &job, 90, step);
+    let ended = tokio::time::timeout(Duration::from_secs(20), held).await;
+    assert_eq!(ended.expect("neither waits for the other"), Some("done"));
+}
+
+#[tokio::test]
+async fn a_step_whose_lease_is_anothers_is_stopped() {
+    let site = site().await;
+    site.want(&tenant(), "x").await;
+    let lost = site.lease("a", -1).await.expect("a job");
+    site.lease("b", 60_000).await.expect("the same job");
+    let held = while_leased(&site.app.store, &lost, 3, std::future::pending::<()>());
+    let ended = tokio::time::timeout(Duration::from_secs(20), held).await;
+    assert_eq!(ended.expect("it does not go on for ever"), None);
 }
 
 #[tokio::test]
@@ -153,6 +217,42 @@ async fn inv13_a_job_given_up_is_seen_with_its_troubles_and_replayed_with_its_do
     assert_eq!(site.lease("a", 60_000).await.expect("again").failures, 0);
 }
 
+impl Site {
+    /// Leases the one job, and lets it fail; answers how often it has failed by its next lease. `None` where it is dead.
+    async fn fail(&self, error: StepError) -> Option<u32> {
+        let job = self.lease("a", 60_000).await.expect("a job");
+        settle(&self.app, &job, Err(error)).await.expect("recorded");
+        sqlx::query("UPDATE jobs SET run_at_ms = 0").execute(self.app.store.writing()).await.expect("a row");
+        let dead = self.dead(&tenant()).await;
+        let listed = rows::find(self.app.store.reading(), &tenant(), &job.job_id).await.expect("readable");
+        dead.is_empty().then(|| listed.expect("there").failures)
+    }
+}
+
+#[tokio::test]
+async fn what_a_busy_database_cost_is_not_held_against_what_nobody_foresaw() {
+    let site = site().await;
+    site.want(&tenant(), "x").await;
+    for number in 1..=15 {
+        assert_eq!(site.fail(StepError::Busy("a failover".into())).await, Some(number));
+    }
+    // Two attempts are its limit.
+    assert_eq!(site.fail(StepError::later("odd")).await, Some(1));
+    assert_eq!(site.fail(StepError::later("odd")).await, None, "and that is the second");
+}
+
+#[tokio::test]
+async fn inv13_a_job_whose_failures_take_turns_comes_to_an_end() {
+    let site = site().await;
+    site.want(&tenant(), "x").await;
+    let mut left = 20;
+    while site.fail(StepError::later("odd")).await.is_some() {
+        site.fail(StepError::Busy("a failover".into())).await.expect("many are allowed");
+        left -= 1;
+        assert!(left > 0, "it never ends");
+    }
+}
+
 /// Leases the one job until its node was lost with it so often; `lose` is how.
 async fn check_poison(site: &Site, document: DocumentId, lose: impl AsyncFn()) {
     for _ in 0..LOST_AT_MOST {
@@ -193,6 +293,42 @@ async fn inv13_a_job_that_was_at_work_when_its_process_died_counts_that_at_the_n
         assert_eq!(rows::free_all(&site.app.store).await.expect("freed"), 1);
     })
     .await;
+}
+
+/// How many of `first` are at work where nothing else is, and how many of `second` beside them; whatever they are, so many
+/// hands are left for what takes a moment.
+fn check_hands(
+    (all, workers): (usize, usize),
+    [first, second]: [Lane; 2],
+    expected: [usize; 2],
+    left: usize,
+) {
+    let hands = Hands::of(all, workers);
+    let take = |lane| std::iter::from_fn(|| hands.take(lane)).collect::<Vec<_>>();
+    let (first, second) = (take(first), take(second));
+    let what = format!("{all} hands, {workers} workers");
+    assert_eq!([first.len(), second.len()], expected, "{what}");
+    assert_eq!(all - first.len() - second.len(), left, "{what}");
+    assert_eq!(hands.free(), [Lane::Quick], "{what}");
+    drop(second);
+    assert_eq!(hands.free().len(), if expected[1] > 0 { 2 } else { 1 }, "{what}: a hand comes back");
+}
+
+#[test]
+fn captures_and_deliveries_leave_a_hand_for_what_takes_a_moment_and_one_for_each_other() {
+    use Lane::{Deliver, Long};
+    // As it is by default.
+    check_hands((4, 2), [Long, Deliver], [2, 1], 1);
+    check_hands((4, 2), [Deliver, Long], [2, 1], 1);
+    check_hands((3, 2), [Long, Deliver], [1, 1], 1);
+    check_hands((3, 2), [Deliver, Long], [1, 1], 1);
+    check_hands((8, 2), [Long, Deliver], [2, 2], 4);
+    check_hands((8, 16), [Long, Deliver], [6, 1], 1);
+    check_hands((8, 16), [Deliver, Long], [2, 5], 1);
+    // Too few for all three.
+    check_hands((2, 2), [Long, Deliver], [1, 0], 1);
+    check_hands((2, 2), [Deliver, Long], [1, 0], 1);
+    check_hands((1, 2), [Long, Deliver], [1, 0], 0);
 }
 
 #[tokio::test]
@@ -273,27 +409,74 @@ async fn inv14_a_start_gives_documents_their_jobs_back_page_by_page_and_leaves_t
         let gone = sqlx::query("DELETE FROM jobs WHERE document_id = $1").bind(document.to_string());
         gone.execute(store.writing()).await.expect("a row");
     }
-    let found = documents::without_job(store, &tenant(), Status::Received, None).await.expect("readable");
-    let ids = |found: Vec<crate::store::record::Record>| {
-        found.iter().map(|record| record.document.document_id).collect::<Vec<_>>()
+    let without = async |after: &str| {
+        let found = documents::without_job(store, &tenant(), Status::Received, after).await;
+        let ids = found.expect("readable").into_iter().map(|(id, _)| id.parse().expect("an id"));
+        ids.collect::<Vec<DocumentId>>()
     };
     lost.sort();
-    assert_eq!(ids(found), lost);
-    let rest = documents::without_job(store, &tenant(), Status::Received, Some(lost[0])).await;
-    assert_eq!(ids(rest.expect("readable")), lost[1..]);
+    assert_eq!(without("").await, lost);
+    assert_eq!(without(&lost[0].to_string()).await, lost[1..]);
     recover(&site.app).await.expect("recovered");
-    let found = documents::without_job(store, &tenant(), Status::Received, None).await.expect("readable");
-    assert!(found.is_empty(), "{found:?}");
+    assert!(without("").await.is_empty());
+}
+
+impl Site {
+    /// Receives a document, and damages its row.
+    async fn receive_damaged(&self) -> DocumentId {
+        let manifest = manifest(DeviceId::new(), decision("nda", &[]), Vec::new());
+        receive(&self.app.keep, &manifest, &SigningKey::generate().expect("randomness")).await;
+        let damaged = sqlx::query("UPDATE documents SET record = '{}' WHERE document_id = $1");
+        let damaged = damaged.bind(manifest.document_id.to_string());
+        damaged.execute(self.app.store.writing()).await.expect("a row");
+        manifest.document_id
+    }
+}
+
+#[tokio::test]
+async fn inv13_a_job_whose_document_cannot_be_read_is_given_up_all_the_same() {
+    let site = site().await;
+    let document = site.receive_damaged().await;
+    for _ in 0..2 {
+        let job = site.lease("a", 60_000).await.expect("a job");
+        one(site.app.clone(), job).await;
+        sqlx::query("UPDATE jobs SET run_at_ms = 0").execute(site.app.store.writing()).await.expect("a row");
+    }
+    let dead = site.dead(&tenant()).await;
+    assert_eq!(dead.len(), 1);
+    let reason = dead[0].reason.as_deref().unwrap_or_default();
+    assert!(dead[0].document_id == Some(document) && reason.contains("damaged row"), "{dead:?}");
+    assert!(site.lease("a", 60_000).await.is_none(), "it is not tried for ever");
+}
+
+#[tokio::test]
+async fn inv14_a_document_that_cannot_be_read_keeps_no_other_from_its_job_at_a_start() {
+    let site = site().await;
+    let damaged = site.receive_damaged().await;
+    let sound = manifest(DeviceId::new(), decision("nda", &[]), Vec::new());
+    receive(&site.app.keep, &sound, &SigningKey::generate().expect("randomness")).await;
+    sqlx::query("DELETE FROM jobs").execute(site.app.store.writing()).await.expect("rows");
+    recover(&site.app).await.expect("the server starts");
+    let job = site.lease("a", 60_000).await.expect("a job");
+    assert_eq!(job.document, Some(sound.document_id));
+    assert!(site.lease("a", 60_000).await.is_none(), "not of {damaged}");
 }
 
 also_on_postgres!(
+    inv13_a_job_whose_document_cannot_be_read_is_given_up_all_the_same,
+    inv14_a_document_that_cannot_be_read_keeps_no_other_from_its_job_at_a_start,
+    what_a_busy_database_cost_is_not_held_against_what_nobody_foresaw,
+    inv13_a_job_whose_failures_take_turns_comes_to_an_end,
     inv13_a_job_that_takes_its_node_with_it_again_and_again_is_given_up_with_its_document,
     inv13_a_job_that_was_at_work_when_its_process_died_counts_that_at_the_next_start,
     a_node_asks_only_for_jobs_of_the_lanes_it_has_hands_for,
     a_replay_and_an_event_of_the_same_document_wait_for_each_other,
     inv14_a_start_gives_documents_their_jobs_back_page_by_page_and_leaves_those_that_have_one,
     a_tenant_with_a_thousand_jobs_does_not_keep_another_waiting,
+    captures_at_work_are_not_held_against_what_takes_a_moment,
     a_lease_that_ran_out_is_anothers_and_its_old_holder_can_end_nothing,
+    a_step_that_holds_a_write_while_its_lease_is_renewed_goes_on_and_keeps_it,
+    a_step_whose_lease_is_anothers_is_stopped,
     a_node_that_stops_gives_its_jobs_back_at_once,
     a_job_that_is_asked_for_while_it_runs_runs_once_more,
     inv13_a_job_given_up_is_seen_with_its_troubles_and_replayed_with_its_document,

@@ -4,12 +4,13 @@
 //! the blob already there and appends the one event that was missing.
 
 use std::fs::File;
+use std::path::PathBuf;
 
 use platen_model::event::{Actor, EventBody, Status};
-use platen_model::{Digest, DocumentId, PartRole, TenantId};
+use platen_model::{Digest, DocumentId, PartRole, TenantId, durable};
 use uuid::Uuid;
 
-use super::provider::Reference;
+use super::provider::{ProviderError, Reference};
 use crate::app::App;
 use crate::evidence::{Content, KeyedReceipt, Packer, entry, signature};
 use crate::ingest::commit::receipt;
@@ -32,23 +33,12 @@ pub(super) async fn archive(app: &App, tenant: &TenantId, document: DocumentId) 
         return Ok(());
     }
     let contents = contents(app, tenant, &record).await?;
-    let (incoming, owner) = (app.keep.blobs.incoming(), tenant.clone());
-    let packed = tokio::task::spawn_blocking(move || {
-        // The name is new each time: two workers may build the same package, and both are right.
-        let waiting = incoming.join(format!("evidence-{}", Uuid::now_v7()));
-        let failed = |error: &dyn std::fmt::Display| StepError::later(error);
-        let target = File::options().create_new(true).read(true).write(true).open(&waiting);
-        let mut packer = Packer::new(target.map_err(|error| failed(&error))?, owner, document);
-        for (name, content) in contents {
-            packer.add(name, content).map_err(|error| failed(&error))?;
-        }
-        let mut file = packer.finish().map_err(|error| failed(&error))?;
-        std::io::Seek::rewind(&mut file).map_err(|error| failed(&error))?;
-        let (sha256, bytes) = Digest::of_reader(&mut file).map_err(|error| failed(&error))?;
-        Ok::<_, StepError>((waiting, Visible { sha256, bytes, mime: "application/zip".into() }))
-    });
+    // The name is new each time: two workers may build the same package, and both are right.
+    let waiting = Waiting(app.keep.blobs.incoming().join(format!("evidence-{}", Uuid::now_v7())));
+    let owner = tenant.clone();
+    let packed = tokio::task::spawn_blocking(move || pack(waiting, owner, document, contents));
     let (waiting, package) = packed.await.map_err(StepError::later)??;
-    app.keep.adopt(tenant, &waiting, &package).await?;
+    app.keep.adopt(tenant, &waiting.0, &package).await?;
 
     let mut write = app.store.begin().await?;
     let body = EventBody::Archived { evidence_sha256: package.sha256 };
@@ -58,6 +48,38 @@ pub(super) async fn archive(app: &App, tenant: &TenantId, document: DocumentId) 
         Err(AppendError::Refused(_)) => Ok(()),
         Err(error) => Err(error.into()),
     }
+}
+
+/// A package that is being built, removed with this unless it became a blob.
+struct Waiting(PathBuf);
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        // One that became a blob is not here any more. What is left over after a crash goes at the next start.
+        let _ = durable::remove_file(&self.0);
+    }
+}
+
+/// Builds a package. Its file is in the hands of whoever is at work on it: nobody removes it before it is made.
+fn pack(
+    waiting: Waiting,
+    owner: TenantId,
+    document: DocumentId,
+    contents: Vec<(String, Content)>,
+) -> Result<(Waiting, Visible), StepError> {
+    // All that can fail here is the disk.
+    fn failed(error: impl std::fmt::Display) -> StepError {
+        StepError::Busy(error.to_string())
+    }
+    let target = File::options().create_new(true).read(true).write(true).open(&waiting.0);
+    let mut packer = Packer::new(target.map_err(failed)?, owner, document);
+    for (name, content) in contents {
+        packer.add(name, content).map_err(failed)?;
+    }
+    let mut file = packer.finish().map_err(failed)?;
+    std::io::Seek::rewind(&mut file).map_err(failed)?;
+    let (sha256, bytes) = Digest::of_reader(&mut file).map_err(failed)?;
+    Ok((waiting, Visible { sha256, bytes, mime: "application/zip".into() }))
 }
 
 /// Everything that goes into the package, in its order.
@@ -119,15 +141,48 @@ async fn provider_records(
     let (provider, reference) = (&account.provider, Reference(reference));
     let deadline = provider.capabilities().call_deadline;
     let recorded = account.gate.call(deadline, provider.record(tenant, &reference));
-    let recorded = recorded.await.map_err(StepError::later)?;
+    let recorded = recorded.await.map_err(unheard)?;
     let mut records = vec![(entry::provider(&envelope.provider), Content::Bytes(pretty(&recorded)?))];
     let certificate = account.gate.call(deadline, provider.certificate(tenant, &reference));
-    if let Some(pdf) = certificate.await.map_err(StepError::later)? {
+    if let Some(pdf) = certificate.await.map_err(unheard)? {
         records.push((entry::provider_certificate(&envelope.provider), Content::Bytes(pdf)));
     }
     Ok(records)
 }
 
+/// What it means that a provider gave no answer: it is waited for, as long as others' services are, unless it said no.
+fn unheard(error: ProviderError) -> StepError {
+    match error {
+        ProviderError::Refused(_) => StepError::later(error),
+        ProviderError::NotTaken(_)
+        | ProviderError::Down(_)
+        | ProviderError::Later { .. }
+        | ProviderError::Unknown(_) => StepError::Away(error.to_string()),
+    }
+}
+
 fn pretty(value: &impl serde::Serialize) -> Result<Vec<u8>, StepError> {
     serde_json::to_vec_pretty(value).map_err(StepError::later)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_package_that_does_not_become_a_blob_leaves_no_file_behind() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("evidence-1");
+        let build =
+            |contents| pack(Waiting(path.clone()), crate::testing::tenant(), DocumentId::new(), contents);
+        // A folder opens as a file does, and cannot be read as one.
+        let unreadable = File::open(folder.path()).expect("a folder");
+        let failed = build(vec![("a.pdf".to_owned(), Content::File(unreadable))]);
+        assert!(matches!(failed, Err(StepError::Busy(_))));
+        assert!(!path.exists(), "what is half");
+        let (waiting, _) = build(Vec::new()).map_err(|error| error.to_string()).expect("packed");
+        assert!(path.exists(), "while it is in somebody's hands");
+        drop(waiting);
+        assert!(!path.exists(), "what nobody wants");
+    }
 }

@@ -12,6 +12,7 @@ use super::courier::{Case, CaseEnvelope, Ledger, LedgerError};
 use super::lifecycle::CallMark;
 use super::pauses;
 use super::provider::Reference;
+use crate::jobs::StepError;
 use crate::store::{Store, StoreError, documents, envelopes, events, from_ms};
 
 /// How long an envelope is open where its route does not say.
@@ -72,10 +73,9 @@ impl Books {
         }
         match events::append(&mut write, &case.tenant_id, case.document_id, actor, body).await {
             Ok(_) => write.commit().await.map(|()| true).map_err(failed),
-            Err(events::AppendError::Store(error)) => Err(failed(error)),
             // The state machine's word is final; the step looks again and finds nothing to do.
             Err(events::AppendError::Refused(_) | events::AppendError::NoDocument(_)) => Ok(false),
-            Err(error @ events::AppendError::NoBlob(_)) => Err(failed(error)),
+            Err(error) => Err(failed(error)),
         }
     }
 }
@@ -238,6 +238,10 @@ impl Ledger for Books {
     }
 }
 
-fn failed(error: impl std::fmt::Display) -> LedgerError {
-    LedgerError(error.to_string())
+/// A failure of our own, of the class it has in every other step.
+pub(super) fn failed(error: impl Into<StepError>) -> LedgerError {
+    match error.into() {
+        StepError::Busy(why) => LedgerError::Busy(why),
+        error => LedgerError::Broken(error.to_string()),
+    }
 }

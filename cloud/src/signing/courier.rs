@@ -90,10 +90,23 @@ pub struct CaseEnvelope {
     pub remind_every: Option<Duration>,
 }
 
-/// A step failed for a reason of our own: database or disk. It may be repeated.
+/// A step failed for a reason of our own. It may be repeated.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct LedgerError(pub String);
+pub enum LedgerError {
+    /// The database or the storage is busy or away: it goes better soon.
+    #[error("{0}")]
+    Busy(String),
+    /// Something that is kept cannot be read, or could not be looked at.
+    #[error("{0}")]
+    Broken(String),
+}
+
+/// To whom a provider's word is passed on nothing happened there.
+impl From<LedgerError> for ProviderError {
+    fn from(error: LedgerError) -> Self {
+        Self::NotTaken(error.to_string())
+    }
+}
 
 /// What steps need of the books. Everything else about storage is none of their business.
 pub trait Ledger: Send + Sync {
@@ -402,10 +415,10 @@ impl Courier {
                         }
                         Err(error) => return Ok(later(&case, "signed_pdf", &error, now)),
                     };
-                    let sent = self.shelf.get(tenant, case.pdf_sha256).await.map_err(LedgerError)?;
+                    let sent = self.shelf.get(tenant, case.pdf_sha256).await?;
                     let found = self.examiner.examine(tenant, pdf.clone(), sent, can.incremental, now).await;
-                    let finding = found.map_err(LedgerError)?;
-                    let pdf = self.shelf.put(tenant, pdf).await.map_err(LedgerError)?;
+                    let finding = found.map_err(LedgerError::Broken)?;
+                    let pdf = self.shelf.put(tenant, pdf).await?;
                     completed(signers, pdf, finding)
                 }
             };
@@ -426,9 +439,8 @@ impl Courier {
         actor: Actor,
         now: Timestamp,
     ) -> Result<(), ProviderError> {
-        let broken = |error: LedgerError| ProviderError::NotTaken(error.0);
         let nothing = || ProviderError::Refused("the document has no open envelope".into());
-        let case = self.ledger.case(tenant, document).await.map_err(broken)?.ok_or_else(nothing)?;
+        let case = self.ledger.case(tenant, document).await?.ok_or_else(nothing)?;
         match (case.status, case.resume) {
             (Status::Sent | Status::Viewed, _) => {}
             (Status::Quarantined, Some(Status::EnvelopeCreated | Status::Sent | Status::Viewed)) => {
@@ -446,7 +458,7 @@ impl Courier {
             return Err(ProviderError::Refused(format!("{name} cannot withdraw an envelope")));
         }
         account.gate.call(can.call_deadline, account.provider.void(tenant, &reference, reason)).await?;
-        self.poll_envelope(tenant, document, now).await.map_err(broken)?;
+        self.poll_envelope(tenant, document, now).await?;
         Ok(())
     }
 
@@ -458,11 +470,10 @@ impl Courier {
         actor: Actor,
         now: Timestamp,
     ) -> Result<(), ProviderError> {
-        let broken = |error: LedgerError| ProviderError::NotTaken(error.0);
         let tenant = &case.tenant_id;
         if let (Some(envelope), Some(account)) = (&case.envelope, self.account_of(case)) {
             let can = account.provider.capabilities();
-            let mark = self.ledger.call_mark(envelope.envelope_id).await.map_err(broken)?;
+            let mark = self.ledger.call_mark(envelope.envelope_id).await?;
             let reference = match (&envelope.reference, sending(mark.as_ref(), now, &can)) {
                 (Some(reference), _) => Some(reference.clone()),
                 (None, Sending::SendDraft(draft)) => Some(draft),
@@ -487,7 +498,7 @@ impl Courier {
             }
         }
         let body = EventBody::Voided { reason: reason.to_owned() };
-        match self.ledger.append(case, actor, body).await.map_err(broken)? {
+        match self.ledger.append(case, actor, body).await? {
             true => Ok(()),
             false => {
                 Err(ProviderError::Refused("the document has changed meanwhile: look at it again".into()))
@@ -549,12 +560,12 @@ impl Courier {
     }
 
     async fn order(&self, case: &Case, envelope: &CaseEnvelope) -> Result<Order, LedgerError> {
-        let pdf = self.shelf.get(&case.tenant_id, case.pdf_sha256).await.map_err(LedgerError)?;
+        let pdf = self.shelf.get(&case.tenant_id, case.pdf_sha256).await?;
         let pages = match case.page_text_sha256 {
             Some(sha256) => {
-                let bytes = self.shelf.get(&case.tenant_id, sha256).await.map_err(LedgerError)?;
+                let bytes = self.shelf.get(&case.tenant_id, sha256).await?;
                 let text: PageText =
-                    serde_json::from_slice(&bytes).map_err(|error| LedgerError(error.to_string()))?;
+                    serde_json::from_slice(&bytes).map_err(|error| LedgerError::Broken(error.to_string()))?;
                 text.pages.iter().map(PageSize::of).collect()
             }
             None => Vec::new(),

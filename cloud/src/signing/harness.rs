@@ -120,6 +120,13 @@ impl Cloud {
         self.go_to_work(socket.listen(64).expect("it listens"), stopped);
     }
 
+    /// Ends the work on jobs; requests are answered as before.
+    pub(super) async fn rest(&mut self) {
+        let _ = self.stop.send(true);
+        let jobs = self.tasks.pop().expect("it is at work");
+        jobs.await.expect("it ends");
+    }
+
     /// Signs Ada, the administrator, in; answers her cookie.
     pub(super) async fn signed_in(&self) -> String {
         let login = self.http.get(format!("{}/login", self.url)).send().await.expect("an answer");

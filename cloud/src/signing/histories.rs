@@ -373,11 +373,11 @@ impl Ledger for Books {
 struct OneShelf;
 
 impl Shelf for OneShelf {
-    fn put<'a>(&'a self, _: &'a TenantId, bytes: Vec<u8>) -> BoxFuture<'a, Result<Digest, String>> {
+    fn put<'a>(&'a self, _: &'a TenantId, bytes: Vec<u8>) -> BoxFuture<'a, Result<Digest, LedgerError>> {
         Box::pin(async move { Ok(Digest::of(&bytes)) })
     }
 
-    fn get<'a>(&'a self, _: &'a TenantId, _: Digest) -> BoxFuture<'a, Result<Vec<u8>, String>> {
+    fn get<'a>(&'a self, _: &'a TenantId, _: Digest) -> BoxFuture<'a, Result<Vec<u8>, LedgerError>> {
         Box::pin(async { Ok(one_page_pdf()) })
     }
 }

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use platen_model::{DocumentId, TenantId};
 use sqlx::Row as _;
 
+use super::books::failed;
 use super::courier::LedgerError;
 use super::provider::{Callback, Forged, Hint, Provider};
 use crate::jobs::kinds;
@@ -92,9 +93,9 @@ pub async fn receive(
     callback: &Callback<'_>,
 ) -> Result<Received, Refused> {
     let hint = provider.verify(tenant, callback)?;
-    let mut write = store.begin().await.map_err(broken)?;
-    let received = take(&mut write, provider, tenant, callback, hint).await.map_err(broken)?;
-    write.commit().await.map_err(broken)?;
+    let mut write = store.begin().await.map_err(failed)?;
+    let received = take(&mut write, provider, tenant, callback, hint).await.map_err(failed)?;
+    write.commit().await.map_err(failed)?;
     Ok(received)
 }
 
@@ -160,8 +161,4 @@ async fn keep(
     .fetch_one(&mut **write)
     .await?;
     Ok(repeats == 0)
-}
-
-fn broken(error: impl std::fmt::Display) -> LedgerError {
-    LedgerError(error.to_string())
 }

@@ -19,8 +19,10 @@ use super::http::follow;
 use super::offers;
 use super::trial::one_page_pdf;
 use crate::evidence;
+use crate::jobs::{Outcome, StepError, kinds};
 use crate::policy::{Policy, Source};
 use crate::seal::{SealKey, seal_pdf};
+use crate::store::jobs::Job;
 use crate::testing;
 
 /// A policy with one route to this provider, with these lines in it.
@@ -453,7 +455,61 @@ async fn a_provider_that_only_stamps_is_said_to_on_the_page_and_in_the_evidence(
     assert!(report.to_string().contains("what was found of them: no signature"), "{report}");
 }
 
+/// A step of a document, as it is leased.
+fn job_of(cloud: &Cloud, kind: &str, document: DocumentId) -> Job {
+    Job {
+        job_id: format!("{document}/{kind}/"),
+        tenant: cloud.tenant.clone(),
+        document: Some(document),
+        kind: kind.into(),
+        argument: String::new(),
+        failures: 0,
+        lease: 0,
+        troubles: Vec::new(),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_archive_waits_for_a_provider_that_is_away_as_long_as_others_services_are_waited_for() {
+    let fake = Fake::start(Kind::Docuseal).await;
+    let mut cloud = cloud_at(&fake, "[\"ada@example.com\"]").await;
+    let document = cloud.receive().await;
+    cloud.until(document, Status::Sent).await;
+    cloud.rest().await;
+    fake.site.sign("ada@example.com");
+    let is_signed = async || {
+        let asked = cloud.app.signing.courier.poll_envelope(&cloud.tenant, document, Timestamp::now()).await;
+        asked.expect("the books can be read");
+        cloud.record(document).await.document.status == Status::Signed
+    };
+    cloud.until_so("it is signed", is_signed).await;
+    let archive = job_of(&cloud, kinds::ARCHIVE, document);
+    for trouble in [Trouble::Out, Trouble::TooMany, Trouble::Unauthorized] {
+        fake.site.trouble(trouble);
+        let outcome = super::run(&cloud.app, &archive).await;
+        assert!(matches!(outcome, Err(StepError::Away(_))), "{trouble:?}: {outcome:?}");
+        assert_eq!(cloud.record(document).await.document.status, Status::Signed, "{trouble:?}");
+    }
+    let outcome = super::run(&cloud.app, &archive).await;
+    assert!(matches!(outcome, Ok(Outcome::Done)), "{outcome:?}");
+    assert_eq!(cloud.record(document).await.document.status, Status::Archived);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_is_away_is_to_the_steps_of_signing_what_it_is_to_all_others() {
+    let mut cloud = cloud("sandbox", "silent@example.com", 0.5).await;
+    let document = cloud.receive().await;
+    cloud.until(document, Status::Sent).await;
+    cloud.rest().await;
+    cloud.app.store.close().await;
+    for kind in [kinds::CREATE_ENVELOPE, kinds::FOLLOW_ENVELOPE, kinds::ARCHIVE] {
+        let outcome = super::run(&cloud.app, &job_of(&cloud, kind, document)).await;
+        assert!(matches!(outcome, Err(StepError::Busy(_))), "{kind}: {outcome:?}");
+    }
+}
+
 testing::also_on_postgres!(
+    a_database_that_is_away_is_to_the_steps_of_signing_what_it_is_to_all_others,
     who_declines_is_replaced_once_by_the_fallback,
     an_envelope_that_expires_is_sent_anew_as_often_as_its_route_says_and_the_first_stays_in_the_history,
     nothing_is_sent_while_a_route_or_an_account_is_paused_and_nothing_is_lost,

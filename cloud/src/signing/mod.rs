@@ -117,14 +117,18 @@ impl Signing {
 
 /// Blobs are kept as PDFs: that is all signing puts there.
 impl Shelf for Keep {
-    fn put<'a>(&'a self, tenant: &'a TenantId, bytes: Vec<u8>) -> BoxFuture<'a, Result<Digest, String>> {
-        Box::pin(async move {
-            Keep::put(self, tenant, bytes, "application/pdf").await.map_err(|error| error.to_string())
-        })
+    fn put<'a>(&'a self, tenant: &'a TenantId, bytes: Vec<u8>) -> BoxFuture<'a, Result<Digest, LedgerError>> {
+        Box::pin(
+            async move { Keep::put(self, tenant, bytes, "application/pdf").await.map_err(books::failed) },
+        )
     }
 
-    fn get<'a>(&'a self, tenant: &'a TenantId, sha256: Digest) -> BoxFuture<'a, Result<Vec<u8>, String>> {
-        Box::pin(async move { Keep::get(self, tenant, sha256).await.map_err(|error| error.to_string()) })
+    fn get<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+        sha256: Digest,
+    ) -> BoxFuture<'a, Result<Vec<u8>, LedgerError>> {
+        Box::pin(async move { Keep::get(self, tenant, sha256).await.map_err(books::failed) })
     }
 }
 
@@ -166,7 +170,10 @@ pub async fn run_clock(app: App) {
 }
 
 fn broken(error: LedgerError) -> StepError {
-    StepError::later(error)
+    match error {
+        LedgerError::Busy(why) => StepError::Busy(why),
+        LedgerError::Broken(why) => StepError::Later(why),
+    }
 }
 
 #[cfg(test)]

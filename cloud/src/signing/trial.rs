@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use platen_capture::worker::pool::Pool;
 use platen_model::{Digest, DocumentId, EnvelopeId, Recipient, TenantId};
 
+use super::courier::LedgerError;
 use super::provider::Order;
 use super::workplace::{Shelf, Workplace};
 use crate::seal::KeyRing;
@@ -19,7 +20,7 @@ use crate::webhooks::guard::Guard;
 pub(crate) struct MemoryShelf(Mutex<BTreeMap<(TenantId, Digest), Vec<u8>>>);
 
 impl Shelf for MemoryShelf {
-    fn put<'a>(&'a self, tenant: &'a TenantId, bytes: Vec<u8>) -> BoxFuture<'a, Result<Digest, String>> {
+    fn put<'a>(&'a self, tenant: &'a TenantId, bytes: Vec<u8>) -> BoxFuture<'a, Result<Digest, LedgerError>> {
         Box::pin(async move {
             let sha256 = Digest::of(&bytes);
             let mut blobs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -28,10 +29,17 @@ impl Shelf for MemoryShelf {
         })
     }
 
-    fn get<'a>(&'a self, tenant: &'a TenantId, sha256: Digest) -> BoxFuture<'a, Result<Vec<u8>, String>> {
+    fn get<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+        sha256: Digest,
+    ) -> BoxFuture<'a, Result<Vec<u8>, LedgerError>> {
         Box::pin(async move {
             let blobs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            blobs.get(&(tenant.clone(), sha256)).cloned().ok_or_else(|| format!("no blob {sha256}"))
+            blobs
+                .get(&(tenant.clone(), sha256))
+                .cloned()
+                .ok_or_else(|| LedgerError::Broken(format!("no blob {sha256}")))
         })
     }
 }

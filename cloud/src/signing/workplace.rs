@@ -10,6 +10,7 @@ use platen_capture::worker::protocol::SealInfo;
 use platen_model::{Digest, FailureClass, TenantId};
 use sqlx::AnyPool;
 
+use super::courier::LedgerError;
 use super::provider::ProviderError;
 use super::revocation;
 use crate::checkpoints::timestamps;
@@ -19,10 +20,11 @@ use crate::webhooks::guard::Guard;
 /// Blobs by digest, each reachable by its tenant only (INV-12).
 pub trait Shelf: Send + Sync + std::fmt::Debug {
     /// Keeps bytes; they are durable once this answers.
-    fn put<'a>(&'a self, tenant: &'a TenantId, bytes: Vec<u8>) -> BoxFuture<'a, Result<Digest, String>>;
+    fn put<'a>(&'a self, tenant: &'a TenantId, bytes: Vec<u8>) -> BoxFuture<'a, Result<Digest, LedgerError>>;
 
     /// The bytes of a digest.
-    fn get<'a>(&'a self, tenant: &'a TenantId, sha256: Digest) -> BoxFuture<'a, Result<Vec<u8>, String>>;
+    fn get<'a>(&'a self, tenant: &'a TenantId, sha256: Digest)
+    -> BoxFuture<'a, Result<Vec<u8>, LedgerError>>;
 }
 
 /// What the built-in providers share.
@@ -65,7 +67,7 @@ impl Workplace {
         seal: SealInfo,
     ) -> Result<Digest, ProviderError> {
         let authority = self.timestamp_url.clone().filter(|_| whose == SealOf::Tenant);
-        let bytes = self.shelf.get(tenant, pdf).await.map_err(ProviderError::NotTaken)?;
+        let bytes = self.shelf.get(tenant, pdf).await?;
         let (workers, keys) = (Arc::clone(&self.workers), Arc::clone(&self.keys));
         let tenant_of_keys = tenant.clone();
         let sealed = tokio::task::spawn_blocking(move || {
@@ -84,7 +86,7 @@ impl Workplace {
             seal_pdf(&workers, key, &bytes, seal, stamper)
         });
         let sealed = sealed.await.map_err(internal)?.map_err(not_sealed)?;
-        self.shelf.put(tenant, sealed).await.map_err(ProviderError::NotTaken)
+        Ok(self.shelf.put(tenant, sealed).await?)
     }
 
     /// Adds the means to check its seals later to a kept PDF, and keeps the result. Answers what of them could not be
@@ -94,7 +96,7 @@ impl Workplace {
         tenant: &TenantId,
         pdf: Digest,
     ) -> Result<(Digest, Vec<String>), ProviderError> {
-        let bytes = self.shelf.get(tenant, pdf).await.map_err(ProviderError::NotTaken)?;
+        let bytes = self.shelf.get(tenant, pdf).await?;
         let roots = match &self.roots {
             Some(path) => std::fs::read_to_string(path).map_err(internal)?,
             None => String::new(),
@@ -108,7 +110,7 @@ impl Workplace {
         let added = move || add_validation(&workers, &bytes, &answers, &roots);
         let added = tokio::task::spawn_blocking(added).await.map_err(internal)?.map_err(not_sealed)?;
         let (completed, lacking) = added;
-        let completed = self.shelf.put(tenant, completed).await.map_err(ProviderError::NotTaken)?;
+        let completed = self.shelf.put(tenant, completed).await?;
         Ok((completed, lacking))
     }
 }

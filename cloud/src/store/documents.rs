@@ -350,23 +350,24 @@ pub(super) fn read(row: &sqlx::any::AnyRow) -> Result<Record, StoreError> {
     Ok(record)
 }
 
-/// Some of the tenant's documents in a state that have no job, or only dead ones; those after this one, in their order.
+/// Some of the tenant's documents in a state that have no job, or only dead ones; those after this id, in their order. Each
+/// with its id, for one that cannot be read keeps no other from being told.
 pub async fn without_job(
     store: &Store,
     tenant: &TenantId,
     status: Status,
-    after: Option<DocumentId>,
-) -> Result<Vec<Record>, StoreError> {
+    after: &str,
+) -> Result<Vec<(String, Result<Record, StoreError>)>, StoreError> {
     let rows = sqlx::query(WITHOUT_JOB)
         .bind(tenant.as_str())
         .bind(status.as_str())
-        .bind(after.map_or_else(String::new, |after| after.to_string()))
+        .bind(after)
         .fetch_all(store.reading())
         .await?;
-    rows.iter().map(read).collect()
+    Ok(rows.iter().map(|row| (row.get("document_id"), read(row))).collect())
 }
 
-pub(super) const WITHOUT_JOB: &str = "SELECT record, 0 AS failures FROM documents d
+pub(super) const WITHOUT_JOB: &str = "SELECT document_id, record, 0 AS failures FROM documents d
      WHERE tenant_id = $1 AND status = $2 AND document_id > $3 AND NOT EXISTS
        (SELECT 1 FROM jobs j WHERE j.document_id = d.document_id AND j.state <> 'dead')
      ORDER BY document_id LIMIT 500";

@@ -24,6 +24,9 @@ pub enum AppendError {
     /// A part is not there, or not any more.
     #[error("the tenant has no blob {0}")]
     NoBlob(Digest),
+    /// The event cannot be written so that it can be read: a number in it is none that JSON has.
+    #[error("the event `{0}` holds what cannot be read back once it is written")]
+    Unreadable(&'static str),
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -109,6 +112,11 @@ async fn link(
         previous: record.head,
     };
     let bytes = event.to_bytes();
+    // An event is never changed (INV-6): one that cannot be read would close its document, every list it is in and the
+    // way back from the events for ever.
+    if !serde_json::from_slice::<Event>(&bytes).is_ok_and(|read| read == event) {
+        return Err(AppendError::Unreadable(event.body.name()));
+    }
     let hash = Digest::of(&bytes);
     let position = next_position(write, tenant).await?;
     sqlx::query(

@@ -8,8 +8,8 @@
 //! troubles, where a person sees it and replays it (INV-13).
 //!
 //! Jobs run in lanes ([`Lane`]), so that a node whose hands for long jobs are full asks for others only. Of the tenants
-//! with something due, the one with the fewest jobs at work is served first. All times of leases are by the database's
-//! clock: nodes whose clocks differ take nothing from each other.
+//! with something due in a lane, the one with the fewest jobs at work in it is served first. All times of leases are by
+//! the database's clock: nodes whose clocks differ take nothing from each other.
 
 use platen_model::{DocumentId, TenantId};
 use serde::{Deserialize, Serialize};
@@ -93,7 +93,7 @@ pub struct Job {
     pub kind: String,
     /// What else the step needs.
     pub argument: String,
-    /// How often it failed so far.
+    /// How often it failed so far; see [`Job::failures_with`].
     pub failures: u32,
     /// The number of this lease.
     pub lease: i64,
@@ -106,6 +106,19 @@ impl Job {
     pub fn lost(&self) -> usize {
         self.troubles.iter().rev().take_while(|trouble| trouble.class == LOST).count()
     }
+
+    /// How often it has failed together with a failure of this class.
+    pub fn failures_with(&self, class: &str) -> u32 {
+        failures_with(self.failures, &self.troubles, class)
+    }
+}
+
+/// How many failures count after one of this class. Where none of the troubles that are kept is of it, it is the first: how
+/// often a job may fail depends on the class, and a database that was away for minutes leaves nothing to be held against
+/// what nobody foresaw. Classes that take turns are counted together, so that even they come to an end.
+fn failures_with(before: u32, troubles: &[Trouble], class: &str) -> u32 {
+    let goes_on = troubles.iter().any(|trouble| trouble.class == class);
+    if goes_on { before.saturating_add(1) } else { 1 }
 }
 
 /// One failure of a job.
@@ -171,7 +184,7 @@ pub struct Listed {
     pub document_id: Option<DocumentId>,
     /// What else the step needs.
     pub argument: String,
-    /// How often it failed.
+    /// How often it failed of late.
     pub failures: u32,
     /// What went wrong last, or why it was given up.
     pub reason: Option<String>,
@@ -230,8 +243,8 @@ pub async fn enqueue(write: &mut Write, tenant: &TenantId, new: New) -> Result<(
     Ok(())
 }
 
-/// Leases a due job of one of these lanes for `lease_ms` to a node: of the tenant with the fewest jobs at work the one
-/// that is due longest.
+/// Leases a due job of one of these lanes for `lease_ms` to a node: of the tenant with the fewest jobs at work in its lane
+/// the one that is due longest.
 pub async fn lease(
     store: &Store,
     node: &str,
@@ -269,7 +282,8 @@ pub async fn lease(
     .transpose()
 }
 
-/// Of each tenant and lane the first due job is looked up by its index.
+/// Of each tenant and lane the first due job is looked up by its index, and those at work are counted by it. What takes hours
+/// in its own lane is not held against what takes a moment.
 pub(super) const LEASE: &str =
     "UPDATE jobs SET state = 'leased', node = $1, lease = lease + 1, lease_until_ms = $2, again = 0
      WHERE job_id = (
@@ -278,7 +292,7 @@ pub(super) const LEASE: &str =
        JOIN jobs j ON j.job_id = (
          SELECT job_id FROM jobs WHERE tenant_id = t.tenant_id AND state = 'ready' AND lane = l.lane
            AND run_at_ms <= $3 ORDER BY run_at_ms LIMIT 1)
-       ORDER BY (SELECT COUNT(*) FROM jobs h WHERE h.tenant_id = t.tenant_id AND h.state = 'leased'),
+       ORDER BY (SELECT COUNT(*) FROM jobs h WHERE h.tenant_id = t.tenant_id AND h.state = 'leased' AND h.lane = l.lane),
          j.run_at_ms LIMIT 1)
      RETURNING job_id, tenant_id, document_id, kind, argument, failures, lease, troubles";
 
@@ -291,9 +305,8 @@ fn names(lanes: &[Lane]) -> [&'static str; 3] {
 /// failure. Answers how many there were.
 async fn take_back(write: &mut Write, now: i64, ended_by: Option<i64>) -> Result<u64, StoreError> {
     let rows = sqlx::query(
-        "UPDATE jobs SET state = 'ready', failures = failures + 1, run_at_ms = $1,
-           last_error = 'its node went away: the lease ran out'
-         WHERE state = 'leased' AND lease_until_ms <= $2 RETURNING job_id, node, troubles",
+        "UPDATE jobs SET state = 'ready', run_at_ms = $1, last_error = 'its node went away: the lease ran out'
+         WHERE state = 'leased' AND lease_until_ms <= $2 RETURNING job_id, node, failures, troubles",
     )
     .bind(now)
     .bind(ended_by.unwrap_or(i64::MAX))
@@ -303,8 +316,10 @@ async fn take_back(write: &mut Write, now: i64, ended_by: Option<i64>) -> Result
         let node: Option<String> = row.get("node");
         let mut troubles: Vec<Trouble> = json(row.get("troubles"))?;
         let (node, error) = (node.unwrap_or_default(), "the lease ran out".to_owned());
+        let failures = failures_with(failures(row), &troubles, LOST);
         add(&mut troubles, Trouble { at: from_ms(now), node, class: LOST.into(), error });
-        sqlx::query("UPDATE jobs SET troubles = $1 WHERE job_id = $2")
+        sqlx::query("UPDATE jobs SET failures = $1, troubles = $2 WHERE job_id = $3")
+            .bind(i64::from(failures))
             .bind(to_json(&troubles))
             .bind(row.get::<String, _>("job_id"))
             .execute(&mut **write)
@@ -379,13 +394,14 @@ pub async fn postpone(store: &Store, job: &Job, after_ms: i64) -> Result<(), Sto
 /// The job failed and is tried again after so many milliseconds.
 pub async fn fail(store: &Store, job: &Job, trouble: Trouble, after_ms: i64) -> Result<(), StoreError> {
     let mut troubles = job.troubles.clone();
-    let error = trouble.error.clone();
+    let (failures, error) = (job.failures_with(&trouble.class), trouble.error.clone());
     add(&mut troubles, trouble);
     let mut write = store.begin().await?;
     sqlx::query(
-        "UPDATE jobs SET state = 'ready', failures = failures + 1, last_error = $1, troubles = $2, run_at_ms = $3
-         WHERE job_id = $4 AND lease = $5 AND state = 'leased'",
+        "UPDATE jobs SET state = 'ready', failures = $1, last_error = $2, troubles = $3, run_at_ms = $4
+         WHERE job_id = $5 AND lease = $6 AND state = 'leased'",
     )
+    .bind(i64::from(failures))
     .bind(error)
     .bind(to_json(&troubles))
     .bind(write.now_ms().await? + after_ms)
@@ -405,14 +421,13 @@ pub async fn bury(
     reason: &str,
 ) -> Result<bool, StoreError> {
     let mut troubles = job.troubles.clone();
-    let failed = i64::from(trouble.is_some());
-    troubles.extend(trouble);
-    troubles.drain(..troubles.len().saturating_sub(TROUBLES));
+    let failures = trouble.as_ref().map_or(job.failures, |trouble| job.failures_with(&trouble.class));
+    trouble.into_iter().for_each(|trouble| add(&mut troubles, trouble));
     let done = sqlx::query(
-        "UPDATE jobs SET state = 'dead', failures = failures + $1, last_error = $2, troubles = $3
+        "UPDATE jobs SET state = 'dead', failures = $1, last_error = $2, troubles = $3
          WHERE job_id = $4 AND lease = $5 AND state = 'leased'",
     )
-    .bind(failed)
+    .bind(i64::from(failures))
     .bind(reason)
     .bind(to_json(&troubles))
     .bind(&job.job_id)

@@ -186,7 +186,11 @@ async fn change(
     must_be_sound(&app, wanted.url.as_deref(), wanted.events.as_deref())?;
     let changed = changed(&app, &caller, endpoint_id, "webhook.change", |endpoint| {
         let EndpointChange { url, events, enabled } = wanted;
-        endpoint.url = url.unwrap_or_else(|| endpoint.url.clone());
+        if let Some(url) = url.filter(|url| *url != endpoint.url) {
+            endpoint.url = url;
+            // What the address before did not take is not held against this one.
+            endpoint.failing_ms = 0;
+        }
         endpoint.events = events.unwrap_or_else(|| endpoint.events.clone());
         match enabled {
             Some(true) => {

@@ -2,9 +2,9 @@
 //!
 //! With each event, in its transaction, every endpoint that wants it gets a delivery and a job ([`announce`]). The job
 //! ([`send`]) signs and sends it; what is not answered with 2xx is tried again over days ([`PAUSES`]), always under the
-//! same `webhook-id`, and in the end stays as `failed`, to be replayed. An endpoint that takes nothing for days
-//! ([`DEAD_AFTER`]) or answers 410 is disabled, with the reason on it and in the audit. Nothing is lost by that: the feed
-//! (`GET /v1/events`) keeps everything.
+//! same `webhook-id`, and in the end stays as `failed`, to be replayed. While an endpoint fails only one delivery at a time
+//! tries it ([`probes`]). One that takes nothing for days ([`DEAD_AFTER`]) or answers 410 is disabled, with the reason on
+//! it and in the audit. Nothing is lost by that: the feed (`GET /v1/events`) keeps everything.
 //!
 //! The danger is the URL, which a tenant names: [`guard`] keeps it away from what only we can reach.
 //!
@@ -20,10 +20,11 @@ use crate::app::App;
 mod deliveries;
 mod endpoints;
 pub mod guard;
+mod probes;
 mod send;
 mod sign;
 
-pub use send::deliver;
+pub use send::{deliver, give_up, resume};
 
 /// The names of all events, in the order of a document's life.
 pub const EVENTS: [&str; 25] = [
@@ -69,6 +70,9 @@ const PAUSES: [Duration; 9] = [
 ];
 /// How long every attempt must have failed before a delivery that is given up takes its endpoint with it.
 const DEAD_AFTER: Duration = Duration::from_secs(3 * 24 * 3600);
+/// How long every attempt must have failed for an endpoint to be disabled, whatever becomes of its deliveries: while it
+/// fails few of them are tried, and none might come to its end.
+const SURELY_DEAD_AFTER: Duration = Duration::from_secs(4 * 24 * 3600);
 /// Longest time an endpoint may take to answer.
 const ANSWER_TIME: Duration = Duration::from_secs(10);
 /// How long deliveries that ended are listed.
@@ -86,6 +90,7 @@ pub struct Webhooks {
     plain: reqwest::Client,
     guard: guard::Guard,
     site: sign::Site,
+    probes: probes::Probes,
 }
 
 impl Webhooks {
@@ -109,6 +114,7 @@ impl Webhooks {
             plain: client(guard.only_allowed())?,
             guard,
             site: sign::Site::new(key),
+            probes: probes::Probes::default(),
         })
     }
 

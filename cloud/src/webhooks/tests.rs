@@ -8,6 +8,7 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
+use platen_model::event::Actor;
 use reqwest::Method;
 use serde_json::{Value, json};
 use standardwebhooks::Webhook;
@@ -15,6 +16,8 @@ use standardwebhooks::Webhook;
 use crate::contract_tests::token;
 use crate::jobs;
 use crate::journey_tests::Server;
+use crate::store::{documents, jobs as rows};
+use crate::testing::tenant;
 
 /// A program that is told of events: what it was sent, and what it answers.
 #[derive(Clone, Default)]
@@ -247,7 +250,101 @@ async fn no_endpoint_leads_to_what_only_the_server_can_reach() {
     assert!(receiver.seen().is_empty());
 }
 
+/// The endpoint as it is shown.
+async fn shown(site: &Site, endpoint: &str) -> Value {
+    site.ask(Method::GET, &format!("/v1/webhook-endpoints/{endpoint}"), None).await.1
+}
+
+#[tokio::test]
+async fn what_cannot_be_made_for_a_reason_of_ours_is_tried_over_days_and_not_held_against_the_endpoint() {
+    let site = Site::start(&["127.0.0.0/8"]).await;
+    let (receiver, url) = Receiver::start().await;
+    let (endpoint, _) = site.endpoint(&url, &["routed"]).await;
+    receiver.answers(&[503]);
+    let document = site.document().await.parse().expect("an id");
+    let app = &site.server.app;
+    sqlx::query("UPDATE webhook_endpoints SET failing_ms = 0")
+        .execute(app.store.writing())
+        .await
+        .expect("a row");
+    assert_eq!(receiver.seen().len(), 1);
+    // The payload is made of the document's manifest.
+    let record = documents::find(app.store.reading(), &tenant(), document).await.expect("readable");
+    let manifest = record.expect("there").manifest_sha256;
+    let bytes = app.keep.blobs.get(manifest).await.expect("a blob");
+    app.keep.blobs.remove(manifest).await.expect("removed");
+    for attempts in 2..4 {
+        site.run().await;
+        let delivery = site.deliveries().await.remove(0);
+        assert_eq!((&delivery["state"], &delivery["attempts"]), (&json!("waiting"), &json!(attempts)));
+        let trouble = delivery["trouble"].as_str().unwrap_or_default();
+        assert!(trouble.starts_with("it could not be made"), "{delivery}");
+    }
+    assert!(shown(&site, &endpoint).await["failing_since"].is_null());
+    assert!(receiver.seen().is_empty());
+    app.keep.blobs.put(bytes).await.expect("put back");
+    site.run().await;
+    assert_eq!(site.deliveries().await[0]["state"], "delivered");
+    assert_eq!(receiver.seen().len(), 1);
+}
+
+#[tokio::test]
+async fn inv13_a_delivery_whose_job_is_given_up_says_that_it_failed_and_can_be_replayed() {
+    let site = Site::start(&["127.0.0.0/8"]).await;
+    let (receiver, url) = Receiver::start().await;
+    site.endpoint(&url, &["received"]).await;
+    receiver.answers(&[503]);
+    site.document().await;
+    let place = async |change: &'static str| {
+        let moved = sqlx::query(change);
+        moved.execute(site.server.app.store.writing()).await.expect("a row");
+    };
+    place("UPDATE webhook_deliveries SET position = position + 1000000").await;
+    for _ in 0..site.server.app.config.limits.job_attempts {
+        site.run().await;
+    }
+    let delivery = site.deliveries().await.remove(0);
+    assert_eq!(delivery["state"], "failed", "{delivery}");
+    assert!(delivery["trouble"].as_str().is_some_and(|why| why.contains("no event at place")), "{delivery}");
+    place("UPDATE webhook_deliveries SET position = position - 1000000").await;
+    let store = &site.server.app.store;
+    let dead = rows::list(store, &tenant(), Some(rows::State::Dead), None, 10).await.expect("readable");
+    let mut write = store.begin().await.expect("a write");
+    let replayed = jobs::replay(&mut write, &tenant(), &dead[0].job_id, Actor::System).await;
+    assert!(replayed.expect("an answer"));
+    write.commit().await.expect("committed");
+    site.run().await;
+    assert_eq!(site.deliveries().await[0]["state"], "delivered");
+}
+
+#[tokio::test]
+async fn while_an_endpoint_fails_one_delivery_tries_it_and_the_others_wait_without_an_attempt() {
+    let site = Site::start(&["127.0.0.0/8"]).await;
+    let (receiver, url) = Receiver::start().await;
+    site.endpoint(&url, &["received"]).await;
+    receiver.answers(&[503; 3]);
+    site.document().await;
+    site.run().await;
+    site.document().await;
+    assert_eq!(receiver.seen().len(), 3, "all for the first");
+    let states = async || {
+        let deliveries = site.deliveries().await;
+        let told = |one: &Value| (one["attempts"].clone(), one["state"].clone(), one["tried_at"].is_null());
+        deliveries.iter().map(told).collect::<Vec<_>>()
+    };
+    let waits = json!("waiting");
+    assert_eq!(states().await, [(json!(0), waits.clone(), true), (json!(3), waits, false)]);
+    // It is back: the first finds out, and the second comes after it.
+    site.run().await;
+    site.run().await;
+    let delivered = json!("delivered");
+    assert_eq!(states().await, [(json!(1), delivered.clone(), false), (json!(4), delivered, false)]);
+}
+
 crate::testing::also_on_postgres!(
+    what_cannot_be_made_for_a_reason_of_ours_is_tried_over_days_and_not_held_against_the_endpoint,
+    inv13_a_delivery_whose_job_is_given_up_says_that_it_failed_and_can_be_replayed,
+    while_an_endpoint_fails_one_delivery_tries_it_and_the_others_wait_without_an_attempt,
     an_event_is_sent_to_who_asked_for_it_and_the_receivers_library_believes_it,
     what_is_not_taken_is_tried_again_under_the_same_id_then_given_up_and_can_be_replayed,
     an_endpoint_that_took_nothing_for_days_or_is_gone_is_disabled_and_says_why,

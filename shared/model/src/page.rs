@@ -294,12 +294,19 @@ impl PageText {
         self.pages.iter().map(PageRecord::text).collect::<Vec<_>>().join("\u{c}")
     }
 
-    /// The mean confidence over all pages that hold words, weighted by their number; 0 where there are none.
+    /// The mean confidence over all pages that hold words, weighted by their number; 0 where there are none. It is from 0
+    /// to 1 whatever the pages say, for they are as their sender wrote them.
     pub fn mean_confidence(&self) -> f32 {
         let words: usize = self.pages.iter().map(|page| page.words.len()).sum();
-        let sum: f32 = self.pages.iter().map(|page| page.mean_confidence * page.words.len() as f32).sum();
-        if words == 0 { 0.0 } else { sum / words as f32 }
+        let sum: f32 =
+            self.pages.iter().map(|page| from_0_to_1(page.mean_confidence) * page.words.len() as f32).sum();
+        if words == 0 { 0.0 } else { from_0_to_1(sum / words as f32) }
     }
+}
+
+/// The nearest number from 0 to 1; 0 for what is no number.
+fn from_0_to_1(number: f32) -> f32 {
+    if number.is_nan() { 0.0 } else { number.clamp(0.0, 1.0) }
 }
 
 #[cfg(test)]
@@ -348,5 +355,25 @@ mod tests {
         ]);
         assert_eq!(text.text(), "Dear Sir,\nwe\n\nTotal\n\u{c}\u{c}End\n");
         assert_eq!(text.pages[2].index, 2);
+    }
+
+    #[test]
+    fn a_mean_confidence_is_from_0_to_1_whatever_the_pages_say() {
+        let mean = |pages: &[(f32, usize)]| {
+            let page = |(mean_confidence, words): &(f32, usize)| PageRecord {
+                mean_confidence: *mean_confidence,
+                words: vec![word("a", 0, 0); *words],
+                ..PageRecord::default()
+            };
+            PageText::new(pages.iter().map(page).collect()).mean_confidence()
+        };
+        assert_eq!(mean(&[(0.5, 1), (1.0, 1), (0.9, 0)]), 0.75);
+        assert_eq!(mean(&[(0.5, 0)]), 0.0);
+        for (said, expected) in
+            [(3e38, 1.0), (f32::INFINITY, 1.0), (-3e38, 0.0), (f32::NEG_INFINITY, 0.0), (f32::NAN, 0.0)]
+        {
+            assert_eq!(mean(&[(said, 2)]), expected, "{said}");
+        }
+        assert_eq!(mean(&[(f32::NAN, 1), (1.0, 1)]), 0.5, "the other page counts as it did");
     }
 }

@@ -117,8 +117,7 @@ impl Desk {
             let reason = format!("an envelope has 1 to {SIGNERS_MAX} signers, this one has {count}");
             return Err(ProviderError::Refused(reason));
         }
-        let pdf = self.place.shelf.put(&order.tenant_id, order.pdf.clone()).await;
-        let pdf = pdf.map_err(ProviderError::NotTaken)?;
+        let pdf = self.place.shelf.put(&order.tenant_id, order.pdf.clone()).await?;
         let secret = self.secret(&order.tenant_id)?;
         let token = |position| Token::of(&secret, order.envelope_id, position).digest();
         self.book.open(order, pdf, self.identity, token).await?;
@@ -242,7 +241,7 @@ impl Desk {
             return Err(ProviderError::NotTaken("not everyone has signed".into()));
         }
         let (_, sealed) = newest(&envelope, &signers)?;
-        self.place.shelf.get(tenant, sealed).await.map_err(ProviderError::NotTaken)
+        Ok(self.place.shelf.get(tenant, sealed).await?)
     }
 
     /// The certificate of completion, under the tenant's seal; the same bytes each time.
@@ -255,12 +254,12 @@ impl Desk {
                 let pins = self.book.pins(tenant, reference).await?;
                 let facts = sections(&envelope, &signers, &pins, signed);
                 let pdf = certificate("Certificate of completion", &facts);
-                let pdf = self.place.shelf.put(tenant, pdf).await.map_err(ProviderError::NotTaken)?;
+                let pdf = self.place.shelf.put(tenant, pdf).await?;
                 let sealed = self.place.seal(tenant, pdf, SealOf::Tenant, certificate_seal(&signers)).await?;
                 self.book.keep_certificate(reference, sealed).await?
             }
         };
-        self.place.shelf.get(tenant, kept).await.map_err(ProviderError::NotTaken)
+        Ok(self.place.shelf.get(tenant, kept).await?)
     }
 }
 

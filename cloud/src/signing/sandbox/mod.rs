@@ -124,8 +124,7 @@ impl Sandbox {
     }
 
     async fn take(&self, order: &Order) -> Result<Reference, ProviderError> {
-        let pdf = self.place.shelf.put(&order.tenant_id, order.pdf.clone()).await;
-        let pdf = pdf.map_err(ProviderError::NotTaken)?;
+        let pdf = self.place.shelf.put(&order.tenant_id, order.pdf.clone()).await?;
         let signers = serde_json::to_string(&order.addresses()).map_err(internal)?;
         sqlx::query(
             "INSERT INTO sandbox_envelopes (reference, envelope_id, tenant_id, pdf_sha256, signers, created_ms)
@@ -176,7 +175,7 @@ impl Sandbox {
         }
         let row = self.row(tenant, reference).await?;
         let signed = row.signed_sha256.unwrap_or_default().parse().map_err(internal)?;
-        self.place.shelf.get(tenant, signed).await.map_err(ProviderError::NotTaken)
+        Ok(self.place.shelf.get(tenant, signed).await?)
     }
 
     async fn withdraw(
