@@ -13,6 +13,7 @@ use hayro::hayro_interpret::{
 };
 use hayro::kurbo::{Affine, BezPath, Point, Rect, Shape as _, Vec2};
 use hayro_syntax::page::Page;
+use platen_model::joining::is_right_to_left;
 
 /// The most letters of a page; more are no text that somebody reads.
 pub(super) const LETTERS_MAX: usize = 1_000_000;
@@ -125,7 +126,7 @@ impl Reader {
                 // A font without ink is as hidden as letters that are not drawn.
                 return;
             }
-            if text.chars().any(|character| matches!(character, '\u{590}'..='\u{8FF}')) {
+            if text.chars().any(is_right_to_left) {
                 // Drawn in an order that is not the order of reading, it is left to recognition.
                 self.unknown += 1;
                 return;

@@ -117,3 +117,8 @@ fn check_right_to_left(first: &str) {
 fn letters_that_run_from_right_to_left_are_not_laid_over_a_page_that_has_them() {
     check_right_to_left("05D0");
 }
+
+#[test]
+fn letters_of_arabic_in_the_forms_they_are_joined_in_are_not_certain_words() {
+    check_right_to_left("FE80");
+}
