@@ -72,6 +72,7 @@ pub(crate) struct Open {
     tree_pages: usize,
     /// Whether it took a password.
     unlocked: bool,
+    hides_layers: bool,
 }
 
 struct Opened {
@@ -92,8 +93,10 @@ impl Open {
         let bytes = Arc::new(bytes);
         let (pdf, unlocked) = open(&bytes, passwords)?;
         let (leaves, tree_pages) = (pdf_pages::leaves(&pdf), pdf.pages().len());
+        let hides_layers = pdf_features::hides_layers(&pdf);
         let opened = Some(Opened { bytes, pdf });
-        Ok(Self { source, passwords: passwords.clone(), opened, leaves, tree_pages, unlocked })
+        let passwords = passwords.clone();
+        Ok(Self { source, passwords, opened, leaves, tree_pages, unlocked, hides_layers })
     }
 
     fn opened(&self) -> Result<&Opened, Fault> {
@@ -175,7 +178,7 @@ impl Open {
     pub(super) fn makeup(&self, number: u32) -> Result<Makeup, Fault> {
         let page = self.numbered(number)?;
         within_content_limit(page)?;
-        if pdf_features::hides_layers(&self.opened()?.pdf) {
+        if self.hides_layers {
             return Ok(Makeup::Bound("the document has layers that are hidden"));
         }
         let frame = page.intersected_crop_box();

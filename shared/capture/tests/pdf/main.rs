@@ -4,6 +4,7 @@ mod archival;
 mod common;
 mod guide;
 mod incoming;
+mod makeup;
 mod own_text;
 mod seal;
 mod searchable;
