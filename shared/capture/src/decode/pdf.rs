@@ -191,7 +191,8 @@ impl Open {
 
     /// Decodes page `number` (from 0).
     pub(super) fn page(&mut self, number: u32, limits: &Limits) -> Result<Picture, Fault> {
-        decoded(self.whole_page(number)?, limits)
+        let hides_layers = self.hides_layers;
+        decoded(self.whole_page(number)?, hides_layers, limits)
     }
 
     /// The words that page `number` (from 0) brings with it, as they stand on a picture of it of this size.
@@ -200,9 +201,9 @@ impl Open {
     }
 }
 
-fn decoded(page: &Page<'_>, limits: &Limits) -> Result<Picture, Fault> {
+fn decoded(page: &Page<'_>, hides_layers: bool, limits: &Limits) -> Result<Picture, Fault> {
     within_content_limit(page)?;
-    let mut picture = shown(page, limits)?;
+    let mut picture = shown(page, hides_layers, limits)?;
     if instructions(page)?.is_incomplete {
         picture.remarks.push("A part of this page's drawing instructions is not in the file.".to_owned());
         picture.is_incomplete = true;
@@ -210,8 +211,10 @@ fn decoded(page: &Page<'_>, limits: &Limits) -> Result<Picture, Fault> {
     Ok(picture)
 }
 
-fn shown(page: &Page<'_>, limits: &Limits) -> Result<Picture, Fault> {
-    let content = placements(page);
+fn shown(page: &Page<'_>, hides_layers: bool, limits: &Limits) -> Result<Picture, Fault> {
+    let mut content = placements(page);
+    // Which of its images are hidden, the renderer knows.
+    content.other_ink |= hides_layers;
     for image in &content.images {
         let (width, height) = image.full.unwrap_or((image.width, image.height));
         within_pixel_limit(width.into(), height.into(), limits)?;
