@@ -92,7 +92,16 @@ impl Reader {
             f64::from(size.1) / f64::from(height),
         );
         let paper = Rect::new(0.0, 0.0, size.0.into(), size.1.into());
-        let mut reader = Self { paper, every_letter, letters: Vec::new(), unknown: 0, drawn: HashMap::new() };
+        let mut reader = Self {
+            paper,
+            every_letter,
+            letters: Vec::new(),
+            unknown: 0,
+            drawn: HashMap::new(),
+            clips: Vec::new(),
+            groups: Vec::new(),
+            covers: 0,
+        };
         let cache = InterpreterCache::new();
         let transform = scale * Affine::new(page.initial_transform(true).as_coeffs());
         let mut context = Context::new(transform, paper, &cache, page.xref(), InterpreterSettings::default());
