@@ -21,6 +21,7 @@ mod pdf_content;
 mod pdf_features;
 mod pdf_image;
 mod pdf_layout;
+mod pdf_letters;
 mod pdf_pages;
 mod pdf_source;
 mod pdf_text;

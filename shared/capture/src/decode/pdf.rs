@@ -32,7 +32,7 @@ use super::pdf_source::Source;
 use super::pdf_text;
 use super::picture::{Picture, Samples};
 use super::{
-    Fault, Makeup, ending, pdf_annotations as annotations, pdf_features, within_page_limit,
+    Fault, Makeup, ending, guarded, pdf_annotations as annotations, pdf_features, within_page_limit,
     within_pixel_limit,
 };
 use crate::Kind;
@@ -79,6 +79,7 @@ pub(crate) struct Open {
     tree_pages: usize,
     /// Whether it took a password.
     unlocked: bool,
+    hides_layers: bool,
 }
 
 struct Opened {
@@ -99,8 +100,10 @@ impl Open {
         let bytes = Arc::new(bytes);
         let (pdf, unlocked) = open(&bytes, passwords)?;
         let (leaves, tree_pages) = (pdf_pages::leaves(&pdf), pdf.pages().len());
+        let hides_layers = pdf_features::hides_layers(&pdf);
         let opened = Some(Opened { bytes, pdf });
-        Ok(Self { source, passwords: passwords.clone(), opened, leaves, tree_pages, unlocked })
+        let passwords = passwords.clone();
+        Ok(Self { source, passwords, opened, leaves, tree_pages, unlocked, hides_layers })
     }
 
     fn opened(&self) -> Result<&Opened, Fault> {
@@ -182,20 +185,23 @@ impl Open {
     pub(super) fn makeup(&self, number: u32) -> Result<Makeup, Fault> {
         let page = self.numbered(number)?;
         within_content_limit(page)?;
-        if pdf_features::hides_layers(&self.opened()?.pdf) {
+        if self.hides_layers {
             return Ok(Makeup::Bound("the document has layers that are hidden"));
         }
         let frame = page.intersected_crop_box();
         if !(SIDE.contains(&frame.width()) && SIDE.contains(&frame.height())) {
             return Ok(Makeup::Bound("its size is one that no page can have"));
         }
-        let grid = pdf_layout::page_grid(page, &placements(page));
-        Ok(if grid.is_some() { Makeup::Scan } else { Makeup::Drawn })
+        let is_of_images = pdf_layout::page_grid(page, &placements(page)).is_some();
+        // What the decoder does not understand of its text is left to recognition.
+        let is_written = || guarded(|| Ok(pdf_text::is_written(page))).unwrap_or(false);
+        Ok(if is_of_images && !is_written() { Makeup::Scan } else { Makeup::Drawn })
     }
 
     /// Decodes page `number` (from 0).
     pub(super) fn page(&mut self, number: u32, limits: &Limits) -> Result<Picture, Fault> {
-        decoded(self.whole_page(number)?, limits)
+        let hides_layers = self.hides_layers;
+        decoded(self.whole_page(number)?, hides_layers, limits)
     }
 
     /// The words that page `number` (from 0) brings with it, as they stand on a picture of it of this size.
@@ -204,9 +210,9 @@ impl Open {
     }
 }
 
-fn decoded(page: &Page<'_>, limits: &Limits) -> Result<Picture, Fault> {
+fn decoded(page: &Page<'_>, hides_layers: bool, limits: &Limits) -> Result<Picture, Fault> {
     within_content_limit(page)?;
-    let mut picture = shown(page, limits)?;
+    let mut picture = shown(page, hides_layers, limits)?;
     if instructions(page)?.is_incomplete {
         picture.remarks.push("A part of this page's drawing instructions is not in the file.".to_owned());
         picture.is_incomplete = true;
@@ -214,8 +220,10 @@ fn decoded(page: &Page<'_>, limits: &Limits) -> Result<Picture, Fault> {
     Ok(picture)
 }
 
-fn shown(page: &Page<'_>, limits: &Limits) -> Result<Picture, Fault> {
-    let content = placements(page);
+fn shown(page: &Page<'_>, hides_layers: bool, limits: &Limits) -> Result<Picture, Fault> {
+    let mut content = placements(page);
+    // Which of its images are hidden, the renderer knows.
+    content.other_ink |= hides_layers;
     for image in &content.images {
         let (width, height) = image.full.unwrap_or((image.width, image.height));
         within_pixel_limit(width.into(), height.into(), limits)?;
@@ -257,7 +265,8 @@ fn with_missing_image(mut picture: Picture, content: &Content<'_>) -> Picture {
 
 /// Which image on a page cannot be decoded, where that can be told.
 fn missing_image(content: &Content<'_>) -> String {
-    let broken = content.images.iter().take(IMAGES_NAMED_MAX).find(|image| {
+    let named = content.images.iter().filter_map(|image| Some((image, image.stream.as_ref()?)));
+    let broken = named.take(IMAGES_NAMED_MAX).find(|(image, stream)| {
         let parameters = ImageDecodeParams {
             bpc: u8::try_from(image.bits).ok().filter(|bits| *bits > 0),
             width: image.width,
@@ -267,14 +276,14 @@ fn missing_image(content: &Content<'_>) -> String {
                 .map(|full| super::jpeg2000::asked(full, (image.width, image.height))),
             ..ImageDecodeParams::default()
         };
-        image.stream.decoded_image(&parameters).map_or(true, |decoded| decoded.data.is_empty())
+        stream.decoded_image(&parameters).map_or(true, |decoded| decoded.data.is_empty())
     });
     match broken {
-        Some(image) => format!(
+        Some((image, stream)) => format!(
             "its image of {} x {} pixels (object {} of the file) cannot be decoded",
             image.width,
             image.height,
-            ObjRef::from(image.stream.obj_id()).obj_number
+            ObjRef::from(stream.obj_id()).obj_number
         ),
         None => "an image on it cannot be decoded".to_owned(),
     }

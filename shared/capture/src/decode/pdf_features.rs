@@ -3,7 +3,7 @@
 //! Only the names of things are read here: no script is run, no attached file is opened.
 
 use hayro_syntax::Pdf;
-use hayro_syntax::object::{Array, Dict, Name, Object};
+use hayro_syntax::object::{Array, Dict, Name};
 
 use crate::inspection::Feature;
 
@@ -11,6 +11,8 @@ use crate::inspection::Feature;
 const NODES_MAX: u32 = 10_000;
 /// The most pages whose annotations are looked at.
 const PAGES_MAX: usize = 1_000;
+/// The most layers whose automatic states are looked at.
+const LAYERS_MAX: usize = 10_000;
 /// How far from its end a file may say where its table of objects stands.
 const TAIL_BYTES: usize = 8_192;
 
@@ -82,9 +84,24 @@ pub(super) fn hides_layers(pdf: &Pdf) -> bool {
     let Some(settings) = settings.and_then(|all| all.get::<Dict<'_>>("D")) else { return false };
     let off = settings.get::<Array<'_>>("OFF").is_some_and(|off| off.raw_iter().next().is_some());
     let base = settings.get::<Name<'_>>("BaseState").is_some_and(|state| &*state != b"ON");
-    // An automatic state may hide a layer on the screen or in print.
-    let automatic = settings.get::<Object<'_>>("AS").is_some();
+    let automatic = settings.get::<Array<'_>>("AS").is_some_and(|states| {
+        let layers = states.iter::<Dict<'_>>().filter_map(|state| state.get::<Array<'_>>("OCGs"));
+        layers.flat_map(|layers| layers.iter::<Dict<'_>>()).take(LAYERS_MAX).any(|layer| may_hide(&layer))
+    });
     off || base || automatic
+}
+
+/// Whether a layer with an automatic state is hidden on the screen or in print, or at some enlargement or for readers
+/// of some language. Programs give layers that are always shown such states, too.
+fn may_hide(layer: &Dict<'_>) -> bool {
+    let Some(usage) = layer.get::<Dict<'_>>("Usage") else { return false };
+    let is_off = |of: &str, state: &str| {
+        let state = usage.get::<Dict<'_>>(of).and_then(|of| of.get::<Name<'_>>(state));
+        state.is_some_and(|state| &*state == b"OFF")
+    };
+    is_off("View", "ViewState")
+        || is_off("Print", "PrintState")
+        || ["Zoom", "Language"].iter().any(|name| usage.contains_key(name))
 }
 
 /// Whether what the end of the file says of its table of objects is wrong, so that it was found by searching.

@@ -5,26 +5,22 @@
 //! stand for the page: an invisible layer is somebody's recognition, of a quality that nobody knows. Whether the words are good
 //! enough to stand for the page is for the caller, who sees its picture.
 
-use hayro::hayro_interpret::font::{Glyph, GlyphRun};
-use hayro::hayro_interpret::hayro_cmap::BfString;
-use hayro::hayro_interpret::{
-    BlendMode, ClipPath, Context, Device, DrawMode, DrawProps, Image, ImageDrawProps, InterpreterCache,
-    InterpreterSettings, SoftMask, interpret_page,
-};
-use hayro::kurbo::{Affine, BezPath, Point, Rect, Shape as _, Vec2};
+use hayro::kurbo::{Point, Rect, Vec2};
 use hayro_syntax::page::Page;
 use platen_model::{PageRecord, TextSource, Word};
 
+use super::pdf_letters::{LETTERS_MAX, Letter, Reader, is_private};
 use crate::raster::is_language;
 
-/// Units of a font's size in which glyphs are described.
-const UNITS: f64 = 1_000.0;
 /// A page with fewer letters is not a page of text.
 const LETTERS_MIN: usize = 40;
-/// The most letters of a page; more are no text that somebody reads.
-const LETTERS_MAX: usize = 1_000_000;
+/// What is stamped on a scan has fewer letters, or fewer lines.
+const WRITTEN_LETTERS_MIN: usize = 200;
+const WRITTEN_LINES_MIN: u32 = 5;
 /// Of so many letters one may have no character.
 const UNKNOWN_ONE_IN: usize = 100;
+/// To so many letters there may be one sign of a font of signs: a bullet, or a box to tick.
+const SIGNS_ONE_IN: usize = 10;
 /// A gap wider than this part of the font's size parts words.
 const GAP: f64 = 0.14;
 /// How far letters of a word may overlap, as a part of the font's size.
@@ -41,12 +37,60 @@ const COVERED: f64 = 0.3;
 /// The words of a page as they stand on a picture of it of `size` pixels. `None` where the page has no text to speak
 /// of, or where its letters cannot be told for certain.
 pub(super) fn words(page: &Page<'_>, size: (u32, u32)) -> Option<Vec<Word>> {
-    let reader = Reader::of(page, size, false);
+    let reader = Reader::of_seen(page, size);
     let letters = reader.letters.iter().filter(|letter| !letter.is_space()).count();
     // A page whose lines run up or down lies on its side, which is for the picture to tell.
     let level = reader.letters.iter().filter(|letter| !letter.is_space() && letter.along.x > 0.99).count();
     let is_text = (LETTERS_MIN..LETTERS_MAX).contains(&letters) && level * 10 >= letters * 9;
-    (is_text && reader.unknown * UNKNOWN_ONE_IN <= letters).then(|| composed(&reader.letters, reader.paper))
+    if !is_text || reader.unknown * UNKNOWN_ONE_IN > letters {
+        return None;
+    }
+    let mut words = composed(&reader.letters, reader.paper);
+    let signs = take_signs(&mut words);
+    let unknown = reader.unknown + signs.among_letters;
+    (unknown * UNKNOWN_ONE_IN <= letters && signs.alone * SIGNS_ONE_IN <= letters).then_some(words)
+}
+
+/// Whether a page that images cover is one of text all the same, for a program wrote over them at length. What is stamped on
+/// scans is less: numbers of a bundle, lines of a fax, who received it and when. Letters that nobody sees say nothing.
+pub(super) fn is_written(page: &Page<'_>) -> bool {
+    let (width, height) = page.render_dimensions();
+    let size = (width.ceil().max(1.0) as u32, height.ceil().max(1.0) as u32);
+    words(page, size).is_some_and(|words| {
+        let letters: usize = words.iter().map(|word| word.text.chars().count()).sum();
+        let lines = words.last().map_or(0, |word| word.line + 1);
+        letters >= WRITTEN_LETTERS_MIN && lines >= WRITTEN_LINES_MIN
+    })
+}
+
+/// How many private characters were met.
+struct Signs {
+    /// Those that stand alone, as bullets do.
+    alone: usize,
+    /// Those in a word or in a row, where they may stand for letters.
+    among_letters: usize,
+}
+
+/// Takes the private characters out of words, and the words that have no others.
+fn take_signs(words: &mut Vec<Word>) -> Signs {
+    let mut signs = Signs { alone: 0, among_letters: 0 };
+    words.retain_mut(|word| {
+        let all = word.text.chars().count();
+        let private = word.text.chars().filter(|character| is_private(*character)).count();
+        if private == 1 && all == 1 {
+            signs.alone += 1;
+        } else if private > 0 {
+            signs.among_letters += private;
+            word.text.retain(|character| !is_private(character));
+        }
+        private < all
+    });
+    signs
+}
+
+/// Whether a word is a row of private characters, which say nothing: no search finds it.
+fn is_unreadable(word: &Word) -> bool {
+    word.text.chars().all(is_private) && word.text.chars().nth(1).is_some()
 }
 
 /// The words of a record for which its page has none of its own that a search would find, drawn or hidden. The record
@@ -57,8 +101,9 @@ pub(crate) fn lacking(page: &Page<'_>, record: &PageRecord) -> Vec<Word> {
     }
     let (wide, high) = (record.width_px, record.height_px);
     let size = if record.rotation_deg % 180 == 90 { (high, wide) } else { (wide, high) };
-    let reader = Reader::of(page, size, true);
+    let reader = Reader::of_all(page, size);
     let mut own = composed(&reader.letters, reader.paper);
+    own.retain(|word| !is_unreadable(word));
     if !is_language(&own) {
         // What the page says of its letters is not what they are, and no search finds it.
         return record.words.clone();
@@ -94,120 +139,6 @@ fn turned(rect: platen_model::Rect, size: (u32, u32), by_deg: u32) -> platen_mod
 fn common(one: platen_model::Rect, other: platen_model::Rect) -> u64 {
     let side = |a: u32, long: u32, b: u32, other: u32| (a + long).min(b + other).saturating_sub(a.max(b));
     u64::from(side(one.x, one.w, other.x, other.w)) * u64::from(side(one.y, one.h, other.y, other.h))
-}
-
-/// A glyph with its character, in pixels.
-struct Letter {
-    text: String,
-    /// Where the pen stood before it, and after it.
-    start: Point,
-    end: Point,
-    /// The direction of its line.
-    along: Vec2,
-    /// The font's size.
-    em: f64,
-    /// The box of its ink.
-    ink: Rect,
-}
-
-impl Letter {
-    fn is_space(&self) -> bool {
-        self.text.chars().all(char::is_whitespace)
-    }
-}
-
-/// Collects the letters that are drawn.
-struct Reader {
-    paper: Rect,
-    /// Whether letters count that nobody sees.
-    hidden_too: bool,
-    letters: Vec<Letter>,
-    /// Glyphs whose character is not known for certain.
-    unknown: usize,
-}
-
-impl Reader {
-    /// The letters of a page as they stand on a picture of it of `size` pixels.
-    fn of(page: &Page<'_>, size: (u32, u32), hidden_too: bool) -> Self {
-        let (width, height) = page.render_dimensions();
-        let scale = Affine::scale_non_uniform(
-            f64::from(size.0) / f64::from(width),
-            f64::from(size.1) / f64::from(height),
-        );
-        let paper = Rect::new(0.0, 0.0, size.0.into(), size.1.into());
-        let mut reader = Self { paper, hidden_too, letters: Vec::new(), unknown: 0 };
-        let cache = InterpreterCache::new();
-        let transform = scale * Affine::new(page.initial_transform(true).as_coeffs());
-        let mut context = Context::new(transform, paper, &cache, page.xref(), InterpreterSettings::default());
-        interpret_page(page, &mut context, &mut reader);
-        reader
-    }
-}
-
-impl<'a> Device<'a> for Reader {
-    fn draw_glyph_run(&mut self, run: &GlyphRun<'_, 'a>, props: DrawProps<'a>, mode: &DrawMode) {
-        if (matches!(mode, DrawMode::Invisible) && !self.hidden_too) || self.letters.len() > LETTERS_MAX {
-            return;
-        }
-        for placed in run.glyphs() {
-            let Glyph::Outline(glyph) = &**placed else {
-                self.unknown += 1;
-                continue;
-            };
-            let place = props.transform * placed.transform();
-            let outline = glyph.outline();
-            let advance = glyph.advance_width().map_or(outline.bounding_box().x1, f64::from);
-            let (start, end) = (place * Point::ORIGIN, place * Point::new(advance, 0.0));
-            let line = place * Point::new(UNITS, 0.0) - start;
-            let up = place * Point::new(0.0, UNITS) - start;
-            let em = up.hypot();
-            if !(em.is_finite() && line.hypot() > 0.0 && self.paper.contains(start)) {
-                continue;
-            }
-            let Some(text) = glyph.as_unicode().and_then(certain) else {
-                self.unknown += 1;
-                continue;
-            };
-            let ink = if outline.elements().is_empty() {
-                Rect::from_points(start, end)
-            } else {
-                (place * outline).bounding_box()
-            };
-            self.letters.push(Letter { text, start, end, along: line.normalize(), em, ink });
-        }
-    }
-
-    fn draw_path(&mut self, _: &BezPath, _: DrawProps<'a>, _: &DrawMode) {}
-    fn draw_image(&mut self, _: Image<'a, '_>, _: ImageDrawProps<'a>) {}
-    fn push_clip_path(&mut self, _: &ClipPath) {}
-    fn pop_clip(&mut self) {}
-    fn push_transparency_group(&mut self, _: f32, _: Option<SoftMask<'a>>, _: BlendMode) {}
-    fn pop_transparency_group(&mut self) {}
-}
-
-/// The characters of a glyph, ligatures taken apart; `None` where a font says nothing that can be text. Scripts that
-/// run from right to left are drawn in an order that is not the order of reading, and are left to recognition.
-fn certain(text: BfString) -> Option<String> {
-    let text = match text {
-        BfString::Char(character) => character.to_string(),
-        BfString::String(text) => text,
-    };
-    let mut certain = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '\u{FB00}' => certain.push_str("ff"),
-            '\u{FB01}' => certain.push_str("fi"),
-            '\u{FB02}' => certain.push_str("fl"),
-            '\u{FB03}' => certain.push_str("ffi"),
-            '\u{FB04}' => certain.push_str("ffl"),
-            '\u{AD}' => certain.push('-'),
-            '\u{FFFD}' | '\u{E000}'..='\u{F8FF}' | '\u{590}'..='\u{8FF}' => return None,
-            blank if blank.is_whitespace() => certain.push(' '),
-            control if control.is_control() => return None,
-            other => certain.push(other),
-        }
-    }
-    (!certain.is_empty()).then_some(certain)
 }
 
 /// A word being put together.

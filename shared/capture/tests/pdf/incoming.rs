@@ -36,13 +36,13 @@ pub(crate) fn pdf(objects: &[String], trailer: &str) -> NamedTempFile {
 }
 
 /// An object that is a stream of these entries and data.
-fn stream(entries: &str, data: &str) -> String {
+pub(crate) fn stream(entries: &str, data: &str) -> String {
     format!("<<{entries}/Length {}>>\nstream\n{data}\nendstream", data.len())
 }
 
 /// A PDF of one page with these entries and instructions; objects from number 5 on are as given. Object 5 is in its
 /// resources as font `F1`.
-fn page(catalog: &str, entries: &str, instructions: &str, more: &[String]) -> NamedTempFile {
+pub(crate) fn page(catalog: &str, entries: &str, instructions: &str, more: &[String]) -> NamedTempFile {
     let mut objects = vec![
         format!("<</Type/Catalog/Pages 2 0 R{catalog}>>"),
         "<</Type/Pages/Kids[3 0 R]/Count 1>>".to_owned(),
@@ -53,9 +53,9 @@ fn page(catalog: &str, entries: &str, instructions: &str, more: &[String]) -> Na
     pdf(&objects, "")
 }
 
-const HELVETICA: &str = "<</Type/Font/Subtype/Type1/BaseFont/Helvetica/Encoding/WinAnsiEncoding>>";
-const LETTER: &str = "/MediaBox[0 0 612 792]";
-const LINES: [&str; 4] = [
+pub(crate) const HELVETICA: &str = "<</Type/Font/Subtype/Type1/BaseFont/Helvetica/Encoding/WinAnsiEncoding>>";
+pub(crate) const LETTER: &str = "/MediaBox[0 0 612 792]";
+pub(crate) const LINES: [&str; 4] = [
     "The tenant pays the rent on the first day of each month.",
     "The landlord keeps the roof and the walls in good order.",
     "Both sign two copies of this paper and keep one of them.",
@@ -63,7 +63,7 @@ const LINES: [&str; 4] = [
 ];
 
 /// Instructions that show these lines in a font.
-fn written(lines: &[&str]) -> String {
+pub(crate) fn written(lines: &[&str]) -> String {
     let shown: String = lines.iter().map(|line| format!("({line}) Tj T*\n")).collect();
     format!("BT /F1 14 Tf 1 0 0 1 72 700 Tm 24 TL\n{shown}ET")
 }
@@ -73,12 +73,12 @@ pub(crate) fn letter() -> NamedTempFile {
     page("", LETTER, &written(&LINES), &[HELVETICA.to_owned()])
 }
 
-struct Normalized {
-    records: Vec<PageRecord>,
+pub(crate) struct Normalized {
+    pub(crate) records: Vec<PageRecord>,
     pdfa: PdfA,
     breaches: Vec<String>,
     bytes: Vec<u8>,
-    file: NamedTempFile,
+    pub(crate) file: NamedTempFile,
 }
 
 fn inspection(file: &Path, passwords: &Passwords) -> Result<Inspection, platen_model::Failure> {
@@ -88,14 +88,14 @@ fn inspection(file: &Path, passwords: &Passwords) -> Result<Inspection, platen_m
 }
 
 /// What a worker makes of a PDF, with nothing in it that `qpdf` complains of.
-fn normalized(source: &Path, pdfa: PdfA, passwords: &Passwords) -> Normalized {
+pub(crate) fn normalized(source: &Path, pdfa: PdfA, passwords: &Passwords) -> Normalized {
     let made = made_of(source, pdfa, passwords);
     clean(made.file.path());
     made
 }
 
 /// What a worker makes of a PDF: each page finished, and kept or shown as its record says.
-fn made_of(source: &Path, pdfa: PdfA, passwords: &Passwords) -> Normalized {
+pub(crate) fn made_of(source: &Path, pdfa: PdfA, passwords: &Passwords) -> Normalized {
     let inspection = inspection(source, passwords).expect("it opens");
     let options = Options { pdfa, ..Options::default() };
     let limits = options.limits.clone();
@@ -147,11 +147,11 @@ fn made_of(source: &Path, pdfa: PdfA, passwords: &Passwords) -> Normalized {
     Normalized { records, pdfa, breaches, bytes, file }
 }
 
-fn words(text: &str) -> Vec<&str> {
+pub(crate) fn words(text: &str) -> Vec<&str> {
     text.split_whitespace().collect()
 }
 
-fn text_of(pdf: &Path) -> String {
+pub(crate) fn text_of(pdf: &Path) -> String {
     run("pdftotext", &["-raw".as_ref(), pdf.as_os_str(), "-".as_ref()])
 }
 

@@ -4,6 +4,8 @@ mod archival;
 mod common;
 mod guide;
 mod incoming;
+mod makeup;
+mod own_text;
 mod seal;
 mod searchable;
 mod snapshots;
