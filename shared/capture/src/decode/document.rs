@@ -139,7 +139,7 @@ impl Document {
 pub enum Makeup {
     /// Images make up the page.
     Scan,
-    /// It was drawn by a program: what images there are, are in it.
+    /// It was drawn by a program: what images there are, are in it, or under its text.
     Drawn,
     /// It cannot be taken out of its document without looking different, for this reason.
     Bound(&'static str),

@@ -32,7 +32,8 @@ use super::pdf_source::Source;
 use super::pdf_text;
 use super::picture::{Picture, Samples};
 use super::{
-    Fault, Makeup, pdf_annotations as annotations, pdf_features, within_page_limit, within_pixel_limit,
+    Fault, Makeup, guarded, pdf_annotations as annotations, pdf_features, within_page_limit,
+    within_pixel_limit,
 };
 use crate::Kind;
 use crate::inspection::{Feature, Inspection};
@@ -185,8 +186,10 @@ impl Open {
         if !(SIDE.contains(&frame.width()) && SIDE.contains(&frame.height())) {
             return Ok(Makeup::Bound("its size is one that no page can have"));
         }
-        let grid = pdf_layout::page_grid(page, &placements(page));
-        Ok(if grid.is_some() { Makeup::Scan } else { Makeup::Drawn })
+        let is_of_images = pdf_layout::page_grid(page, &placements(page)).is_some();
+        // What the decoder does not understand of its text is left to recognition.
+        let is_written = || guarded(|| Ok(pdf_text::is_written(page))).unwrap_or(false);
+        Ok(if is_of_images && !is_written() { Makeup::Scan } else { Makeup::Drawn })
     }
 
     /// Decodes page `number` (from 0).

@@ -17,6 +17,8 @@ use platen_model::joining::is_right_to_left;
 
 /// The most letters of a page; more are no text that somebody reads.
 pub(super) const LETTERS_MAX: usize = 1_000_000;
+/// The most images over letters that are looked at. Some devices write one for each 16 rows.
+const COVERS_MAX: usize = 1_024;
 /// Units of a font's size in which glyphs are described.
 const UNITS: f64 = 1_000.0;
 /// Glyphs so many times as large as their font's size have their own.
@@ -64,6 +66,12 @@ pub(super) struct Reader {
     pub(super) unknown: usize,
     /// The boxes of glyphs that are drawn by instructions, in units of their font's size.
     drawn: HashMap<u128, Option<Rect>>,
+    /// The boxes that everything is clipped to, the innermost last.
+    clips: Vec<Rect>,
+    /// Whether what is drawn covers what is below, for each group that is being drawn.
+    groups: Vec<bool>,
+    /// How many images were laid over letters.
+    covers: usize,
 }
 
 impl Reader {
@@ -84,7 +92,16 @@ impl Reader {
             f64::from(size.1) / f64::from(height),
         );
         let paper = Rect::new(0.0, 0.0, size.0.into(), size.1.into());
-        let mut reader = Self { paper, every_letter, letters: Vec::new(), unknown: 0, drawn: HashMap::new() };
+        let mut reader = Self {
+            paper,
+            every_letter,
+            letters: Vec::new(),
+            unknown: 0,
+            drawn: HashMap::new(),
+            clips: Vec::new(),
+            groups: Vec::new(),
+            covers: 0,
+        };
         let cache = InterpreterCache::new();
         let transform = scale * Affine::new(page.initial_transform(true).as_coeffs());
         let mut context = Context::new(transform, paper, &cache, page.xref(), InterpreterSettings::default());
@@ -139,7 +156,8 @@ impl Reader {
 
 impl<'a> Device<'a> for Reader {
     fn draw_glyph_run(&mut self, run: &GlyphRun<'_, 'a>, props: DrawProps<'a>, mode: &DrawMode) {
-        if (matches!(mode, DrawMode::Invisible) && !self.every_letter) || self.letters.len() > LETTERS_MAX {
+        let is_hidden = matches!(mode, DrawMode::Invisible) || is_clear(&props.paint);
+        if (is_hidden && !self.every_letter) || self.letters.len() > LETTERS_MAX {
             return;
         }
         for placed in run.glyphs() {
@@ -148,12 +166,52 @@ impl<'a> Device<'a> for Reader {
         }
     }
 
+    fn draw_image(&mut self, image: Image<'a, '_>, props: ImageDrawProps<'a>) {
+        let covers = is_solid(&image) && self.groups.iter().all(|covers| *covers);
+        if self.every_letter || !covers || self.letters.is_empty() || self.covers >= COVERS_MAX {
+            return;
+        }
+        self.covers += 1;
+        // Programs that recognise a scan may hide the words under it.
+        let whole = Rect::new(0.0, 0.0, image.width().into(), image.height().into());
+        let into_image = props.transform.inverse();
+        let clip = self.clips.last().copied().unwrap_or(self.paper);
+        self.letters.retain(|letter| {
+            let middle = letter.ink.center();
+            !(clip.contains(middle) && whole.contains(into_image * middle))
+        });
+    }
+
+    fn push_clip_path(&mut self, clip: &ClipPath) {
+        let area = clip.path.bounding_box();
+        self.clips.push(self.clips.last().map_or(area, |outer| outer.intersect(area)));
+    }
+
+    fn pop_clip(&mut self) {
+        self.clips.pop();
+    }
+
+    fn push_transparency_group(&mut self, opacity: f32, mask: Option<SoftMask<'a>>, mode: BlendMode) {
+        self.groups.push(opacity >= 1.0 && mask.is_none() && mode == BlendMode::Normal);
+    }
+
+    fn pop_transparency_group(&mut self) {
+        self.groups.pop();
+    }
+
     fn draw_path(&mut self, _: &BezPath, _: DrawProps<'a>, _: &DrawMode) {}
-    fn draw_image(&mut self, _: Image<'a, '_>, _: ImageDrawProps<'a>) {}
-    fn push_clip_path(&mut self, _: &ClipPath) {}
-    fn pop_clip(&mut self) {}
-    fn push_transparency_group(&mut self, _: f32, _: Option<SoftMask<'a>>, _: BlendMode) {}
-    fn pop_transparency_group(&mut self) {}
+}
+
+/// Whether what is drawn with this leaves nothing to see.
+fn is_clear(paint: &Paint<'_>) -> bool {
+    matches!(paint, Paint::Color(colour) if colour.to_rgba().to_rgba8()[3] == 0)
+}
+
+/// Whether an image has no holes through which one sees what is below.
+fn is_solid(image: &Image<'_, '_>) -> bool {
+    let Image::Raster(image) = image else { return false };
+    let entries = image.stream().dict();
+    ["SMask", "Mask", "SMaskInData"].iter().all(|name| !entries.contains_key(name))
 }
 
 /// How a glyph stands on the page.

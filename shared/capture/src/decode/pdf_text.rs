@@ -14,6 +14,9 @@ use crate::raster::is_language;
 
 /// A page with fewer letters is not a page of text.
 const LETTERS_MIN: usize = 40;
+/// What is stamped on a scan has fewer letters, or fewer lines.
+const WRITTEN_LETTERS_MIN: usize = 200;
+const WRITTEN_LINES_MIN: u32 = 5;
 /// Of so many letters one may have no character.
 const UNKNOWN_ONE_IN: usize = 100;
 /// To so many letters there may be one sign of a font of signs: a bullet, or a box to tick.
@@ -46,6 +49,19 @@ pub(super) fn words(page: &Page<'_>, size: (u32, u32)) -> Option<Vec<Word>> {
     let signs = take_signs(&mut words);
     let unknown = reader.unknown + signs.among_letters;
     (unknown * UNKNOWN_ONE_IN <= letters && signs.alone * SIGNS_ONE_IN <= letters).then_some(words)
+}
+
+/// Whether a page that images cover is one of text all the same, for a program wrote over them at length. What is
+/// stamped on scans is less: numbers of a bundle, lines of a fax, who received it and when. Letters that nobody sees
+/// say nothing.
+pub(super) fn is_written(page: &Page<'_>) -> bool {
+    let (width, height) = page.render_dimensions();
+    let size = (width.ceil().max(1.0) as u32, height.ceil().max(1.0) as u32);
+    words(page, size).is_some_and(|words| {
+        let letters: usize = words.iter().map(|word| word.text.chars().count()).sum();
+        let lines = words.last().map_or(0, |word| word.line + 1);
+        letters >= WRITTEN_LETTERS_MIN && lines >= WRITTEN_LINES_MIN
+    })
 }
 
 /// How many private characters were met.

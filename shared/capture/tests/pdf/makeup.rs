@@ -61,3 +61,45 @@ fn an_image_in_a_hidden_layer_is_not_shown_over_the_scan() {
         assert!(shown.abs_diff(b'0') < 3 && hidden.abs_diff(b'~') < 3, "{draw}: {shown} and {hidden}");
     }
 }
+
+/// What a page is made of that draws an image as large as itself, with these entries.
+fn makeup_on_image(entries: &str, instructions: &str) -> Makeup {
+    let image = "/Type/XObject/Subtype/Image/Width 640/Height 832/BitsPerComponent 1/ColorSpace/DeviceGray";
+    let objects = [
+        "<</Type/Catalog/Pages 2 0 R>>".to_owned(),
+        "<</Type/Pages/Kids[3 0 R]/Count 1>>".to_owned(),
+        format!(
+            "<</Type/Page/Parent 2 0 R/Contents 4 0 R{LETTER}/Resources<</Font<</F1 5 0 R>>\
+             /XObject<</Scan 6 0 R>>/ExtGState<</Clear<</ca 0>>>>>>>>"
+        ),
+        stream("", instructions),
+        HELVETICA.to_owned(),
+        stream(&format!("{image}{entries}"), &"~".repeat(640 / 8 * 832)),
+        gray('0', ""),
+    ];
+    makeup(pdf(&objects, "").path())
+}
+
+#[test]
+fn a_page_of_text_on_a_picture_of_letter_paper_is_no_scan_and_a_scan_with_stamps_or_hidden_words_is_one() {
+    let image = "q 612 0 0 792 0 0 cm /Scan Do Q";
+    let text = written(&[LINES, LINES].concat());
+    let check = |instructions: &str, expected: Makeup| {
+        assert_eq!(makeup_on_image("", instructions), expected, "{instructions}");
+    };
+    check(&format!("{image} {text}"), Makeup::Drawn);
+    check(&format!("{text} {image}"), Makeup::Scan);
+    check(&format!("{image} {}", text.replacen("BT", "BT 3 Tr", 1)), Makeup::Scan);
+    check(&format!("{image} /Clear gs {text}"), Makeup::Scan);
+    check(&format!("{image} {}", written(&LINES[..1])), Makeup::Scan);
+    let stamped = [
+        "01/03/2026 10:22 From: Miller and Sons 555 0100 To: Jones P. 003/017",
+        "Received 4 March 2026, Law Office of R. Green",
+        "Case 1:26-cv-01234 Document 123-4 Filed 03/01/26 Page 12 of 45",
+        "DEF-0001234",
+    ];
+    check(&format!("{image} {}", written(&stamped)), Makeup::Scan);
+    // Of what is seen through, nothing below is hidden; nor is what lies beside.
+    assert_eq!(makeup_on_image("/SMask 7 0 R", &format!("{text} {image}")), Makeup::Drawn);
+    check(&format!("{image} {text} q 0 0 612 60 re W n {image} Q"), Makeup::Drawn);
+}
