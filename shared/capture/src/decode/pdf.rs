@@ -257,7 +257,8 @@ fn with_missing_image(mut picture: Picture, content: &Content<'_>) -> Picture {
 
 /// Which image on a page cannot be decoded, where that can be told.
 fn missing_image(content: &Content<'_>) -> String {
-    let broken = content.images.iter().take(IMAGES_NAMED_MAX).find(|image| {
+    let named = content.images.iter().filter_map(|image| Some((image, image.stream.as_ref()?)));
+    let broken = named.take(IMAGES_NAMED_MAX).find(|(image, stream)| {
         let parameters = ImageDecodeParams {
             bpc: u8::try_from(image.bits).ok().filter(|bits| *bits > 0),
             width: image.width,
@@ -267,14 +268,14 @@ fn missing_image(content: &Content<'_>) -> String {
                 .map(|full| super::jpeg2000::asked(full, (image.width, image.height))),
             ..ImageDecodeParams::default()
         };
-        image.stream.decoded_image(&parameters).map_or(true, |decoded| decoded.data.is_empty())
+        stream.decoded_image(&parameters).map_or(true, |decoded| decoded.data.is_empty())
     });
     match broken {
-        Some(image) => format!(
+        Some((image, stream)) => format!(
             "its image of {} x {} pixels (object {} of the file) cannot be decoded",
             image.width,
             image.height,
-            ObjRef::from(image.stream.obj_id()).obj_number
+            ObjRef::from(stream.obj_id()).obj_number
         ),
         None => "an image on it cannot be decoded".to_owned(),
     }

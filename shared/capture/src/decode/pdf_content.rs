@@ -37,7 +37,8 @@ pub(super) struct Placement<'a> {
     pub(super) ink: Option<[u8; 3]>,
     /// Where it is visible; all of it where this is `None`.
     pub(super) clip: Option<Area>,
-    pub(super) stream: Stream<'a>,
+    /// Its data, for who lays out the page; `None` for an image among the instructions, which is left to the renderer.
+    pub(super) stream: Option<Stream<'a>>,
 }
 
 /// The outcome.
@@ -146,7 +147,8 @@ impl<'a> Content<'a> {
                 | I::NextLineAndShowText(_)
                 | I::ShowTextWithParameters(_)
                 | I::ShowTexts(_) => self.other_ink |= !state.text_hidden,
-                I::Shading(_) | I::InlineImage(_) => self.other_ink = true,
+                I::InlineImage(image) => self.inline(image.0, &state),
+                I::Shading(_) => self.other_ink = true,
                 _ => {}
             }
         }
@@ -190,20 +192,55 @@ impl<'a> Content<'a> {
         let dictionary = image.dict();
         let number = |name: &str| dictionary.get::<u32>(name).unwrap_or(0);
         let stencil = dictionary.get::<bool>("ImageMask").unwrap_or(false);
-        self.other_ink |= !state.plain || (stencil && state.fill.is_none());
         let full = (number("Width"), number("Height"));
+        let bits = number("BitsPerComponent");
         let is_coded_in_levels = image.filters().last() == Some(&Filter::JpxDecode);
-        let (width, height) = if is_coded_in_levels { jpeg2000::fitting(full) } else { full };
-        self.images.push(Placement {
+        let size = if is_coded_in_levels { jpeg2000::fitting(full) } else { full };
+        let full = Some(full).filter(|full| *full != size);
+        let placed = self.placed(size, bits, stencil, state);
+        self.images.push(Placement { full, stream: Some(image), ..placed });
+    }
+
+    /// An image among the instructions, as gateways of fax machines write their pages.
+    fn inline(&mut self, image: &Stream<'_>, state: &State) {
+        let dictionary = image.dict();
+        // Its entries have short names, and may have the long ones.
+        let number = |short: &str, long: &str| {
+            dictionary.get::<u32>(short).or_else(|| dictionary.get::<u32>(long)).unwrap_or(0)
+        };
+        let size = (number("W", "Width"), number("H", "Height"));
+        if size.0 == 0 || size.1 == 0 {
+            self.other_ink = true;
+            return;
+        }
+        let stencil = dictionary.get::<bool>("IM").or_else(|| dictionary.get::<bool>("ImageMask"));
+        let colours = dictionary.get::<Name<'_>>("CS").or_else(|| dictionary.get::<Name<'_>>("ColorSpace"));
+        let is_gray = colours.is_some_and(|colours| matches!(&*colours, b"G" | b"DeviceGray"));
+        // The two colours of one bit need not be black and white.
+        let bits = if is_gray { number("BPC", "BitsPerComponent") } else { 8 };
+        let placed = self.placed(size, bits, stencil.unwrap_or(false), state);
+        self.images.push(placed);
+    }
+
+    /// An image where it stands, without its data.
+    fn placed(
+        &mut self,
+        (width, height): (u32, u32),
+        bits: u32,
+        stencil: bool,
+        state: &State,
+    ) -> Placement<'a> {
+        self.other_ink |= !state.plain || (stencil && state.fill.is_none());
+        Placement {
             matrix: state.matrix,
             width,
             height,
-            full: Some(full).filter(|full| *full != (width, height)),
-            bits: if stencil { 1 } else { number("BitsPerComponent") },
+            full: None,
+            bits: if stencil { 1 } else { bits },
             ink: state.fill.filter(|_| stencil),
             clip: state.clip,
-            stream: image,
-        });
+            stream: None,
+        }
     }
 }
 

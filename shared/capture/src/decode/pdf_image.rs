@@ -27,30 +27,31 @@ enum Colours {
 
 /// Decodes an image; `None` where that takes the renderer, or where the data are damaged.
 pub(super) fn picture(image: &Placement<'_>, limits: &Limits) -> Option<Picture> {
-    let dictionary = image.stream.dict();
+    let stream = image.stream.as_ref()?;
+    let dictionary = stream.dict();
     if ["SMask", "Mask"].iter().any(|name| dictionary.contains_key(name)) {
         return None;
     }
-    let filters = image.stream.filters();
-    let colours = colours_of(image, &filters)?;
+    let filters = stream.filters();
+    let colours = colours_of(image, stream, &filters)?;
     let inverted = inverted(dictionary, &colours)?;
     match filters.as_slice() {
-        [Filter::DctDecode] => from_jpeg(image, &colours, inverted, limits),
-        [Filter::CcittFaxDecode] if matches!(colours, Colours::Gray) => from_ccitt(image, inverted),
+        [Filter::DctDecode] => from_jpeg(image, stream, &colours, inverted, limits),
+        [Filter::CcittFaxDecode] if matches!(colours, Colours::Gray) => from_ccitt(image, stream, inverted),
         [Filter::Jbig2Decode] if matches!(colours, Colours::Gray) => {
-            let mut picture = from_samples(image, &colours, inverted)?;
-            picture.original = jbig2_original(image).filter(|_| !inverted);
+            let mut picture = from_samples(image, stream, &colours, inverted)?;
+            picture.original = jbig2_original(image, stream).filter(|_| !inverted);
             Some(picture)
         }
-        _ => from_samples(image, &colours, inverted),
+        _ => from_samples(image, stream, &colours, inverted),
     }
 }
 
 /// JBIG2 data, where they keep every rule of their coding: what a strict decoder takes, every reader shows alike.
-fn jbig2_original(image: &Placement<'_>) -> Option<Original> {
-    let own = image.stream.raw_data();
-    let parameters = image.stream.dict().get::<Dict<'_>>("DecodeParms").or_else(|| {
-        let all = image.stream.dict().get::<Array<'_>>("DecodeParms")?;
+fn jbig2_original(image: &Placement<'_>, stream: &Stream<'_>) -> Option<Original> {
+    let own = stream.raw_data();
+    let parameters = stream.dict().get::<Dict<'_>>("DecodeParms").or_else(|| {
+        let all = stream.dict().get::<Array<'_>>("DecodeParms")?;
         all.iter::<Dict<'_>>().next()
     });
     let shared = parameters.and_then(|parameters| parameters.get::<Stream<'_>>("JBIG2Globals"));
@@ -74,11 +75,11 @@ impl hayro_jbig2::Decoder for Nowhere {
     fn next_line(&mut self) {}
 }
 
-fn colours_of(image: &Placement<'_>, filters: &[Filter]) -> Option<Colours> {
+fn colours_of(image: &Placement<'_>, stream: &Stream<'_>, filters: &[Filter]) -> Option<Colours> {
     if image.ink.is_some() {
         return Some(Colours::Gray);
     }
-    match image.stream.dict().get::<Object<'_>>("ColorSpace") {
+    match stream.dict().get::<Object<'_>>("ColorSpace") {
         Some(space) => colours_named(space),
         None if filters == [Filter::JpxDecode] => Some(Colours::Coded),
         None => None,
@@ -137,15 +138,21 @@ fn inverted(dictionary: &Dict<'_>, colours: &Colours) -> Option<bool> {
     }
 }
 
-fn from_jpeg(image: &Placement<'_>, colours: &Colours, inverted: bool, limits: &Limits) -> Option<Picture> {
+fn from_jpeg(
+    image: &Placement<'_>,
+    stream: &Stream<'_>,
+    colours: &Colours,
+    inverted: bool,
+    limits: &Limits,
+) -> Option<Picture> {
     let components = match colours {
         Colours::Gray => 1,
         Colours::Rgb => 3,
         Colours::Palette(_) | Colours::Coded => return None,
     };
-    let bytes = image.stream.raw_data();
+    let bytes = stream.raw_data();
     let headers = jpeg::headers(&bytes).ok()?;
-    let told = image.stream.dict().get::<Dict<'_>>("DecodeParms");
+    let told = stream.dict().get::<Dict<'_>>("DecodeParms");
     let told = told.is_some_and(|parameters| parameters.contains_key("ColorTransform"));
     if inverted || told || headers.components != components || headers.unusual_colours {
         return None;
@@ -156,8 +163,8 @@ fn from_jpeg(image: &Placement<'_>, colours: &Colours, inverted: bool, limits: &
 }
 
 /// CCITT data, which are kept where they are group 4 in the form that we write ourselves.
-fn from_ccitt(image: &Placement<'_>, inverted: bool) -> Option<Picture> {
-    let dictionary = image.stream.dict();
+fn from_ccitt(image: &Placement<'_>, stream: &Stream<'_>, inverted: bool) -> Option<Picture> {
+    let dictionary = stream.dict();
     let parameters = dictionary.get::<Dict<'_>>("DecodeParms").or_else(|| {
         dictionary.get::<Array<'_>>("DecodeParms").and_then(|all| all.iter::<Dict<'_>>().next())
     })?;
@@ -175,7 +182,7 @@ fn from_ccitt(image: &Placement<'_>, inverted: bool) -> Option<Picture> {
         rows_are_bytes: flag("EncodedByteAlign"),
         inverted: inverted != flag("BlackIs1"),
     };
-    let bytes = image.stream.raw_data();
+    let bytes = stream.raw_data();
     let mut page = fax::Page::new(coding, image.height);
     page.add(&bytes, image.height).ok()?;
     let (samples, flawless) = page.finish();
@@ -187,7 +194,12 @@ fn from_ccitt(image: &Placement<'_>, inverted: bool) -> Option<Picture> {
     Some(picture)
 }
 
-fn from_samples(image: &Placement<'_>, colours: &Colours, inverted: bool) -> Option<Picture> {
+fn from_samples(
+    image: &Placement<'_>,
+    stream: &Stream<'_>,
+    colours: &Colours,
+    inverted: bool,
+) -> Option<Picture> {
     let is_indexed = matches!(colours, Colours::Palette(_));
     let parameters = ImageDecodeParams {
         is_indexed,
@@ -201,7 +213,7 @@ fn from_samples(image: &Placement<'_>, colours: &Colours, inverted: bool) -> Opt
         width: image.full.map_or(image.width, |(width, _)| width),
         height: image.full.map_or(image.height, |(_, height)| height),
     };
-    let decoded = image.stream.decoded_image(&parameters).ok()?;
+    let decoded = stream.decoded_image(&parameters).ok()?;
     let mut bits = image.bits;
     let mut channels = if matches!(colours, Colours::Rgb) { 3 } else { 1 };
     if let Some(of) = &decoded.image_data {

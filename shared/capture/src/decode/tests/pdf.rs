@@ -271,6 +271,34 @@ fn an_image_is_the_page_unless_an_annotation_is_seen_on_it() {
     assert!(at(50, 20) < 10 && at(30, 20) > 100, "the stamp is part of what one sees");
 }
 
+#[test]
+fn an_image_among_the_instructions_is_a_scan_like_any_other() {
+    let hex = |data: &[u8]| data.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let check = |entries: &str, data: &[u8], expected: &GrayImage| {
+        let draw = format!("q 72 0 0 108 0 0 cm BI /W 300 /H 450 {entries} /F /AHx ID {}> EI Q", hex(data));
+        let bytes = pdf("/MediaBox[0 0 72 108]", &draw, &[]);
+        let mut document = Document::open(super::file(&bytes), &Limits::default()).expect("it opens");
+        assert_eq!(document.makeup(0).expect("a page"), Some(Makeup::Scan), "{entries}");
+        let samples = document.page(0, &Limits::default()).expect("it decodes").samples;
+        let shown = samples.to_gray();
+        assert_eq!(shown.dimensions(), (300, 450), "{entries}");
+        let apart: u64 = shown.iter().zip(expected.iter()).map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
+        let mean = apart as f64 / shown.len() as f64;
+        assert!(mean < 1.0, "{entries}: they differ by {mean} on average");
+        matches!(samples, Samples::Bitonal(_))
+    };
+    let gray = scene(300, 450);
+    assert!(!check("/BPC 8 /CS /G", gray.as_raw(), &gray));
+    // Eight dots of one kind, then eight of the other: the last of a row are not all there.
+    let dots =
+        GrayImage::from_fn(300, 450, |x, y| Luma([if (x / 8 + y / 30).is_multiple_of(2) { 0 } else { 255 }]));
+    let rows = (0..450u32)
+        .flat_map(|y| (0..38u32).map(move |x| if (x + y / 30).is_multiple_of(2) { 0 } else { 0xff }));
+    let packed: Vec<u8> = rows.collect();
+    assert!(check("/BPC 1 /CS /G", &packed, &dots) && check("/IM true", &packed, &dots));
+    assert!(!check("/BPC 1 /CS [/I /RGB 1 <000000ffffff>]", &packed, &dots), "it may be in colours");
+}
+
 /// A PDF whose tree has these kids and says that it has so many pages; pages 3, 4 and 5 are there, each with an image
 /// of its own lightness.
 fn leaves(kids: &str, count: u32) -> Document {
