@@ -115,6 +115,11 @@ pub enum Feature {
     },
     /// A form to be filled in.
     Form,
+    /// A form with fields that are filled in and do not look so, for a viewer was to draw what stands in them.
+    UnseenEntries {
+        /// How many fields.
+        count: u32,
+    },
     /// A collection of files with a cover sheet.
     Portfolio,
     /// Attached files.
@@ -141,7 +146,13 @@ pub enum Feature {
 impl Feature {
     /// Whether what the file is about may not be on its pages, so that a person has to look at the original.
     pub fn holds_content(&self) -> bool {
-        matches!(self, Self::Xfa { dynamic: true } | Self::Portfolio | Self::FewerPages { .. })
+        matches!(
+            self,
+            Self::Xfa { dynamic: true }
+                | Self::UnseenEntries { .. }
+                | Self::Portfolio
+                | Self::FewerPages { .. }
+        )
     }
 
     /// What a person should know of it.
@@ -160,6 +171,15 @@ impl Feature {
                 "It is a form; what is filled in is kept as it looks, the fields are in the original."
                     .to_owned()
             }
+            Self::UnseenEntries { count: 1 } => {
+                "A field of its form is filled in but has no look of its own: what stands in it is not shown here, \
+                and is only in the original."
+                    .to_owned()
+            }
+            Self::UnseenEntries { count } => format!(
+                "{count} fields of its form are filled in but have no look of their own: what stands in them is not \
+                 shown here, and is only in the original."
+            ),
             Self::Portfolio => {
                 "It is a portfolio: its files are attached to what is shown here, and are only in the \
                 original."

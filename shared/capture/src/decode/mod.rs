@@ -19,6 +19,7 @@ mod pdf;
 pub(crate) mod pdf_annotations;
 mod pdf_content;
 mod pdf_features;
+mod pdf_fields;
 mod pdf_image;
 mod pdf_layout;
 mod pdf_letters;

@@ -5,6 +5,7 @@
 use hayro_syntax::Pdf;
 use hayro_syntax::object::{Array, Dict, Name};
 
+use super::pdf_fields;
 use crate::inspection::Feature;
 
 /// The most nodes of a name tree that are looked at.
@@ -25,11 +26,15 @@ pub(super) fn features(pdf: &Pdf) -> Vec<Feature> {
     let fields = form.as_ref().and_then(|form| form.get::<Array<'_>>("Fields"));
     let has_fields = fields.is_some_and(|fields| fields.raw_iter().next().is_some());
     let needs_rendering = root.get::<bool>("NeedsRendering").unwrap_or(false);
+    let unseen = form.as_ref().map_or(0, |form| pdf_fields::unseen(pdf, form));
     if needs_rendering || form.is_some_and(|form| form.contains_key("XFA")) {
         // A form with PDF fields too is the kind that every viewer shows.
         features.push(Feature::Xfa { dynamic: needs_rendering || !has_fields });
-    } else if has_fields {
+    } else if has_fields && unseen == 0 {
         features.push(Feature::Form);
+    }
+    if unseen > 0 {
+        features.push(Feature::UnseenEntries { count: unseen });
     }
     if root.contains_key("Collection") {
         features.push(Feature::Portfolio);

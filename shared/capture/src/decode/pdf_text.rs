@@ -51,8 +51,9 @@ pub(super) fn words(page: &Page<'_>, size: (u32, u32)) -> Option<Vec<Word>> {
     (unknown * UNKNOWN_ONE_IN <= letters && signs.alone * SIGNS_ONE_IN <= letters).then_some(words)
 }
 
-/// Whether a page that images cover is one of text all the same, for a program wrote over them at length. What is stamped on
-/// scans is less: numbers of a bundle, lines of a fax, who received it and when. Letters that nobody sees say nothing.
+/// Whether a page that images cover is one of text all the same, for a program wrote over them at length. What is
+/// stamped on scans is less: numbers of a bundle, lines of a fax, who received it and when. Letters that nobody sees
+/// say nothing.
 pub(super) fn is_written(page: &Page<'_>) -> bool {
     let (width, height) = page.render_dimensions();
     let size = (width.ceil().max(1.0) as u32, height.ceil().max(1.0) as u32);

@@ -81,7 +81,7 @@ pub(crate) struct Normalized {
     pub(crate) file: NamedTempFile,
 }
 
-fn inspection(file: &Path, passwords: &Passwords) -> Result<Inspection, platen_model::Failure> {
+pub(crate) fn inspection(file: &Path, passwords: &Passwords) -> Result<Inspection, platen_model::Failure> {
     let limits = Limits::default();
     let file = File::open(file).expect("open");
     Document::open_locked(file, &limits, passwords)?.inspect(&limits)

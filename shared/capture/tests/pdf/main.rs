@@ -2,6 +2,7 @@
 
 mod archival;
 mod common;
+mod fields;
 mod guide;
 mod incoming;
 mod makeup;
