@@ -1,7 +1,7 @@
 //! Taking in what programs send: a file in one request, repetitions, duplicates, limits; and what becomes of it.
 
 use platen_model::event::Actor;
-use platen_model::{DeviceId, DocumentType, PageRecord, PageText, PartRole, Rect, Verdict, Word};
+use platen_model::{DeviceId, Digest, DocumentType, PageRecord, PageText, PartRole, Rect, Verdict, Word};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
 
