@@ -445,7 +445,7 @@ impl Book {
     }
 
     /// Keeps the PDF that all have signed, as it is handed out, and what it lacks to be checked later. The first one
-    /// kept counts.
+    /// kept counts; none is kept while a signer has no seal, for it could not hold that one.
     pub(super) async fn keep_completed(
         &self,
         reference: &Reference,
@@ -454,7 +454,9 @@ impl Book {
     ) -> Result<(), ProviderError> {
         sqlx::query(
             "UPDATE desk_envelopes SET completed_sha256 = $1, lacking = $2
-             WHERE envelope_id = $3 AND completed_sha256 IS NULL",
+             WHERE envelope_id = $3 AND completed_sha256 IS NULL
+             AND NOT EXISTS (SELECT 1 FROM desk_signers s WHERE s.envelope_id = desk_envelopes.envelope_id
+                 AND s.role = 'signer' AND s.sealed_sha256 IS NULL)",
         )
         .bind(completed.to_string())
         .bind(serde_json::to_string(lacking).map_err(internal)?)

@@ -223,7 +223,7 @@ impl Desk {
         let (seals, sealed) = newest(&envelope, &signers)?;
         let is_due = self.place.timestamp_url.is_some()
             && envelope.completed_sha256.is_none()
-            && turn(&signers).is_none()
+            && all_sealed(&signers)
             && seals > 0;
         if is_due {
             let (completed, lacking) = self.place.add_validation(tenant, sealed).await?;
@@ -240,6 +240,11 @@ impl Desk {
         let (envelope, signers) = self.book.read(tenant, reference).await?;
         if turn(&signers).is_some() {
             return Err(ProviderError::NotTaken("not everyone has signed".into()));
+        }
+        if !all_sealed(&signers) {
+            return Err(ProviderError::NotTaken(
+                "a signature was given just now: its seal is not made yet".into(),
+            ));
         }
         let (_, sealed) = newest(&envelope, &signers)?;
         self.place.shelf.get(tenant, sealed).await.map_err(ProviderError::NotTaken)
@@ -277,6 +282,11 @@ fn newest(envelope: &EnvelopeRow, signers: &[SignerRow]) -> Result<(i64, Digest)
 fn turn(signers: &[SignerRow]) -> Option<i64> {
     let waited_for = signers.iter().filter(|signer| signer.acts() && signer.signed_ms.is_none());
     waited_for.map(|signer| signer.turn).min()
+}
+
+/// Whether all have acted, and each signature has its seal: the last may be given while the seals are looked at.
+fn all_sealed(signers: &[SignerRow]) -> bool {
+    turn(signers).is_none() && signers.iter().all(|signer| !signer.signs() || signer.sealed_sha256.is_some())
 }
 
 /// What the certificate says.

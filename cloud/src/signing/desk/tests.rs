@@ -413,6 +413,43 @@ async fn with_an_authority_each_seal_is_stamped_and_the_file_brings_what_is_need
     assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signature_that_is_given_while_seals_are_looked_at_is_in_the_file_that_is_handed_out() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut trial = Trial::new().await;
+    trial.place.timestamp_url = Some(timestamps::authority(folder.path().to_owned(), None).await);
+    let desk = desk(&trial);
+    let order = trial.order(&[ADA, BOB]);
+    let reference = desk.create(&order).await.expect("taken");
+    desk.sign(&visit(&desk, &trial, &order, 0).await, &Signature::typed("Ada"), &visitor())
+        .await
+        .expect("signed");
+    // Bob's signature is kept in the moment after the seals were made, and before the file is completed.
+    let deed = book::Deed {
+        drawn: &[],
+        entries: &[],
+        name: "Bob",
+        consent: CONSENT,
+        remote_address: "192.0.2.8",
+        user_agent: "test",
+    };
+    desk.book.sign(&reference, 1, &deed).await.expect("kept");
+    let completed = async || {
+        desk.complete(&trial.tenant, &reference).await.expect("nothing fails");
+        let (envelope, signers) = desk.book.read(&trial.tenant, &reference).await.expect("readable");
+        let (_, newest) = newest(&envelope, &signers).expect("there is a PDF");
+        (envelope.completed_sha256, newest)
+    };
+    let (nothing, with_one_seal) = completed().await;
+    assert_eq!(nothing, None, "Bob's seal is missing");
+    desk.book.keep_completed(&reference, with_one_seal, &[]).await.expect("answered");
+    assert_eq!(completed().await.0, None, "nor does the book take it");
+
+    let signed = desk.signed_pdf(&trial.tenant, &reference).await.expect("a signed PDF");
+    assert_eq!(pdfsig(&signed).matches("Signature is Valid").count(), 2);
+    assert_eq!(completed().await.0, Some(Digest::of(&signed).to_string()));
+}
+
 #[tokio::test]
 async fn an_address_the_mail_server_refuses_is_for_a_person_and_one_it_puts_off_is_tried_again() {
     let server = platen_tests::servers::Mail::start();
@@ -483,4 +520,5 @@ crate::testing::also_on_postgres!(
     a_link_that_was_guessed_opens_nothing,
     more_signers_than_seals_have_room_are_refused_for_good,
     a_pdf_that_can_never_be_sealed_is_said_to_be_so_and_the_signature_stays,
+    a_signature_that_is_given_while_seals_are_looked_at_is_in_the_file_that_is_handed_out,
 );
