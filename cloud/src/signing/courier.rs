@@ -416,12 +416,14 @@ impl Courier {
         Ok(StepEnd::At(after(now, RETRY_AFTER)))
     }
 
-    /// Withdraws a document's open envelope at its provider. The event follows from the provider's state, unless the
-    /// document was set aside: then nothing else follows any more, and `actor`'s word ends it.
+    /// Withdraws an envelope of a document at its provider, where it is the document's open one: an earlier one has
+    /// ended, and stays as it is. The event follows from the provider's state, unless the document was set aside: then
+    /// nothing else follows any more, and `actor`'s word ends it.
     pub async fn void(
         &self,
         tenant: &TenantId,
         document: DocumentId,
+        named: EnvelopeId,
         reason: &str,
         actor: Actor,
         now: Timestamp,
@@ -429,6 +431,9 @@ impl Courier {
         let broken = |error: LedgerError| ProviderError::NotTaken(error.0);
         let nothing = || ProviderError::Refused("the document has no open envelope".into());
         let case = self.ledger.case(tenant, document).await.map_err(broken)?.ok_or_else(nothing)?;
+        if case.envelope.as_ref().is_some_and(|current| current.envelope_id != named) {
+            return Ok(());
+        }
         match (case.status, case.resume) {
             (Status::Sent | Status::Viewed, _) => {}
             (Status::Quarantined, Some(Status::EnvelopeCreated | Status::Sent | Status::Viewed)) => {

@@ -355,6 +355,29 @@ async fn what_came_back_broken_can_be_withdrawn_and_signed_anew() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_withdraws_an_earlier_envelope_withdraws_nothing_of_the_open_one() {
+    let cloud = cloud("desk", "ada@example.com", 0.5).await;
+    let document = cloud.receive().await;
+    let earlier = cloud.until(document, Status::Sent).await.document.envelope_id.expect("an envelope");
+    let withdraw = async |envelope| {
+        let path = format!("/v1/signatures/envelopes/{envelope}/void");
+        cloud.operate(Method::POST, &path, Some(json!({ "reason": "a mistake" }))).await
+    };
+    assert_eq!(withdraw(earlier).await.0, 200);
+    cloud.until(document, Status::Voided).await;
+    assert_eq!(press(&cloud, document, "retry", &[]).await, 303);
+    let open = cloud.until(document, Status::Sent).await.document.envelope_id.expect("an envelope");
+    assert_ne!(open, earlier);
+    let (status, answer) = withdraw(earlier).await;
+    assert_eq!((status, &answer["status"]), (200, &json!("voided")), "it is answered as it is: {answer}");
+    assert_eq!(cloud.record(document).await.document.status, Status::Sent);
+    let shown = cloud.operate(Method::GET, &format!("/v1/signatures/envelopes/{open}"), None).await;
+    assert_eq!(shown.1["status"], "sent", "{}", shown.1);
+    assert_eq!(withdraw(open).await.0, 200);
+    cloud.until(document, Status::Voided).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_envelope_of_which_nobody_can_say_whether_it_was_made_is_given_up_by_a_person_and_made_anew() {
     let fake = Fake::start(Kind::Esignly).await;
     fake.site.trouble(Trouble::LosesAnswer);
@@ -457,5 +480,6 @@ testing::also_on_postgres!(
     who_declines_is_replaced_once_by_the_fallback,
     an_envelope_that_expires_is_sent_anew_as_often_as_its_route_says_and_the_first_stays_in_the_history,
     nothing_is_sent_while_a_route_or_an_account_is_paused_and_nothing_is_lost,
+    who_withdraws_an_earlier_envelope_withdraws_nothing_of_the_open_one,
     docusign_is_asked_about_an_envelope_once_in_fifteen_minutes_whatever_comes_and_goes,
 );
