@@ -377,7 +377,9 @@ impl Courier {
                 Following::Withdraw => {
                     let void = account.provider.void(tenant, reference, "its time to be signed is over");
                     if let Err(error) = account.gate.call(can.call_deadline, void).await {
-                        return Ok(later(&case, "void", &error, now));
+                        let soon = later(&case, "void", &error, now);
+                        // A no is repeated: it is asked no oftener than about the state.
+                        return Ok(if matches!(error, ProviderError::Refused(_)) { again } else { soon });
                     }
                     // It may have been signed or declined a moment before: then that counts.
                     let state = account.provider.state(tenant, reference);
@@ -385,6 +387,10 @@ impl Courier {
                         Ok(ended @ (EnvelopeState::Completed { .. } | EnvelopeState::Declined { .. })) => {
                             asked = Some(ended);
                             continue;
+                        }
+                        Ok(EnvelopeState::Open { .. } | EnvelopeState::Draft) if can.tells_withdrawn => {
+                            tracing::warn!(%document, %reference, "an envelope is open though it was withdrawn");
+                            return Ok(again);
                         }
                         // Not every provider tells a withdrawn envelope from an open one.
                         Ok(_) => EventBody::Expired,
@@ -485,8 +491,8 @@ impl Courier {
             if let Some(reference) = reference.filter(|_| can.void) {
                 let void = account.provider.void(tenant, &reference, reason);
                 match account.gate.call(can.call_deadline, void).await {
-                    // It has ended there, or is not known there: nothing to withdraw.
-                    Ok(()) | Err(ProviderError::Refused(_)) => {}
+                    Ok(()) => {}
+                    Err(ProviderError::Refused(why)) => has_ended(account, tenant, &reference, why).await?,
                     Err(error) => return Err(error),
                 }
             }
@@ -634,6 +640,26 @@ impl Courier {
         let body = EventBody::Quarantined { reason, help: help.to_owned(), returned: None };
         self.ledger.append(case, Actor::System, body).await?;
         Ok(StepEnd::Done)
+    }
+}
+
+/// Whether an envelope whose withdrawal was refused has ended all the same; an error where it is open still, and a new one
+/// would be a second.
+async fn has_ended(
+    account: &Account,
+    tenant: &TenantId,
+    reference: &Reference,
+    why: String,
+) -> Result<(), ProviderError> {
+    let can = account.provider.capabilities();
+    if !can.tells_withdrawn {
+        return Ok(());
+    }
+    match account.gate.call(can.call_deadline, account.provider.state(tenant, reference)).await {
+        Ok(EnvelopeState::Open { .. } | EnvelopeState::Draft) => Err(ProviderError::Refused(why)),
+        // It has ended there, or is not known there: nothing to withdraw.
+        Ok(_) | Err(ProviderError::Refused(_)) => Ok(()),
+        Err(error) => Err(error),
     }
 }
 

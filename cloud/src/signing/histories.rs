@@ -594,11 +594,16 @@ async fn live_through(
 #[tokio::test]
 async fn what_is_signed_in_the_moment_of_our_withdrawal_is_signed_and_what_is_not_has_expired() {
     let signers = vec!["ada@example.com".to_owned(), "bob@example.com".to_owned()];
-    for (at_void, end) in [
-        (EnvelopeState::Completed { signers }, Status::Signed),
-        (EnvelopeState::Voided { reason: "its time is over".into() }, Status::Expired),
+    let open = EnvelopeState::Open { viewed_by: vec![], signed_by: vec![] };
+    for (at_void, tells_withdrawn, end) in [
+        (EnvelopeState::Completed { signers }, true, Status::Signed),
+        (EnvelopeState::Voided { reason: "its time is over".into() }, true, Status::Expired),
+        // It was not withdrawn, whatever the answer was.
+        (open.clone(), true, Status::Sent),
+        // Whether it was cannot be told.
+        (open, false, Status::Expired),
     ] {
-        let can = Capabilities { expires: false, void: true, ..CAN };
+        let can = Capabilities { expires: false, void: true, tells_withdrawn, ..CAN };
         let Scene { twin, books, courier, tenant, document } = scene(can, Vec::new(), Vec::new(), at_void);
         courier.create_envelope(&tenant, document).await.expect("books in memory do not fail");
         courier.send_envelope(&tenant, document, twin.now()).await.expect("sent");

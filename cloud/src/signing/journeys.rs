@@ -5,14 +5,14 @@ use jiff::{SignedDuration, Timestamp};
 use platen_capture::pdf::Place;
 use platen_capture::worker::Pool;
 use platen_capture::worker::protocol::SealInfo;
-use platen_model::event::Status;
+use platen_model::event::{Actor, EventBody, Status};
 use platen_model::{Digest, DocumentId, durable};
 use platen_tests::browser::Browser;
 use reqwest::Method;
 use serde_json::json;
 
 use super::connectors::Kind;
-use super::connectors::fakes::{Fake, Trouble, WEBHOOK_SECRET};
+use super::connectors::fakes::{Fake, Stage, Trouble, WEBHOOK_SECRET};
 use super::desk::mail::Smtp;
 use super::harness::{Cloud, cloud, cloud_with, hidden};
 use super::http::follow;
@@ -21,6 +21,7 @@ use super::trial::one_page_pdf;
 use crate::evidence;
 use crate::policy::{Policy, Source};
 use crate::seal::{SealKey, seal_pdf};
+use crate::store::events;
 use crate::testing;
 
 /// A policy with one route to this provider, with these lines in it.
@@ -404,6 +405,32 @@ async fn an_envelope_of_which_nobody_can_say_whether_it_was_made_is_given_up_by_
     assert_eq!(press(&cloud, document, "retry", &[]).await, 303);
     cloud.until(document, Status::Sent).await;
     assert_eq!(fake.site.count(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_envelope_that_its_provider_does_not_withdraw_is_not_given_up_while_it_is_open_there() {
+    let fake = Fake::start(Kind::Docusign).await;
+    let cloud = cloud_at(&fake, "[\"ada@example.com\"]").await;
+    let document = cloud.receive().await;
+    cloud.until(document, Status::Sent).await;
+    // It is not asked about again for a quarter of an hour, so that the next call is ours.
+    cloud.until_so("it is asked once", async || fake.site.only().looks == 1).await;
+    let aside =
+        EventBody::Quarantined { reason: "it is lost".into(), help: "look for it".into(), returned: None };
+    let mut write = cloud.app.store.begin().await.expect("a transaction");
+    events::append(&mut write, &cloud.tenant, document, Actor::System, aside).await.expect("set aside");
+    write.commit().await.expect("committed");
+
+    fake.site.trouble(Trouble::Refuses);
+    assert_eq!(press(&cloud, document, "void", &[("reason", "lost")]).await, 409);
+    assert_eq!(
+        cloud.record(document).await.document.status,
+        Status::Quarantined,
+        "a new one would be a second"
+    );
+    assert_eq!(press(&cloud, document, "void", &[("reason", "lost")]).await, 303);
+    cloud.until(document, Status::Voided).await;
+    assert!(matches!(fake.site.only().stage, Stage::Voided(_)));
 }
 
 #[tokio::test(flavor = "multi_thread")]

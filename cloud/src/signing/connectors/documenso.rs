@@ -34,6 +34,7 @@ pub(super) const CAN: Capabilities = Capabilities {
     incremental: false,
     audit_trail: true,
     void: true,
+    tells_withdrawn: true,
     remind: true,
     sms: false,
     calls_a_minute: 600,

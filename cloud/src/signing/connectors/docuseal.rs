@@ -36,6 +36,7 @@ pub(super) const CAN: Capabilities = Capabilities {
     incremental: false,
     audit_trail: true,
     void: true,
+    tells_withdrawn: true,
     remind: true,
     sms: false,
     // Its limit is not published.

@@ -21,7 +21,7 @@ use zeroize::Zeroizing;
 use super::line::{
     Effect, file, json as send_json, json_if_there, lacks, list, redacted, redacted_body, text,
 };
-use super::{AccountConfig, Base, CALL_DEADLINE, SETTLES_WITHIN, hook};
+use super::{AccountConfig, Base, CALL_DEADLINE, SETTLES_WITHIN, hook, unless_ended};
 use crate::signing::provider::{
     Answer, Callback, Callbacks, Capabilities, Card, EnvelopeState, Forged, Hint, Lookup, Order, Provider,
     ProviderError, Reference,
@@ -55,6 +55,7 @@ pub(super) const CAN: Capabilities = Capabilities {
     incremental: false,
     audit_trail: true,
     void: true,
+    tells_withdrawn: true,
     remind: true,
     sms: false,
     // 3000 an hour.
@@ -394,9 +395,10 @@ impl Provider for Docusign {
             let reason: String = reason.chars().take(200).collect();
             let body = json!({ "status": "voided", "voidedReason": reason });
             match self.update(reference, "", body).await {
-                // It has ended; its state says how.
-                Ok(()) | Err(ProviderError::Refused(_)) => Ok(()),
-                Err(error) => Err(error),
+                Err(ProviderError::Refused(reason)) => {
+                    unless_ended(reason, self.where_it_is(reference)).await
+                }
+                answer => answer,
             }
         })
     }

@@ -14,7 +14,7 @@ use reqwest::multipart::{Form, Part};
 use serde_json::{Value, json};
 
 use super::line::{Effect, file, json as send_json, json_if_there, lacks, list, redacted, text};
-use super::{AccountConfig, Base, CALL_DEADLINE, SETTLES_WITHIN, hook};
+use super::{AccountConfig, Base, CALL_DEADLINE, SETTLES_WITHIN, hook, unless_ended};
 use crate::signing::provider::{
     Answer, Callback, Callbacks, Capabilities, Card, EnvelopeState, Forged, Hint, Lookup, Order, Provider,
     ProviderError, Reference,
@@ -48,6 +48,7 @@ pub(super) fn can(test_mode: bool) -> Capabilities {
         incremental: false,
         audit_trail: false,
         void: true,
+        tells_withdrawn: true,
         remind: true,
         sms: false,
         calls_a_minute: if test_mode { 8 } else { 80 },
@@ -276,9 +277,10 @@ impl Provider for DropboxSign {
         Box::pin(async move {
             let request = self.post(&format!("/signature_request/cancel/{reference}")).await?;
             match send_json(request, Effect::Acts).await {
-                // It has ended; its state says how.
-                Ok(_) | Err(ProviderError::Refused(_)) => Ok(()),
-                Err(error) => Err(error),
+                Err(ProviderError::Refused(reason)) => {
+                    unless_ended(reason, self.where_it_is(reference)).await
+                }
+                answer => answer.map(drop),
             }
         })
     }

@@ -31,6 +31,8 @@ pub(super) const CAN: Capabilities = Capabilities {
     incremental: false,
     audit_trail: false,
     void: true,
+    // How it shows the end of a request is unconfirmed.
+    tells_withdrawn: false,
     remind: true,
     sms: false,
     calls_a_minute: 20,

@@ -16,7 +16,7 @@ use tokio::sync::Mutex;
 use zeroize::Zeroizing;
 
 use super::line::{Effect, file, id, json as send_json, lacks, list, redacted, redacted_body, text};
-use super::{AccountConfig, Base, CALL_DEADLINE, SETTLES_WITHIN, hook};
+use super::{AccountConfig, Base, CALL_DEADLINE, SETTLES_WITHIN, hook, unless_ended};
 use crate::signing::provider::{
     Answer, Callback, Callbacks, Capabilities, Card, EnvelopeState, Forged, Hint, Lookup, Order, Provider,
     ProviderError, Reference,
@@ -36,6 +36,7 @@ pub(super) const CAN: Capabilities = Capabilities {
     incremental: false,
     audit_trail: true,
     void: true,
+    tells_withdrawn: true,
     remind: true,
     sms: false,
     // Its limit is not published.
@@ -266,13 +267,14 @@ impl Provider for Foxit {
         Box::pin(self.signed(reference))
     }
 
-    fn void<'a>(&'a self, _: &'a TenantId, reference: &'a Reference, reason: &'a str) -> Answer<'a, ()> {
+    fn void<'a>(&'a self, tenant: &'a TenantId, reference: &'a Reference, reason: &'a str) -> Answer<'a, ()> {
         Box::pin(async move {
             let body = json!({ "folderId": number(reference), "reason_for_cancellation": reason });
             match self.post("/api/folders/cancelFolder", &body).await {
-                // It has ended; its state says how.
-                Ok(_) | Err(ProviderError::Refused(_)) => Ok(()),
-                Err(error) => Err(error),
+                Err(ProviderError::Refused(reason)) => {
+                    unless_ended(reason, self.state(tenant, reference)).await
+                }
+                answer => answer.map(drop),
             }
         })
     }

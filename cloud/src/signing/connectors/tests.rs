@@ -172,6 +172,27 @@ async fn refusals_withdrawals_and_ends_of_time_are_told_apart() {
 }
 
 #[tokio::test]
+async fn a_withdrawal_that_is_refused_counts_only_where_the_envelope_has_ended() {
+    for kind in [Kind::Docusign, Kind::DropboxSign, Kind::Foxit] {
+        let trial = Trial::new(kind).await;
+        let (_, reference) = trial.sent().await;
+        let refused = async || {
+            trial.fake.site.trouble(Trouble::Refuses);
+            trial.provider.void(&trial.tenant, &reference, "a mistake").await
+        };
+        let answer = refused().await;
+        assert!(
+            matches!(&answer, Err(ProviderError::Refused(why)) if why.contains("not this one")),
+            "{kind:?}: {answer:?}"
+        );
+        assert_eq!(trial.state(&reference).await, Trial::opened(&[], &[]), "{kind:?}: its links are live");
+        trial.fake.site.sign(ADA);
+        trial.fake.site.sign(BOB);
+        assert_eq!(refused().await, Ok(()), "{kind:?}: it has ended");
+    }
+}
+
+#[tokio::test]
 async fn a_lost_answer_is_unknown_and_the_envelope_is_found_again_by_our_key() {
     for kind in ALL {
         let trial = Trial::new(kind).await;

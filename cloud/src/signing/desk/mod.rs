@@ -58,6 +58,7 @@ const CAN: Capabilities = Capabilities {
     incremental: true,
     audit_trail: true,
     void: true,
+    tells_withdrawn: true,
     remind: true,
     sms: false,
     calls_a_minute: 100_000,

@@ -44,6 +44,8 @@ pub(in crate::signing) enum Trouble {
     TooMany,
     /// It is not done: the token is refused.
     Unauthorized,
+    /// It is not done, and never will be: 400.
+    Refuses,
 }
 
 /// Where an envelope is.
@@ -288,6 +290,7 @@ async fn watched(State(site): State<Arc<Site>>, request: Request, next: Next) ->
             return (StatusCode::TOO_MANY_REQUESTS, [("retry-after", "7")], "slow down").into_response();
         }
         Some(Trouble::Unauthorized) => return (StatusCode::UNAUTHORIZED, "who are you?").into_response(),
+        Some(Trouble::Refuses) => return (StatusCode::BAD_REQUEST, "not this one").into_response(),
         Some(Trouble::LosesAnswer) | None => {}
     }
     let answer = next.run(Request::from_parts(parts, Body::from(bytes))).await;
