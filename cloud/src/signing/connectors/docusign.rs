@@ -33,6 +33,8 @@ const POLL: Duration = Duration::from_secs(15 * 60);
 const EXPIRED: &str = "expired";
 /// The custom field with our key: `transactionId` is forgotten after seven days.
 const KEY: &str = "platen_envelope";
+/// What its own errors have.
+const OWN_ERROR: &str = "errorCode";
 /// How long its callbacks are repeated at most, and so how old one may be.
 const CALLBACK_AGE_SECONDS: i64 = 15 * 24 * 3600;
 /// What its bearer is renewed before its end, in seconds.
@@ -209,7 +211,7 @@ impl Docusign {
 
     async fn where_it_is(&self, reference: &Reference) -> Result<EnvelopeState, ProviderError> {
         let request = self.to(reqwest::Method::GET, &format!("/envelopes/{reference}")).await?;
-        let found = json_if_there(request.query(&[("include", "recipients")])).await?;
+        let found = json_if_there(request.query(&[("include", "recipients")]), OWN_ERROR).await?;
         Ok(match found {
             Some(envelope) => state(&envelope),
             None => EnvelopeState::Voided { reason: "it was deleted at DocuSign".into() },
@@ -410,9 +412,10 @@ impl Provider for Docusign {
     fn record<'a>(&'a self, _: &'a TenantId, reference: &'a Reference) -> Answer<'a, Value> {
         Box::pin(async move {
             let request = self.to(reqwest::Method::GET, &format!("/envelopes/{reference}")).await?;
-            let envelope = json_if_there(request.query(&[("include", "recipients,custom_fields")])).await?;
+            let request = request.query(&[("include", "recipients,custom_fields")]);
+            let envelope = json_if_there(request, OWN_ERROR).await?;
             let path = format!("/envelopes/{reference}/audit_events");
-            let audit = json_if_there(self.to(reqwest::Method::GET, &path).await?).await?;
+            let audit = json_if_there(self.to(reqwest::Method::GET, &path).await?, OWN_ERROR).await?;
             let record = json!({ "envelope": envelope, "audit_events": audit });
             Ok(redacted(record, &SECRET))
         })

@@ -24,6 +24,8 @@ use crate::signing::provider::{
 const INDEX_LAGS: Duration = Duration::from_secs(600);
 /// Its callbacks are repeated for more than a day (5 min to 20 h after the first).
 const CALLBACK_AGE_SECONDS: i64 = 2 * 24 * 3600;
+/// What its own errors have.
+const OWN_ERROR: &str = "error";
 /// Pages of the list that are looked through.
 const PAGES_MAX: u32 = 20;
 /// The most copies it sends, by its interface.
@@ -78,7 +80,8 @@ impl DropboxSign {
     }
 
     async fn request(&self, reference: &Reference) -> Result<Option<Value>, ProviderError> {
-        let found = json_if_there(self.get(&format!("/signature_request/{reference}")).await?).await?;
+        let request = self.get(&format!("/signature_request/{reference}")).await?;
+        let found = json_if_there(request, OWN_ERROR).await?;
         Ok(found.map(|mut found| found["signature_request"].take()))
     }
 

@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use reqwest::header::RETRY_AFTER;
+use reqwest::header::{ACCEPT, RETRY_AFTER};
 use reqwest::{RequestBuilder, Response, StatusCode};
 use serde_json::Value;
 
@@ -52,11 +52,22 @@ pub(super) async fn json(request: RequestBuilder, effect: Effect) -> Result<Valu
     serde_json::from_slice(&bytes).map_err(|_| unclear(effect, "its answer is no JSON".into()))
 }
 
-/// Sends a request that asks, and reads a JSON answer; `None` where the provider knows no such thing (404, 410).
-pub(super) async fn json_if_there(request: RequestBuilder) -> Result<Option<Value>, ProviderError> {
-    let answer = send(request, Effect::Asks).await?;
-    if matches!(answer.status(), StatusCode::NOT_FOUND | StatusCode::GONE) {
-        return Ok(None);
+/// Sends a request that asks, and reads a JSON answer; `None` where the provider says that it knows no such thing: 404 or
+/// 410 with its own error, which is JSON and has this member. Whoever else answers on the way, such as a proxy before a
+/// provider that is being restarted, knows nothing of what is there.
+pub(super) async fn json_if_there(
+    request: RequestBuilder,
+    own_error: &str,
+) -> Result<Option<Value>, ProviderError> {
+    let answer = send(request.header(ACCEPT, "application/json"), Effect::Asks).await?;
+    let status = answer.status();
+    if matches!(status, StatusCode::NOT_FOUND | StatusCode::GONE) {
+        let said = body(answer, JSON_BYTES_MAX, Effect::Asks).await?;
+        let said: Value = serde_json::from_slice(&said).unwrap_or_default();
+        return match said.get(own_error) {
+            Some(_) => Ok(None),
+            None => Err(down(format!("{status}, and not in the provider\u{2019}s words"))),
+        };
     }
     let bytes = body(check(answer, Effect::Asks).await?, JSON_BYTES_MAX, Effect::Asks).await?;
     serde_json::from_slice(&bytes)

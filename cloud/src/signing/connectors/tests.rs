@@ -193,6 +193,25 @@ async fn a_withdrawal_that_is_refused_counts_only_where_the_envelope_has_ended()
 }
 
 #[tokio::test]
+async fn an_envelope_is_gone_where_its_provider_says_so_and_not_where_a_proxy_does() {
+    for kind in [Kind::Documenso, Kind::Docuseal, Kind::Docusign, Kind::DropboxSign] {
+        let trial = Trial::new(kind).await;
+        let (_, reference) = trial.sent().await;
+        for trouble in [Trouble::NoWay, Trouble::NoWayInJson] {
+            trial.fake.site.trouble(trouble);
+            let state = trial.provider.state(&trial.tenant, &reference).await;
+            assert!(matches!(state, Err(ProviderError::Down(_))), "{kind:?}: {state:?}");
+            trial.fake.site.trouble(trouble);
+            let record = trial.provider.record(&trial.tenant, &reference).await;
+            assert!(matches!(record, Err(ProviderError::Down(_))), "{kind:?}: an empty record: {record:?}");
+        }
+        assert_eq!(trial.state(&reference).await, Trial::opened(&[], &[]), "{kind:?}: it is there");
+        trial.fake.site.forget();
+        assert!(matches!(trial.state(&reference).await, EnvelopeState::Voided { .. }), "{kind:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_lost_answer_is_unknown_and_the_envelope_is_found_again_by_our_key() {
     for kind in ALL {
         let trial = Trial::new(kind).await;

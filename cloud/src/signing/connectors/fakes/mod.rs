@@ -46,6 +46,10 @@ pub(in crate::signing) enum Trouble {
     Unauthorized,
     /// It is not done, and never will be: 400.
     Refuses,
+    /// It never arrives: a proxy knows no way to the provider, 404.
+    NoWay,
+    /// The same, by a proxy that says so in JSON.
+    NoWayInJson,
 }
 
 /// Where an envelope is.
@@ -156,6 +160,11 @@ impl Site {
             }
             was_draft
         })
+    }
+
+    /// Everything is deleted.
+    pub(in crate::signing) fn forget(&self) {
+        lock(&self.envelopes).clear();
     }
 
     /// A person opens the only envelope.
@@ -291,6 +300,11 @@ async fn watched(State(site): State<Arc<Site>>, request: Request, next: Next) ->
         }
         Some(Trouble::Unauthorized) => return (StatusCode::UNAUTHORIZED, "who are you?").into_response(),
         Some(Trouble::Refuses) => return (StatusCode::BAD_REQUEST, "not this one").into_response(),
+        Some(Trouble::NoWay) => return (StatusCode::NOT_FOUND, "404 page not found").into_response(),
+        Some(Trouble::NoWayInJson) => {
+            let body = r#"{"message":"no Route matched with those values"}"#;
+            return (StatusCode::NOT_FOUND, body).into_response();
+        }
         Some(Trouble::LosesAnswer) | None => {}
     }
     let answer = next.run(Request::from_parts(parts, Body::from(bytes))).await;
