@@ -84,6 +84,41 @@ async fn a_document_is_signed_at_the_desk_over_http_and_pressing_twice_is_once()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_link_shows_the_document_while_it_may_be_signed_and_nothing_of_it_after_another_end() {
+    for ending in ["declined", "expired", "voided"] {
+        let cloud = cloud("desk", "ada@example.com", 0.5).await;
+        let document = cloud.receive().await;
+        let envelope = cloud.until(document, Status::Sent).await.document.envelope_id.expect("an envelope");
+        let link = cloud.links_to("ada@example.com").remove(0);
+        let shown = async || {
+            let status = async |name: &str| {
+                let answer = cloud.http.get(format!("{link}/{name}")).send().await;
+                answer.expect("an answer").status().as_u16()
+            };
+            [status("pages/1.png").await, status("document.pdf").await]
+        };
+        assert_eq!(shown().await, [200, 200], "{ending}: not yet");
+        match ending {
+            "declined" => {
+                let form = [("reason", "not mine")];
+                let declined = cloud.http.post(format!("{link}/decline")).form(&form).send().await;
+                assert_eq!(declined.expect("an answer").status(), 303);
+            }
+            "expired" => {
+                let past = "UPDATE desk_envelopes SET expires_ms = 1";
+                sqlx::query(past).execute(cloud.app.store.writing()).await.expect("time passes");
+            }
+            _ => {
+                let path = format!("/v1/signatures/envelopes/{envelope}/void");
+                let reason = serde_json::json!({ "reason": "a mistake" });
+                assert_eq!(cloud.operate(reqwest::Method::POST, &path, Some(reason)).await.0, 200);
+            }
+        }
+        assert_eq!(shown().await, [410, 410], "{ending}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_signature_that_is_drawn_in_a_browser_stands_as_lines_in_the_pdf() {
     let cloud = cloud("desk", "ada@example.com", 0.5).await;
     let document = cloud.receive().await;
@@ -322,6 +357,7 @@ async fn pages_need_a_login_and_a_review_needs_the_forms_token() {
 testing::also_on_postgres!(
     every_sandbox_address_reaches_its_end_through_the_whole_cloud,
     a_document_is_signed_at_the_desk_over_http_and_pressing_twice_is_once,
+    a_link_shows_the_document_while_it_may_be_signed_and_nothing_of_it_after_another_end,
     a_callback_that_is_forged_is_refused_and_one_that_is_repeated_changes_nothing,
     a_callback_whose_taking_was_cut_off_is_taken_when_it_comes_again,
     an_envelope_that_is_open_long_after_its_time_shows_where_people_look,

@@ -5,7 +5,7 @@ use axum::extract::{ConnectInfo, DefaultBodyLimit, Form, Path, State};
 use axum::http::{Extensions, HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
-use platen_model::DocumentId;
+use platen_model::{Digest, DocumentId};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -246,6 +246,20 @@ async fn decline(
     Ok(Redirect::to(&format!("/sign/{token}")).into_response())
 }
 
+/// The PDF that this signer may see. A link outlives its envelope, and must then show nothing to whoever has it.
+fn shown(visit: &Visit) -> Result<Digest, Refusal> {
+    if visit.turn() == Turn::NotYet {
+        let help = "you will get a message when it is your turn";
+        return Err(Refusal::conflict("somebody else signs before you").help(help));
+    }
+    if !visit.may_see() {
+        let why = "there is nothing left to sign, so the document is not shown here any more";
+        let refusal = Refusal::new(StatusCode::GONE, "document-not-shown", why);
+        return Err(refusal.help("open the link to see how it ended, or ask the sender"));
+    }
+    visit.pdf().ok_or_else(|| Refusal::internal("an envelope without a PDF"))
+}
+
 async fn page(
     State(app): State<App>,
     Path((token, page)): Path<(String, String)>,
@@ -253,7 +267,7 @@ async fn page(
 ) -> PageResult {
     let visit = visit(&app, &token).await?;
     must_be_proved(&visit, &headers)?;
-    let pdf = visit.pdf().ok_or_else(|| Refusal::internal("an envelope without a PDF"))?;
+    let pdf = shown(&visit)?;
     let pages = page_count(&app, &visit).await?;
     Ok(pictures::answer(&app, &visit.tenant, pdf, pages, &page).await?)
 }
@@ -261,7 +275,7 @@ async fn page(
 async fn pdf(State(app): State<App>, Path(token): Path<String>, headers: HeaderMap) -> PageResult {
     let visit = visit(&app, &token).await?;
     must_be_proved(&visit, &headers)?;
-    let pdf = visit.pdf().ok_or_else(|| Refusal::internal("an envelope without a PDF"))?;
+    let pdf = shown(&visit)?;
     let bytes = app.keep.get(&visit.tenant, pdf).await.map_err(Refusal::from)?;
     let headers = [
         (header::CONTENT_TYPE, "application/pdf"),

@@ -235,7 +235,9 @@ async fn those_of_one_turn_sign_in_any_order_and_approvers_and_copies_have_their
     };
     let reference = desk.create(&order).await.expect("taken");
     assert_eq!((letters_to(&trial, ADA), letters_to(&trial, BOB), letters_to(&trial, COPY)), (1, 0, 0));
+    let sees = async |position| visit(&desk, &trial, &order, position).await.may_see();
     assert_eq!(visit(&desk, &trial, &order, 2).await.turn(), Turn::NotYet);
+    assert_eq!((sees(0).await, sees(2).await, sees(3).await), (true, false, false));
     desk.sign(&visit(&desk, &trial, &order, 0).await, &Signature::typed("Ada"), &visitor())
         .await
         .expect("approved");
@@ -257,6 +259,7 @@ async fn those_of_one_turn_sign_in_any_order_and_approvers_and_copies_have_their
     assert_eq!(copy.turn(), Turn::Over);
     assert!(copy.end_page().render().expect("a page").contains("document.pdf"));
     assert_eq!(copy.pdf(), Some(Digest::of(&signed)));
+    assert!(copy.may_see() && sees(0).await && sees(2).await, "who has signed, and the copy");
     desk.sign(&copy, &Signature::typed("Copy"), &browser).await.expect("answered");
     assert_eq!(desk.signed_pdf(&trial.tenant, &reference).await, Ok(signed), "a copy signs nothing");
 }
