@@ -128,8 +128,8 @@ impl Desk {
         Ok(reference)
     }
 
-    /// Invites those whose turn it is and who were not yet; `again` reminds those who were. When all have acted, copies
-    /// go out.
+    /// Invites those whose turn it is and who were not yet, while they may sign; `again` reminds those who were. When all
+    /// have acted, copies go out. One who cannot be invited keeps nobody else from it.
     async fn invite_next(
         &self,
         tenant: &TenantId,
@@ -137,11 +137,13 @@ impl Desk {
         again: bool,
     ) -> Result<(), ProviderError> {
         let (envelope, signers) = self.book.read(tenant, reference).await?;
-        if !is_open(&envelope, &signers) {
+        let turn = turn(&signers);
+        let is_late = turn.is_some() && now_ms() >= envelope.expires_ms;
+        if !is_open(&envelope, &signers) || is_late {
             return Ok(());
         }
         let key: EnvelopeId = envelope.envelope_id.parse().map_err(internal)?;
-        let turn = turn(&signers);
+        let mut failed: Option<ProviderError> = None;
         let is_next = |signer: &&SignerRow| match turn {
             Some(turn) => signer.acts() && signer.turn == turn && signer.signed_ms.is_none(),
             None => !signer.acts(),
@@ -164,10 +166,26 @@ impl Desk {
                 text: &invitation.text(),
                 id: format!("{key}.{}", signer.position),
             };
-            self.post.send(&letter).await?;
-            // After the message: one that is sent twice has the same id, one never sent is a lost signer.
-            self.book.note_invited(reference, signer.position).await?;
+            match self.post.send(&letter).await {
+                // After the message: one that is sent twice has the same id, one never sent is a lost signer.
+                Ok(()) => self.book.note_invited(reference, signer.position).await?,
+                // A refusal is for a person, so it is the one to be told of.
+                Err(error) if is_refused(&error) || failed.is_none() => failed = Some(error),
+                Err(_) => {}
+            }
         }
+        failed.map_or(Ok(()), Err)
+    }
+
+    /// Invites whoever comes next. What does not come through now is sent at the next look, and hides nothing; only an
+    /// address that is refused is for a person, and only while its owner is waited for.
+    async fn invite_rest(&self, tenant: &TenantId, reference: &Reference) -> Result<(), ProviderError> {
+        let Err(error) = self.invite_next(tenant, reference, false).await else { return Ok(()) };
+        // What all have signed is signed, whether or not a copy can be sent.
+        if is_refused(&error) && turn(&self.book.read(tenant, reference).await?.1).is_some() {
+            return Err(error);
+        }
+        tracing::warn!(%reference, %error, "an invitation or a copy was not sent yet");
         Ok(())
     }
 
@@ -208,14 +226,7 @@ impl Desk {
             self.book.keep_sealed(reference, signer.position, number + 1, sealed).await?;
         }
         self.complete(tenant, reference).await?;
-        match self.invite_next(tenant, reference, false).await {
-            // What all have signed is signed, whether or not a copy can be sent.
-            Err(error) if turn(&self.book.read(tenant, reference).await?.1).is_none() => {
-                tracing::warn!(%reference, %error, "a copy was not sent");
-                Ok(())
-            }
-            invited => invited,
-        }
+        self.invite_rest(tenant, reference).await
     }
 
     /// Where seals carry time-stamps: adds what is needed to check them later, once all have acted.
@@ -358,6 +369,10 @@ fn certificate_seal(signers: &[SignerRow]) -> SealInfo {
         entries: Vec::new(),
         room_bytes: 0,
     }
+}
+
+fn is_refused(error: &ProviderError) -> bool {
+    matches!(error, ProviderError::Refused(_))
 }
 
 /// Whether a signer may still act, time aside.

@@ -474,6 +474,62 @@ async fn an_address_the_mail_server_refuses_is_for_a_person_and_one_it_puts_off_
 }
 
 #[tokio::test]
+async fn mail_that_is_put_off_hides_no_state_and_keeps_no_other_signer_from_an_invitation() {
+    let server = platen_tests::servers::Mail::start();
+    let trial = Trial::new().await;
+    let smtp = super::mail::Smtp { url: server.url(), user: None, password: None, from: None };
+    let post = Post { from: "desk@office.example".into(), way: Way::Server(smtp) };
+    let desk = with_post(&trial, post, Identity::Link);
+    let recipients = vec![Recipient::signer("later@example.com", 1), Recipient::signer(ADA, 1)];
+    let order = Order { recipients, ..trial.order(&[]) };
+    let later = desk.create(&order).await.expect_err("not all were invited");
+    assert!(matches!(later, ProviderError::NotTaken(_)), "{later}");
+    let invited = || server.letters().iter().filter(|letter| letter.contains("To: ada@example.com")).count();
+    assert_eq!(invited(), 1, "Ada was, though another comes before her");
+
+    let reference = Reference(order.envelope_id.to_string());
+    let state = async || desk.state(&trial.tenant, &reference).await;
+    desk.sign(&visit(&desk, &trial, &order, 1).await, &Signature::typed("Ada"), &visitor())
+        .await
+        .expect("signed");
+    let half = EnvelopeState::Open { viewed_by: vec![ADA.into()], signed_by: vec![ADA.into()] };
+    assert_eq!(state().await, Ok(half), "one invitation still waits");
+    let past = "UPDATE desk_envelopes SET expires_ms = 1";
+    sqlx::query(past).execute(&trial.place.database).await.expect("time passes");
+    assert_eq!(state().await, Ok(EnvelopeState::Expired));
+}
+
+#[tokio::test]
+async fn whose_time_is_over_is_not_invited_any_more_and_who_gets_a_copy_still_is() {
+    const COPY: &str = "copy@example.com";
+    let trial = Trial::new().await;
+    let desk = desk(&trial);
+    let copy = Recipient { role: Role::Cc, ..Recipient::signer(COPY, 2) };
+    let late = Order { expires_at: Timestamp::now(), ..trial.order(&[ADA]) };
+    let reference = desk.create(&late).await.expect("taken");
+    desk.remind(&trial.tenant, &reference).await.expect("answered");
+    assert_eq!(letters_to(&trial, ADA), 0, "there is nothing she could sign");
+
+    let order = Order { recipients: vec![Recipient::signer(ADA, 1), copy], ..trial.order(&[]) };
+    let reference = desk.create(&order).await.expect("taken");
+    let deed = book::Deed {
+        drawn: &[],
+        entries: &[],
+        name: "Ada",
+        consent: CONSENT,
+        remote_address: "192.0.2.7",
+        user_agent: "test",
+    };
+    desk.book.note_viewed(&reference, 0).await.expect("noted");
+    desk.book.sign(&reference, 0, &deed).await.expect("signed in time");
+    let past = "UPDATE desk_envelopes SET expires_ms = 1";
+    sqlx::query(past).execute(&trial.place.database).await.expect("time passes");
+    let completed = EnvelopeState::Completed { signers: vec![ADA.into()] };
+    assert_eq!(desk.state(&trial.tenant, &reference).await, Ok(completed));
+    assert_eq!(letters_to(&trial, COPY), 1);
+}
+
+#[tokio::test]
 async fn what_all_have_signed_is_signed_though_a_copy_cannot_be_sent() {
     for copy in ["refused@example.com", "later@example.com"] {
         let server = platen_tests::servers::Mail::start();
@@ -524,4 +580,5 @@ crate::testing::also_on_postgres!(
     more_signers_than_seals_have_room_are_refused_for_good,
     a_pdf_that_can_never_be_sealed_is_said_to_be_so_and_the_signature_stays,
     a_signature_that_is_given_while_seals_are_looked_at_is_in_the_file_that_is_handed_out,
+    whose_time_is_over_is_not_invited_any_more_and_who_gets_a_copy_still_is,
 );
