@@ -291,6 +291,11 @@ impl Courier {
                 }
             }
         };
+        // Nothing is under way, and nobody could sign it any more.
+        if now >= envelope.expires_at {
+            let ended = self.ledger.append(&case, Actor::System, EventBody::Expired).await?;
+            return Ok(if ended { StepEnd::Done } else { again });
+        }
         let order = self.order(&case, envelope).await?;
         if let Some(reason) = unfit(&order) {
             return self

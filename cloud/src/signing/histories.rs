@@ -616,6 +616,29 @@ async fn what_is_signed_in_the_moment_of_our_withdrawal_is_signed_and_what_is_no
     }
 }
 
+#[tokio::test]
+async fn an_envelope_whose_time_is_over_before_it_was_sent_has_expired_and_nobody_is_asked() {
+    let voided = EnvelopeState::Voided { reason: "by us".into() };
+    // With each answer: the call is marked and its outcome is not known, or nothing is marked.
+    for (mood, asked) in [(None, 0), (Some(Mood::LostBefore), 0), (Some(Mood::LostAfter), 1)] {
+        let Scene { twin, books, courier, tenant, document } =
+            scene(CAN, mood.into_iter().collect(), Vec::new(), voided.clone());
+        courier.create_envelope(&tenant, document).await.expect("books in memory do not fail");
+        let send = async || courier.send_envelope(&tenant, document, twin.now()).await.expect("answered");
+        if mood.is_some() {
+            send().await;
+        }
+        lock(&books.case).envelope.as_mut().expect("an envelope").expires_at = twin.now();
+        for _ in 0..2 {
+            *lock(&twin.now) += SignedDuration::from_secs(2 * SETTLES_SECONDS);
+            send().await;
+        }
+        // One that was taken all the same is found, and ends as all others do.
+        let end = if asked == 1 { Status::Sent } else { Status::Expired };
+        assert_eq!((lock(&books.case).status, twin.asked_count()), (end, asked), "{mood:?}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 5_000, failure_persistence: None, ..ProptestConfig::default() })]
 

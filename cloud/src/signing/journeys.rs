@@ -240,6 +240,25 @@ async fn docusign_is_asked_about_an_envelope_once_in_fifteen_minutes_whatever_co
     assert_eq!(looks(), 2);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn an_envelope_at_docusign_is_withdrawn_when_its_own_time_is_over() {
+    let fake = Fake::start(Kind::Docusign).await;
+    let cloud = cloud_at(&fake, "[\"ada@example.com\"]").await;
+    let document = cloud.receive().await;
+    cloud.until(document, Status::Sent).await;
+    cloud.until_so("it is asked once", async || fake.site.only().looks == 1).await;
+    let look = async |days: i64| {
+        let now = Timestamp::now() + SignedDuration::from_hours(24 * days);
+        let courier = &cloud.app.signing.courier;
+        courier.poll_envelope(&cloud.tenant, document, now).await.expect("the books can be read");
+        (fake.site.only().stage, cloud.record(document).await.document.status)
+    };
+    // Its route says no end: thirty days.
+    assert_eq!(look(29).await, (Stage::Open, Status::Sent));
+    let reason = "its time to be signed is over".to_owned();
+    assert_eq!(look(31).await, (Stage::Voided(reason), Status::Expired));
+}
+
 /// A page that was sealed by somebody unknown here.
 fn sealed_by_a_stranger() -> Vec<u8> {
     let seal = SealInfo {

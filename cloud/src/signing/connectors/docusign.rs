@@ -53,7 +53,8 @@ pub(super) const CAN: Capabilities = Capabilities {
     copies_max: 50,
     ordered: true,
     coordinates: true,
-    expires: true,
+    // Its time is in whole days, so ours is kept by us; its own ends what we no longer know of.
+    expires: false,
     incremental: false,
     audit_trail: true,
     void: true,
