@@ -270,13 +270,14 @@ impl Book {
         Ok(Some((tenant.parse().map_err(internal)?, Reference(reference), position)))
     }
 
+    /// Notes when a signer was first invited.
     pub(super) async fn note_invited(
         &self,
         reference: &Reference,
         position: i64,
     ) -> Result<(), ProviderError> {
         self.note(
-            "UPDATE desk_signers SET invited_ms = $1 WHERE envelope_id = $2 AND position = $3",
+            "UPDATE desk_signers SET invited_ms = COALESCE(invited_ms, $1) WHERE envelope_id = $2 AND position = $3",
             reference,
             position,
         )

@@ -298,14 +298,40 @@ async fn page_count(app: &App, visit: &Visit) -> Result<u32, Refusal> {
     Ok(record.map_or(0, |record| record.document.page_count))
 }
 
+/// What the proxy before this server says a request came from: the last address of the last such header. All before it
+/// are what the client sent; some proxies add to its header, others add one of their own.
+fn forwarded_for(headers: &HeaderMap) -> String {
+    let last = headers.get_all("x-forwarded-for").iter().next_back();
+    let addresses = last.and_then(|value| value.to_str().ok()).unwrap_or_default();
+    addresses.rsplit(',').next().unwrap_or_default().trim().to_owned()
+}
+
 /// Where a request came from. Behind a proxy its word counts, elsewhere only the connection's.
 fn visitor(app: &App, headers: &HeaderMap, extensions: &Extensions) -> Visitor {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let connection = extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip().to_string());
-    let remote_address = if app.config.behind_proxy {
-        text("x-forwarded-for").rsplit(',').next().unwrap_or_default().trim().to_owned()
-    } else {
-        connection.unwrap_or_default()
-    };
+    let remote_address =
+        if app.config.behind_proxy { forwarded_for(headers) } else { connection.unwrap_or_default() };
     Visitor { remote_address, user_agent: text("user-agent").to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_that_a_client_made_up_is_not_taken_for_the_proxys_word() {
+        let check = |lines: &[&'static str], expected: &str| {
+            let mut headers = HeaderMap::new();
+            for &line in lines {
+                headers.append("x-forwarded-for", HeaderValue::from_static(line));
+            }
+            assert_eq!(forwarded_for(&headers), expected, "{lines:?}");
+        };
+        check(&[], "");
+        check(&["192.0.2.7"], "192.0.2.7");
+        check(&["10.0.0.1, 192.0.2.7"], "192.0.2.7");
+        check(&["10.0.0.1", "192.0.2.7"], "192.0.2.7");
+        check(&["10.0.0.1, 10.0.0.2", "192.0.2.7"], "192.0.2.7");
+    }
 }
