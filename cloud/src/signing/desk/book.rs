@@ -270,14 +270,35 @@ impl Book {
         Ok(Some((tenant.parse().map_err(internal)?, Reference(reference), position)))
     }
 
-    /// Notes when a signer was first invited.
+    /// Notes that a signer is reminded now; answers when that began. One that is not known to have gone out goes on, under
+    /// the time it has.
+    pub(super) async fn begin_reminder(
+        &self,
+        reference: &Reference,
+        position: i64,
+    ) -> Result<i64, ProviderError> {
+        let (begun_ms,): (i64,) = sqlx::query_as(
+            "UPDATE desk_signers SET reminding_ms = COALESCE(reminding_ms, $1)
+             WHERE envelope_id = $2 AND position = $3 RETURNING reminding_ms",
+        )
+        .bind(now_ms())
+        .bind(&reference.0)
+        .bind(position)
+        .fetch_one(&self.database)
+        .await
+        .map_err(internal)?;
+        Ok(begun_ms)
+    }
+
+    /// Notes when a signer was first invited, and that no reminder is under way.
     pub(super) async fn note_invited(
         &self,
         reference: &Reference,
         position: i64,
     ) -> Result<(), ProviderError> {
         self.note(
-            "UPDATE desk_signers SET invited_ms = COALESCE(invited_ms, $1) WHERE envelope_id = $2 AND position = $3",
+            "UPDATE desk_signers SET invited_ms = COALESCE(invited_ms, $1), reminding_ms = NULL
+             WHERE envelope_id = $2 AND position = $3",
             reference,
             position,
         )

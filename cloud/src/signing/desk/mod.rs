@@ -152,6 +152,14 @@ impl Desk {
             if signer.invited_ms.is_some() && !(again && turn.is_some()) {
                 continue;
             }
+            // A reminder under the invitation's id would be taken for it, and not be shown.
+            let id = match signer.invited_ms {
+                None => format!("{key}.{}", signer.position),
+                Some(_) => {
+                    let begun_ms = self.book.begin_reminder(reference, signer.position).await?;
+                    format!("{key}.{}.{begun_ms}", signer.position)
+                }
+            };
             let link = self.link(tenant, key, signer.position())?;
             let invitation = Invitation {
                 tenant: tenant.as_str(),
@@ -160,12 +168,8 @@ impl Desk {
                 expires_at: from_ms(envelope.expires_ms),
                 role: &signer.role,
             };
-            let letter = Letter {
-                to: &signer.address,
-                subject: &invitation.subject(),
-                text: &invitation.text(),
-                id: format!("{key}.{}", signer.position),
-            };
+            let letter =
+                Letter { to: &signer.address, subject: &invitation.subject(), text: &invitation.text(), id };
             match self.post.send(&letter).await {
                 // After the message: one that is sent twice has the same id, one never sent is a lost signer.
                 Ok(()) => self.book.note_invited(reference, signer.position).await?,

@@ -128,6 +128,35 @@ async fn an_order_repeated_after_a_crash_is_one_envelope_and_one_invitation() {
 }
 
 #[tokio::test]
+async fn each_reminder_is_a_message_of_its_own_and_one_repeated_after_a_crash_is_the_same() {
+    let trial = Trial::new().await;
+    let desk = desk(&trial);
+    let reference = desk.create(&trial.order(&[ADA])).await.expect("taken");
+    let remind = async || {
+        desk.remind(&trial.tenant, &reference).await.expect("reminded");
+        // The next one is of another millisecond.
+        tokio::time::sleep(Duration::from_millis(3)).await;
+        letters_to(&trial, ADA)
+    };
+    assert_eq!((remind().await, remind().await), (2, 3), "beside the invitation");
+    let ids: std::collections::BTreeSet<String> = letters(&trial)
+        .iter()
+        .filter_map(|letter| letter.lines().find(|line| line.starts_with("Message-ID:")).map(str::to_owned))
+        .collect();
+    assert_eq!(ids.len(), 3, "{ids:?}");
+    // As if the process had been killed after the message, before that was noted.
+    let begun = desk.book.begin_reminder(&reference, 0).await.expect("noted");
+    assert_eq!(desk.book.begin_reminder(&reference, 0).await, Ok(begun));
+    assert_eq!(remind().await, 4);
+    sqlx::query("UPDATE desk_signers SET reminding_ms = $1")
+        .bind(begun)
+        .execute(&trial.place.database)
+        .await
+        .expect("an update");
+    assert_eq!((remind().await, remind().await), (4, 5), "the same, and then another");
+}
+
+#[tokio::test]
 async fn after_a_refusal_the_end_of_time_or_a_withdrawal_nothing_can_be_signed() {
     for ending in ["declined", "expired", "voided"] {
         let trial = Trial::new().await;
@@ -575,6 +604,7 @@ crate::testing::also_on_postgres!(
     pressing_sign_twice_is_one_signature_and_poppler_finds_it_valid,
     two_signers_sign_in_order_and_the_first_signature_stays_valid,
     an_order_repeated_after_a_crash_is_one_envelope_and_one_invitation,
+    each_reminder_is_a_message_of_its_own_and_one_repeated_after_a_crash_is_the_same,
     after_a_refusal_the_end_of_time_or_a_withdrawal_nothing_can_be_signed,
     a_link_that_was_guessed_opens_nothing,
     more_signers_than_seals_have_room_are_refused_for_good,
