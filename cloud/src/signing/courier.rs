@@ -36,6 +36,8 @@ const RETRY_AFTER: Duration = Duration::from_secs(5);
 const PAUSED_LOOK: Duration = Duration::from_secs(15);
 /// An envelope that is open so long after its time needs a person.
 const OVERDUE_AFTER: Duration = Duration::from_millis(OVERDUE_MS.unsigned_abs());
+/// A provider that answers for so long with something else than the signed PDF will go on to do so.
+const NO_PDF_FOR: Duration = Duration::from_secs(3600);
 /// What helps where the provider will never answer for an envelope it took.
 const LOST: &str = "look for the envelope at the provider, then send the document on its way again (retry); where it is \
                     gone for good, withdraw it here and retry for a new one";
@@ -142,6 +144,13 @@ pub trait Ledger: Send + Sync {
         now: Timestamp,
         rest: Duration,
     ) -> BoxFuture<'_, Result<Option<Timestamp>, LedgerError>>;
+
+    /// Notes that the provider answered with something else than the signed PDF; answers since when it does.
+    fn note_no_pdf(
+        &self,
+        envelope: EnvelopeId,
+        now: Timestamp,
+    ) -> BoxFuture<'_, Result<Timestamp, LedgerError>>;
 
     /// Notes that an envelope's recipients are reminded now, unless they were within `every`.
     fn note_reminder(
@@ -407,7 +416,7 @@ impl Courier {
                     // A provider may say "completed" before its file is ready.
                     let pdf = match account.gate.call(can.call_deadline, fetch).await {
                         Ok(pdf) if pdf.starts_with(b"%PDF-") => pdf,
-                        Ok(_) => return Ok(again),
+                        Ok(_) => return self.no_pdf(&case, envelope, now, again).await,
                         Err(ProviderError::Refused(reason)) => {
                             return self.set_aside(&case, reason, LOST).await;
                         }
@@ -556,6 +565,26 @@ impl Courier {
 
     fn account_of(&self, case: &Case) -> Option<&Account> {
         case.provider.as_ref().and_then(|name| self.account(&case.tenant_id, name))
+    }
+
+    /// What came as the signed PDF is none. Its file may not be ready; if that lasts, a person has to look.
+    async fn no_pdf(
+        &self,
+        case: &Case,
+        envelope: &CaseEnvelope,
+        now: Timestamp,
+        again: StepEnd,
+    ) -> Result<StepEnd, LedgerError> {
+        let (document, provider) = (case.document_id, case.provider.as_deref().unwrap_or_default());
+        tracing::warn!(%document, provider, "what the provider sent as the signed PDF is no PDF");
+        let since = self.ledger.note_no_pdf(envelope.envelope_id, now).await?;
+        if now < after(since, NO_PDF_FOR) {
+            return Ok(again);
+        }
+        let reason = "the provider says that all have signed, and what it sends as the signed PDF is no PDF";
+        let help = "look at the envelope at the provider; when its file can be had there, send the document on its \
+                    way again (retry)";
+        self.set_aside(case, reason.into(), help).await
     }
 
     async fn no_account(&self, case: &Case) -> Result<StepEnd, LedgerError> {

@@ -234,6 +234,7 @@ struct Books {
     events: Mutex<Vec<EventBody>>,
     mark: Mutex<Option<CallMark>>,
     polled: Mutex<Option<Timestamp>>,
+    no_pdf: Mutex<Option<Timestamp>>,
     paused: Mutex<bool>,
 }
 
@@ -335,6 +336,10 @@ impl Ledger for Books {
             let mark = mark.as_mut().expect("a draft comes of a marked call");
             Ok(mark.draft.get_or_insert(draft).clone())
         })
+    }
+
+    fn note_no_pdf(&self, _: EnvelopeId, now: Timestamp) -> BoxFuture<'_, Result<Timestamp, LedgerError>> {
+        Box::pin(async move { Ok(*lock(&self.no_pdf).get_or_insert(now)) })
     }
 
     fn note_reminder(
@@ -502,6 +507,7 @@ fn scene(can: Capabilities, moods: Vec<Mood>, life: Vec<EnvelopeState>, at_void:
         events: Mutex::default(),
         mark: Mutex::default(),
         polled: Mutex::default(),
+        no_pdf: Mutex::default(),
         paused: Mutex::default(),
     });
     // The gate before the account goes by the same time.

@@ -506,6 +506,37 @@ async fn a_signed_file_that_comes_back_broken_goes_to_a_person_and_is_kept_for_t
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_signed_file_that_is_none_for_an_hour_goes_to_a_person_and_is_fetched_once_it_can_be() {
+    let fake = Fake::start(Kind::Docuseal).await;
+    let cloud = cloud_at(&fake, "[\"ada@example.com\"]").await;
+    let document = cloud.receive().await;
+    cloud.until(document, Status::Sent).await;
+    fake.site.returns(b"<html>come back later</html>".to_vec());
+    fake.site.sign("ada@example.com");
+    let started = Timestamp::now();
+    let look = async |minutes: i64| {
+        let now = started + SignedDuration::from_mins(minutes);
+        let courier = &cloud.app.signing.courier;
+        courier.poll_envelope(&cloud.tenant, document, now).await.expect("the books can be read");
+        cloud.record(document).await.document.status
+    };
+    for minutes in [1, 2, 50] {
+        assert!(matches!(look(minutes).await, Status::Sent | Status::Viewed), "after {minutes} minutes");
+    }
+    assert_eq!(look(70).await, Status::Quarantined);
+    let (reason, _) = cloud.record(document).await.trouble.expect("a reason");
+    assert!(reason.contains("is no PDF"), "{reason}");
+    fake.site.returns(one_page_pdf());
+    assert_eq!(press(&cloud, document, "retry", &[]).await, 303);
+    sqlx::query("UPDATE envelope_calls SET polled_ms = NULL")
+        .execute(cloud.app.store.writing())
+        .await
+        .expect("time passes");
+    follow(&cloud.app, &cloud.tenant, document).await.expect("asked for");
+    cloud.until(document, Status::Archived).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_provider_that_only_stamps_is_said_to_on_the_page_and_in_the_evidence() {
     let fake = Fake::start(Kind::Docuseal).await;
     let cloud = cloud_at(&fake, "[\"ada@example.com\"]").await;
@@ -528,4 +559,5 @@ testing::also_on_postgres!(
     nothing_is_sent_while_a_route_or_an_account_is_paused_and_nothing_is_lost,
     who_withdraws_an_earlier_envelope_withdraws_nothing_of_the_open_one,
     docusign_is_asked_about_an_envelope_once_in_fifteen_minutes_whatever_comes_and_goes,
+    a_signed_file_that_is_none_for_an_hour_goes_to_a_person_and_is_fetched_once_it_can_be,
 );

@@ -15,7 +15,9 @@ use serde_json::{Value, json};
 use tokio::sync::Mutex;
 use zeroize::Zeroizing;
 
-use super::line::{Effect, file, id, json as send_json, lacks, list, redacted, redacted_body, text};
+use super::line::{
+    Effect, file, id, instead_of_file, json as send_json, lacks, list, redacted, redacted_body, text,
+};
 use super::{AccountConfig, Base, CALL_DEADLINE, SETTLES_WITHIN, hook, unless_ended};
 use crate::signing::provider::{
     Answer, Callback, Callbacks, Capabilities, Card, EnvelopeState, Forged, Hint, Lookup, Order, Provider,
@@ -138,7 +140,11 @@ impl Foxit {
             return Err(ProviderError::NotTaken("it is not executed".into()));
         }
         let query = [("folderId", reference.0.as_str()), ("docNumber", "1")];
-        file(self.get("/api/folders/document/download").await?.query(&query)).await
+        let bytes = file(self.get("/api/folders/document/download").await?.query(&query)).await?;
+        match instead_of_file(&bytes) {
+            Some(answer) => said(answer).and(Ok(bytes)),
+            None => Ok(bytes),
+        }
     }
 }
 

@@ -80,6 +80,11 @@ pub(super) async fn file(request: RequestBuilder) -> Result<Vec<u8>, ProviderErr
     body(success(request, Effect::Asks).await?, FILE_BYTES_MAX, Effect::Asks).await
 }
 
+/// The error in what was sent for a file: some providers say no in JSON, under a status of success.
+pub(super) fn instead_of_file(bytes: &[u8]) -> Option<Value> {
+    (!bytes.starts_with(b"%PDF-")).then(|| serde_json::from_slice(bytes).ok()).flatten()
+}
+
 async fn success(request: RequestBuilder, effect: Effect) -> Result<Response, ProviderError> {
     check(send(request, effect).await?, effect).await
 }

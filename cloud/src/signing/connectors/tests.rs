@@ -212,6 +212,25 @@ async fn an_envelope_is_gone_where_its_provider_says_so_and_not_where_a_proxy_do
 }
 
 #[tokio::test]
+async fn an_error_that_is_sent_in_the_signed_files_place_is_said() {
+    for (kind, error) in [
+        (Kind::Foxit, json!({ "result": "error", "error_description": "the file is locked" })),
+        (Kind::Esignly, json!({ "error_code": 500, "message": "no such file" })),
+    ] {
+        let trial = Trial::new(kind).await;
+        let (_, reference) = trial.sent().await;
+        trial.fake.site.sign(ADA);
+        trial.fake.site.sign(BOB);
+        trial.fake.site.returns(error.to_string().into_bytes());
+        let signed = trial.provider.signed_pdf(&trial.tenant, &reference).await;
+        match kind {
+            Kind::Foxit => assert_eq!(signed, Err(ProviderError::Refused("the file is locked".into()))),
+            _ => assert_eq!(signed, Err(ProviderError::NotTaken("error 500".into()))),
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_lost_answer_is_unknown_and_the_envelope_is_found_again_by_our_key() {
     for kind in ALL {
         let trial = Trial::new(kind).await;
