@@ -56,8 +56,17 @@ async fn a_document_is_signed_at_the_desk_over_http_and_pressing_twice_is_once()
     let link = letter.split_whitespace().find(|word| word.contains("/sign/")).expect("a link").to_owned();
     let page = cloud.http.get(&link).send().await.expect("an answer").text().await.expect("text");
     assert!(page.contains("nda.tif") && page.contains("pages/1.png"), "{page}");
-    let picture = cloud.http.get(format!("{link}/pages/1.png")).send().await.expect("an answer");
-    assert!(picture.bytes().await.expect("bytes").starts_with(b"\x89PNG"));
+    let picture = async |known: &str| {
+        let request = cloud.http.get(format!("{link}/pages/1.png")).header("if-none-match", known);
+        let answer = request.send().await.expect("an answer");
+        let header = |name: &str| answer.headers()[name].to_str().expect("text").to_owned();
+        assert_eq!(header("cache-control"), "private, no-cache");
+        let (status, etag) = (answer.status().as_u16(), header("etag"));
+        (status, etag, answer.bytes().await.expect("bytes"))
+    };
+    let (status, unsigned, png) = picture("\"other\"").await;
+    assert!(status == 200 && png.starts_with(b"\x89PNG"));
+    assert_eq!(picture(&unsigned).await, (304, unsigned.clone(), Default::default()));
     cloud.until(document, Status::Viewed).await;
 
     let without_consent = cloud.http.post(&link).form(&[("name", "Ada L.")]).send().await;
@@ -72,6 +81,8 @@ async fn a_document_is_signed_at_the_desk_over_http_and_pressing_twice_is_once()
 
     let record = cloud.until(document, Status::Archived).await;
     cloud.check_evidence(&record).await;
+    let (status, signed, png) = picture(&unsigned).await;
+    assert!(status == 200 && signed != unsigned && png.starts_with(b"\x89PNG"), "with the seal on it");
     let signed = cloud.http.get(format!("{link}/document.pdf")).send().await.expect("an answer");
     let signed = signed.bytes().await.expect("bytes");
     assert_eq!(Some(Digest::of(&signed)), record.signed_sha256);

@@ -13,6 +13,7 @@ use std::net::SocketAddr;
 use super::identity::{CodeSent, Proof};
 use super::page::{Asked, Signature, Turn, Visit, Visitor, tidy};
 use crate::app::App;
+use crate::http::read::has_already;
 use crate::refusal::Refusal;
 use crate::signing::http::{follow, refusal};
 use crate::store::documents;
@@ -268,8 +269,14 @@ async fn page(
     let visit = visit(&app, &token).await?;
     must_be_proved(&visit, &headers)?;
     let pdf = shown(&visit)?;
+    // What the address shows changes with each seal: a browser asks whether it is the same still.
+    let fresh =
+        [(header::ETAG, format!("\"{pdf}\"")), (header::CACHE_CONTROL, "private, no-cache".to_owned())];
+    if has_already(&headers, &fresh[0].1) {
+        return Ok((StatusCode::NOT_MODIFIED, fresh).into_response());
+    }
     let pages = page_count(&app, &visit).await?;
-    Ok(pictures::answer(&app, &visit.tenant, pdf, pages, &page).await?)
+    Ok((fresh, pictures::answer(&app, &visit.tenant, pdf, pages, &page).await?).into_response())
 }
 
 async fn pdf(State(app): State<App>, Path(token): Path<String>, headers: HeaderMap) -> PageResult {
