@@ -80,7 +80,8 @@ pub fn apply(state: Option<State>, event: &EventBody) -> Result<State, Refused> 
         (S::Sent | S::Viewed, E::Viewed { .. } | E::RecipientSigned { .. }) => S::Viewed,
         (S::Sent | S::Viewed, E::Signed { accepted_because: None, .. }) => S::Signed,
         (S::Sent | S::Viewed, E::Declined { .. }) => S::Declined,
-        (S::Sent | S::Viewed, E::Expired) => S::Expired,
+        // Also before it was sent: it may have waited for its provider beyond its own time.
+        (S::EnvelopeCreated | S::Sent | S::Viewed, E::Expired) => S::Expired,
         (S::EnvelopeCreated | S::Sent | S::Viewed, E::Voided { .. }) => S::Voided,
         // A person has looked at what came back, and says why it counts.
         (S::Quarantined, E::Signed { accepted_because: Some(_), .. }) if has_come_back(now) => S::Signed,

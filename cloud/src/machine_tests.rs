@@ -116,6 +116,7 @@ const FOLLOWS: &str = "
     routed envelope_created envelope_created
     routed quarantined quarantined
     envelope_created sent sent
+    envelope_created expired expired
     envelope_created voided voided
     envelope_created quarantined quarantined
     sent viewed viewed

@@ -11,7 +11,7 @@ use std::io::{self, Read, Seek};
 
 use platen_capture::worker::pool::Pool;
 use platen_model::event::{Event, EventBody};
-use platen_model::manifest::Receipt;
+use platen_model::manifest::{Receipt, part_to_sign};
 use platen_model::{Digest, DocumentManifest, Part, PartRole};
 use zip::ZipArchive;
 
@@ -321,34 +321,64 @@ fn check_receipt(unpacked: &Unpacked, manifest: Digest, parts: Vec<Digest>, repo
     }
 }
 
-/// What was sent to signing, and what came back.
-fn check_signing(unpacked: &Unpacked, events: &[Event], report: &mut Report) {
-    let last =
-        |wanted: fn(&EventBody) -> Option<Digest>| events.iter().rev().find_map(|event| wanted(&event.body));
-    let sent = last(|body| match body {
+/// The signing of a document: the last that came back, and what had been sent for it.
+struct Signing<'e> {
+    /// The events up to the envelope's.
+    before: &'e [Event],
+    /// Digest of what was sent.
+    sent: Digest,
+    /// The event of what came back.
+    signed: &'e Event,
+}
+
+/// The signing that the events end in. Envelopes that were declined, expired or withdrawn are history: what they were about
+/// may have been captured anew since.
+fn signing(events: &[Event]) -> Option<Signing<'_>> {
+    let at = events.iter().rposition(|event| matches!(event.body, EventBody::Signed { .. }))?;
+    let (before, rest) = events.split_at(at);
+    let envelope = |event: &Event| match &event.body {
         EventBody::EnvelopeCreated { document_sha256, .. } => Some(*document_sha256),
         _ => None,
-    });
-    let signed = last(|body| match body {
-        EventBody::Signed { signed_sha256, .. } => Some(*signed_sha256),
+    };
+    let made = before.iter().rposition(|event| envelope(event).is_some())?;
+    Some(Signing { before: &before[..made], sent: envelope(&before[made])?, signed: rest.first()? })
+}
+
+/// What a document was made of after these events: its originals, and the last of what was made of them.
+fn parts_after(events: &[Event]) -> Vec<Part> {
+    let originals = events.iter().find_map(|event| match &event.body {
+        EventBody::Received { parts, .. } => Some(parts),
         _ => None,
     });
-    if let Some(sent) = sent {
-        report.check_equal(
-            "what was sent to signing is normalized.pdf",
-            &unpacked.digest(entry::NORMALIZED),
-            &Some(sent),
-        );
-    }
-    match signed {
-        Some(signed) => {
-            report.check_equal(
-                "signed.pdf is what came back from signing",
-                &unpacked.digest(entry::SIGNED),
-                &Some(signed),
-            );
+    let originals = originals.into_iter().flatten().filter(|part| part.role == PartRole::Original).cloned();
+    originals.chain(versions(events).pop().into_iter().flat_map(|version| version.parts)).collect()
+}
+
+/// What was sent to signing, and what came back.
+fn check_signing(unpacked: &Unpacked, events: &[Event], report: &mut Report) {
+    let Some(signing) = signing(events) else {
+        match events.iter().any(|event| matches!(event.body, EventBody::Signed { .. })) {
+            true => report.check("what came back had been sent to signing", Err("no event says so".into())),
+            false => report.notes.push("the document was archived without a signature".into()),
         }
-        None => report.notes.push("the document was archived without a signature".into()),
+        return;
+    };
+    let parts = parts_after(signing.before);
+    match part_to_sign(&parts) {
+        Some(part) => {
+            let name = match part.role {
+                // It is the only one: of several no one is signed.
+                PartRole::Original => entry::original(1, part.file_name.as_deref().unwrap_or("document")),
+                _ => entry::NORMALIZED.to_owned(),
+            };
+            let claim = format!("what was sent to signing is {name}");
+            report.check_equal(claim, &unpacked.digest(&name), &Some(signing.sent));
+        }
+        None => report.check("what was sent to signing is in the package", Err("nothing could be".into())),
+    }
+    if let EventBody::Signed { signed_sha256, .. } = &signing.signed.body {
+        let claim = "signed.pdf is what came back from signing";
+        report.check_equal(claim, &unpacked.digest(entry::SIGNED), &Some(*signed_sha256));
     }
 }
 
@@ -360,17 +390,11 @@ fn check_signatures(
     workers: &Pool,
     report: &mut Report,
 ) {
-    let signed = events.iter().rev().find_map(|event| match &event.body {
-        EventBody::Signed { signed_sha256, finding, accepted_because, .. } => {
-            Some((*signed_sha256, finding, accepted_because.as_ref().map(|why| (&event.actor, why))))
-        }
-        _ => None,
-    });
-    let sent = events.iter().rev().find_map(|event| match &event.body {
-        EventBody::EnvelopeCreated { document_sha256, .. } => Some(*document_sha256),
-        _ => None,
-    });
-    let (Some((signed, finding, accepted)), Some(sent)) = (signed, sent) else { return };
+    let Some(Signing { sent, signed: event, .. }) = signing(events) else { return };
+    let EventBody::Signed { signed_sha256: signed, finding, accepted_because, .. } = &event.body else {
+        return;
+    };
+    let accepted = accepted_because.as_ref().map(|why| (&event.actor, why));
     let elsewhere = "look at the digital signatures inside signed.pdf with `pdfsig signed.pdf` as well";
     report.notes.push(elsewhere.into());
     let Some(finding) = finding else {
@@ -378,7 +402,7 @@ fn check_signatures(
         return;
     };
     let mut look = || -> Result<(), String> {
-        let (signed, sent) = (lay(zip, unpacked, signed)?, lay(zip, unpacked, sent)?);
+        let (signed, sent) = (lay(zip, unpacked, *signed)?, lay(zip, unpacked, sent)?);
         let anchors = finding.anchors().concat();
         let again =
             returned::find(workers, &signed, &sent, &anchors, finding.checked_at, finding.incremental)?;

@@ -195,6 +195,8 @@ fn a_seal_by_a_key_in_a_token_is_valid_to_poppler_and_pyhanko_and_the_key_is_in_
                 std::fs::write(office.path("pin"), "0000").expect("write");
                 let error = office.sealed(&keys).expect_err("the wrong PIN");
                 assert!(matches!(&error, SealError::Token(why) if why.contains("office")), "{error}");
+                let error = office.sealed(&keys).expect_err("nor is it tried again");
+                assert!(error.to_string().contains("refused this PIN"), "a token counts: {error}");
                 std::fs::write(office.path("pin"), "4711").expect("write");
                 office.sealed(&keys).expect("and it goes on");
             }

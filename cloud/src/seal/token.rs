@@ -3,11 +3,13 @@
 //! It is named by its address (RFC 7512): `pkcs11:token=office;object=seal?module-path=/usr/lib/…/libsofthsm2.so&
 //! pin-source=file:/etc/platen/token.pin`. The PIN is read at every use, from wherever secrets are. A module is loaded
 //! and initialised once for the process; each signature has a session of its own, so that a token that was pulled out
-//! and put back is found again. What comes back is not believed: the caller holds it against the certificate.
+//! and put back is found again. What comes back is not believed: the caller holds it against the certificate. The danger is
+//! the PIN: a token counts wrong ones and locks itself, so one that was refused rests.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{LazyLock, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
 use cryptoki::error::{Error, RvError};
@@ -17,6 +19,7 @@ use cryptoki::session::{Session, UserType};
 use cryptoki::types::AuthPin;
 use der::asn1::UintRef;
 use der::{Encode as _, Sequence};
+use platen_model::Digest;
 
 use super::algorithm::Kind;
 use crate::signing::secret::Secret;
@@ -26,6 +29,29 @@ pub(super) const SCHEME: &str = "pkcs11:";
 
 /// The modules of this process, by their files: one may not be initialised twice.
 static MODULES: LazyLock<Mutex<HashMap<PathBuf, Pkcs11>>> = LazyLock::new(Mutex::default);
+
+/// How long a PIN that its token refused is not tried again.
+const PIN_RESTS: Duration = Duration::from_secs(3600);
+
+/// The PINs that were refused last, by module and token. Held during a login: of several signatures at once one tries.
+static REFUSED: LazyLock<Mutex<HashMap<(PathBuf, String), RefusedPin>>> = LazyLock::new(Mutex::default);
+
+/// A PIN that its token refused.
+struct RefusedPin {
+    sha256: Digest,
+    at: Instant,
+}
+
+impl RefusedPin {
+    fn new(pin: &str, at: Instant) -> Self {
+        Self { sha256: Digest::of(pin.as_bytes()), at }
+    }
+
+    /// Whether this PIN is that one, and rests. Another is tried at once.
+    fn rests(&self, pin: &str, now: Instant) -> bool {
+        self.sha256 == Digest::of(pin.as_bytes()) && now.duration_since(self.at) < PIN_RESTS
+    }
+}
 
 /// A key in a token.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,15 +136,36 @@ impl TokenKey {
             let session = module.open_ro_session(slot).map_err(failed)?;
             if let Some(pin) = &self.pin {
                 let pin = pin.local().map_err(|error| error.to_string())?;
-                match session.login(UserType::User, Some(&AuthPin::from(pin.as_str()))) {
-                    // Another session of this process is at work: all share who is logged in.
-                    Ok(()) | Err(Error::Pkcs11(RvError::UserAlreadyLoggedIn, _)) => {}
-                    Err(error) => return Err(format!("the token {:?}: {error}", self.token)),
-                }
+                self.log_in(&session, &pin)?;
             }
             return Ok(session);
         }
         Err(format!("{} shows no token called {:?}", self.module.display(), self.token))
+    }
+
+    fn log_in(&self, session: &Session, pin: &str) -> Result<(), String> {
+        let place = (self.module.clone(), self.token.clone());
+        let mut refused = REFUSED.lock().unwrap_or_else(PoisonError::into_inner);
+        if refused.get(&place).is_some_and(|before| before.rests(pin, Instant::now())) {
+            return Err(format!(
+                "the token {:?} refused this PIN: it is not tried again until there is another, or an hour has passed",
+                self.token
+            ));
+        }
+        match session.login(UserType::User, Some(&AuthPin::from(pin))) {
+            Ok(()) => {
+                refused.remove(&place);
+                Ok(())
+            }
+            // Another session of this process is at work: all share who is logged in.
+            Err(Error::Pkcs11(RvError::UserAlreadyLoggedIn, _)) => Ok(()),
+            Err(error) => {
+                if is_refusal(&error) {
+                    refused.insert(place, RefusedPin::new(pin, Instant::now()));
+                }
+                Err(format!("the token {:?}: {error}", self.token))
+            }
+        }
     }
 
     fn module(&self) -> Result<Pkcs11, String> {
@@ -138,6 +185,12 @@ impl TokenKey {
     }
 }
 
+/// Whether a token says that a PIN is wrong.
+fn is_refusal(error: &Error) -> bool {
+    use RvError::{PinIncorrect, PinInvalid, PinLenRange, PinLocked};
+    matches!(error, Error::Pkcs11(PinIncorrect | PinInvalid | PinLenRange | PinLocked, _))
+}
+
 /// Names and values, with what is written as `%20` as it is meant. A plus is a plus (RFC 7512, 2.3).
 fn attributes(text: &str) -> Result<Vec<(String, String)>, String> {
     serde_urlencoded::from_str(&text.replace('+', "%2B"))
@@ -147,6 +200,16 @@ fn attributes(text: &str) -> Result<Vec<(String, String)>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_pin_that_was_refused_rests_for_an_hour_and_another_is_tried_at_once() {
+        let now = Instant::now();
+        let refused = RefusedPin::new("0000", now);
+        let minute = Duration::from_secs(60);
+        assert!(refused.rests("0000", now) && refused.rests("0000", now + 59 * minute));
+        assert!(!refused.rests("4711", now));
+        assert!(!refused.rests("0000", now + 60 * minute));
+    }
 
     #[test]
     fn an_address_names_module_token_object_and_where_the_pin_is() {

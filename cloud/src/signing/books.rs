@@ -172,6 +172,25 @@ impl Ledger for Books {
         })
     }
 
+    fn note_no_pdf(
+        &self,
+        envelope: EnvelopeId,
+        now: Timestamp,
+    ) -> BoxFuture<'_, Result<Timestamp, LedgerError>> {
+        Box::pin(async move {
+            let row: Option<(i64,)> = sqlx::query_as(
+                "UPDATE envelope_calls SET no_pdf_ms = COALESCE(no_pdf_ms, $1) WHERE envelope_id = $2
+                 RETURNING no_pdf_ms",
+            )
+            .bind(now.as_millisecond())
+            .bind(envelope.to_string())
+            .fetch_optional(self.store.writing())
+            .await
+            .map_err(failed)?;
+            Ok(row.map_or(now, |(since_ms,)| from_ms(since_ms)))
+        })
+    }
+
     fn note_reminder(
         &self,
         envelope: EnvelopeId,

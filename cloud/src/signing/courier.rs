@@ -23,12 +23,12 @@ use super::gate::{Clock, Gate};
 use super::lifecycle::{
     AfterCall, CallMark, Following, Known, Sending, after_call, completed, following, sending,
 };
-use super::provider::{
-    EnvelopeState, Lookup, Order, PageSize, Provider, ProviderError, Reference, SIGNERS_MAX,
-};
+use super::provider::{EnvelopeState, Order, PageSize, Provider, ProviderError, Reference, SIGNERS_MAX};
 use super::returned::Examiner;
 use super::workplace::Shelf;
 use crate::store::envelopes::OVERDUE_MS;
+
+mod withdrawal;
 
 /// How long a step waits before it tries again what did not work.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
@@ -36,6 +36,8 @@ const RETRY_AFTER: Duration = Duration::from_secs(5);
 const PAUSED_LOOK: Duration = Duration::from_secs(15);
 /// An envelope that is open so long after its time needs a person.
 const OVERDUE_AFTER: Duration = Duration::from_millis(OVERDUE_MS.unsigned_abs());
+/// A provider that answers for so long with something else than the signed PDF will go on to do so.
+const NO_PDF_FOR: Duration = Duration::from_secs(3600);
 /// What helps where the provider will never answer for an envelope it took.
 const LOST: &str = "look for the envelope at the provider, then send the document on its way again (retry); where it is \
                     gone for good, withdraw it here and retry for a new one";
@@ -155,6 +157,13 @@ pub trait Ledger: Send + Sync {
         now: Timestamp,
         rest: Duration,
     ) -> BoxFuture<'_, Result<Option<Timestamp>, LedgerError>>;
+
+    /// Notes that the provider answered with something else than the signed PDF; answers since when it does.
+    fn note_no_pdf(
+        &self,
+        envelope: EnvelopeId,
+        now: Timestamp,
+    ) -> BoxFuture<'_, Result<Timestamp, LedgerError>>;
 
     /// Notes that an envelope's recipients are reminded now, unless they were within `every`.
     fn note_reminder(
@@ -304,6 +313,11 @@ impl Courier {
                 }
             }
         };
+        // Nothing is under way, and nobody could sign it any more.
+        if now >= envelope.expires_at {
+            let ended = self.ledger.append(&case, Actor::System, EventBody::Expired).await?;
+            return Ok(if ended { StepEnd::Done } else { again });
+        }
         let order = self.order(&case, envelope).await?;
         if let Some(reason) = unfit(&order) {
             return self
@@ -390,7 +404,9 @@ impl Courier {
                 Following::Withdraw => {
                     let void = account.provider.void(tenant, reference, "its time to be signed is over");
                     if let Err(error) = account.gate.call(can.call_deadline, void).await {
-                        return Ok(later(&case, "void", &error, now));
+                        let soon = later(&case, "void", &error, now);
+                        // A no is repeated: it is asked no oftener than about the state.
+                        return Ok(if matches!(error, ProviderError::Refused(_)) { again } else { soon });
                     }
                     // It may have been signed or declined a moment before: then that counts.
                     let state = account.provider.state(tenant, reference);
@@ -398,6 +414,10 @@ impl Courier {
                         Ok(ended @ (EnvelopeState::Completed { .. } | EnvelopeState::Declined { .. })) => {
                             asked = Some(ended);
                             continue;
+                        }
+                        Ok(EnvelopeState::Open { .. } | EnvelopeState::Draft) if can.tells_withdrawn => {
+                            tracing::warn!(%document, %reference, "an envelope is open though it was withdrawn");
+                            return Ok(again);
                         }
                         // Not every provider tells a withdrawn envelope from an open one.
                         Ok(_) => EventBody::Expired,
@@ -409,7 +429,7 @@ impl Courier {
                     // A provider may say "completed" before its file is ready.
                     let pdf = match account.gate.call(can.call_deadline, fetch).await {
                         Ok(pdf) if pdf.starts_with(b"%PDF-") => pdf,
-                        Ok(_) => return Ok(again),
+                        Ok(_) => return self.no_pdf(&case, envelope, now, again).await,
                         Err(ProviderError::Refused(reason)) => {
                             return self.set_aside(&case, reason, LOST).await;
                         }
@@ -427,83 +447,6 @@ impl Courier {
             asked = Some(state);
         }
         Ok(StepEnd::At(after(now, RETRY_AFTER)))
-    }
-
-    /// Withdraws a document's open envelope at its provider. The event follows from the provider's state, unless the
-    /// document was set aside: then nothing else follows any more, and `actor`'s word ends it.
-    pub async fn void(
-        &self,
-        tenant: &TenantId,
-        document: DocumentId,
-        reason: &str,
-        actor: Actor,
-        now: Timestamp,
-    ) -> Result<(), ProviderError> {
-        let nothing = || ProviderError::Refused("the document has no open envelope".into());
-        let case = self.ledger.case(tenant, document).await?.ok_or_else(nothing)?;
-        match (case.status, case.resume) {
-            (Status::Sent | Status::Viewed, _) => {}
-            (Status::Quarantined, Some(Status::EnvelopeCreated | Status::Sent | Status::Viewed)) => {
-                return self.give_up(&case, reason, actor, now).await;
-            }
-            _ => return Err(nothing()),
-        }
-        let reference = case.envelope.as_ref().and_then(|envelope| envelope.reference.clone());
-        let (Some(reference), Some(account)) = (reference, self.account_of(&case)) else {
-            return Err(nothing());
-        };
-        let can = account.provider.capabilities();
-        if !can.void {
-            let name = account.provider.name();
-            return Err(ProviderError::Refused(format!("{name} cannot withdraw an envelope")));
-        }
-        account.gate.call(can.call_deadline, account.provider.void(tenant, &reference, reason)).await?;
-        self.poll_envelope(tenant, document, now).await?;
-        Ok(())
-    }
-
-    /// Ends an envelope of a document that was set aside: at its provider too, where it can be found and is open there.
-    async fn give_up(
-        &self,
-        case: &Case,
-        reason: &str,
-        actor: Actor,
-        now: Timestamp,
-    ) -> Result<(), ProviderError> {
-        let tenant = &case.tenant_id;
-        if let (Some(envelope), Some(account)) = (&case.envelope, self.account_of(case)) {
-            let can = account.provider.capabilities();
-            let mark = self.ledger.call_mark(envelope.envelope_id).await?;
-            let reference = match (&envelope.reference, sending(mark.as_ref(), now, &can)) {
-                (Some(reference), _) => Some(reference.clone()),
-                (None, Sending::SendDraft(draft)) => Some(draft),
-                (None, Sending::WaitUntil(at)) => {
-                    let wait = Duration::try_from(at.duration_since(now)).unwrap_or_default();
-                    let reason = "a call to the provider may still make the envelope".into();
-                    return Err(ProviderError::Later { after: wait, reason });
-                }
-                (None, _) if can.lookup == Lookup::Never => None,
-                (None, _) => {
-                    let find = account.provider.find(tenant, envelope.envelope_id, envelope.created_at);
-                    account.gate.call(can.call_deadline, find).await?
-                }
-            };
-            if let Some(reference) = reference.filter(|_| can.void) {
-                let void = account.provider.void(tenant, &reference, reason);
-                match account.gate.call(can.call_deadline, void).await {
-                    // It has ended there, or is not known there: nothing to withdraw.
-                    Ok(()) | Err(ProviderError::Refused(_)) => {}
-                    Err(error) => return Err(error),
-                }
-            }
-        }
-        let body = EventBody::Voided { reason: reason.to_owned() };
-        match self.ledger.append(case, actor, body).await? {
-            true => Ok(()),
-            false => {
-                Err(ProviderError::Refused("the document has changed meanwhile: look at it again".into()))
-            }
-        }
     }
 
     /// Reminds the recipients of an open envelope where their route says so. It is noted before: a reminder is rather left
@@ -551,6 +494,26 @@ impl Courier {
 
     fn account_of(&self, case: &Case) -> Option<&Account> {
         case.provider.as_ref().and_then(|name| self.account(&case.tenant_id, name))
+    }
+
+    /// What came as the signed PDF is none. Its file may not be ready; if that lasts, a person has to look.
+    async fn no_pdf(
+        &self,
+        case: &Case,
+        envelope: &CaseEnvelope,
+        now: Timestamp,
+        again: StepEnd,
+    ) -> Result<StepEnd, LedgerError> {
+        let (document, provider) = (case.document_id, case.provider.as_deref().unwrap_or_default());
+        tracing::warn!(%document, provider, "what the provider sent as the signed PDF is no PDF");
+        let since = self.ledger.note_no_pdf(envelope.envelope_id, now).await?;
+        if now < after(since, NO_PDF_FOR) {
+            return Ok(again);
+        }
+        let reason = "the provider says that all have signed, and what it sends as the signed PDF is no PDF";
+        let help = "look at the envelope at the provider; when its file can be had there, send the document on its \
+                    way again (retry)";
+        self.set_aside(case, reason.into(), help).await
     }
 
     async fn no_account(&self, case: &Case) -> Result<StepEnd, LedgerError> {

@@ -234,6 +234,7 @@ struct Books {
     events: Mutex<Vec<EventBody>>,
     mark: Mutex<Option<CallMark>>,
     polled: Mutex<Option<Timestamp>>,
+    no_pdf: Mutex<Option<Timestamp>>,
     paused: Mutex<bool>,
 }
 
@@ -335,6 +336,10 @@ impl Ledger for Books {
             let mark = mark.as_mut().expect("a draft comes of a marked call");
             Ok(mark.draft.get_or_insert(draft).clone())
         })
+    }
+
+    fn note_no_pdf(&self, _: EnvelopeId, now: Timestamp) -> BoxFuture<'_, Result<Timestamp, LedgerError>> {
+        Box::pin(async move { Ok(*lock(&self.no_pdf).get_or_insert(now)) })
     }
 
     fn note_reminder(
@@ -502,6 +507,7 @@ fn scene(can: Capabilities, moods: Vec<Mood>, life: Vec<EnvelopeState>, at_void:
         events: Mutex::default(),
         mark: Mutex::default(),
         polled: Mutex::default(),
+        no_pdf: Mutex::default(),
         paused: Mutex::default(),
     });
     // The gate before the account goes by the same time.
@@ -594,11 +600,16 @@ async fn live_through(
 #[tokio::test]
 async fn what_is_signed_in_the_moment_of_our_withdrawal_is_signed_and_what_is_not_has_expired() {
     let signers = vec!["ada@example.com".to_owned(), "bob@example.com".to_owned()];
-    for (at_void, end) in [
-        (EnvelopeState::Completed { signers }, Status::Signed),
-        (EnvelopeState::Voided { reason: "its time is over".into() }, Status::Expired),
+    let open = EnvelopeState::Open { viewed_by: vec![], signed_by: vec![] };
+    for (at_void, tells_withdrawn, end) in [
+        (EnvelopeState::Completed { signers }, true, Status::Signed),
+        (EnvelopeState::Voided { reason: "its time is over".into() }, true, Status::Expired),
+        // It was not withdrawn, whatever the answer was.
+        (open.clone(), true, Status::Sent),
+        // Whether it was cannot be told.
+        (open, false, Status::Expired),
     ] {
-        let can = Capabilities { expires: false, void: true, ..CAN };
+        let can = Capabilities { expires: false, void: true, tells_withdrawn, ..CAN };
         let Scene { twin, books, courier, tenant, document } = scene(can, Vec::new(), Vec::new(), at_void);
         courier.create_envelope(&tenant, document).await.expect("books in memory do not fail");
         courier.send_envelope(&tenant, document, twin.now()).await.expect("sent");
@@ -608,6 +619,29 @@ async fn what_is_signed_in_the_moment_of_our_withdrawal_is_signed_and_what_is_no
             *lock(&twin.now) += SignedDuration::from_secs(60);
         }
         assert_eq!(lock(&books.case).status, end);
+    }
+}
+
+#[tokio::test]
+async fn an_envelope_whose_time_is_over_before_it_was_sent_has_expired_and_nobody_is_asked() {
+    let voided = EnvelopeState::Voided { reason: "by us".into() };
+    // With each answer: the call is marked and its outcome is not known, or nothing is marked.
+    for (mood, asked) in [(None, 0), (Some(Mood::LostBefore), 0), (Some(Mood::LostAfter), 1)] {
+        let Scene { twin, books, courier, tenant, document } =
+            scene(CAN, mood.into_iter().collect(), Vec::new(), voided.clone());
+        courier.create_envelope(&tenant, document).await.expect("books in memory do not fail");
+        let send = async || courier.send_envelope(&tenant, document, twin.now()).await.expect("answered");
+        if mood.is_some() {
+            send().await;
+        }
+        lock(&books.case).envelope.as_mut().expect("an envelope").expires_at = twin.now();
+        for _ in 0..2 {
+            *lock(&twin.now) += SignedDuration::from_secs(2 * SETTLES_SECONDS);
+            send().await;
+        }
+        // One that was taken all the same is found, and ends as all others do.
+        let end = if asked == 1 { Status::Sent } else { Status::Expired };
+        assert_eq!((lock(&books.case).status, twin.asked_count()), (end, asked), "{mood:?}");
     }
 }
 

@@ -150,7 +150,8 @@ async fn void(
 ) -> Result<Json<Envelope>, Refusal> {
     caller.must(Scope::Signatures)?;
     let envelope = find(&app, caller.tenant(), &id).await?;
-    withdraw(&app, caller.tenant(), envelope.document_id, &void.reason, caller.actor()).await?;
+    let (document, named) = (envelope.document_id, envelope.envelope_id);
+    withdraw(&app, caller.tenant(), document, named, &void.reason, caller.actor()).await?;
     find(&app, caller.tenant(), &id).await.map(Json)
 }
 
@@ -262,15 +263,17 @@ pub async fn set_pin(
     Ok(write.commit().await?)
 }
 
-/// Withdraws a document's envelope at its provider; `actor` is who does.
+/// Withdraws an envelope of a document at its provider; `actor` is who does.
 pub async fn withdraw(
     app: &App,
     tenant: &TenantId,
     document: DocumentId,
+    envelope: EnvelopeId,
     reason: &str,
     actor: Actor,
 ) -> Result<(), Refusal> {
-    app.signing.courier.void(tenant, document, reason, actor, Timestamp::now()).await.map_err(refusal)?;
+    let courier = &app.signing.courier;
+    courier.void(tenant, document, envelope, reason, actor, Timestamp::now()).await.map_err(refusal)?;
     app.wake.notify_one();
     Ok(())
 }

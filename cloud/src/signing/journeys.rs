@@ -5,14 +5,14 @@ use jiff::{SignedDuration, Timestamp};
 use platen_capture::pdf::Place;
 use platen_capture::worker::Pool;
 use platen_capture::worker::protocol::SealInfo;
-use platen_model::event::Status;
+use platen_model::event::{Actor, EventBody, Status};
 use platen_model::{Digest, DocumentId, durable};
 use platen_tests::browser::Browser;
 use reqwest::Method;
 use serde_json::json;
 
 use super::connectors::Kind;
-use super::connectors::fakes::{Fake, Trouble, WEBHOOK_SECRET};
+use super::connectors::fakes::{Fake, Stage, Trouble, WEBHOOK_SECRET};
 use super::desk::mail::Smtp;
 use super::harness::{Cloud, cloud, cloud_with, hidden};
 use super::http::follow;
@@ -22,6 +22,7 @@ use crate::evidence;
 use crate::jobs::{Outcome, StepError, kinds};
 use crate::policy::{Policy, Source};
 use crate::seal::{SealKey, seal_pdf};
+use crate::store::events;
 use crate::store::jobs::Job;
 use crate::testing;
 
@@ -241,6 +242,25 @@ async fn docusign_is_asked_about_an_envelope_once_in_fifteen_minutes_whatever_co
     assert_eq!(looks(), 2);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn an_envelope_at_docusign_is_withdrawn_when_its_own_time_is_over() {
+    let fake = Fake::start(Kind::Docusign).await;
+    let cloud = cloud_at(&fake, "[\"ada@example.com\"]").await;
+    let document = cloud.receive().await;
+    cloud.until(document, Status::Sent).await;
+    cloud.until_so("it is asked once", async || fake.site.only().looks == 1).await;
+    let look = async |days: i64| {
+        let now = Timestamp::now() + SignedDuration::from_hours(24 * days);
+        let courier = &cloud.app.signing.courier;
+        courier.poll_envelope(&cloud.tenant, document, now).await.expect("the books can be read");
+        (fake.site.only().stage, cloud.record(document).await.document.status)
+    };
+    // Its route says no end: thirty days.
+    assert_eq!(look(29).await, (Stage::Open, Status::Sent));
+    let reason = "its time to be signed is over".to_owned();
+    assert_eq!(look(31).await, (Stage::Voided(reason), Status::Expired));
+}
+
 /// A page that was sealed by somebody unknown here.
 fn sealed_by_a_stranger() -> Vec<u8> {
     let seal = SealInfo {
@@ -357,6 +377,29 @@ async fn what_came_back_broken_can_be_withdrawn_and_signed_anew() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_withdraws_an_earlier_envelope_withdraws_nothing_of_the_open_one() {
+    let cloud = cloud("desk", "ada@example.com", 0.5).await;
+    let document = cloud.receive().await;
+    let earlier = cloud.until(document, Status::Sent).await.document.envelope_id.expect("an envelope");
+    let withdraw = async |envelope| {
+        let path = format!("/v1/signatures/envelopes/{envelope}/void");
+        cloud.operate(Method::POST, &path, Some(json!({ "reason": "a mistake" }))).await
+    };
+    assert_eq!(withdraw(earlier).await.0, 200);
+    cloud.until(document, Status::Voided).await;
+    assert_eq!(press(&cloud, document, "retry", &[]).await, 303);
+    let open = cloud.until(document, Status::Sent).await.document.envelope_id.expect("an envelope");
+    assert_ne!(open, earlier);
+    let (status, answer) = withdraw(earlier).await;
+    assert_eq!((status, &answer["status"]), (200, &json!("voided")), "it is answered as it is: {answer}");
+    assert_eq!(cloud.record(document).await.document.status, Status::Sent);
+    let shown = cloud.operate(Method::GET, &format!("/v1/signatures/envelopes/{open}"), None).await;
+    assert_eq!(shown.1["status"], "sent", "{}", shown.1);
+    assert_eq!(withdraw(open).await.0, 200);
+    cloud.until(document, Status::Voided).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_envelope_of_which_nobody_can_say_whether_it_was_made_is_given_up_by_a_person_and_made_anew() {
     let fake = Fake::start(Kind::Esignly).await;
     fake.site.trouble(Trouble::LosesAnswer);
@@ -383,6 +426,32 @@ async fn an_envelope_of_which_nobody_can_say_whether_it_was_made_is_given_up_by_
     assert_eq!(press(&cloud, document, "retry", &[]).await, 303);
     cloud.until(document, Status::Sent).await;
     assert_eq!(fake.site.count(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_envelope_that_its_provider_does_not_withdraw_is_not_given_up_while_it_is_open_there() {
+    let fake = Fake::start(Kind::Docusign).await;
+    let cloud = cloud_at(&fake, "[\"ada@example.com\"]").await;
+    let document = cloud.receive().await;
+    cloud.until(document, Status::Sent).await;
+    // It is not asked about again for a quarter of an hour, so that the next call is ours.
+    cloud.until_so("it is asked once", async || fake.site.only().looks == 1).await;
+    let aside =
+        EventBody::Quarantined { reason: "it is lost".into(), help: "look for it".into(), returned: None };
+    let mut write = cloud.app.store.begin().await.expect("a transaction");
+    events::append(&mut write, &cloud.tenant, document, Actor::System, aside).await.expect("set aside");
+    write.commit().await.expect("committed");
+
+    fake.site.trouble(Trouble::Refuses);
+    assert_eq!(press(&cloud, document, "void", &[("reason", "lost")]).await, 409);
+    assert_eq!(
+        cloud.record(document).await.document.status,
+        Status::Quarantined,
+        "a new one would be a second"
+    );
+    assert_eq!(press(&cloud, document, "void", &[("reason", "lost")]).await, 303);
+    cloud.until(document, Status::Voided).await;
+    assert!(matches!(fake.site.only().stage, Stage::Voided(_)));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -436,6 +505,37 @@ async fn a_signed_file_that_comes_back_broken_goes_to_a_person_and_is_kept_for_t
     let page = cloud.page(&format!("/documents/{document}")).await;
     assert!(page.contains("integrity only: chain unknown"), "{page}");
     cloud.check_evidence(&record).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signed_file_that_is_none_for_an_hour_goes_to_a_person_and_is_fetched_once_it_can_be() {
+    let fake = Fake::start(Kind::Docuseal).await;
+    let cloud = cloud_at(&fake, "[\"ada@example.com\"]").await;
+    let document = cloud.receive().await;
+    cloud.until(document, Status::Sent).await;
+    fake.site.returns(b"<html>come back later</html>".to_vec());
+    fake.site.sign("ada@example.com");
+    let started = Timestamp::now();
+    let look = async |minutes: i64| {
+        let now = started + SignedDuration::from_mins(minutes);
+        let courier = &cloud.app.signing.courier;
+        courier.poll_envelope(&cloud.tenant, document, now).await.expect("the books can be read");
+        cloud.record(document).await.document.status
+    };
+    for minutes in [1, 2, 50] {
+        assert!(matches!(look(minutes).await, Status::Sent | Status::Viewed), "after {minutes} minutes");
+    }
+    assert_eq!(look(70).await, Status::Quarantined);
+    let (reason, _) = cloud.record(document).await.trouble.expect("a reason");
+    assert!(reason.contains("is no PDF"), "{reason}");
+    fake.site.returns(one_page_pdf());
+    assert_eq!(press(&cloud, document, "retry", &[]).await, 303);
+    sqlx::query("UPDATE envelope_calls SET polled_ms = NULL")
+        .execute(cloud.app.store.writing())
+        .await
+        .expect("time passes");
+    follow(&cloud.app, &cloud.tenant, document).await.expect("asked for");
+    cloud.until(document, Status::Archived).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -513,5 +613,7 @@ testing::also_on_postgres!(
     who_declines_is_replaced_once_by_the_fallback,
     an_envelope_that_expires_is_sent_anew_as_often_as_its_route_says_and_the_first_stays_in_the_history,
     nothing_is_sent_while_a_route_or_an_account_is_paused_and_nothing_is_lost,
+    who_withdraws_an_earlier_envelope_withdraws_nothing_of_the_open_one,
     docusign_is_asked_about_an_envelope_once_in_fifteen_minutes_whatever_comes_and_goes,
+    a_signed_file_that_is_none_for_an_hour_goes_to_a_person_and_is_fetched_once_it_can_be,
 );

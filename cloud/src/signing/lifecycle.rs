@@ -200,6 +200,7 @@ pub(crate) mod tests {
         incremental: false,
         audit_trail: false,
         void: true,
+        tells_withdrawn: true,
         remind: true,
         sms: false,
         calls_a_minute: 60,

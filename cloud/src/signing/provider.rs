@@ -64,6 +64,8 @@ pub struct Capabilities {
     pub audit_trail: bool,
     /// An open envelope can be withdrawn.
     pub void: bool,
+    /// Its state tells an envelope that was withdrawn from an open one.
+    pub tells_withdrawn: bool,
     /// Signers can be reminded.
     pub remind: bool,
     /// Signers can be asked for a code that goes to their telephone.

@@ -56,8 +56,17 @@ async fn a_document_is_signed_at_the_desk_over_http_and_pressing_twice_is_once()
     let link = letter.split_whitespace().find(|word| word.contains("/sign/")).expect("a link").to_owned();
     let page = cloud.http.get(&link).send().await.expect("an answer").text().await.expect("text");
     assert!(page.contains("nda.tif") && page.contains("pages/1.png"), "{page}");
-    let picture = cloud.http.get(format!("{link}/pages/1.png")).send().await.expect("an answer");
-    assert!(picture.bytes().await.expect("bytes").starts_with(b"\x89PNG"));
+    let picture = async |known: &str| {
+        let request = cloud.http.get(format!("{link}/pages/1.png")).header("if-none-match", known);
+        let answer = request.send().await.expect("an answer");
+        let header = |name: &str| answer.headers()[name].to_str().expect("text").to_owned();
+        assert_eq!(header("cache-control"), "private, no-cache");
+        let (status, etag) = (answer.status().as_u16(), header("etag"));
+        (status, etag, answer.bytes().await.expect("bytes"))
+    };
+    let (status, unsigned, png) = picture("\"other\"").await;
+    assert!(status == 200 && png.starts_with(b"\x89PNG"));
+    assert_eq!(picture(&unsigned).await, (304, unsigned.clone(), Default::default()));
     cloud.until(document, Status::Viewed).await;
 
     let without_consent = cloud.http.post(&link).form(&[("name", "Ada L.")]).send().await;
@@ -72,6 +81,8 @@ async fn a_document_is_signed_at_the_desk_over_http_and_pressing_twice_is_once()
 
     let record = cloud.until(document, Status::Archived).await;
     cloud.check_evidence(&record).await;
+    let (status, signed, png) = picture(&unsigned).await;
+    assert!(status == 200 && signed != unsigned && png.starts_with(b"\x89PNG"), "with the seal on it");
     let signed = cloud.http.get(format!("{link}/document.pdf")).send().await.expect("an answer");
     let signed = signed.bytes().await.expect("bytes");
     assert_eq!(Some(Digest::of(&signed)), record.signed_sha256);
@@ -81,6 +92,41 @@ async fn a_document_is_signed_at_the_desk_over_http_and_pressing_twice_is_once()
     assert!(end.contains("Signed") && end.contains("document.pdf"), "{end}");
     let stranger = cloud.http.get(format!("{}/sign/{}", cloud.url, "A".repeat(43))).send().await;
     assert_eq!(stranger.expect("an answer").status(), 404);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_shows_the_document_while_it_may_be_signed_and_nothing_of_it_after_another_end() {
+    for ending in ["declined", "expired", "voided"] {
+        let cloud = cloud("desk", "ada@example.com", 0.5).await;
+        let document = cloud.receive().await;
+        let envelope = cloud.until(document, Status::Sent).await.document.envelope_id.expect("an envelope");
+        let link = cloud.links_to("ada@example.com").remove(0);
+        let shown = async || {
+            let status = async |name: &str| {
+                let answer = cloud.http.get(format!("{link}/{name}")).send().await;
+                answer.expect("an answer").status().as_u16()
+            };
+            [status("pages/1.png").await, status("document.pdf").await]
+        };
+        assert_eq!(shown().await, [200, 200], "{ending}: not yet");
+        match ending {
+            "declined" => {
+                let form = [("reason", "not mine")];
+                let declined = cloud.http.post(format!("{link}/decline")).form(&form).send().await;
+                assert_eq!(declined.expect("an answer").status(), 303);
+            }
+            "expired" => {
+                let past = "UPDATE desk_envelopes SET expires_ms = 1";
+                sqlx::query(past).execute(cloud.app.store.writing()).await.expect("time passes");
+            }
+            _ => {
+                let path = format!("/v1/signatures/envelopes/{envelope}/void");
+                let reason = serde_json::json!({ "reason": "a mistake" });
+                assert_eq!(cloud.operate(reqwest::Method::POST, &path, Some(reason)).await.0, 200);
+            }
+        }
+        assert_eq!(shown().await, [410, 410], "{ending}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -322,6 +368,7 @@ async fn pages_need_a_login_and_a_review_needs_the_forms_token() {
 testing::also_on_postgres!(
     every_sandbox_address_reaches_its_end_through_the_whole_cloud,
     a_document_is_signed_at_the_desk_over_http_and_pressing_twice_is_once,
+    a_link_shows_the_document_while_it_may_be_signed_and_nothing_of_it_after_another_end,
     a_callback_that_is_forged_is_refused_and_one_that_is_repeated_changes_nothing,
     a_callback_whose_taking_was_cut_off_is_taken_when_it_comes_again,
     an_envelope_that_is_open_long_after_its_time_shows_where_people_look,

@@ -169,7 +169,10 @@ pub(super) async fn void(
     let record = find(&app, &user, &id).await?;
     let reason = if form.reason.trim().is_empty() { "withdrawn" } else { form.reason.trim() };
     let actor = Caller::from(user.clone()).actor();
-    signing::http::withdraw(&app, &user.tenant, record.document.document_id, reason, actor).await?;
+    let nothing = || Refusal::conflict("the document has no open envelope");
+    let (document, envelope) =
+        (record.document.document_id, record.document.envelope_id.ok_or_else(nothing)?);
+    signing::http::withdraw(&app, &user.tenant, document, envelope, reason, actor).await?;
     Ok(Redirect::to(&format!("/documents/{id}")).into_response())
 }
 

@@ -17,7 +17,44 @@ use super::*;
 /// What a package of a signed one-page scan is made of.
 struct Story {
     files: Vec<(String, Vec<u8>)>,
+    bodies: Vec<EventBody>,
+    decision: Decision,
     document_id: DocumentId,
+}
+
+impl Story {
+    /// The same scan, to which something else happened.
+    fn retold(mut self, bodies: Vec<EventBody>) -> Self {
+        self.put(entry::EVENTS, chain(self.document_id, &bodies));
+        Self { bodies, ..self }
+    }
+
+    fn put(&mut self, name: &str, bytes: Vec<u8>) {
+        let file = self.files.iter_mut().find(|(file, _)| file == name).expect("it is in the story");
+        file.1 = bytes;
+    }
+
+    fn report(&self) -> Report {
+        verify(Cursor::new(pack(self)), &Pool::in_process(1))
+    }
+}
+
+/// The lines of events with these bodies.
+fn chain(document_id: DocumentId, bodies: &[EventBody]) -> Vec<u8> {
+    let mut events = Vec::new();
+    let mut previous = Event::origin(document_id);
+    for (sequence, body) in (1..).zip(bodies.iter().cloned()) {
+        let (at, actor) = (Timestamp::UNIX_EPOCH, Actor::System);
+        let bytes = Event { document_id, sequence, at, actor, body, previous }.to_bytes();
+        previous = Digest::of(&bytes);
+        events.extend(bytes);
+        events.push(b'\n');
+    }
+    events
+}
+
+fn sent(document_sha256: Digest) -> EventBody {
+    EventBody::EnvelopeCreated { envelope_id: EnvelopeId::new(), provider: "desk".into(), document_sha256 }
 }
 
 fn part(role: PartRole, bytes: &[u8], file_name: Option<&str>) -> Part {
@@ -34,15 +71,24 @@ fn part(role: PartRole, bytes: &[u8], file_name: Option<&str>) -> Part {
 }
 
 fn story() -> Story {
+    story_of(false)
+}
+
+/// The story of a scan, or of a PDF that had signatures when it came: then the original itself is signed.
+fn story_of(signed_before: bool) -> Story {
     let capture_id = CaptureId::new();
     let (document_id, device_id) = (capture_id.document(0), DeviceId::new());
     let (original, normalized, text) = (b"II*\0scan".to_vec(), b"%PDF-1.7 pages".to_vec(), b"{}".to_vec());
     let signed = b"%PDF-1.7 pages and a signature".to_vec();
-    let parts = vec![
+    let mut parts = vec![
         part(PartRole::Original, &original, Some("Änderung 7.tif")),
         part(PartRole::Normalized, &normalized, None),
         part(PartRole::PageText, &text, None),
     ];
+    if signed_before {
+        parts[0].mime = "application/pdf".into();
+        parts[1].copy_of_signed = true;
+    }
     let policy = PolicyRef { name: "classification".into(), version: "1".into(), sha256: Digest::of(b"") };
     let document_type = DocumentType("nda".into());
     let decision = Decision {
@@ -54,6 +100,7 @@ fn story() -> Story {
         line_items: Vec::new(),
         policy,
     };
+    let told = decision.clone();
     let manifest = DocumentManifest {
         batch: None,
         rejoins: None,
@@ -93,11 +140,7 @@ fn story() -> Story {
 
     let bodies = vec![
         EventBody::Received { manifest_sha256: Digest::of(&manifest), parts, awaiting: Vec::new() },
-        EventBody::EnvelopeCreated {
-            envelope_id: EnvelopeId::new(),
-            provider: "desk".into(),
-            document_sha256: Digest::of(&normalized),
-        },
+        sent(Digest::of(if signed_before { &original } else { &normalized })),
         EventBody::Signed {
             signers: vec!["ada@example.com".into()],
             signed_sha256: Digest::of(&signed),
@@ -105,15 +148,7 @@ fn story() -> Story {
             accepted_because: None,
         },
     ];
-    let mut events = Vec::new();
-    let mut previous = Event::origin(document_id);
-    for (sequence, body) in (1..).zip(bodies) {
-        let (at, actor) = (Timestamp::UNIX_EPOCH, Actor::System);
-        let bytes = Event { document_id, sequence, at, actor, body, previous }.to_bytes();
-        previous = Digest::of(&bytes);
-        events.extend(bytes);
-        events.push(b'\n');
-    }
+    let events = chain(document_id, &bodies);
     let files = vec![
         (entry::original(1, "Änderung 7.tif"), original),
         (entry::NORMALIZED.into(), normalized),
@@ -124,7 +159,7 @@ fn story() -> Story {
         (entry::RECEIPT.into(), serde_json::to_vec(&receipt).expect("plain data")),
         (entry::EVENTS.into(), events),
     ];
-    Story { files, document_id }
+    Story { files, bodies, decision: told, document_id }
 }
 
 fn pack(story: &Story) -> Vec<u8> {
@@ -191,11 +226,59 @@ fn an_event_or_a_file_that_was_left_out_is_missed() {
     let whole = story();
     for (number, (name, _)) in whole.files.iter().enumerate() {
         let optional = name == entry::MANIFEST_SIGNATURE || name == entry::RECEIPT;
-        let mut files = whole.files.clone();
-        files.remove(number);
-        let story = Story { files, document_id: whole.document_id };
-        let report = verify(Cursor::new(pack(&story)), &Pool::in_process(1));
+        let mut story = story();
+        story.files = whole.files.clone();
+        story.files.remove(number);
+        story.document_id = whole.document_id;
+        let report = story.report();
         assert_eq!(report.holds(), optional, "{name}: {report}");
         assert!(!optional || report.to_string().contains("note    "), "{name}: {report}");
     }
+}
+
+#[test]
+fn of_a_pdf_that_was_signed_before_it_came_the_original_itself_is_what_was_sent() {
+    let mut story = story_of(true);
+    let report = story.report();
+    assert!(report.holds(), "{report}");
+    assert!(report.to_string().contains("what was sent to signing is originals/1-"), "{report}");
+    let original = entry::original(1, "Änderung 7.tif");
+    story.put(&original, b"another".to_vec());
+    assert!(!story.report().holds());
+    // Its searchable copy is what was not sent.
+    let story = story_of(true);
+    let copy = story.files.iter().find(|(name, _)| name == entry::NORMALIZED).expect("there");
+    let mut bodies = story.bodies.clone();
+    bodies[1] = sent(Digest::of(&copy.1));
+    let report = story.retold(bodies).report();
+    assert!(!report.holds(), "{report}");
+}
+
+#[test]
+fn an_envelope_that_came_to_nothing_is_history_once_the_document_was_captured_anew() {
+    let mut story = story();
+    let [received, first, signed] = &story.bodies[..] else { panic!("three events") };
+    let (normalized, text) = (b"%PDF-1.7 pages, read again".to_vec(), b"{ }".to_vec());
+    let declined = EventBody::Declined { signer: "ada@example.com".into(), reason: "no".into() };
+    let captured = EventBody::Captured {
+        parts: vec![part(PartRole::Normalized, &normalized, None), part(PartRole::PageText, &text, None)],
+        decision: story.decision.clone(),
+    };
+    let anew = EventBody::Reprocessed { reason: None };
+    let unsigned = vec![received.clone(), first.clone(), declined, anew, captured];
+    let again = [unsigned.clone(), vec![sent(Digest::of(&normalized)), signed.clone()]].concat();
+    let stale = [unsigned.clone(), vec![first.clone(), signed.clone()]].concat();
+    let unsent = vec![received.clone(), signed.clone()];
+    story.put(entry::NORMALIZED, normalized);
+    story.put(entry::PAGE_TEXT, text);
+
+    let story = story.retold(again);
+    assert!(story.report().holds(), "{}", story.report());
+    let story = story.retold(stale);
+    assert!(!story.report().holds(), "what was sent is not what it was made of by then");
+    let mut story = story.retold(unsigned);
+    story.files.retain(|(name, _)| name != entry::SIGNED);
+    let report = story.report();
+    assert!(report.holds() && report.to_string().contains("without a signature"), "{report}");
+    assert!(!self::story().retold(unsent).report().holds(), "it came back, and nothing had been sent");
 }

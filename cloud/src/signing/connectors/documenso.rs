@@ -34,6 +34,7 @@ pub(super) const CAN: Capabilities = Capabilities {
     incremental: false,
     audit_trail: true,
     void: true,
+    tells_withdrawn: true,
     remind: true,
     sms: false,
     calls_a_minute: 600,
@@ -42,6 +43,8 @@ pub(super) const CAN: Capabilities = Capabilities {
     poll_every: Duration::from_secs(300),
     rest_between_polls: Duration::from_secs(1),
 };
+/// What its own errors have.
+const OWN_ERROR: &str = "code";
 /// Members of its answers that let somebody sign.
 const SECRET: [&str; 2] = ["token", "signingUrl"];
 
@@ -67,7 +70,7 @@ impl Documenso {
 
     /// The envelope as the API shows it; `None` where it was deleted.
     async fn envelope(&self, reference: &Reference) -> Result<Option<Value>, ProviderError> {
-        json_if_there(self.get(&format!("/envelope/{reference}")).await?).await
+        json_if_there(self.get(&format!("/envelope/{reference}")).await?, OWN_ERROR).await
     }
 
     async fn place(&self, order: &Order) -> Result<Reference, ProviderError> {
@@ -277,7 +280,7 @@ impl Provider for Documenso {
         Box::pin(async move {
             let envelope = self.envelope(reference).await?.unwrap_or_default();
             let log = self.get(&format!("/envelope/{reference}/audit-log?perPage=100")).await?;
-            let log = json_if_there(log).await?;
+            let log = json_if_there(log, OWN_ERROR).await?;
             Ok(redacted(json!({ "envelope": envelope, "audit_log": log }), &SECRET))
         })
     }

@@ -36,6 +36,7 @@ pub(super) const CAN: Capabilities = Capabilities {
     incremental: false,
     audit_trail: true,
     void: true,
+    tells_withdrawn: true,
     remind: true,
     sms: false,
     // Its limit is not published.
@@ -45,6 +46,8 @@ pub(super) const CAN: Capabilities = Capabilities {
     poll_every: Duration::from_secs(300),
     rest_between_polls: Duration::from_secs(1),
 };
+/// What its own errors have.
+const OWN_ERROR: &str = "error";
 /// Members of its answers that let somebody sign, or fetch.
 const SECRET: [&str; 5] = ["slug", "embed_src", "url", "audit_log_url", "combined_document_url"];
 
@@ -68,7 +71,8 @@ impl Docuseal {
     }
 
     async fn submission(&self, reference: &Reference) -> Result<Option<Value>, ProviderError> {
-        json_if_there(self.to(reqwest::Method::GET, &format!("/submissions/{reference}")).await?).await
+        let request = self.to(reqwest::Method::GET, &format!("/submissions/{reference}")).await?;
+        json_if_there(request, OWN_ERROR).await
     }
 
     async fn submit(&self, order: &Order) -> Result<Reference, ProviderError> {

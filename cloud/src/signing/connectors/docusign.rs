@@ -21,7 +21,7 @@ use zeroize::Zeroizing;
 use super::line::{
     Effect, file, json as send_json, json_if_there, lacks, list, redacted, redacted_body, text,
 };
-use super::{AccountConfig, Base, CALL_DEADLINE, SETTLES_WITHIN, hook};
+use super::{AccountConfig, Base, CALL_DEADLINE, SETTLES_WITHIN, hook, unless_ended};
 use crate::signing::provider::{
     Answer, Callback, Callbacks, Capabilities, Card, EnvelopeState, Forged, Hint, Lookup, Order, Provider,
     ProviderError, Reference,
@@ -33,6 +33,8 @@ const POLL: Duration = Duration::from_secs(15 * 60);
 const EXPIRED: &str = "expired";
 /// The custom field with our key: `transactionId` is forgotten after seven days.
 const KEY: &str = "platen_envelope";
+/// What its own errors have.
+const OWN_ERROR: &str = "errorCode";
 /// How long its callbacks are repeated at most, and so how old one may be.
 const CALLBACK_AGE_SECONDS: i64 = 15 * 24 * 3600;
 /// What its bearer is renewed before its end, in seconds.
@@ -51,10 +53,12 @@ pub(super) const CAN: Capabilities = Capabilities {
     copies_max: 50,
     ordered: true,
     coordinates: true,
-    expires: true,
+    // Its time is in whole days, so ours is kept by us; its own ends what we no longer know of.
+    expires: false,
     incremental: false,
     audit_trail: true,
     void: true,
+    tells_withdrawn: true,
     remind: true,
     sms: false,
     // 3000 an hour.
@@ -208,7 +212,7 @@ impl Docusign {
 
     async fn where_it_is(&self, reference: &Reference) -> Result<EnvelopeState, ProviderError> {
         let request = self.to(reqwest::Method::GET, &format!("/envelopes/{reference}")).await?;
-        let found = json_if_there(request.query(&[("include", "recipients")])).await?;
+        let found = json_if_there(request.query(&[("include", "recipients")]), OWN_ERROR).await?;
         Ok(match found {
             Some(envelope) => state(&envelope),
             None => EnvelopeState::Voided { reason: "it was deleted at DocuSign".into() },
@@ -394,9 +398,10 @@ impl Provider for Docusign {
             let reason: String = reason.chars().take(200).collect();
             let body = json!({ "status": "voided", "voidedReason": reason });
             match self.update(reference, "", body).await {
-                // It has ended; its state says how.
-                Ok(()) | Err(ProviderError::Refused(_)) => Ok(()),
-                Err(error) => Err(error),
+                Err(ProviderError::Refused(reason)) => {
+                    unless_ended(reason, self.where_it_is(reference)).await
+                }
+                answer => answer,
             }
         })
     }
@@ -408,9 +413,10 @@ impl Provider for Docusign {
     fn record<'a>(&'a self, _: &'a TenantId, reference: &'a Reference) -> Answer<'a, Value> {
         Box::pin(async move {
             let request = self.to(reqwest::Method::GET, &format!("/envelopes/{reference}")).await?;
-            let envelope = json_if_there(request.query(&[("include", "recipients,custom_fields")])).await?;
+            let request = request.query(&[("include", "recipients,custom_fields")]);
+            let envelope = json_if_there(request, OWN_ERROR).await?;
             let path = format!("/envelopes/{reference}/audit_events");
-            let audit = json_if_there(self.to(reqwest::Method::GET, &path).await?).await?;
+            let audit = json_if_there(self.to(reqwest::Method::GET, &path).await?, OWN_ERROR).await?;
             let record = json!({ "envelope": envelope, "audit_events": audit });
             Ok(redacted(record, &SECRET))
         })

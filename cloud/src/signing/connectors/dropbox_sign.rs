@@ -14,7 +14,7 @@ use reqwest::multipart::{Form, Part};
 use serde_json::{Value, json};
 
 use super::line::{Effect, file, json as send_json, json_if_there, lacks, list, redacted, text};
-use super::{AccountConfig, Base, CALL_DEADLINE, SETTLES_WITHIN, hook};
+use super::{AccountConfig, Base, CALL_DEADLINE, SETTLES_WITHIN, hook, unless_ended};
 use crate::signing::provider::{
     Answer, Callback, Callbacks, Capabilities, Card, EnvelopeState, Forged, Hint, Lookup, Order, Provider,
     ProviderError, Reference,
@@ -24,6 +24,8 @@ use crate::signing::provider::{
 const INDEX_LAGS: Duration = Duration::from_secs(600);
 /// Its callbacks are repeated for more than a day (5 min to 20 h after the first).
 const CALLBACK_AGE_SECONDS: i64 = 2 * 24 * 3600;
+/// What its own errors have.
+const OWN_ERROR: &str = "error";
 /// Pages of the list that are looked through.
 const PAGES_MAX: u32 = 20;
 /// The most copies it sends, by its interface.
@@ -48,6 +50,7 @@ pub(super) fn can(test_mode: bool) -> Capabilities {
         incremental: false,
         audit_trail: false,
         void: true,
+        tells_withdrawn: true,
         remind: true,
         sms: false,
         calls_a_minute: if test_mode { 8 } else { 80 },
@@ -77,7 +80,8 @@ impl DropboxSign {
     }
 
     async fn request(&self, reference: &Reference) -> Result<Option<Value>, ProviderError> {
-        let found = json_if_there(self.get(&format!("/signature_request/{reference}")).await?).await?;
+        let request = self.get(&format!("/signature_request/{reference}")).await?;
+        let found = json_if_there(request, OWN_ERROR).await?;
         Ok(found.map(|mut found| found["signature_request"].take()))
     }
 
@@ -276,9 +280,10 @@ impl Provider for DropboxSign {
         Box::pin(async move {
             let request = self.post(&format!("/signature_request/cancel/{reference}")).await?;
             match send_json(request, Effect::Acts).await {
-                // It has ended; its state says how.
-                Ok(_) | Err(ProviderError::Refused(_)) => Ok(()),
-                Err(error) => Err(error),
+                Err(ProviderError::Refused(reason)) => {
+                    unless_ended(reason, self.where_it_is(reference)).await
+                }
+                answer => answer.map(drop),
             }
         })
     }

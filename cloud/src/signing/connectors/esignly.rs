@@ -11,7 +11,7 @@ use platen_model::{EnvelopeId, TenantId};
 use reqwest::multipart::{Form, Part};
 use serde_json::{Value, json};
 
-use super::line::{Effect, file, id, json as send_json, lacks, list, redacted, text};
+use super::line::{Effect, file, id, instead_of_file, json as send_json, lacks, list, redacted, text};
 use super::{AccountConfig, Base, CALL_DEADLINE, SETTLES_WITHIN};
 use crate::signing::provider::{
     Answer, Callback, Callbacks, Capabilities, Card, EnvelopeState, Forged, Hint, Lookup, Order, Provider,
@@ -31,6 +31,8 @@ pub(super) const CAN: Capabilities = Capabilities {
     incremental: false,
     audit_trail: false,
     void: true,
+    // How it shows the end of a request is unconfirmed.
+    tells_withdrawn: false,
     remind: true,
     sms: false,
     calls_a_minute: 20,
@@ -85,7 +87,11 @@ impl Esignly {
         }
         let token = self.0.token().await?;
         let form = [("api_key", token.as_str()), ("request_id", reference.0.as_str())];
-        file(self.0.http.post(self.0.at("/v1/downloadDoc")).form(&form)).await
+        let bytes = file(self.0.http.post(self.0.at("/v1/downloadDoc")).form(&form)).await?;
+        match instead_of_file(&bytes) {
+            Some(answer) => said(answer, Effect::Asks).and(Ok(bytes)),
+            None => Ok(bytes),
+        }
     }
 }
 

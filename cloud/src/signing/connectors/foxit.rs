@@ -15,8 +15,10 @@ use serde_json::{Value, json};
 use tokio::sync::Mutex;
 use zeroize::Zeroizing;
 
-use super::line::{Effect, file, id, json as send_json, lacks, list, redacted, redacted_body, text};
-use super::{AccountConfig, Base, CALL_DEADLINE, SETTLES_WITHIN, hook};
+use super::line::{
+    Effect, file, id, instead_of_file, json as send_json, lacks, list, redacted, redacted_body, text,
+};
+use super::{AccountConfig, Base, CALL_DEADLINE, SETTLES_WITHIN, hook, unless_ended};
 use crate::signing::provider::{
     Answer, Callback, Callbacks, Capabilities, Card, EnvelopeState, Forged, Hint, Lookup, Order, Provider,
     ProviderError, Reference,
@@ -36,6 +38,7 @@ pub(super) const CAN: Capabilities = Capabilities {
     incremental: false,
     audit_trail: true,
     void: true,
+    tells_withdrawn: true,
     remind: true,
     sms: false,
     // Its limit is not published.
@@ -137,7 +140,11 @@ impl Foxit {
             return Err(ProviderError::NotTaken("it is not executed".into()));
         }
         let query = [("folderId", reference.0.as_str()), ("docNumber", "1")];
-        file(self.get("/api/folders/document/download").await?.query(&query)).await
+        let bytes = file(self.get("/api/folders/document/download").await?.query(&query)).await?;
+        match instead_of_file(&bytes) {
+            Some(answer) => said(answer).and(Ok(bytes)),
+            None => Ok(bytes),
+        }
     }
 }
 
@@ -266,13 +273,14 @@ impl Provider for Foxit {
         Box::pin(self.signed(reference))
     }
 
-    fn void<'a>(&'a self, _: &'a TenantId, reference: &'a Reference, reason: &'a str) -> Answer<'a, ()> {
+    fn void<'a>(&'a self, tenant: &'a TenantId, reference: &'a Reference, reason: &'a str) -> Answer<'a, ()> {
         Box::pin(async move {
             let body = json!({ "folderId": number(reference), "reason_for_cancellation": reason });
             match self.post("/api/folders/cancelFolder", &body).await {
-                // It has ended; its state says how.
-                Ok(_) | Err(ProviderError::Refused(_)) => Ok(()),
-                Err(error) => Err(error),
+                Err(ProviderError::Refused(reason)) => {
+                    unless_ended(reason, self.state(tenant, reference)).await
+                }
+                answer => answer.map(drop),
             }
         })
     }

@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use reqwest::header::RETRY_AFTER;
+use reqwest::header::{ACCEPT, HeaderMap, RETRY_AFTER};
 use reqwest::{RequestBuilder, Response, StatusCode};
 use serde_json::Value;
 
@@ -19,6 +19,8 @@ const JSON_BYTES_MAX: usize = 8 << 20;
 pub(super) const FILE_BYTES_MAX: usize = 512 << 20;
 /// When to come again where a 429 does not say.
 const PAUSE: Duration = Duration::from_secs(60);
+/// The longest that a 429 is believed.
+const PAUSE_MAX: Duration = Duration::from_secs(24 * 3600);
 /// The most of an error's text that is passed on, in characters.
 const DETAIL_CHARS: usize = 400;
 
@@ -52,11 +54,22 @@ pub(super) async fn json(request: RequestBuilder, effect: Effect) -> Result<Valu
     serde_json::from_slice(&bytes).map_err(|_| unclear(effect, "its answer is no JSON".into()))
 }
 
-/// Sends a request that asks, and reads a JSON answer; `None` where the provider knows no such thing (404, 410).
-pub(super) async fn json_if_there(request: RequestBuilder) -> Result<Option<Value>, ProviderError> {
-    let answer = send(request, Effect::Asks).await?;
-    if matches!(answer.status(), StatusCode::NOT_FOUND | StatusCode::GONE) {
-        return Ok(None);
+/// Sends a request that asks, and reads a JSON answer; `None` where the provider says that it knows no such thing: 404 or
+/// 410 with its own error, which is JSON and has this member. Whoever else answers on the way, such as a proxy before a
+/// provider that is being restarted, knows nothing of what is there.
+pub(super) async fn json_if_there(
+    request: RequestBuilder,
+    own_error: &str,
+) -> Result<Option<Value>, ProviderError> {
+    let answer = send(request.header(ACCEPT, "application/json"), Effect::Asks).await?;
+    let status = answer.status();
+    if matches!(status, StatusCode::NOT_FOUND | StatusCode::GONE) {
+        let said = body(answer, JSON_BYTES_MAX, Effect::Asks).await?;
+        let said: Value = serde_json::from_slice(&said).unwrap_or_default();
+        return match said.get(own_error) {
+            Some(_) => Ok(None),
+            None => Err(down(format!("{status}, and not in the provider\u{2019}s words"))),
+        };
     }
     let bytes = body(check(answer, Effect::Asks).await?, JSON_BYTES_MAX, Effect::Asks).await?;
     serde_json::from_slice(&bytes)
@@ -67,6 +80,11 @@ pub(super) async fn json_if_there(request: RequestBuilder) -> Result<Option<Valu
 /// Sends a request that asks, and reads a file.
 pub(super) async fn file(request: RequestBuilder) -> Result<Vec<u8>, ProviderError> {
     body(success(request, Effect::Asks).await?, FILE_BYTES_MAX, Effect::Asks).await
+}
+
+/// The error in what was sent for a file: some providers say no in JSON, under a status of success.
+pub(super) fn instead_of_file(bytes: &[u8]) -> Option<Value> {
+    (!bytes.starts_with(b"%PDF-")).then(|| serde_json::from_slice(bytes).ok()).flatten()
 }
 
 async fn success(request: RequestBuilder, effect: Effect) -> Result<Response, ProviderError> {
@@ -91,14 +109,12 @@ async fn check(answer: Response, effect: Effect) -> Result<Response, ProviderErr
     if status.is_success() {
         return Ok(answer);
     }
-    let seconds =
-        answer.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
+    let after = pause(answer.headers());
     let detail = body(answer, JSON_BYTES_MAX, Effect::Asks).await.unwrap_or_default();
     let text: String = String::from_utf8_lossy(&detail).chars().take(DETAIL_CHARS).collect();
     let said = format!("{status}: {}", text.split_whitespace().collect::<Vec<_>>().join(" "));
     Err(match status {
         StatusCode::TOO_MANY_REQUESTS => {
-            let after = seconds.map_or(PAUSE, Duration::from_secs);
             ProviderError::Later { after, reason: "the provider\u{2019}s limit is reached".into() }
         }
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
@@ -112,6 +128,13 @@ async fn check(answer: Response, effect: Effect) -> Result<Response, ProviderErr
         _ if status.is_redirection() => ProviderError::NotTaken(format!("`url` is not the API's: {said}")),
         _ => ProviderError::Refused(said),
     })
+}
+
+/// When an answer says to come again.
+fn pause(headers: &HeaderMap) -> Duration {
+    let said = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+    let seconds = said.and_then(|seconds| seconds.trim().parse().ok());
+    seconds.map_or(PAUSE, Duration::from_secs).min(PAUSE_MAX)
 }
 
 async fn body(mut answer: Response, most: usize, effect: Effect) -> Result<Vec<u8>, ProviderError> {
@@ -214,4 +237,25 @@ fn redact(value: &mut Value, secret: &[&str]) -> bool {
         _ => {}
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use reqwest::header::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn a_provider_is_asked_again_when_it_says_and_within_a_day_whatever_it_says() {
+        let check = |said: &'static str, expected: u64| {
+            let headers = HeaderMap::from_iter([(RETRY_AFTER, HeaderValue::from_static(said))]);
+            assert_eq!(pause(&headers).as_secs(), expected, "{said}");
+        };
+        check("7", 7);
+        check(" 86400", 86_400);
+        check("86401", 86_400);
+        check("18446744073709551615", 86_400);
+        check("Fri, 31 Dec 2100 23:59:59 GMT", 60);
+        assert_eq!(pause(&HeaderMap::new()), PAUSE);
+    }
 }

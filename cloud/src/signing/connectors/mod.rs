@@ -11,7 +11,7 @@ use std::time::Duration;
 use platen_model::TenantId;
 use serde::{Deserialize, Serialize};
 
-use super::provider::{Capabilities, Card, Provider};
+use super::provider::{Capabilities, Card, EnvelopeState, Provider, ProviderError};
 use super::secret::Secret;
 
 mod documenso;
@@ -196,10 +196,10 @@ impl Base {
         format!("{}{path}", self.url)
     }
 
-    async fn token(&self) -> Result<zeroize::Zeroizing<String>, super::provider::ProviderError> {
+    async fn token(&self) -> Result<zeroize::Zeroizing<String>, ProviderError> {
         match &self.config.token {
             Some(token) => token.text(&self.http).await,
-            None => Err(super::provider::ProviderError::NotTaken("the account has no `token`".into())),
+            None => Err(ProviderError::NotTaken("the account has no `token`".into())),
         }
     }
 
@@ -212,6 +212,18 @@ impl Base {
                 .ok()
         };
         self.config.webhook_secrets.iter().filter_map(read).filter(|secret| !secret.is_empty()).collect()
+    }
+}
+
+/// What a withdrawal means that was refused for this reason: one that has ended cannot be withdrawn, and its state says how
+/// it did; one that is open or a draft was not withdrawn.
+async fn unless_ended(
+    reason: String,
+    state: impl Future<Output = Result<EnvelopeState, ProviderError>>,
+) -> Result<(), ProviderError> {
+    match state.await? {
+        EnvelopeState::Open { .. } | EnvelopeState::Draft => Err(ProviderError::Refused(reason)),
+        _ => Ok(()),
     }
 }
 

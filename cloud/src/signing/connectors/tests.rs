@@ -172,6 +172,65 @@ async fn refusals_withdrawals_and_ends_of_time_are_told_apart() {
 }
 
 #[tokio::test]
+async fn a_withdrawal_that_is_refused_counts_only_where_the_envelope_has_ended() {
+    for kind in [Kind::Docusign, Kind::DropboxSign, Kind::Foxit] {
+        let trial = Trial::new(kind).await;
+        let (_, reference) = trial.sent().await;
+        let refused = async || {
+            trial.fake.site.trouble(Trouble::Refuses);
+            trial.provider.void(&trial.tenant, &reference, "a mistake").await
+        };
+        let answer = refused().await;
+        assert!(
+            matches!(&answer, Err(ProviderError::Refused(why)) if why.contains("not this one")),
+            "{kind:?}: {answer:?}"
+        );
+        assert_eq!(trial.state(&reference).await, Trial::opened(&[], &[]), "{kind:?}: its links are live");
+        trial.fake.site.sign(ADA);
+        trial.fake.site.sign(BOB);
+        assert_eq!(refused().await, Ok(()), "{kind:?}: it has ended");
+    }
+}
+
+#[tokio::test]
+async fn an_envelope_is_gone_where_its_provider_says_so_and_not_where_a_proxy_does() {
+    for kind in [Kind::Documenso, Kind::Docuseal, Kind::Docusign, Kind::DropboxSign] {
+        let trial = Trial::new(kind).await;
+        let (_, reference) = trial.sent().await;
+        for trouble in [Trouble::NoWay, Trouble::NoWayInJson] {
+            trial.fake.site.trouble(trouble);
+            let state = trial.provider.state(&trial.tenant, &reference).await;
+            assert!(matches!(state, Err(ProviderError::Down(_))), "{kind:?}: {state:?}");
+            trial.fake.site.trouble(trouble);
+            let record = trial.provider.record(&trial.tenant, &reference).await;
+            assert!(matches!(record, Err(ProviderError::Down(_))), "{kind:?}: an empty record: {record:?}");
+        }
+        assert_eq!(trial.state(&reference).await, Trial::opened(&[], &[]), "{kind:?}: it is there");
+        trial.fake.site.forget();
+        assert!(matches!(trial.state(&reference).await, EnvelopeState::Voided { .. }), "{kind:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_error_that_is_sent_in_the_signed_files_place_is_said() {
+    for (kind, error) in [
+        (Kind::Foxit, json!({ "result": "error", "error_description": "the file is locked" })),
+        (Kind::Esignly, json!({ "error_code": 500, "message": "no such file" })),
+    ] {
+        let trial = Trial::new(kind).await;
+        let (_, reference) = trial.sent().await;
+        trial.fake.site.sign(ADA);
+        trial.fake.site.sign(BOB);
+        trial.fake.site.returns(error.to_string().into_bytes());
+        let signed = trial.provider.signed_pdf(&trial.tenant, &reference).await;
+        match kind {
+            Kind::Foxit => assert_eq!(signed, Err(ProviderError::Refused("the file is locked".into()))),
+            _ => assert_eq!(signed, Err(ProviderError::NotTaken("error 500".into()))),
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_lost_answer_is_unknown_and_the_envelope_is_found_again_by_our_key() {
     for kind in ALL {
         let trial = Trial::new(kind).await;

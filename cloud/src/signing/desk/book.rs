@@ -270,13 +270,35 @@ impl Book {
         Ok(Some((tenant.parse().map_err(internal)?, Reference(reference), position)))
     }
 
+    /// Notes that a signer is reminded now; answers when that began. One that is not known to have gone out goes on, under
+    /// the time it has.
+    pub(super) async fn begin_reminder(
+        &self,
+        reference: &Reference,
+        position: i64,
+    ) -> Result<i64, ProviderError> {
+        let (begun_ms,): (i64,) = sqlx::query_as(
+            "UPDATE desk_signers SET reminding_ms = COALESCE(reminding_ms, $1)
+             WHERE envelope_id = $2 AND position = $3 RETURNING reminding_ms",
+        )
+        .bind(now_ms())
+        .bind(&reference.0)
+        .bind(position)
+        .fetch_one(&self.database)
+        .await
+        .map_err(internal)?;
+        Ok(begun_ms)
+    }
+
+    /// Notes when a signer was first invited, and that no reminder is under way.
     pub(super) async fn note_invited(
         &self,
         reference: &Reference,
         position: i64,
     ) -> Result<(), ProviderError> {
         self.note(
-            "UPDATE desk_signers SET invited_ms = $1 WHERE envelope_id = $2 AND position = $3",
+            "UPDATE desk_signers SET invited_ms = COALESCE(invited_ms, $1), reminding_ms = NULL
+             WHERE envelope_id = $2 AND position = $3",
             reference,
             position,
         )
@@ -445,7 +467,7 @@ impl Book {
     }
 
     /// Keeps the PDF that all have signed, as it is handed out, and what it lacks to be checked later. The first one
-    /// kept counts.
+    /// kept counts; none is kept while a signer has no seal, for it could not hold that one.
     pub(super) async fn keep_completed(
         &self,
         reference: &Reference,
@@ -454,7 +476,9 @@ impl Book {
     ) -> Result<(), ProviderError> {
         sqlx::query(
             "UPDATE desk_envelopes SET completed_sha256 = $1, lacking = $2
-             WHERE envelope_id = $3 AND completed_sha256 IS NULL",
+             WHERE envelope_id = $3 AND completed_sha256 IS NULL
+             AND NOT EXISTS (SELECT 1 FROM desk_signers s WHERE s.envelope_id = desk_envelopes.envelope_id
+                 AND s.role = 'signer' AND s.sealed_sha256 IS NULL)",
         )
         .bind(completed.to_string())
         .bind(serde_json::to_string(lacking).map_err(internal)?)

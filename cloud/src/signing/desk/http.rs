@@ -5,7 +5,7 @@ use axum::extract::{ConnectInfo, DefaultBodyLimit, Form, Path, State};
 use axum::http::{Extensions, HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
-use platen_model::DocumentId;
+use platen_model::{Digest, DocumentId};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -13,6 +13,7 @@ use std::net::SocketAddr;
 use super::identity::{CodeSent, Proof};
 use super::page::{Asked, Signature, Turn, Visit, Visitor, tidy};
 use crate::app::App;
+use crate::http::read::has_already;
 use crate::refusal::Refusal;
 use crate::signing::http::{follow, refusal};
 use crate::store::documents;
@@ -246,6 +247,20 @@ async fn decline(
     Ok(Redirect::to(&format!("/sign/{token}")).into_response())
 }
 
+/// The PDF that this signer may see. A link outlives its envelope, and must then show nothing to whoever has it.
+fn shown(visit: &Visit) -> Result<Digest, Refusal> {
+    if visit.turn() == Turn::NotYet {
+        let help = "you will get a message when it is your turn";
+        return Err(Refusal::conflict("somebody else signs before you").help(help));
+    }
+    if !visit.may_see() {
+        let why = "there is nothing left to sign, so the document is not shown here any more";
+        let refusal = Refusal::new(StatusCode::GONE, "document-not-shown", why);
+        return Err(refusal.help("open the link to see how it ended, or ask the sender"));
+    }
+    visit.pdf().ok_or_else(|| Refusal::internal("an envelope without a PDF"))
+}
+
 async fn page(
     State(app): State<App>,
     Path((token, page)): Path<(String, String)>,
@@ -253,15 +268,21 @@ async fn page(
 ) -> PageResult {
     let visit = visit(&app, &token).await?;
     must_be_proved(&visit, &headers)?;
-    let pdf = visit.pdf().ok_or_else(|| Refusal::internal("an envelope without a PDF"))?;
+    let pdf = shown(&visit)?;
+    // What the address shows changes with each seal: a browser asks whether it is the same still.
+    let fresh =
+        [(header::ETAG, format!("\"{pdf}\"")), (header::CACHE_CONTROL, "private, no-cache".to_owned())];
+    if has_already(&headers, &fresh[0].1) {
+        return Ok((StatusCode::NOT_MODIFIED, fresh).into_response());
+    }
     let pages = page_count(&app, &visit).await?;
-    Ok(pictures::answer(&app, &visit.tenant, pdf, pages, &page).await?)
+    Ok((fresh, pictures::answer(&app, &visit.tenant, pdf, pages, &page).await?).into_response())
 }
 
 async fn pdf(State(app): State<App>, Path(token): Path<String>, headers: HeaderMap) -> PageResult {
     let visit = visit(&app, &token).await?;
     must_be_proved(&visit, &headers)?;
-    let pdf = visit.pdf().ok_or_else(|| Refusal::internal("an envelope without a PDF"))?;
+    let pdf = shown(&visit)?;
     let bytes = app.keep.get(&visit.tenant, pdf).await.map_err(Refusal::from)?;
     let headers = [
         (header::CONTENT_TYPE, "application/pdf"),
@@ -284,14 +305,40 @@ async fn page_count(app: &App, visit: &Visit) -> Result<u32, Refusal> {
     Ok(record.map_or(0, |record| record.document.page_count))
 }
 
+/// What the proxy before this server says a request came from: the last address of the last such header. All before it
+/// are what the client sent; some proxies add to its header, others add one of their own.
+fn forwarded_for(headers: &HeaderMap) -> String {
+    let last = headers.get_all("x-forwarded-for").iter().next_back();
+    let addresses = last.and_then(|value| value.to_str().ok()).unwrap_or_default();
+    addresses.rsplit(',').next().unwrap_or_default().trim().to_owned()
+}
+
 /// Where a request came from. Behind a proxy its word counts, elsewhere only the connection's.
 fn visitor(app: &App, headers: &HeaderMap, extensions: &Extensions) -> Visitor {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let connection = extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip().to_string());
-    let remote_address = if app.config.behind_proxy {
-        text("x-forwarded-for").rsplit(',').next().unwrap_or_default().trim().to_owned()
-    } else {
-        connection.unwrap_or_default()
-    };
+    let remote_address =
+        if app.config.behind_proxy { forwarded_for(headers) } else { connection.unwrap_or_default() };
     Visitor { remote_address, user_agent: text("user-agent").to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_that_a_client_made_up_is_not_taken_for_the_proxys_word() {
+        let check = |lines: &[&'static str], expected: &str| {
+            let mut headers = HeaderMap::new();
+            for &line in lines {
+                headers.append("x-forwarded-for", HeaderValue::from_static(line));
+            }
+            assert_eq!(forwarded_for(&headers), expected, "{lines:?}");
+        };
+        check(&[], "");
+        check(&["192.0.2.7"], "192.0.2.7");
+        check(&["10.0.0.1, 192.0.2.7"], "192.0.2.7");
+        check(&["10.0.0.1", "192.0.2.7"], "192.0.2.7");
+        check(&["10.0.0.1, 10.0.0.2", "192.0.2.7"], "192.0.2.7");
+    }
 }

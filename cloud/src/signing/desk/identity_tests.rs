@@ -132,6 +132,60 @@ async fn a_pin_opens_the_document_for_the_browser_that_gave_it_and_locks_after_f
 }
 
 #[tokio::test]
+async fn what_was_proved_before_a_signature_stays_as_it_was_whatever_is_proved_afterwards() {
+    let trial = Trial::new().await;
+    let desk = desk_with(&trial, Identity::Code);
+    let order = trial.order(&[ADA]);
+    let reference = desk.create(&order).await.expect("taken");
+    set_pin(&trial, &order, "4711").await.expect("set");
+    let again = async || visit(&desk, &trial, &order, 0).await;
+    let prove = async || {
+        let earlier = letters(&trial);
+        sqlx::query("UPDATE desk_signers SET code_sent_ms = 0")
+            .execute(&trial.place.database)
+            .await
+            .expect("a moment passes");
+        desk.send_code(&again().await).await.expect("sent");
+        let all = letters(&trial);
+        let newest = all.iter().filter(|letter| !earlier.contains(letter));
+        let code = newest.filter_map(|letter| letter.split("Your code is ").nth(1)).next().expect("a code");
+        let proved = desk.prove(&again().await, &code[..6]).await;
+        let Ok(Proof::Proved(browser)) = proved else { panic!("the code: {proved:?}") };
+        let given = desk.prove_pin(&again().await, Some(&browser), "4711").await;
+        assert!(matches!(given, Ok(Proof::Proved(_))), "{given:?}");
+        browser
+    };
+    prove().await;
+    desk.sign(&again().await, &Signature::typed("Ada"), &visitor()).await.expect("signed");
+    // The signature and all before it are of some time ago.
+    for statement in
+        ["UPDATE desk_signers SET proved_ms = 7, invited_ms = 7", "UPDATE desk_pins SET given_ms = 7"]
+    {
+        sqlx::query(statement).execute(&trial.place.database).await.expect("time passes");
+    }
+    let browser = prove().await;
+    assert_eq!(again().await.unproved(Some(&browser)), None, "the document is there to be fetched");
+    let refused = set_pin(&trial, &order, "another-pin").await.expect_err("there is nothing left to prove");
+    assert!(matches!(refused, ProviderError::Refused(_)), "{refused}");
+    let record = desk.record(&trial.tenant, &reference).await.expect("a record");
+    for fact in ["identity_proved_at", "pin_given_at"] {
+        assert_eq!(record["signers"][0][fact], "1970-01-01T00:00:00.007Z", "{fact}");
+    }
+}
+
+#[tokio::test]
+async fn a_reminder_does_not_change_when_a_signer_was_first_asked() {
+    let trial = Trial::new().await;
+    let desk = desk(&trial);
+    let reference = desk.create(&trial.order(&[ADA])).await.expect("taken");
+    let statement = "UPDATE desk_signers SET invited_ms = 7";
+    sqlx::query(statement).execute(&trial.place.database).await.expect("time passes");
+    desk.remind(&trial.tenant, &reference).await.expect("reminded");
+    let record = desk.record(&trial.tenant, &reference).await.expect("a record");
+    assert_eq!(record["signers"][0]["invited_at"], "1970-01-01T00:00:00.007Z");
+}
+
+#[tokio::test]
 async fn where_both_are_asked_for_a_pin_comes_after_the_code_and_from_the_same_browser() {
     let trial = Trial::new().await;
     let desk = desk_with(&trial, Identity::Code);
@@ -248,4 +302,6 @@ crate::testing::also_on_postgres!(
     where_a_code_is_asked_for_the_link_alone_opens_nothing,
     a_pin_opens_the_document_for_the_browser_that_gave_it_and_locks_after_five_wrong_tries,
     a_signer_has_so_many_codes_a_day_and_a_new_day_has_new_ones,
+    what_was_proved_before_a_signature_stays_as_it_was_whatever_is_proved_afterwards,
+    a_reminder_does_not_change_when_a_signer_was_first_asked,
 );

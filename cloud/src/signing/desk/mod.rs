@@ -58,6 +58,7 @@ const CAN: Capabilities = Capabilities {
     incremental: true,
     audit_trail: true,
     void: true,
+    tells_withdrawn: true,
     remind: true,
     sms: false,
     calls_a_minute: 100_000,
@@ -126,8 +127,8 @@ impl Desk {
         Ok(reference)
     }
 
-    /// Invites those whose turn it is and who were not yet; `again` reminds those who were. When all have acted, copies
-    /// go out.
+    /// Invites those whose turn it is and who were not yet, while they may sign; `again` reminds those who were. When all
+    /// have acted, copies go out. One who cannot be invited keeps nobody else from it.
     async fn invite_next(
         &self,
         tenant: &TenantId,
@@ -135,11 +136,13 @@ impl Desk {
         again: bool,
     ) -> Result<(), ProviderError> {
         let (envelope, signers) = self.book.read(tenant, reference).await?;
-        if !is_open(&envelope, &signers) {
+        let turn = turn(&signers);
+        let is_late = turn.is_some() && now_ms() >= envelope.expires_ms;
+        if !is_open(&envelope, &signers) || is_late {
             return Ok(());
         }
         let key: EnvelopeId = envelope.envelope_id.parse().map_err(internal)?;
-        let turn = turn(&signers);
+        let mut failed: Option<ProviderError> = None;
         let is_next = |signer: &&SignerRow| match turn {
             Some(turn) => signer.acts() && signer.turn == turn && signer.signed_ms.is_none(),
             None => !signer.acts(),
@@ -148,6 +151,14 @@ impl Desk {
             if signer.invited_ms.is_some() && !(again && turn.is_some()) {
                 continue;
             }
+            // A reminder under the invitation's id would be taken for it, and not be shown.
+            let id = match signer.invited_ms {
+                None => format!("{key}.{}", signer.position),
+                Some(_) => {
+                    let begun_ms = self.book.begin_reminder(reference, signer.position).await?;
+                    format!("{key}.{}.{begun_ms}", signer.position)
+                }
+            };
             let link = self.link(tenant, key, signer.position())?;
             let invitation = Invitation {
                 tenant: tenant.as_str(),
@@ -156,16 +167,28 @@ impl Desk {
                 expires_at: from_ms(envelope.expires_ms),
                 role: &signer.role,
             };
-            let letter = Letter {
-                to: &signer.address,
-                subject: &invitation.subject(),
-                text: &invitation.text(),
-                id: format!("{key}.{}", signer.position),
-            };
-            self.post.send(&letter).await?;
-            // After the message: one that is sent twice has the same id, one never sent is a lost signer.
-            self.book.note_invited(reference, signer.position).await?;
+            let letter =
+                Letter { to: &signer.address, subject: &invitation.subject(), text: &invitation.text(), id };
+            match self.post.send(&letter).await {
+                // After the message: one that is sent twice has the same id, one never sent is a lost signer.
+                Ok(()) => self.book.note_invited(reference, signer.position).await?,
+                // A refusal is for a person, so it is the one to be told of.
+                Err(error) if is_refused(&error) || failed.is_none() => failed = Some(error),
+                Err(_) => {}
+            }
         }
+        failed.map_or(Ok(()), Err)
+    }
+
+    /// Invites whoever comes next. What does not come through now is sent at the next look, and hides nothing; only an
+    /// address that is refused is for a person, and only while its owner is waited for.
+    async fn invite_rest(&self, tenant: &TenantId, reference: &Reference) -> Result<(), ProviderError> {
+        let Err(error) = self.invite_next(tenant, reference, false).await else { return Ok(()) };
+        // What all have signed is signed, whether or not a copy can be sent.
+        if is_refused(&error) && turn(&self.book.read(tenant, reference).await?.1).is_some() {
+            return Err(error);
+        }
+        tracing::warn!(%reference, %error, "an invitation or a copy was not sent yet");
         Ok(())
     }
 
@@ -206,14 +229,7 @@ impl Desk {
             self.book.keep_sealed(reference, signer.position, number + 1, sealed).await?;
         }
         self.complete(tenant, reference).await?;
-        match self.invite_next(tenant, reference, false).await {
-            // What all have signed is signed, whether or not a copy can be sent.
-            Err(error) if turn(&self.book.read(tenant, reference).await?.1).is_none() => {
-                tracing::warn!(%reference, %error, "a copy was not sent");
-                Ok(())
-            }
-            invited => invited,
-        }
+        self.invite_rest(tenant, reference).await
     }
 
     /// Where seals carry time-stamps: adds what is needed to check them later, once all have acted.
@@ -222,7 +238,7 @@ impl Desk {
         let (seals, sealed) = newest(&envelope, &signers)?;
         let is_due = self.place.timestamp_url.is_some()
             && envelope.completed_sha256.is_none()
-            && turn(&signers).is_none()
+            && all_sealed(&signers)
             && seals > 0;
         if is_due {
             let (completed, lacking) = self.place.add_validation(tenant, sealed).await?;
@@ -239,6 +255,11 @@ impl Desk {
         let (envelope, signers) = self.book.read(tenant, reference).await?;
         if turn(&signers).is_some() {
             return Err(ProviderError::NotTaken("not everyone has signed".into()));
+        }
+        if !all_sealed(&signers) {
+            return Err(ProviderError::NotTaken(
+                "a signature was given just now: its seal is not made yet".into(),
+            ));
         }
         let (_, sealed) = newest(&envelope, &signers)?;
         Ok(self.place.shelf.get(tenant, sealed).await?)
@@ -276,6 +297,11 @@ fn newest(envelope: &EnvelopeRow, signers: &[SignerRow]) -> Result<(i64, Digest)
 fn turn(signers: &[SignerRow]) -> Option<i64> {
     let waited_for = signers.iter().filter(|signer| signer.acts() && signer.signed_ms.is_none());
     waited_for.map(|signer| signer.turn).min()
+}
+
+/// Whether all have acted, and each signature has its seal: the last may be given while the seals are looked at.
+fn all_sealed(signers: &[SignerRow]) -> bool {
+    turn(signers).is_none() && signers.iter().all(|signer| !signer.signs() || signer.sealed_sha256.is_some())
 }
 
 /// What the certificate says.
@@ -346,6 +372,10 @@ fn certificate_seal(signers: &[SignerRow]) -> SealInfo {
         entries: Vec::new(),
         room_bytes: 0,
     }
+}
+
+fn is_refused(error: &ProviderError) -> bool {
+    matches!(error, ProviderError::Refused(_))
 }
 
 /// Whether a signer may still act, time aside.

@@ -235,6 +235,14 @@ impl Visit {
         newest(&self.envelope, &self.signers).map(|(_, pdf)| pdf).ok()
     }
 
+    /// Whether this signer may have the document before their eyes: while it is their turn, and ever after they signed; who
+    /// gets a copy, once all have.
+    pub fn may_see(&self) -> bool {
+        let signed = self.signer().is_some_and(|signer| signer.signed_ms.is_some());
+        let is_copy = self.signer().is_some_and(|signer| !signer.acts());
+        signed || self.turn() == Turn::Now || (is_copy && turn(&self.signers).is_none())
+    }
+
     /// The signer's place in the envelope.
     pub(super) fn position(&self) -> i64 {
         self.position

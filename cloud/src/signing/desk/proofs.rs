@@ -138,7 +138,8 @@ impl Book {
     }
 
     /// Sets a signer's PIN, in the place of one before: its tries begin anew, and whoever gave the old one gives this
-    /// one. Written through a connection, so that it can be one step with the envelope it is for.
+    /// one. Who has signed has none set any more: that the old one was given is evidence. Written through a connection,
+    /// so that it can be one step with the envelope it is for.
     pub(super) async fn set_pin(
         connection: &mut AnyConnection,
         tenant: &TenantId,
@@ -147,9 +148,10 @@ impl Book {
         hash: &str,
         by: &str,
     ) -> Result<(), ProviderError> {
-        sqlx::query(
+        let set = sqlx::query(
             "INSERT INTO desk_pins (envelope_id, position, tenant_id, pin, set_by, set_ms)
-             VALUES ($1, $2, $3, $4, $5, $6)
+             SELECT $1, $2, $3, $4, $5, $6 WHERE NOT EXISTS (SELECT 1 FROM desk_signers s
+                 WHERE s.envelope_id = $1 AND s.position = $2 AND s.signed_ms IS NOT NULL)
              ON CONFLICT (envelope_id, position) DO UPDATE SET pin = excluded.pin, set_by = excluded.set_by,
                set_ms = excluded.set_ms, tries = 0, given_ms = NULL, browser_sha256 = NULL",
         )
@@ -162,6 +164,10 @@ impl Book {
         .execute(connection)
         .await
         .map_err(internal)?;
+        if set.rows_affected() == 0 {
+            let why = "who has signed or approved is not asked for a PIN any more";
+            return Err(ProviderError::Refused(why.into()));
+        }
         Ok(())
     }
 
@@ -198,7 +204,7 @@ impl Book {
     }
 
     /// Notes the browser that gave the right PIN. `hash` is the one it was held against: a PIN that was replaced
-    /// meanwhile stays to be given.
+    /// meanwhile stays to be given. When it was given is evidence of the signature, so nothing after that changes it.
     pub(super) async fn note_pin_given(
         &self,
         reference: &Reference,
@@ -207,7 +213,10 @@ impl Book {
         browser: Digest,
     ) -> Result<(), ProviderError> {
         sqlx::query(
-            "UPDATE desk_pins SET tries = 0, given_ms = $1, browser_sha256 = $2
+            "UPDATE desk_pins SET tries = 0, browser_sha256 = $2,
+               given_ms = CASE WHEN EXISTS (SELECT 1 FROM desk_signers s
+                 WHERE s.envelope_id = desk_pins.envelope_id AND s.position = desk_pins.position
+                   AND s.signed_ms IS NOT NULL) THEN given_ms ELSE $1 END
              WHERE envelope_id = $3 AND position = $4 AND pin = $5",
         )
         .bind(now_ms())
@@ -221,7 +230,8 @@ impl Book {
         Ok(())
     }
 
-    /// Notes the browser that gave the right code; the code is used up.
+    /// Notes the browser that gave the right code; the code is used up. When it was given is evidence of the signature, so
+    /// nothing after that changes it.
     pub(super) async fn note_proved(
         &self,
         reference: &Reference,
@@ -229,7 +239,8 @@ impl Book {
         browser: Digest,
     ) -> Result<(), ProviderError> {
         sqlx::query(
-            "UPDATE desk_signers SET proved_ms = $1, browser_sha256 = $2, code_tag = NULL
+            "UPDATE desk_signers SET browser_sha256 = $2, code_tag = NULL,
+               proved_ms = CASE WHEN signed_ms IS NULL THEN $1 ELSE proved_ms END
              WHERE envelope_id = $3 AND position = $4",
         )
         .bind(now_ms())

@@ -128,6 +128,35 @@ async fn an_order_repeated_after_a_crash_is_one_envelope_and_one_invitation() {
 }
 
 #[tokio::test]
+async fn each_reminder_is_a_message_of_its_own_and_one_repeated_after_a_crash_is_the_same() {
+    let trial = Trial::new().await;
+    let desk = desk(&trial);
+    let reference = desk.create(&trial.order(&[ADA])).await.expect("taken");
+    let remind = async || {
+        desk.remind(&trial.tenant, &reference).await.expect("reminded");
+        // The next one is of another millisecond.
+        tokio::time::sleep(Duration::from_millis(3)).await;
+        letters_to(&trial, ADA)
+    };
+    assert_eq!((remind().await, remind().await), (2, 3), "beside the invitation");
+    let ids: std::collections::BTreeSet<String> = letters(&trial)
+        .iter()
+        .filter_map(|letter| letter.lines().find(|line| line.starts_with("Message-ID:")).map(str::to_owned))
+        .collect();
+    assert_eq!(ids.len(), 3, "{ids:?}");
+    // As if the process had been killed after the message, before that was noted.
+    let begun = desk.book.begin_reminder(&reference, 0).await.expect("noted");
+    assert_eq!(desk.book.begin_reminder(&reference, 0).await, Ok(begun));
+    assert_eq!(remind().await, 4);
+    sqlx::query("UPDATE desk_signers SET reminding_ms = $1")
+        .bind(begun)
+        .execute(&trial.place.database)
+        .await
+        .expect("an update");
+    assert_eq!((remind().await, remind().await), (4, 5), "the same, and then another");
+}
+
+#[tokio::test]
 async fn after_a_refusal_the_end_of_time_or_a_withdrawal_nothing_can_be_signed() {
     for ending in ["declined", "expired", "voided"] {
         let trial = Trial::new().await;
@@ -235,7 +264,9 @@ async fn those_of_one_turn_sign_in_any_order_and_approvers_and_copies_have_their
     };
     let reference = desk.create(&order).await.expect("taken");
     assert_eq!((letters_to(&trial, ADA), letters_to(&trial, BOB), letters_to(&trial, COPY)), (1, 0, 0));
+    let sees = async |position| visit(&desk, &trial, &order, position).await.may_see();
     assert_eq!(visit(&desk, &trial, &order, 2).await.turn(), Turn::NotYet);
+    assert_eq!((sees(0).await, sees(2).await, sees(3).await), (true, false, false));
     desk.sign(&visit(&desk, &trial, &order, 0).await, &Signature::typed("Ada"), &visitor())
         .await
         .expect("approved");
@@ -257,6 +288,7 @@ async fn those_of_one_turn_sign_in_any_order_and_approvers_and_copies_have_their
     assert_eq!(copy.turn(), Turn::Over);
     assert!(copy.end_page().render().expect("a page").contains("document.pdf"));
     assert_eq!(copy.pdf(), Some(Digest::of(&signed)));
+    assert!(copy.may_see() && sees(0).await && sees(2).await, "who has signed, and the copy");
     desk.sign(&copy, &Signature::typed("Copy"), &browser).await.expect("answered");
     assert_eq!(desk.signed_pdf(&trial.tenant, &reference).await, Ok(signed), "a copy signs nothing");
 }
@@ -413,6 +445,43 @@ async fn with_an_authority_each_seal_is_stamped_and_the_file_brings_what_is_need
     assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signature_that_is_given_while_seals_are_looked_at_is_in_the_file_that_is_handed_out() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut trial = Trial::new().await;
+    trial.place.timestamp_url = Some(timestamps::authority(folder.path().to_owned(), None).await);
+    let desk = desk(&trial);
+    let order = trial.order(&[ADA, BOB]);
+    let reference = desk.create(&order).await.expect("taken");
+    desk.sign(&visit(&desk, &trial, &order, 0).await, &Signature::typed("Ada"), &visitor())
+        .await
+        .expect("signed");
+    // Bob's signature is kept in the moment after the seals were made, and before the file is completed.
+    let deed = book::Deed {
+        drawn: &[],
+        entries: &[],
+        name: "Bob",
+        consent: CONSENT,
+        remote_address: "192.0.2.8",
+        user_agent: "test",
+    };
+    desk.book.sign(&reference, 1, &deed).await.expect("kept");
+    let completed = async || {
+        desk.complete(&trial.tenant, &reference).await.expect("nothing fails");
+        let (envelope, signers) = desk.book.read(&trial.tenant, &reference).await.expect("readable");
+        let (_, newest) = newest(&envelope, &signers).expect("there is a PDF");
+        (envelope.completed_sha256, newest)
+    };
+    let (nothing, with_one_seal) = completed().await;
+    assert_eq!(nothing, None, "Bob's seal is missing");
+    desk.book.keep_completed(&reference, with_one_seal, &[]).await.expect("answered");
+    assert_eq!(completed().await.0, None, "nor does the book take it");
+
+    let signed = desk.signed_pdf(&trial.tenant, &reference).await.expect("a signed PDF");
+    assert_eq!(pdfsig(&signed).matches("Signature is Valid").count(), 2);
+    assert_eq!(completed().await.0, Some(Digest::of(&signed).to_string()));
+}
+
 #[tokio::test]
 async fn an_address_the_mail_server_refuses_is_for_a_person_and_one_it_puts_off_is_tried_again() {
     let server = platen_tests::servers::Mail::start();
@@ -431,6 +500,62 @@ async fn an_address_the_mail_server_refuses_is_for_a_person_and_one_it_puts_off_
         assert!(matches!(later, ProviderError::NotTaken(_)), "{later}");
     }
     assert!(server.letters().is_empty(), "nobody was invited");
+}
+
+#[tokio::test]
+async fn mail_that_is_put_off_hides_no_state_and_keeps_no_other_signer_from_an_invitation() {
+    let server = platen_tests::servers::Mail::start();
+    let trial = Trial::new().await;
+    let smtp = super::mail::Smtp { url: server.url(), user: None, password: None, from: None };
+    let post = Post { from: "desk@office.example".into(), way: Way::Server(smtp) };
+    let desk = with_post(&trial, post, Identity::Link);
+    let recipients = vec![Recipient::signer("later@example.com", 1), Recipient::signer(ADA, 1)];
+    let order = Order { recipients, ..trial.order(&[]) };
+    let later = desk.create(&order).await.expect_err("not all were invited");
+    assert!(matches!(later, ProviderError::NotTaken(_)), "{later}");
+    let invited = || server.letters().iter().filter(|letter| letter.contains("To: ada@example.com")).count();
+    assert_eq!(invited(), 1, "Ada was, though another comes before her");
+
+    let reference = Reference(order.envelope_id.to_string());
+    let state = async || desk.state(&trial.tenant, &reference).await;
+    desk.sign(&visit(&desk, &trial, &order, 1).await, &Signature::typed("Ada"), &visitor())
+        .await
+        .expect("signed");
+    let half = EnvelopeState::Open { viewed_by: vec![ADA.into()], signed_by: vec![ADA.into()] };
+    assert_eq!(state().await, Ok(half), "one invitation still waits");
+    let past = "UPDATE desk_envelopes SET expires_ms = 1";
+    sqlx::query(past).execute(&trial.place.database).await.expect("time passes");
+    assert_eq!(state().await, Ok(EnvelopeState::Expired));
+}
+
+#[tokio::test]
+async fn whose_time_is_over_is_not_invited_any_more_and_who_gets_a_copy_still_is() {
+    const COPY: &str = "copy@example.com";
+    let trial = Trial::new().await;
+    let desk = desk(&trial);
+    let copy = Recipient { role: Role::Cc, ..Recipient::signer(COPY, 2) };
+    let late = Order { expires_at: Timestamp::now(), ..trial.order(&[ADA]) };
+    let reference = desk.create(&late).await.expect("taken");
+    desk.remind(&trial.tenant, &reference).await.expect("answered");
+    assert_eq!(letters_to(&trial, ADA), 0, "there is nothing she could sign");
+
+    let order = Order { recipients: vec![Recipient::signer(ADA, 1), copy], ..trial.order(&[]) };
+    let reference = desk.create(&order).await.expect("taken");
+    let deed = book::Deed {
+        drawn: &[],
+        entries: &[],
+        name: "Ada",
+        consent: CONSENT,
+        remote_address: "192.0.2.7",
+        user_agent: "test",
+    };
+    desk.book.note_viewed(&reference, 0).await.expect("noted");
+    desk.book.sign(&reference, 0, &deed).await.expect("signed in time");
+    let past = "UPDATE desk_envelopes SET expires_ms = 1";
+    sqlx::query(past).execute(&trial.place.database).await.expect("time passes");
+    let completed = EnvelopeState::Completed { signers: vec![ADA.into()] };
+    assert_eq!(desk.state(&trial.tenant, &reference).await, Ok(completed));
+    assert_eq!(letters_to(&trial, COPY), 1);
 }
 
 #[tokio::test]
@@ -479,8 +604,11 @@ crate::testing::also_on_postgres!(
     pressing_sign_twice_is_one_signature_and_poppler_finds_it_valid,
     two_signers_sign_in_order_and_the_first_signature_stays_valid,
     an_order_repeated_after_a_crash_is_one_envelope_and_one_invitation,
+    each_reminder_is_a_message_of_its_own_and_one_repeated_after_a_crash_is_the_same,
     after_a_refusal_the_end_of_time_or_a_withdrawal_nothing_can_be_signed,
     a_link_that_was_guessed_opens_nothing,
     more_signers_than_seals_have_room_are_refused_for_good,
     a_pdf_that_can_never_be_sealed_is_said_to_be_so_and_the_signature_stays,
+    a_signature_that_is_given_while_seals_are_looked_at_is_in_the_file_that_is_handed_out,
+    whose_time_is_over_is_not_invited_any_more_and_who_gets_a_copy_still_is,
 );

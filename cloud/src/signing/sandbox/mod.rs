@@ -41,6 +41,7 @@ pub const CAN: Capabilities = Capabilities {
     incremental: true,
     audit_trail: false,
     void: true,
+    tells_withdrawn: true,
     remind: false,
     sms: false,
     calls_a_minute: 100_000,

@@ -126,7 +126,10 @@ async fn one(State(site): Memory, headers: HeaderMap, Path(id): Path<String>) ->
     }
     match site.get(&id) {
         Some(envelope) => Json(shown(&envelope)).into_response(),
-        None => StatusCode::NOT_FOUND.into_response(),
+        None => {
+            let error = json!({ "message": "Envelope not found", "code": "NOT_FOUND" });
+            (StatusCode::NOT_FOUND, Json(error)).into_response()
+        }
     }
 }
 

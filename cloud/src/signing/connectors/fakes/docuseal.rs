@@ -145,7 +145,7 @@ fn shown(site: &Site, envelope: &Envelope) -> Value {
 async fn one(State(site): Memory, Path(id): Path<String>) -> Response {
     match site.get(&id) {
         Some(envelope) => Json(shown(&site, &envelope)).into_response(),
-        None => StatusCode::NOT_FOUND.into_response(),
+        None => (StatusCode::NOT_FOUND, Json(json!({ "status": 404, "error": "Not Found" }))).into_response(),
     }
 }
 

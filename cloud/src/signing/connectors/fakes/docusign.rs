@@ -184,7 +184,10 @@ async fn one(
     site.change(&id, |envelope| envelope.looks += 1);
     match site.get(&id) {
         Some(envelope) => Json(shown(&envelope)).into_response(),
-        None => StatusCode::NOT_FOUND.into_response(),
+        None => {
+            let error = json!({ "errorCode": "ENVELOPE_DOES_NOT_EXIST", "message": "The envelope is gone." });
+            (StatusCode::NOT_FOUND, Json(error)).into_response()
+        }
     }
 }
 

@@ -44,6 +44,12 @@ pub(in crate::signing) enum Trouble {
     TooMany,
     /// It is not done: the token is refused.
     Unauthorized,
+    /// It is not done, and never will be: 400.
+    Refuses,
+    /// It never arrives: a proxy knows no way to the provider, 404.
+    NoWay,
+    /// The same, by a proxy that says so in JSON.
+    NoWayInJson,
 }
 
 /// Where an envelope is.
@@ -154,6 +160,11 @@ impl Site {
             }
             was_draft
         })
+    }
+
+    /// Everything is deleted.
+    pub(in crate::signing) fn forget(&self) {
+        lock(&self.envelopes).clear();
     }
 
     /// A person opens the only envelope.
@@ -288,6 +299,12 @@ async fn watched(State(site): State<Arc<Site>>, request: Request, next: Next) ->
             return (StatusCode::TOO_MANY_REQUESTS, [("retry-after", "7")], "slow down").into_response();
         }
         Some(Trouble::Unauthorized) => return (StatusCode::UNAUTHORIZED, "who are you?").into_response(),
+        Some(Trouble::Refuses) => return (StatusCode::BAD_REQUEST, "not this one").into_response(),
+        Some(Trouble::NoWay) => return (StatusCode::NOT_FOUND, "404 page not found").into_response(),
+        Some(Trouble::NoWayInJson) => {
+            let body = r#"{"message":"no Route matched with those values"}"#;
+            return (StatusCode::NOT_FOUND, body).into_response();
+        }
         Some(Trouble::LosesAnswer) | None => {}
     }
     let answer = next.run(Request::from_parts(parts, Body::from(bytes))).await;
