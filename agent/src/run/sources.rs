@@ -1,5 +1,6 @@
 //! One hot folder: listed, settled, claimed, released.
 
+use std::fs::File;
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
@@ -16,6 +17,7 @@ use super::pressure::Reserved;
 use crate::Complaint;
 use crate::claim::{Claimed, NoStop, Release, claim, open_inside};
 use crate::config::{Events, Source};
+use crate::spool::Spool;
 use crate::spool::capture::stored_name;
 use crate::status::{SourceStatus, WatchedBy};
 use crate::watch::listing::list;
@@ -118,19 +120,34 @@ fn take(floor: &Floor, source: &Source, tray: &Tray, offer: &Offer) -> Taken {
         Ok(None) => return Taken::Changed,
         Err(error) => return Taken::Failed(error),
     };
-    for (index, file) in offer.files.iter().enumerate() {
-        if !tray.seemed_whole(&file.name) {
-            continue;
-        }
-        let copy = floor.spool.open_for_worker(&claimed.folder().join(stored_name(index)));
-        if !matches!(copy.map(|copy| floor.gate.ending(&copy)), Ok(Ending::Properly { .. })) {
-            return match claimed.undo() {
-                Ok(()) => Taken::NotWhole,
-                Err(error) => Taken::Failed(error),
-            };
+    let seemed_whole = |sight: &Sight| tray.seemed_whole(&sight.name);
+    match is_cut_off(&floor.spool, &claimed, offer, seemed_whole, |copy| floor.gate.ending(copy)) {
+        Ok(false) => Taken::Released(claimed.release(&floor.ledger, &NoStop)),
+        Ok(true) => given_up(claimed, Taken::NotWhole),
+        Err(error) => given_up(claimed, Taken::Failed(error)),
+    }
+}
+
+/// Whether a copy ends too early whose source seemed whole. A copy of which nothing can be said goes on: capture meets the
+/// same trouble in a way that is counted and told, where another claim would meet it again for ever.
+fn is_cut_off(
+    spool: &Spool,
+    claimed: &Claimed,
+    offer: &Offer,
+    seemed_whole: impl Fn(&Sight) -> bool,
+    ending: impl Fn(&File) -> Ending,
+) -> io::Result<bool> {
+    for (index, _) in offer.files.iter().enumerate().filter(|(_, sight)| seemed_whole(sight)) {
+        let copy = spool.open_for_worker(&claimed.folder().join(stored_name(index)))?;
+        if matches!(ending(&copy), Ending::Unfinished { .. }) {
+            return Ok(true);
         }
     }
-    Taken::Released(claimed.release(&floor.ledger, &NoStop))
+    Ok(false)
+}
+
+fn given_up(claimed: Claimed, why: Taken) -> Taken {
+    claimed.undo().map_or_else(Taken::Failed, |()| why)
 }
 
 impl SourceWatch {
@@ -468,4 +485,34 @@ pub(super) async fn watch(floor: Arc<Floor>, mut watch: SourceWatch) -> io::Resu
     }
     watch.keep_habits();
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether the copy of a file that seemed whole counts as cut off, where the worker finds that it ends like this.
+    fn check(found: Ending, loses_copy: bool) -> io::Result<bool> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let source = Source::new("desk", folder.path().join("inbox"));
+        std::fs::create_dir(&source.folder).expect("a hot folder");
+        std::fs::write(source.folder.join("a.tif"), b"page").expect("a scan");
+        let spool = Spool::open(folder.path()).expect("a spool");
+        let files = list(&source.folder, &Scope::of(&source), |_| false).expect("a listing").files;
+        let offer = Offer { files, markers: Vec::new(), stack: None, why: "a test" };
+        let claimed = claim(&spool, &source, &offer).expect("it can be read").expect("it did not change");
+        if loses_copy {
+            platen_model::durable::remove_file(&claimed.folder().join(stored_name(0))).expect("removed");
+        }
+        is_cut_off(&spool, &claimed, &offer, |_| true, |_| found.clone())
+    }
+
+    #[test]
+    fn only_a_copy_that_ends_too_early_is_given_up_as_one() {
+        let cut = Ending::Unfinished { why: "no end".into() };
+        assert!(check(cut.clone(), false).expect("it is looked into"));
+        assert!(!check(Ending::Properly { may_grow: true }, false).expect("it is looked into"));
+        assert!(!check(Ending::Unknown, false).expect("a worker that cannot say leaves it open"));
+        check(cut, true).expect_err("a copy that cannot be read is no copy that is cut off");
+    }
 }
