@@ -165,7 +165,7 @@ async fn carry_out(
     Ok(done)
 }
 
-fn obey(floor: &Floor, kind: OrderKind) -> io::Result<String> {
+fn obey(floor: &Arc<Floor>, kind: OrderKind) -> io::Result<String> {
     match kind {
         OrderKind::RetryCapture { capture_id } => {
             control::retry_capture(floor, capture_id)?;

@@ -388,3 +388,34 @@ fn a_capture_whose_record_is_damaged_is_shown_and_can_be_discarded() {
     place.spool.quarantine_discard(id).expect("a person's wish");
     assert!(classes.by_class(&place.spool).expect("a count").is_empty());
 }
+
+/// A capture of `page` that was never released, as a person gives one back that was damaged.
+fn unreleased(place: &Place) -> CaptureId {
+    write(place, "a.tif", b"page");
+    assert!(!carry(place, 3), "stopped before the sources were compared");
+    place.spool.capture_ids().expect("ids")[0]
+}
+
+#[test]
+fn a_capture_that_is_taken_up_goes_on_where_its_sources_cannot_be_taken_away() {
+    let place = place(After::Done);
+    let id = unreleased(&place);
+    fs::write(place.source.folder.join("done"), b"no folder").expect("something in its place");
+    let released = take_up(&place.spool, &place.ledger, id).expect("its copy is whole");
+    assert_eq!(released.map(|released| released.record.capture_id), Some(id));
+}
+
+#[test]
+fn a_capture_that_cannot_be_taken_up_yet_stays_where_it_can_be_tried_again() {
+    let place = place(After::Remove);
+    let id = unreleased(&place);
+    let other = CaptureId::new();
+    fs::create_dir(place.spool.capture(other)).expect("another claim of the same bytes is under way");
+    assert_eq!(place.ledger.take(platen_model::Digest::of(b"page"), other).expect("noted"), None);
+    take_up(&place.spool, &place.ledger, id).expect_err("whose bytes they are is not settled");
+    assert!(place.spool.capture_ids().expect("ids").contains(&id), "nothing is lost");
+    place.ledger.forget(other).expect("the other claim was undone");
+    durable::remove_folder(&place.spool.capture(other)).expect("undone");
+    let released = take_up(&place.spool, &place.ledger, id).expect("now it can be");
+    assert_eq!(released.map(|released| released.record.capture_id), Some(id));
+}
