@@ -11,6 +11,7 @@ mod captures;
 mod control;
 mod deliveries;
 mod gate;
+mod originals;
 mod pressure;
 mod reports;
 mod sources;
@@ -51,6 +52,7 @@ use crate::{Complaint, doctor, identity, instance};
 use board::Board;
 use deliveries::Desk;
 use gate::Gate;
+use originals::OriginalsOrder;
 use pressure::Pressure;
 use sources::SourceWatch;
 
@@ -82,8 +84,8 @@ struct Floor {
     outbox_is_behind: AtomicBool,
     /// A person asked for a try at once, whatever the link was like.
     retry_asked: AtomicBool,
-    /// A person asked for the originals, whatever their bytes cost: until none is owed any more.
-    originals_asked: AtomicBool,
+    /// A person asked for originals, whatever their bytes cost.
+    originals: OriginalsOrder,
     stop: CancellationToken,
     started: Instant,
 }
@@ -175,7 +177,7 @@ pub fn run(config: Config, rules: RuleSet) -> Result<(), Complaint> {
         to_deliver: Notify::new(),
         outbox_is_behind: AtomicBool::new(false),
         retry_asked: AtomicBool::new(false),
-        originals_asked: AtomicBool::new(false),
+        originals: OriginalsOrder::default(),
         stop: CancellationToken::new(),
         started: Instant::now(),
     });

@@ -361,6 +361,11 @@ impl Outbox {
         ids.into_iter().filter_map(|id| inner.get(id).transpose()).collect()
     }
 
+    /// The documents that lack only their originals.
+    pub fn owing_originals(&self) -> Vec<DocumentId> {
+        lock(&self.inner).index.owing_originals()
+    }
+
     /// In numbers.
     pub fn counts(&self) -> Counts {
         lock(&self.inner).index.counts()

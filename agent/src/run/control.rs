@@ -76,7 +76,7 @@ fn act(floor: &Arc<Floor>, ask: &Ask) -> io::Result<serde_json::Value> {
             floor.to_deliver.notify_one();
             Ok(count.into())
         }
-        Ask::OutboxOriginals => Ok(send_originals(floor).into()),
+        Ask::OutboxOriginals => Ok(send_originals(floor)?.into()),
         Ask::QuarantineDiscard { id } => {
             discard(&floor.spool, &floor.ledger, *id)?;
             Ok(1.into())
@@ -102,10 +102,10 @@ fn act(floor: &Arc<Floor>, ask: &Ask) -> io::Result<serde_json::Value> {
 }
 
 /// Sends the originals that are owed, whatever it costs. Answers of how many documents they are.
-pub(super) fn send_originals(floor: &Floor) -> usize {
-    floor.originals_asked.store(true, std::sync::atomic::Ordering::Release);
+pub(super) fn send_originals(floor: &Floor) -> io::Result<usize> {
+    let count = floor.originals.ask(&floor.outbox)?;
     floor.to_deliver.notify_one();
-    floor.outbox.counts().originals_owed
+    Ok(count)
 }
 
 /// Throws a capture in quarantine away, and its bytes may come again.
