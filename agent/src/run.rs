@@ -131,15 +131,13 @@ pub fn run(config: Config, rules: RuleSet) -> Result<(), Complaint> {
     let badge = Badge { url, device: identity.device_id, key, receipt_key: identity.receipt_key };
 
     // From here on all is encrypted that is written, where it is so configured.
-    let is_new = vault.begin(Timestamp::now()).map_err(unusable)?;
+    if vault.begin(Timestamp::now()).map_err(unusable)? {
+        tracing::info!("the state folder is encrypted from now on");
+    }
     let spool = Spool::open_in(&vault).map_err(unusable)?;
     let ledger = Ledger::open_in(&vault).map_err(unusable)?;
     let recovered = recover(&spool, &ledger).map_err(unusable)?;
     let outbox = Outbox::open_in(&vault).map_err(unusable)?;
-    if is_new {
-        tracing::info!("the state folder is encrypted from now on");
-        outbox.write_anew().map_err(unusable)?;
-    }
     let encrypted_since = vault.since().map_err(unusable)?;
     let priorities = config.priorities();
     outbox.reconcile(&spool, &badge.receipt_key, &priorities, Timestamp::now()).map_err(unusable)?;

@@ -146,16 +146,19 @@ impl Outbox {
         Self::open_in(&Vault::plain(state))
     }
 
-    /// The same in a state folder that may be encrypted.
+    /// The same in a state folder that may be encrypted. What was written plain before leaves the disk: whoever opens it
+    /// first, and however often that is cut off.
     pub fn open_in(vault: &Vault) -> io::Result<Self> {
         // The folder's own files hold numbers alone: they are plain.
         let disk = Arc::new(Machine);
-        Self::open_on(disk, vault.engine(), vault.state(), Rotation::default(), Timestamp::now())
-    }
-
-    /// Follows the database with a new one, however small it is: what was written plain leaves the disk.
-    pub fn write_anew(&self) -> io::Result<()> {
-        lock(&self.inner).rotate()
+        let now = Timestamp::now();
+        let outbox = Self::open_on(disk, vault.engine(), vault.state(), Rotation::default(), now)?;
+        if vault.owes_rewriting()? {
+            // However small the database is.
+            lock(&outbox.inner).rotate()?;
+            vault.note_rewritten()?;
+        }
+        Ok(outbox)
     }
 
     /// The same with another disk, another database and another clock.
