@@ -296,6 +296,9 @@ impl Source {
         if self.marker.suffixes.iter().any(String::is_empty) {
             return Err("marker.suffixes: every file would be a marker".into());
         }
+        if self.marker.required && self.marker.suffixes.is_empty() {
+            return Err("marker.required needs marker.suffixes: nothing would ever be taken".into());
+        }
         if !self.nested && !self.subfolders.is_empty() {
             return Err("subfolder needs nested = true".into());
         }
@@ -347,6 +350,18 @@ mod tests {
         assert!(check(After::Remove, &[".xml"]), "a marker with bytes is moved there");
         assert!(!check(After::Remove, &[]));
         assert!(!check(After::Leave, &[".xml"]));
+    }
+
+    #[test]
+    fn a_marker_that_is_required_can_be_there() {
+        let check = |suffixes: &[&str]| {
+            let mut source = Source::new("desk", "in");
+            let suffixes = suffixes.iter().map(|suffix| (*suffix).to_owned()).collect();
+            source.marker = Marker { suffixes, required: true };
+            source.check()
+        };
+        assert_eq!(check(&[".done"]), Ok(()));
+        assert!(check(&[]).is_err_and(|what| what.contains("nothing would ever be taken")));
     }
 
     #[test]
