@@ -158,9 +158,11 @@ impl Dispatcher {
             }
             Trouble::Server(_) => self.breaker.server_error(&reason, seed, now),
             Trouble::Later(_) | Trouble::Person(_) => self.breaker.answered(now),
+            // Nothing was heard of the cloud: where it is away, the next document finds out.
+            Trouble::Own { .. } => {}
         }
         let failures = lease.entry().attempt_count.saturating_add(1);
-        let needs_person = matches!(trouble, Trouble::Person(_));
+        let needs_person = trouble.needs_person();
         let next = match needs_person {
             true => later(now, REFUSED_WAIT_MS),
             false => next_try(failures, now, seed, LONGEST_WAIT_MS, None),
@@ -331,6 +333,38 @@ mod tests {
         outbox.enqueue(&arrivals, Timestamp::now()).expect("enqueued");
         let tried = probes(&outbox, |_| false, 6);
         assert!(tried.windows(2).all(|pair| pair[0] != pair[1]), "{tried:?}");
+    }
+
+    #[test]
+    fn a_document_that_is_damaged_here_says_nothing_of_the_cloud() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let outbox = Outbox::open(folder.path()).expect("an outbox");
+        let ids: Vec<DocumentId> = (0..6).map(|_| CaptureId::new().document(0)).collect();
+        let arrivals: Vec<Arrival> = ids.iter().map(|id| Arrival::plain(*id)).collect();
+        let now = Timestamp::now();
+        outbox.enqueue(&arrivals, now).expect("enqueued");
+        let policy = Policy { at_once: 4, keep: SignedDuration::from_hours(1), windows: Windows::always() };
+        let mut dispatcher = Dispatcher::new(policy);
+        for (lease, _) in dispatcher.begin(&outbox, true, now).expect("the outbox works") {
+            let trouble = Trouble::Link("connection refused".into());
+            dispatcher.ended(&outbox, lease, Err(trouble), now).expect("the outbox works");
+        }
+        let since = dispatcher.breaker().down().map(|(since, _)| since);
+        assert!(since.is_some(), "the link is down");
+
+        let probe_at = later(now, dispatcher.breaker().wait_ms(now));
+        let mut probes = dispatcher.begin(&outbox, true, probe_at).expect("the outbox works");
+        assert_eq!(probes.len(), 1, "one at a time");
+        let (lease, _) = probes.remove(0);
+        let id = lease.id();
+        let trouble = Trouble::Own { message: "the spool is damaged".into(), needs_person: true };
+        dispatcher.ended(&outbox, lease, Err(trouble), probe_at).expect("the outbox works");
+        assert_eq!(dispatcher.breaker().down().map(|(since, _)| since), since, "it still is");
+        assert!(dispatcher.breaker().last_answer().is_none());
+        let entry = outbox.get(id).expect("the outbox").expect("an entry");
+        assert!(entry.needs_person && entry.attempt_count == 1, "a person is told");
+        let next = dispatcher.begin(&outbox, true, probe_at).expect("the outbox works");
+        assert_eq!(next.len(), 1, "another document tries the link, and only one");
     }
 
     /// A database in which only so many more reads go well.
