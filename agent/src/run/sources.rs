@@ -17,6 +17,7 @@ use super::pressure::Reserved;
 use crate::Complaint;
 use crate::claim::{Claimed, NoStop, Release, claim, open_inside};
 use crate::config::{Events, Source};
+use crate::names::shown;
 use crate::spool::Spool;
 use crate::spool::capture::stored_name;
 use crate::status::{SourceStatus, WatchedBy};
@@ -332,7 +333,7 @@ impl SourceWatch {
                 match taken {
                     Taken::Released(release) => self.released(floor, release, 0),
                     Taken::NotWhole => {
-                        let name = offer.files.first().map(|file| file.name.to_string_lossy().into_owned());
+                        let name = offer.files.first().map(|file| shown(&file.name));
                         tracing::warn!(
                             file = name.unwrap_or_default(),
                             "its copy is not whole; it is watched on"
@@ -364,7 +365,7 @@ impl SourceWatch {
     }
 
     fn hinder(&mut self, floor: &Floor, sight: &Sight, error: &io::Error) {
-        let name = sight.name.to_string_lossy();
+        let name = shown(&sight.name);
         self.status.trouble = Some(format!("cannot take {name}: {error}"));
         self.tray.hinder(&sight.name, format!("it cannot be taken: {error}"), floor.tick());
     }

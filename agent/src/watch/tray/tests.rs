@@ -55,6 +55,16 @@ fn a_file_is_offered_once_it_stood_still() {
 }
 
 #[test]
+fn a_name_that_is_told_does_nothing_to_a_terminal() {
+    let mut tray = Tray::new(&source(), Habits::default()).expect("a pattern");
+    let odd = BTreeMap::from([("odd\x1b[2J".into(), "it is a pipe, not a file".to_owned())]);
+    let files = vec![Sight::made_up("new\nsource desk: 9 ready", 5, 5)];
+    tray.take_in(Listing { files, odd }, &Heard::default(), |_| false, Tick(0));
+    let told: Vec<String> = tray.view(Tick(0)).told.into_iter().map(|file| file.file).collect();
+    assert_eq!(told, ["odd\u{fffd}[2J", "new\u{fffd}source desk: 9 ready"]);
+}
+
+#[test]
 fn a_file_that_went_away_and_came_back_stands_still_anew() {
     check(&[(0, &[("a.pdf", 5)]), (150, &[]), (300, &[("a.pdf", 5)]), (550, &[("a.pdf", 5)])], &[]);
 }
