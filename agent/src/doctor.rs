@@ -2,6 +2,7 @@
 //!
 //! It leaves nothing behind and touches no scan.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use jiff::Timestamp;
 use platen_capture::worker::sandbox::{Sandbox, language_data_folders};
 use platen_capture::worker::{Pool, Program, Reply, Request};
 use platen_model::keys::CLOCK_LEEWAY_SECONDS;
-use platen_model::{Failure, FailureClass, Stage, durable};
+use platen_model::{Failure, FailureClass, Stage, TenantId, durable};
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -21,6 +22,7 @@ use crate::identity::Identity;
 use crate::spool::Spool;
 use crate::status::{EncryptionStatus, free_bytes};
 use crate::vault::Vault;
+use crate::{rules, run};
 
 /// Less free space than this is reported.
 const FREE_BYTES_LOW: u64 = 1 << 30;
@@ -70,7 +72,8 @@ pub async fn examine(config: &Config) -> Vec<Finding> {
     for source in &config.sources {
         findings.push(try_folder(&format!("hot folder {}", source.name), &source.folder));
     }
-    findings.extend(config.capture.languages.split('+').map(try_language));
+    findings.extend(languages(config).into_iter().map(try_language));
+    findings.push(try_rules(config));
     findings.push(try_worker(config));
     findings.extend(try_cloud(config).await);
     findings
@@ -160,6 +163,30 @@ fn try_encryption(config: &Config) -> Finding {
     }
 }
 
+/// Every language that some scan is read in.
+fn languages(config: &Config) -> BTreeSet<&str> {
+    let sources = config.sources.iter().flat_map(|source| {
+        let inside = source.subfolders.iter().filter_map(|folder| folder.languages.as_deref());
+        source.languages.as_deref().into_iter().chain(inside)
+    });
+    sources.chain([config.capture.languages.as_str()]).flat_map(|languages| languages.split('+')).collect()
+}
+
+/// Whether the rules can be used: the agent refuses to start with others.
+fn try_rules(config: &Config) -> Finding {
+    let tried = "the classification rules";
+    match rules::in_force(config.rules.as_deref()) {
+        Ok(rules) => Finding::good(tried, format!("{} {}", rules.policy.name, rules.policy.version)),
+        Err(complaint) => Finding::bad(tried, complaint.failed, complaint.help),
+    }
+}
+
+/// Whether the sources are for the tenant that this device is enrolled in: the agent refuses to start for another.
+fn try_tenants(config: &Config, ours: &TenantId) -> Option<Finding> {
+    let complaint = run::require_tenant(config, ours).err()?;
+    Some(Finding::bad("the tenants of the sources", complaint.failed, complaint.help))
+}
+
 fn try_language(language: &str) -> Finding {
     let tried = format!("language {language}");
     let file = format!("{language}.traineddata");
@@ -232,8 +259,10 @@ async fn try_cloud(config: &Config) -> Vec<Finding> {
         Ok(None) => Finding::bad("enrolment", "not enrolled", "platen-agent enroll --url URL --code CODE"),
         Err(error) => Finding::bad("enrolment", error, "run as the user the agent runs as, or enroll again"),
     };
-    let url = config.cloud.url.clone().or(identity.ok().flatten().map(|identity| identity.url));
+    let identity = identity.ok().flatten();
     let mut findings = vec![enrolled];
+    findings.extend(identity.as_ref().and_then(|identity| try_tenants(config, &identity.tenant_id)));
+    let url = config.cloud.url.clone().or(identity.map(|identity| identity.url));
     if let Some(url) = url {
         findings.extend(try_url(&config.cloud, &url).await);
     }
@@ -275,6 +304,31 @@ async fn try_url(cloud: &Cloud, url: &str) -> Vec<Finding> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{Source, Subfolder};
+
+    #[test]
+    fn the_languages_of_every_source_and_of_the_folders_inside_are_tried() {
+        let mut config = Config::default();
+        config.capture.languages = "deu+eng".into();
+        let inside = Subfolder { languages: Some("tur".into()), ..Subfolder::default() };
+        let source = Source::new("desk", "in");
+        let source = Source { languages: Some("eng+fra".into()), subfolders: vec![inside], ..source };
+        config.sources = vec![source, Source::new("attic", "other")];
+        assert_eq!(languages(&config).into_iter().collect::<Vec<_>>(), ["deu", "eng", "fra", "tur"]);
+    }
+
+    #[test]
+    fn what_the_agent_would_refuse_to_start_with_is_found() {
+        let tenant = |name: &str| name.parse::<TenantId>().expect("a tenant's name");
+        let (ours, theirs) = (tenant("ours"), tenant("theirs"));
+        let mut config = Config::default();
+        assert!(try_rules(&config).works, "those that come with it");
+        config.rules = Some("/nowhere/at-all".into());
+        assert!(!try_rules(&config).works);
+        config.sources = vec![Source { tenant: Some(ours.clone()), ..Source::new("desk", "in") }];
+        assert_eq!(try_tenants(&config, &ours), None);
+        assert!(try_tenants(&config, &theirs).is_some_and(|finding| finding.seen.contains("desk")));
+    }
 
     #[test]
     fn a_sandbox_that_lacks_something_is_told_with_what_to_enable() {

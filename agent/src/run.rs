@@ -225,7 +225,7 @@ impl Floor {
 }
 
 /// Refuses a configuration that would send documents to a tenant this device cannot speak for.
-fn require_tenant(config: &Config, ours: &TenantId) -> Result<(), Complaint> {
+pub(crate) fn require_tenant(config: &Config, ours: &TenantId) -> Result<(), Complaint> {
     let named = config.sources.iter().flat_map(|source| source.tenants().map(move |tenant| (source, tenant)));
     let Some((source, theirs)) = named.into_iter().find(|(_, tenant)| *tenant != ours) else { return Ok(()) };
     Err(Complaint::new(
