@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use super::Floor;
 use crate::claim::{Ledger, recover};
-use crate::instance::{self, Ask, Say};
+use crate::instance::{self, Ask, Partly, Say};
 use crate::quarantine::each;
 use crate::spool::{BlankAside, Spool};
 use crate::status::{CaptureStatus, EncryptionStatus, OutboxStatus, Status, free_bytes};
@@ -57,7 +57,7 @@ async fn converse(floor: Arc<Floor>, stream: UnixStream) -> io::Result<()> {
     let done = tokio::task::spawn_blocking(move || act(&floor, &ask)).await.map_err(io::Error::other)?;
     let say = match done {
         Ok(answer) => Say::Done { answer },
-        Err(error) => Say::Failed { message: error.to_string() },
+        Err(error) => Say::Failed { message: error.to_string(), partly: Partly::is(&error) },
     };
     let mut bytes = serde_json::to_vec(&say)?;
     bytes.push(b'\n');
