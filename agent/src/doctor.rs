@@ -19,6 +19,7 @@ use crate::config::{Cloud, Config};
 use crate::deliver::trouble::of_another;
 use crate::deliver::wire::Wire;
 use crate::identity::Identity;
+use crate::outbox::shelf::{BROKEN, Why};
 use crate::spool::Spool;
 use crate::status::{EncryptionStatus, free_bytes};
 use crate::vault::Vault;
@@ -126,17 +127,28 @@ fn try_space(state: &Path) -> Finding {
 /// What became of the outbox's databases. None is opened: a running agent has it, and an open one would be changed.
 fn try_outbox(state: &Path) -> Option<Finding> {
     let tried = "the outbox's database";
-    let aside = std::fs::read_dir(state.join("outbox"))
-        .ok()?
-        .filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-    let aside: Vec<String> = aside.filter(|name| name.starts_with("broken-")).collect();
+    let folder = state.join("outbox");
+    let aside =
+        std::fs::read_dir(&folder).ok()?.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    let mut aside: Vec<String> = aside.filter(|name| name.starts_with(BROKEN)).collect();
     if aside.is_empty() {
         return Some(Finding::good(tried, "none was ever set aside"));
     }
-    let seen = format!("rebuilt from the spool after damage; kept: {}", aside.join(", "));
-    let fix =
-        "check that disk and its cables (smartctl -a); what is kept in outbox/ may be removed".to_owned();
-    Some(Finding { fix: Some(fix), ..Finding::good(tried, seen) })
+    aside.sort();
+    let why: Vec<Option<Why>> = aside.iter().map(|name| Why::read(&folder.join(name))).collect();
+    let told = aside.iter().zip(&why).map(|(name, why)| match why {
+        Some(why) => format!("{name} ({})", why.error),
+        None => name.clone(),
+    });
+    let seen = format!("rebuilt from the spool; kept: {}", told.collect::<Vec<_>>().join(", "));
+    // Where nothing is noted it may have been either: a full disk does not take the note.
+    let causes = match why.iter().all(|why| why.as_ref().is_some_and(|why| why.is_full)) {
+        true => "see that there is space on that disk",
+        false if why.iter().all(Option::is_some) => "check that disk and its cables (smartctl -a)",
+        false => "see that there is space on that disk, and check it and its cables (smartctl -a)",
+    };
+    let fix = Some(format!("{causes}; what is kept in outbox/ may be removed"));
+    Some(Finding { fix, ..Finding::good(tried, seen) })
 }
 
 /// Whether the state folder opens with the configured key, and since when it is encrypted.
@@ -328,6 +340,29 @@ mod tests {
         config.sources = vec![Source { tenant: Some(ours.clone()), ..Source::new("desk", "in") }];
         assert_eq!(try_tenants(&config, &ours), None);
         assert!(try_tenants(&config, &theirs).is_some_and(|finding| finding.seen.contains("desk")));
+    }
+
+    /// What is seen of a database that was set aside with this note, and what is to be done.
+    fn check_aside(why: Option<&str>) -> (String, String) {
+        let state = tempfile::tempdir().expect("a folder");
+        let aside = state.path().join("outbox/broken-1");
+        std::fs::create_dir_all(&aside).expect("a folder");
+        if let Some(why) = why {
+            std::fs::write(aside.join("why.json"), why).expect("a note");
+        }
+        let finding = try_outbox(state.path()).expect("an outbox");
+        (finding.seen, finding.fix.unwrap_or_default())
+    }
+
+    #[test]
+    fn a_database_that_was_set_aside_is_told_with_its_cause() {
+        let (seen, fix) = check_aside(Some(r#"{"error":"No space left on device","is_full":true}"#));
+        assert!(seen.contains("broken-1 (No space left on device)") && !seen.contains("damage"), "{seen}");
+        assert!(fix.contains("space") && !fix.contains("smartctl"), "{fix}");
+        let (_, fix) = check_aside(Some(r#"{"error":"a record is damaged","is_full":false}"#));
+        assert!(fix.contains("smartctl") && !fix.contains("space"), "{fix}");
+        let (_, fix) = check_aside(None);
+        assert!(fix.contains("smartctl") && fix.contains("space"), "{fix}");
     }
 
     #[test]

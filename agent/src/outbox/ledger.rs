@@ -88,7 +88,7 @@ struct Inner {
     fresh_bytes: u64,
     rotation: Rotation,
     /// Why it cannot be used; it is rebuilt before it is used again.
-    trouble: Option<String>,
+    trouble: Option<io::Error>,
     /// What was found at the last opening, or while it was in use.
     rebuilt: Option<String>,
 }
@@ -411,13 +411,13 @@ impl Outbox {
             bytes_on_disk: inner.volume().and_then(|volume| volume.store.bytes_on_disk()).unwrap_or(0),
             set_aside: inner.shelf.broken()?,
             rebuilt: inner.rebuilt.clone(),
-            trouble: inner.trouble.clone(),
+            trouble: inner.trouble.as_ref().map(ToString::to_string),
         })
     }
 
     /// Why the database cannot be used, where it cannot.
     pub fn trouble(&self) -> Option<String> {
-        lock(&self.inner).trouble.clone()
+        lock(&self.inner).trouble.as_ref().map(ToString::to_string)
     }
 
     /// Sets a database that failed in use aside and begins a new one, empty: reconcile it. Leases stay.
@@ -484,8 +484,7 @@ impl Inner {
     }
 
     fn broken(&mut self, error: &io::Error) -> io::Error {
-        let trouble = error.to_string();
-        self.trouble.get_or_insert(trouble);
+        self.trouble.get_or_insert_with(|| io::Error::new(error.kind(), error.to_string()));
         io::Error::new(error.kind(), error.to_string())
     }
 
@@ -521,11 +520,11 @@ impl Inner {
     }
 
     fn begin_anew(&mut self) -> io::Result<()> {
-        let trouble = self.trouble.clone().unwrap_or_else(|| "it was asked for".to_owned());
         if let Some(volume) = self.volume.take() {
             let number = volume.number;
             drop(volume);
-            self.rebuilt = Some(set_aside(&self.shelf, number, &io::Error::other(trouble))?);
+            let asked = io::Error::other("it was asked for");
+            self.rebuilt = Some(set_aside(&self.shelf, number, self.trouble.as_ref().unwrap_or(&asked))?);
         }
         self.volume = Some(begin_in_use(&self.shelf)?);
         self.index = self.index.emptied();
@@ -542,7 +541,7 @@ fn begin_in_use(shelf: &Shelf) -> io::Result<Volume> {
 }
 
 fn set_aside(shelf: &Shelf, number: u64, error: &io::Error) -> io::Result<String> {
-    let aside = shelf.set_aside(number)?;
+    let aside = shelf.set_aside(number, error)?;
     tracing::error!(%error, kept = %aside, "the outbox's database is broken; it is rebuilt from the spool");
     Ok(format!("{error} (kept as {aside})"))
 }
