@@ -41,6 +41,8 @@ const CLAIMS_AT_ONCE: usize = 16;
 const RELEASE_WAIT: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(300));
 /// How often habits are kept, silence is weighed and old files are removed from `done`.
 const CHORES_EVERY: Duration = Duration::from_secs(60);
+/// How long a file that was left where it lies is missing before it is forgotten.
+const LEFT_MISSING: Duration = Duration::from_secs(60 * 60);
 
 /// A hot folder under watch.
 #[derive(Debug)]
@@ -237,11 +239,12 @@ impl SourceWatch {
         self.release_again(floor);
         let begun = Instant::now();
         let mut listing_cost = Duration::ZERO;
-        let mut more = false;
+        let (mut more, mut is_whole) = (false, false);
         let name = &self.source.name;
         let resting = |sight: &Sight| floor.ledger.is_left(name, sight);
         match list(&self.source.folder, &self.scope, resting) {
             Ok(listing) => {
+                is_whole = !listing.has_gaps;
                 let heard = self.watched.notices.as_ref().map(|notices| notices.take()).unwrap_or_default();
                 let changed = self.tray.take_in(listing, &heard, resting, floor.tick());
                 self.weigh(&changed, &heard);
@@ -255,7 +258,7 @@ impl SourceWatch {
             }
         }
         let view = self.tray.view(floor.tick());
-        self.do_chores();
+        self.do_chores(floor, is_whole);
         self.unremoved = self.unremoved.take().filter(|_| !self.unreleased.is_empty());
         self.status.trouble = self.status.trouble.take().or_else(|| self.unremoved.clone());
         self.tell(floor, view.count, view.told);
@@ -423,7 +426,8 @@ impl SourceWatch {
         offer.files.iter().any(|file| claimed(&file.name))
     }
 
-    fn do_chores(&mut self) {
+    /// What is done now and then, after a listing that was whole or was not.
+    fn do_chores(&mut self, floor: &Floor, is_whole: bool) {
         if self.chores_done.is_some_and(|done| done.elapsed() < CHORES_EVERY) {
             return;
         }
@@ -432,6 +436,12 @@ impl SourceWatch {
             self.keep_habits();
         }
         self.status.silence = self.tray.habits.silence(Timestamp::now());
+        if is_whole {
+            floor.ledger.let_go_of_gone(&self.source.name, LEFT_MISSING);
+        }
+        if let Err(error) = floor.ledger.tidy() {
+            tracing::warn!(source = %self.source.name, %error, "the ledger cannot be written anew; it goes on growing");
+        }
         if let Err(error) = self.aside.clear(Timestamp::now()) {
             self.status.trouble = Some(format!("cannot remove old files from done: {error}"));
         }
