@@ -8,9 +8,10 @@
 //!
 //! {"entry":"sealed","box":"4Rx…"}                                        one of these, encrypted
 //!
-//! One file of JSON lines, `ledger.jsonl`, appended and fsynced before anything depends on a line, written anew at
-//! start, and whenever most of its lines no longer count. A line that a power cut left half is the last one, and nothing depended on it. Losing the whole file loses
-//! no scan: files that were left are taken once more, and bytes that came before are no longer known as such.
+//! One file of JSON lines, `ledger.jsonl`, appended and fsynced before anything depends on a line, written anew at start
+//! and whenever most of its lines no longer count. A line that a power cut left half is the last one, and nothing depended
+//! on it. Losing the whole file loses no scan: files that were left are taken once more, and bytes that came before are no
+//! longer known as such.
 
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};

@@ -196,8 +196,8 @@ impl<'t> DefaultRoute<'t> {
 /// The interfaces of the default routes that are taken: of each family, the usable ones of the lowest metric. A modem
 /// that stands by for a cable has a route too, of a higher one.
 fn default_interfaces(v4: &str, v6: &str) -> Vec<String> {
-    let v4 = v4.lines().skip(1).filter_map(DefaultRoute::of_v4).collect();
-    let v6 = v6.lines().filter_map(DefaultRoute::of_v6).collect();
+    let v4: Vec<DefaultRoute<'_>> = v4.lines().skip(1).filter_map(DefaultRoute::of_v4).collect();
+    let v6: Vec<DefaultRoute<'_>> = v6.lines().filter_map(DefaultRoute::of_v6).collect();
     [v4, v6].into_iter().flat_map(taken).collect()
 }
 
