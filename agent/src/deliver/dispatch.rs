@@ -382,11 +382,11 @@ mod tests {
 
     impl Store for FailingStore {
         fn get(&self, key: &[u8]) -> io::Result<Option<Vec<u8>>> {
-            let one_less = |left: usize| left.checked_sub(1);
-            match self.1.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, one_less) {
-                Ok(_) => self.0.get(key),
-                Err(_) => Err(io::Error::other("the disk fails")),
-            }
+            let Some(left) = self.1.0.load(Ordering::Acquire).checked_sub(1) else {
+                return Err(io::Error::other("the disk fails"));
+            };
+            self.1.0.store(left, Ordering::Release);
+            self.0.get(key)
         }
 
         fn write(&self, changes: Vec<Change>) -> io::Result<()> {
