@@ -149,7 +149,7 @@ impl Outbox {
     /// The same in a state folder that may be encrypted. What was written plain before leaves the disk: whoever opens it
     /// first, and however often that is cut off.
     pub fn open_in(vault: &Vault) -> io::Result<Self> {
-        // The folder's own files hold numbers alone: they are plain.
+        // The folder's own files hold numbers, and what failed: they are plain.
         let disk = Arc::new(Machine);
         let now = Timestamp::now();
         let outbox = Self::open_on(disk, vault.engine(), vault.state(), Rotation::default(), now)?;
