@@ -5,6 +5,7 @@
 //! `PLATEN_CLOUD__URL` for `url` in `[cloud]` (two underscores between section and key; `PLATEN_STATE` is
 //! the one key without a section).
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use jiff::tz::TimeZone;
@@ -197,7 +198,7 @@ impl Config {
         let text = std::fs::read_to_string(file).map_err(|error| {
             refused(format!("cannot read {}: {error}", file.display()), "name the file with --config")
         })?;
-        Self::parse(&text, file, std::env::vars())
+        Self::parse(&text, file, readable(std::env::vars_os())?)
     }
 
     /// The same from text, for a file of this name, with these variables.
@@ -327,6 +328,22 @@ fn override_by(
     Ok(config)
 }
 
+/// The variables that can be ours. What other programs have in theirs need not be UTF-8, and is none of our business.
+fn readable(
+    variables: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Result<Vec<(String, String)>, Complaint> {
+    let ours = variables.into_iter().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
+    let ours = ours.filter(|(name, _)| key_path(name).is_some());
+    ours.map(|(name, value)| match value.into_string() {
+        Ok(value) => Ok((name, value)),
+        Err(_) => {
+            let what = format!("environment variable {name}: its value is not UTF-8");
+            Err(refused(what, "correct or unset it"))
+        }
+    })
+    .collect()
+}
+
 /// The keys a variable stands for; `None` where it is none of ours.
 fn key_path(variable: &str) -> Option<Vec<String>> {
     let rest = variable.strip_prefix("PLATEN_")?;
@@ -435,6 +452,18 @@ mod tests {
         let config = parse(two, &[]).expect("two sources");
         let of = |source: &str| config.passwords_file_of(source).map(|file| file.display().to_string());
         assert_eq!((of("a").as_deref(), of("b").as_deref()), (Some("own"), Some("all")));
+    }
+
+    #[test]
+    fn a_variable_of_another_program_need_not_be_utf8_but_ours_does() {
+        use std::os::unix::ffi::OsStringExt as _;
+        let broken = || OsString::from_vec(b"\xff".to_vec());
+        let read = |name: OsString, value| readable([(name, value), ("PLATEN_STATE".into(), "/s".into())]);
+        let ours = vec![("PLATEN_STATE".to_owned(), "/s".to_owned())];
+        assert_eq!(read("LC_TITLE".into(), broken()), Ok(ours.clone()));
+        assert_eq!(read(broken(), "x".into()), Ok(ours));
+        let error = read("PLATEN_CLOUD__URL".into(), broken()).expect_err("it would be passed over");
+        assert!(error.failed.contains("PLATEN_CLOUD__URL"), "{error}");
     }
 
     #[test]

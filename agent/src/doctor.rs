@@ -2,6 +2,7 @@
 //!
 //! It leaves nothing behind and touches no scan.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use jiff::Timestamp;
 use platen_capture::worker::sandbox::{Sandbox, language_data_folders};
 use platen_capture::worker::{Pool, Program, Reply, Request};
 use platen_model::keys::CLOCK_LEEWAY_SECONDS;
-use platen_model::{Failure, FailureClass, Stage, durable};
+use platen_model::{Failure, FailureClass, Stage, TenantId, durable};
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -18,9 +19,11 @@ use crate::config::{Cloud, Config};
 use crate::deliver::trouble::of_another;
 use crate::deliver::wire::Wire;
 use crate::identity::Identity;
+use crate::outbox::shelf::{BROKEN, Why};
 use crate::spool::Spool;
 use crate::status::{EncryptionStatus, free_bytes};
 use crate::vault::Vault;
+use crate::{rules, run};
 
 /// Less free space than this is reported.
 const FREE_BYTES_LOW: u64 = 1 << 30;
@@ -70,7 +73,8 @@ pub async fn examine(config: &Config) -> Vec<Finding> {
     for source in &config.sources {
         findings.push(try_folder(&format!("hot folder {}", source.name), &source.folder));
     }
-    findings.extend(config.capture.languages.split('+').map(try_language));
+    findings.extend(languages(config).into_iter().map(try_language));
+    findings.push(try_rules(config));
     findings.push(try_worker(config));
     findings.extend(try_cloud(config).await);
     findings
@@ -123,17 +127,28 @@ fn try_space(state: &Path) -> Finding {
 /// What became of the outbox's databases. None is opened: a running agent has it, and an open one would be changed.
 fn try_outbox(state: &Path) -> Option<Finding> {
     let tried = "the outbox's database";
-    let aside = std::fs::read_dir(state.join("outbox"))
-        .ok()?
-        .filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-    let aside: Vec<String> = aside.filter(|name| name.starts_with("broken-")).collect();
+    let folder = state.join("outbox");
+    let aside =
+        std::fs::read_dir(&folder).ok()?.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    let mut aside: Vec<String> = aside.filter(|name| name.starts_with(BROKEN)).collect();
     if aside.is_empty() {
         return Some(Finding::good(tried, "none was ever set aside"));
     }
-    let seen = format!("rebuilt from the spool after damage; kept: {}", aside.join(", "));
-    let fix =
-        "check that disk and its cables (smartctl -a); what is kept in outbox/ may be removed".to_owned();
-    Some(Finding { fix: Some(fix), ..Finding::good(tried, seen) })
+    aside.sort();
+    let why: Vec<Option<Why>> = aside.iter().map(|name| Why::read(&folder.join(name))).collect();
+    let told = aside.iter().zip(&why).map(|(name, why)| match why {
+        Some(why) => format!("{name} ({})", why.error),
+        None => name.clone(),
+    });
+    let seen = format!("rebuilt from the spool; kept: {}", told.collect::<Vec<_>>().join(", "));
+    // Where nothing is noted it may have been either: a full disk does not take the note.
+    let causes = match why.iter().all(|why| why.as_ref().is_some_and(|why| why.is_full)) {
+        true => "see that there is space on that disk",
+        false if why.iter().all(Option::is_some) => "check that disk and its cables (smartctl -a)",
+        false => "see that there is space on that disk, and check it and its cables (smartctl -a)",
+    };
+    let fix = Some(format!("{causes}; what is kept in outbox/ may be removed"));
+    Some(Finding { fix, ..Finding::good(tried, seen) })
 }
 
 /// Whether the state folder opens with the configured key, and since when it is encrypted.
@@ -158,6 +173,30 @@ fn try_encryption(config: &Config) -> Finding {
         }
         Err(error) => Finding::bad(tried, error, "run as the user the agent runs as"),
     }
+}
+
+/// Every language that some scan is read in.
+fn languages(config: &Config) -> BTreeSet<&str> {
+    let sources = config.sources.iter().flat_map(|source| {
+        let inside = source.subfolders.iter().filter_map(|folder| folder.languages.as_deref());
+        source.languages.as_deref().into_iter().chain(inside)
+    });
+    sources.chain([config.capture.languages.as_str()]).flat_map(|languages| languages.split('+')).collect()
+}
+
+/// Whether the rules can be used: the agent refuses to start with others.
+fn try_rules(config: &Config) -> Finding {
+    let tried = "the classification rules";
+    match rules::in_force(config.rules.as_deref()) {
+        Ok(rules) => Finding::good(tried, format!("{} {}", rules.policy.name, rules.policy.version)),
+        Err(complaint) => Finding::bad(tried, complaint.failed, complaint.help),
+    }
+}
+
+/// Whether the sources are for the tenant that this device is enrolled in: the agent refuses to start for another.
+fn try_tenants(config: &Config, ours: &TenantId) -> Option<Finding> {
+    let complaint = run::require_tenant(config, ours).err()?;
+    Some(Finding::bad("the tenants of the sources", complaint.failed, complaint.help))
 }
 
 fn try_language(language: &str) -> Finding {
@@ -232,8 +271,10 @@ async fn try_cloud(config: &Config) -> Vec<Finding> {
         Ok(None) => Finding::bad("enrolment", "not enrolled", "platen-agent enroll --url URL --code CODE"),
         Err(error) => Finding::bad("enrolment", error, "run as the user the agent runs as, or enroll again"),
     };
-    let url = config.cloud.url.clone().or(identity.ok().flatten().map(|identity| identity.url));
+    let identity = identity.ok().flatten();
     let mut findings = vec![enrolled];
+    findings.extend(identity.as_ref().and_then(|identity| try_tenants(config, &identity.tenant_id)));
+    let url = config.cloud.url.clone().or(identity.map(|identity| identity.url));
     if let Some(url) = url {
         findings.extend(try_url(&config.cloud, &url).await);
     }
@@ -275,6 +316,54 @@ async fn try_url(cloud: &Cloud, url: &str) -> Vec<Finding> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{Source, Subfolder};
+
+    #[test]
+    fn the_languages_of_every_source_and_of_the_folders_inside_are_tried() {
+        let mut config = Config::default();
+        config.capture.languages = "deu+eng".into();
+        let inside = Subfolder { languages: Some("tur".into()), ..Subfolder::default() };
+        let source = Source::new("desk", "in");
+        let source = Source { languages: Some("eng+fra".into()), subfolders: vec![inside], ..source };
+        config.sources = vec![source, Source::new("attic", "other")];
+        assert_eq!(languages(&config).into_iter().collect::<Vec<_>>(), ["deu", "eng", "fra", "tur"]);
+    }
+
+    #[test]
+    fn what_the_agent_would_refuse_to_start_with_is_found() {
+        let tenant = |name: &str| name.parse::<TenantId>().expect("a tenant's name");
+        let (ours, theirs) = (tenant("ours"), tenant("theirs"));
+        let mut config = Config::default();
+        assert!(try_rules(&config).works, "those that come with it");
+        config.rules = Some("/nowhere/at-all".into());
+        assert!(!try_rules(&config).works);
+        config.sources = vec![Source { tenant: Some(ours.clone()), ..Source::new("desk", "in") }];
+        assert_eq!(try_tenants(&config, &ours), None);
+        assert!(try_tenants(&config, &theirs).is_some_and(|finding| finding.seen.contains("desk")));
+    }
+
+    /// What is seen of a database that was set aside with this note, and what is to be done.
+    fn check_aside(why: Option<&str>) -> (String, String) {
+        let state = tempfile::tempdir().expect("a folder");
+        let aside = state.path().join("outbox/broken-1");
+        std::fs::create_dir_all(&aside).expect("a folder");
+        if let Some(why) = why {
+            std::fs::write(aside.join("why.json"), why).expect("a note");
+        }
+        let finding = try_outbox(state.path()).expect("an outbox");
+        (finding.seen, finding.fix.unwrap_or_default())
+    }
+
+    #[test]
+    fn a_database_that_was_set_aside_is_told_with_its_cause() {
+        let (seen, fix) = check_aside(Some(r#"{"error":"No space left on device","is_full":true}"#));
+        assert!(seen.contains("broken-1 (No space left on device)") && !seen.contains("damage"), "{seen}");
+        assert!(fix.contains("space") && !fix.contains("smartctl"), "{fix}");
+        let (_, fix) = check_aside(Some(r#"{"error":"a record is damaged","is_full":false}"#));
+        assert!(fix.contains("smartctl") && !fix.contains("space"), "{fix}");
+        let (_, fix) = check_aside(None);
+        assert!(fix.contains("smartctl") && fix.contains("space"), "{fix}");
+    }
 
     #[test]
     fn a_sandbox_that_lacks_something_is_told_with_what_to_enable() {

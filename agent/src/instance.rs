@@ -106,11 +106,35 @@ pub enum Say {
     Failed {
         /// Why.
         message: String,
+        /// Whether some of it was done. Earlier releases did not say so.
+        #[serde(default)]
+        partly: bool,
     },
 }
 
+/// Some of what was asked for was done, some could not be.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Partly(pub String);
+
+impl Partly {
+    /// Whether an error is one of these.
+    pub fn is(error: &io::Error) -> bool {
+        error.get_ref().is_some_and(|inner| inner.is::<Self>())
+    }
+}
+
 /// Asks the daemon of a state folder; `None` where none runs.
+///
+/// # Errors
+///
+/// As [`io::ErrorKind::TimedOut`] where the daemon takes long: it goes on with what it was asked for. As [`Partly`] where it
+/// could do some of it.
 pub fn ask(state: &Path, ask: &Ask) -> io::Result<Option<serde_json::Value>> {
+    ask_within(ANSWER_TIME, state, ask)
+}
+
+fn ask_within(time: Duration, state: &Path, ask: &Ask) -> io::Result<Option<serde_json::Value>> {
     let mut stream = match UnixStream::connect(socket(state)) {
         Ok(stream) => stream,
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {
@@ -118,14 +142,77 @@ pub fn ask(state: &Path, ask: &Ask) -> io::Result<Option<serde_json::Value>> {
         }
         Err(error) => return Err(error),
     };
-    stream.set_read_timeout(Some(ANSWER_TIME))?;
+    stream.set_read_timeout(Some(time))?;
     let mut line = serde_json::to_vec(ask)?;
     line.push(b'\n');
     stream.write_all(&line)?;
     let mut answer = String::new();
-    BufReader::new(stream).read_line(&mut answer)?;
+    BufReader::new(stream).read_line(&mut answer).map_err(|error| match error.kind() {
+        // What the kernel says of a time that is over.
+        io::ErrorKind::WouldBlock => {
+            let message = format!("the agent has not answered within {} s", time.as_secs());
+            io::Error::new(io::ErrorKind::TimedOut, message)
+        }
+        _ => error,
+    })?;
     match serde_json::from_str(&answer)? {
         Say::Done { answer } => Ok(Some(answer)),
-        Say::Failed { message } => Err(io::Error::other(message)),
+        Say::Failed { message, partly: true } => Err(io::Error::other(Partly(message))),
+        Say::Failed { message, partly: false } => Err(io::Error::other(message)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixListener;
+
+    use super::*;
+    use crate::quarantine::{each, trouble};
+
+    /// What is said to be safe after this error.
+    fn safe(error: &io::Error) -> String {
+        trouble(Path::new("state"), error).safe
+    }
+
+    #[test]
+    fn an_agent_that_takes_long_is_not_said_to_have_changed_nothing() {
+        let state = tempfile::tempdir().expect("a folder");
+        let _daemon = UnixListener::bind(socket(state.path())).expect("a socket");
+        let asked = ask_within(Duration::from_millis(50), state.path(), &Ask::QuarantineRetry { id: None });
+        let error = asked.expect_err("nobody answers");
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        assert!(safe(&error).contains("goes on"), "{error}");
+    }
+
+    #[test]
+    fn what_was_done_in_part_is_not_said_to_be_nothing() {
+        let ids = [CaptureId::new(), CaptureId::new()];
+        let fails = |failing: &[CaptureId]| {
+            let failing = failing.to_vec();
+            let act = move |id| if failing.contains(&id) { Err(io::Error::other("no")) } else { Ok(()) };
+            each(&ids, act).expect_err("some fail")
+        };
+        let partly = fails(&ids[..1]);
+        assert!(Partly::is(&partly) && partly.to_string().starts_with("1 are tried again"), "{partly}");
+        assert!(!safe(&partly).contains("nothing"), "{}", safe(&partly));
+        let whole = fails(&ids);
+        assert!(!Partly::is(&whole) && safe(&whole).contains("nothing was changed"), "{whole}");
+
+        // The same over the socket.
+        let said = Say::Failed { message: "1 are tried again".into(), partly: true };
+        let state = tempfile::tempdir().expect("a folder");
+        let daemon = UnixListener::bind(socket(state.path())).expect("a socket");
+        let asked = std::thread::scope(|scope| {
+            scope.spawn(move || {
+                let (mut stream, _) = daemon.accept().expect("a question");
+                let mut question = String::new();
+                BufReader::new(&stream).read_line(&mut question).expect("a line");
+                let mut answer = serde_json::to_vec(&said).expect("JSON");
+                answer.push(b'\n');
+                stream.write_all(&answer).expect("answered");
+            });
+            ask(state.path(), &Ask::QuarantineRetry { id: None })
+        });
+        assert!(Partly::is(&asked.expect_err("some fail")));
     }
 }

@@ -15,6 +15,7 @@ pub mod doctor;
 pub mod enroll;
 pub mod identity;
 pub mod instance;
+pub mod names;
 pub mod outbox;
 pub mod process;
 pub mod quarantine;

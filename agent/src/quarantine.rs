@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use crate::Complaint;
 use crate::claim::ledger::forget_in;
-use crate::instance::{self, Ask};
+use crate::instance::{self, Ask, Partly};
 use crate::spool::{Quarantined, Spool};
 use crate::vault::Vault;
 
@@ -120,7 +120,7 @@ pub fn discard(vault: &Vault, id: CaptureId) -> Result<(), Complaint> {
 ///
 /// # Errors
 ///
-/// Where some did not: how many, and why the first.
+/// Where some did not: how many, and why the first. As [`Partly`] where others did.
 pub(crate) fn each(ids: &[CaptureId], act: impl Fn(CaptureId) -> io::Result<()>) -> io::Result<usize> {
     let failed: Vec<(CaptureId, io::Error)> =
         ids.iter().filter_map(|id| act(*id).err().map(|error| (*id, error))).collect();
@@ -131,7 +131,10 @@ pub(crate) fn each(ids: &[CaptureId], act: impl Fn(CaptureId) -> io::Result<()>)
         Some((id, error)) => {
             let message =
                 format!("{well} are tried again, {} cannot be; the first, {id}: {error}", failed.len());
-            Err(io::Error::new(error.kind(), message))
+            match well {
+                0 => Err(io::Error::new(error.kind(), message)),
+                _ => Err(io::Error::other(Partly(message))),
+            }
         }
     }
 }
@@ -155,9 +158,13 @@ pub(crate) fn ask_or_do(
 }
 
 pub(crate) fn trouble(state: &Path, error: &io::Error) -> Complaint {
-    Complaint::new(
-        format!("state folder {}: {error}", state.display()),
-        "nothing was changed",
-        "check the id, and run as the user the agent runs as, for example with sudo -u platen",
-    )
+    let (safe, help) = if Partly::is(error) {
+        ("what could be done is done, the others are as they were", "platen-agent quarantine list")
+    } else if error.kind() == io::ErrorKind::TimedOut {
+        ("it goes on with what it was asked for; nothing is lost", "look in a while: platen-agent status")
+    } else {
+        let help = "check the id, and run as the user the agent runs as, for example with sudo -u platen";
+        ("nothing was changed", help)
+    };
+    Complaint::new(format!("state folder {}: {error}", state.display()), safe, help)
 }

@@ -11,6 +11,7 @@ mod captures;
 mod control;
 mod deliveries;
 mod gate;
+mod originals;
 mod pressure;
 mod reports;
 mod sources;
@@ -51,6 +52,7 @@ use crate::{Complaint, doctor, identity, instance};
 use board::Board;
 use deliveries::Desk;
 use gate::Gate;
+use originals::OriginalsOrder;
 use pressure::Pressure;
 use sources::SourceWatch;
 
@@ -82,8 +84,8 @@ struct Floor {
     outbox_is_behind: AtomicBool,
     /// A person asked for a try at once, whatever the link was like.
     retry_asked: AtomicBool,
-    /// A person asked for the originals, whatever their bytes cost: until none is owed any more.
-    originals_asked: AtomicBool,
+    /// A person asked for originals, whatever their bytes cost.
+    originals: OriginalsOrder,
     stop: CancellationToken,
     started: Instant,
 }
@@ -129,15 +131,13 @@ pub fn run(config: Config, rules: RuleSet) -> Result<(), Complaint> {
     let badge = Badge { url, device: identity.device_id, key, receipt_key: identity.receipt_key };
 
     // From here on all is encrypted that is written, where it is so configured.
-    let is_new = vault.begin(Timestamp::now()).map_err(unusable)?;
+    if vault.begin(Timestamp::now()).map_err(unusable)? {
+        tracing::info!("the state folder is encrypted from now on");
+    }
     let spool = Spool::open_in(&vault).map_err(unusable)?;
     let ledger = Ledger::open_in(&vault).map_err(unusable)?;
     let recovered = recover(&spool, &ledger).map_err(unusable)?;
     let outbox = Outbox::open_in(&vault).map_err(unusable)?;
-    if is_new {
-        tracing::info!("the state folder is encrypted from now on");
-        outbox.write_anew().map_err(unusable)?;
-    }
     let encrypted_since = vault.since().map_err(unusable)?;
     let priorities = config.priorities();
     outbox.reconcile(&spool, &badge.receipt_key, &priorities, Timestamp::now()).map_err(unusable)?;
@@ -175,7 +175,7 @@ pub fn run(config: Config, rules: RuleSet) -> Result<(), Complaint> {
         to_deliver: Notify::new(),
         outbox_is_behind: AtomicBool::new(false),
         retry_asked: AtomicBool::new(false),
-        originals_asked: AtomicBool::new(false),
+        originals: OriginalsOrder::default(),
         stop: CancellationToken::new(),
         started: Instant::now(),
     });
@@ -225,7 +225,7 @@ impl Floor {
 }
 
 /// Refuses a configuration that would send documents to a tenant this device cannot speak for.
-fn require_tenant(config: &Config, ours: &TenantId) -> Result<(), Complaint> {
+pub(crate) fn require_tenant(config: &Config, ours: &TenantId) -> Result<(), Complaint> {
     let named = config.sources.iter().flat_map(|source| source.tenants().map(move |tenant| (source, tenant)));
     let Some((source, theirs)) = named.into_iter().find(|(_, tenant)| *tenant != ours) else { return Ok(()) };
     Err(Complaint::new(

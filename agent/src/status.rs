@@ -265,10 +265,16 @@ pub fn status(vault: &Vault) -> io::Result<Status> {
 
 fn from_disk(vault: &Vault) -> io::Result<Status> {
     let spool = Spool::looking(vault);
-    let documents = spool.document_ids()?.len();
+    let documents = spool.document_ids()?;
+    // Delivered ones are kept for a while.
+    let mut delivered = 0;
+    for id in &documents {
+        delivered += usize::from(spool.has_receipt(*id)?);
+    }
+    let waiting = documents.len() - delivered;
     Ok(Status {
         captures: CaptureStatus { in_spool: spool.capture_ids()?.len(), ..CaptureStatus::default() },
-        outbox: OutboxStatus { waiting: documents, ..OutboxStatus::default() },
+        outbox: OutboxStatus { waiting, delivered, ..OutboxStatus::default() },
         quarantined: spool.quarantined_ids()?.len(),
         quarantined_by_class: KnownClasses::default().by_class(&spool)?,
         blank_aside: spool.newest_blank_aside(BLANK_LOOKED_AT)?,
@@ -410,6 +416,20 @@ impl Status {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_delivered_and_kept_does_not_wait_while_the_agent_is_stopped() {
+        let state = tempfile::tempdir().expect("a folder");
+        let spool = Spool::open(state.path()).expect("a spool");
+        let ids: Vec<_> = (0..3).map(|_| platen_model::CaptureId::new().document(0)).collect();
+        for id in &ids {
+            std::fs::create_dir(spool.document(*id)).expect("a document's folder");
+        }
+        std::fs::write(spool.document(ids[1]).join("receipt.json"), b"{}").expect("a receipt");
+        let OutboxStatus { waiting, delivered, .. } =
+            from_disk(&Vault::plain(state.path())).expect("a status").outbox;
+        assert_eq!((waiting, delivered), (2, 1));
+    }
 
     #[test]
     fn blank_pages_are_told_by_their_places_in_the_scan() {

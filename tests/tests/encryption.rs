@@ -168,6 +168,7 @@ async fn a_stolen_device_gives_nothing_away() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_or_missing_key_harms_nothing_and_the_right_one_delivers_everything() {
     let folder = tempfile::tempdir().expect("a folder");
+    let memory = tempfile::tempdir_in("/dev/shm").expect("a folder in memory");
     let mut site = site_without_cloud(&folder.path().join("site")).await;
     let scan = |number: u8| {
         let picture =
@@ -182,6 +183,8 @@ async fn a_wrong_or_missing_key_harms_nothing_and_the_right_one_delivers_everyth
     until_waiting(&site, 1, 0).await;
     site.stop(Part::Agent).expect("it stops");
     encrypt(&site, &"5a".repeat(32));
+    let work = format!("[encryption]\nwork = \"{}\"\n", memory.path().display());
+    site.configure(Part::Agent, |text| text.replace("[encryption]\n", &work)).expect("configured");
     durable::write(&site.inbox().join("second.png"), &scan(2)).expect("scanned");
     site.start(Part::Agent).expect("it starts");
     until_waiting(&site, 2, 0).await;
@@ -223,6 +226,9 @@ async fn a_wrong_or_missing_key_harms_nothing_and_the_right_one_delivers_everyth
         let original = person.content(document.document_id, "original").await.expect("the original");
         assert_eq!(original, scan(number), "{}", document.file_name);
     }
+    let mut left = BTreeMap::new();
+    files_under(memory.path(), &mut left);
+    assert!(left.is_empty(), "plain copies of what is finished: {:?}", left.keys());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,9 +8,10 @@
 //!
 //! {"entry":"sealed","box":"4Rx…"}                                        one of these, encrypted
 //!
-//! One file of JSON lines, `ledger.jsonl`, appended and fsynced before anything depends on a line, written anew at
-//! start. A line that a power cut left half is the last one, and nothing depended on it. Losing the whole file loses
-//! no scan: files that were left are taken once more, and bytes that came before are no longer known as such.
+//! One file of JSON lines, `ledger.jsonl`, appended and fsynced before anything depends on a line, written anew at start
+//! and whenever most of its lines no longer count. A line that a power cut left half is the last one, and nothing depended
+//! on it. Losing the whole file loses no scan: files that were left are taken once more, and bytes that came before are no
+//! longer known as such.
 
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
@@ -18,6 +19,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -28,12 +30,18 @@ use crate::spool::CaptureRecord;
 use crate::vault::{Key, Vault};
 use crate::watch::{Identity, Sight};
 
+mod taken;
+
+use taken::Taken;
+
 /// The ledger's name in the state folder.
 const LEDGER_FILE: &str = "ledger.jsonl";
 /// The first line: the version of what follows.
 const VERSION_LINE: &str = r#"{"entry":"ledger","version":1}"#;
 /// The most captures whose bytes are known. The oldest are let go.
 const TAKEN_MAX: usize = 200_000;
+/// The file is written anew once it has this many more lines than twice those that count.
+const LINES_SPARE: usize = 10_000;
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "entry", rename_all = "snake_case")]
@@ -57,14 +65,26 @@ pub struct Ledger {
 #[derive(Debug)]
 struct Inner {
     key: Option<Arc<Key>>,
-    file: Arc<File>,
     path: PathBuf,
+    /// Open for appending; `None` after the file was exchanged for another, until the next line.
+    file: Option<Arc<File>>,
     /// Lines written since it was opened.
     written: u64,
     /// Its length without a line that could not be written whole.
     length: u64,
-    taken: HashMap<Digest, CaptureId>,
-    left: HashMap<String, HashMap<OsString, (u64, i128)>>,
+    /// The lines in it.
+    lines: usize,
+    taken: Taken,
+    left: HashMap<String, HashMap<OsString, Left>>,
+}
+
+/// A file that was taken and left where it lies.
+#[derive(Debug)]
+struct Left {
+    bytes: u64,
+    changed_ns: i128,
+    /// When its name was last listed.
+    seen: Instant,
 }
 
 /// What identifies a capture's bytes: those of its files, in order.
@@ -90,68 +110,19 @@ impl Ledger {
 
     /// The same in a state folder that may be encrypted. Without the key of lines that are, nothing is written.
     pub fn open_in(vault: &Vault) -> io::Result<Self> {
-        let (state, key) = (vault.state(), vault.key());
-        let path = state.join(LEDGER_FILE);
-        let mut taken: HashMap<Digest, CaptureId> = HashMap::new();
-        let mut keys: HashMap<CaptureId, Digest> = HashMap::new();
-        let mut left: HashMap<String, HashMap<OsString, (u64, i128)>> = HashMap::new();
-        match File::open(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(error),
-            Ok(file) => {
-                for line in BufReader::new(file).split(b'\n') {
-                    let line = line?;
-                    if line.is_empty() {
-                        continue;
-                    }
-                    match read_line(&line, key)? {
-                        Ok(Line::Taken { key, capture }) => {
-                            taken.insert(key, capture);
-                            keys.insert(capture, key);
-                        }
-                        Ok(Line::Left { source, name, bytes, changed_ns }) => {
-                            left.entry(source).or_default().insert(name, (bytes, changed_ns));
-                        }
-                        Ok(Line::Forgotten { capture }) => {
-                            let key = keys.remove(&capture);
-                            if key.is_some_and(|key| taken.get(&key) == Some(&capture)) {
-                                key.and_then(|key| taken.remove(&key));
-                            }
-                        }
-                        Ok(Line::Ledger { version: 1 } | Line::Sealed { .. }) => {}
-                        Ok(Line::Ledger { version }) => {
-                            let message =
-                                format!("{}: written by a newer release (version {version})", path.display());
-                            return Err(io::Error::other(message));
-                        }
-                        Err(error) => tracing::warn!(%error, "a line of the ledger cannot be read"),
-                    }
-                }
-            }
-        }
-        if let Some(excess) = taken.len().checked_sub(TAKEN_MAX) {
-            let mut oldest: Vec<(CaptureId, Digest)> =
-                taken.iter().map(|(key, capture)| (*capture, *key)).collect();
-            oldest.sort_unstable();
-            for (_, key) in &oldest[..excess] {
-                taken.remove(key);
-            }
-        }
-        let mut text = Vec::from(VERSION_LINE);
-        text.push(b'\n');
-        for (digest, capture) in &taken {
-            push(&mut text, &Line::Taken { key: *digest, capture: *capture }, key)?;
-        }
-        for (source, names) in &left {
-            for (name, (bytes, changed_ns)) in names {
-                let (source, name) = (source.clone(), name.clone());
-                push(&mut text, &Line::Left { source, name, bytes: *bytes, changed_ns: *changed_ns }, key)?;
-            }
-        }
-        durable::write(&path, &text)?;
-        let file = Arc::new(OpenOptions::new().append(true).open(&path)?);
-        let inner =
-            Inner { key: key.cloned(), file, path, written: 0, length: text.len() as u64, taken, left };
+        let path = vault.state().join(LEDGER_FILE);
+        let mut inner = Inner {
+            key: vault.key().cloned(),
+            path,
+            file: None,
+            written: 0,
+            length: 0,
+            lines: 0,
+            taken: Taken::at_most(TAKEN_MAX),
+            left: HashMap::new(),
+        };
+        inner.read()?;
+        inner.write_anew()?;
         Ok(Self { inner: Mutex::new(inner), durable: Mutex::new(0) })
     }
 
@@ -163,18 +134,15 @@ impl Ledger {
     pub fn take(&self, key: Digest, capture: CaptureId) -> io::Result<Option<CaptureId>> {
         let line = {
             let mut inner = self.lock();
-            match inner.taken.get(&key) {
-                Some(known) if *known == capture => return Ok(None),
-                Some(known) => return Ok(Some(*known)),
-                None => {
-                    let line = inner.put(&Line::Taken { key, capture })?;
-                    inner.taken.insert(key, capture);
-                    line
-                }
+            if let Some(known) = inner.taken.get(key) {
+                return Ok((known != capture).then_some(known));
             }
+            let line = inner.put(&Line::Taken { key, capture })?;
+            inner.taken.insert(key, capture);
+            line
         };
         self.make_durable(line).inspect_err(|_| {
-            self.lock().taken.remove(&key);
+            self.lock().taken.forget(capture);
         })?;
         Ok(None)
     }
@@ -188,22 +156,63 @@ impl Ledger {
         let (bytes, changed_ns) = (identity.bytes, identity.changed_ns);
         let line = {
             let mut inner = self.lock();
-            if inner.left.get(source).and_then(|names| names.get(name)) == Some(&(bytes, changed_ns)) {
+            let known = inner.left.get(source).and_then(|names| names.get(name));
+            if known.is_some_and(|left| (left.bytes, left.changed_ns) == (bytes, changed_ns)) {
                 return Ok(());
             }
-            inner.put(&Line::Left { source: source.to_owned(), name: name.to_owned(), bytes, changed_ns })?
+            let line = inner.put(&Line::Left {
+                source: source.to_owned(),
+                name: name.to_owned(),
+                bytes,
+                changed_ns,
+            })?;
+            inner.leave(source.to_owned(), name.to_owned(), bytes, changed_ns);
+            line
         };
-        self.make_durable(line)?;
-        let mut inner = self.lock();
-        inner.left.entry(source.to_owned()).or_default().insert(name.to_owned(), (bytes, changed_ns));
-        Ok(())
+        self.make_durable(line).inspect_err(|_| {
+            self.lock().left.get_mut(source).and_then(|names| names.remove(name));
+        })
     }
 
-    /// Whether this file was taken and left, and has not changed since. Length and time tell: the numbers of devices
-    /// and inodes change when a share is mounted anew.
+    /// Whether this file, which was just listed, was taken and left, and has not changed since. Length and time tell: the
+    /// numbers of devices and inodes change when a share is mounted anew.
     pub fn is_left(&self, source: &str, sight: &Sight) -> bool {
-        let known = (sight.identity.bytes, sight.identity.changed_ns);
-        self.lock().left.get(source).and_then(|names| names.get(&sight.name)) == Some(&known)
+        let mut inner = self.lock();
+        let known = inner.left.get_mut(source).and_then(|names| names.get_mut(&sight.name));
+        known.is_some_and(|left| {
+            left.seen = Instant::now();
+            (left.bytes, left.changed_ns) == (sight.identity.bytes, sight.identity.changed_ns)
+        })
+    }
+
+    /// Lets go of files of a source that were left and are gone: not listed for so long, while others were. Where none is
+    /// listed, another folder may lie in the source's place, as where a share is not mounted.
+    pub fn let_go_of_gone(&self, source: &str, missing: Duration) {
+        let mut inner = self.lock();
+        let Some(names) = inner.left.get_mut(source) else { return };
+        let is_gone = |left: &Left| left.seen.elapsed() >= missing;
+        if !names.values().all(is_gone) {
+            names.retain(|_, left| !is_gone(left));
+        }
+    }
+
+    /// Writes the file anew where most of its lines no longer count.
+    ///
+    /// # Errors
+    ///
+    /// Where it cannot be written; it holds on to what it has.
+    pub fn tidy(&self) -> io::Result<()> {
+        self.tidy_beyond(LINES_SPARE)
+    }
+
+    fn tidy_beyond(&self, spare: usize) -> io::Result<()> {
+        let mut inner = self.lock();
+        let counting = inner.taken.len() + inner.left.values().map(HashMap::len).sum::<usize>();
+        if inner.lines > counting.saturating_mul(2).saturating_add(spare) {
+            inner.write_anew()
+        } else {
+            Ok(())
+        }
     }
 
     /// The bytes of a capture are no longer kept: they may be taken again.
@@ -212,13 +221,17 @@ impl Ledger {
     ///
     /// Where it cannot be written down.
     pub fn forget(&self, capture: CaptureId) -> io::Result<()> {
-        let line = {
+        let (line, key) = {
+            let mut inner = self.lock();
             // Even where nothing is known of it: a line that could not be made durable may yet lie on the disk.
-            self.lock().put(&Line::Forgotten { capture })?
+            let line = inner.put(&Line::Forgotten { capture })?;
+            (line, inner.taken.forget(capture))
         };
-        self.make_durable(line)?;
-        self.lock().taken.retain(|_, known| *known != capture);
-        Ok(())
+        self.make_durable(line).inspect_err(|_| {
+            if let Some(key) = key {
+                self.lock().taken.insert(key, capture);
+            }
+        })
     }
 
     /// Returns once this line and those before it are durable.
@@ -228,8 +241,8 @@ impl Ledger {
             return Ok(());
         }
         let (file, written) = {
-            let inner = self.lock();
-            (Arc::clone(&inner.file), inner.written)
+            let mut inner = self.lock();
+            (inner.file()?, inner.written)
         };
         file.sync_data()?;
         *durable = written;
@@ -257,19 +270,91 @@ pub fn forget_in(state: &Path, capture: CaptureId) -> io::Result<()> {
 }
 
 impl Inner {
+    /// Takes in what the file says.
+    fn read(&mut self) -> io::Result<()> {
+        let file = match File::open(&self.path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            file => file?,
+        };
+        for line in BufReader::new(file).split(b'\n') {
+            let line = line?;
+            if line.is_empty() {
+                continue;
+            }
+            match read_line(&line, self.key.as_ref())? {
+                Ok(Line::Taken { key, capture }) => self.taken.insert(key, capture),
+                Ok(Line::Left { source, name, bytes, changed_ns }) => {
+                    self.leave(source, name, bytes, changed_ns);
+                }
+                Ok(Line::Forgotten { capture }) => {
+                    self.taken.forget(capture);
+                }
+                Ok(Line::Ledger { version: 1 } | Line::Sealed { .. }) => {}
+                Ok(Line::Ledger { version }) => {
+                    let message =
+                        format!("{}: written by a newer release (version {version})", self.path.display());
+                    return Err(io::Error::other(message));
+                }
+                Err(error) => tracing::warn!(%error, "a line of the ledger cannot be read"),
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the file anew, durably, with what counts.
+    fn write_anew(&mut self) -> io::Result<()> {
+        let mut text = Vec::from(VERSION_LINE);
+        text.push(b'\n');
+        let mut lines = 1;
+        let key = self.key.as_ref();
+        for (digest, capture) in self.taken.iter() {
+            push(&mut text, &Line::Taken { key: digest, capture }, key)?;
+            lines += 1;
+        }
+        for (source, names) in &self.left {
+            for (name, Left { bytes, changed_ns, .. }) in names {
+                let (source, name) = (source.clone(), name.clone());
+                push(&mut text, &Line::Left { source, name, bytes: *bytes, changed_ns: *changed_ns }, key)?;
+                lines += 1;
+            }
+        }
+        // Not to be written to any more, whether or not the next line finds the new one in its place.
+        self.file = None;
+        durable::write(&self.path, &text)?;
+        self.lines = lines;
+        self.file().map(drop)
+    }
+
+    fn file(&mut self) -> io::Result<Arc<File>> {
+        if let Some(file) = &self.file {
+            return Ok(Arc::clone(file));
+        }
+        let file = Arc::new(OpenOptions::new().append(true).open(&self.path)?);
+        self.length = file.metadata()?.len();
+        self.file = Some(Arc::clone(&file));
+        Ok(file)
+    }
+
+    fn leave(&mut self, source: String, name: OsString, bytes: u64, changed_ns: i128) {
+        let left = Left { bytes, changed_ns, seen: Instant::now() };
+        self.left.entry(source).or_default().insert(name, left);
+    }
+
     /// Writes a line, and answers its number. It is durable only after [`Ledger::make_durable`].
     fn put(&mut self, line: &Line) -> io::Result<u64> {
         let mut text = Vec::new();
         push(&mut text, line, self.key.as_ref())?;
-        match (&*self.file).write_all(&text) {
+        let file = self.file()?;
+        match (&*file).write_all(&text) {
             Ok(()) => {
                 self.length += text.len() as u64;
+                self.lines += 1;
                 self.written += 1;
                 Ok(self.written)
             }
             Err(error) => {
                 // Half a line would spoil the next one; a disk that cannot even do this is told by the next attempt.
-                let _ = self.file.set_len(self.length);
+                let _ = file.set_len(self.length);
                 Err(io::Error::new(error.kind(), format!("{}: {error}", self.path.display())))
             }
         }
@@ -342,5 +427,46 @@ mod tests {
         forget_in(state.path(), second).expect("noted");
         let ledger = Ledger::open(state.path()).expect("opened");
         assert_eq!(ledger.take(key, first).expect("noted"), None);
+    }
+
+    fn lines(state: &Path) -> usize {
+        let text = std::fs::read_to_string(state.join(LEDGER_FILE)).expect("the ledger");
+        text.lines().count()
+    }
+
+    #[test]
+    fn what_was_left_and_is_gone_is_let_go_and_the_file_becomes_short_again() {
+        let state = tempfile::tempdir().expect("a folder");
+        let ledger = Ledger::open(state.path()).expect("opened");
+        let sights: Vec<Sight> =
+            (0..20).map(|number| Sight::made_up(&format!("{number}.pdf"), 4, number)).collect();
+        for sight in &sights {
+            ledger.leave("desk", &sight.name, &sight.identity).expect("noted");
+        }
+        let (capture, key) = (CaptureId::new(), Digest::of(b"scan"));
+        assert_eq!(ledger.take(key, capture).expect("noted"), None);
+        ledger.let_go_of_gone("desk", Duration::ZERO);
+        assert!(
+            sights.iter().all(|sight| ledger.is_left("desk", sight)),
+            "where none is listed, none is gone"
+        );
+        let gone = Duration::from_millis(300);
+        std::thread::sleep(gone);
+        assert!(ledger.is_left("desk", &sights[3]), "listed");
+        ledger.let_go_of_gone("desk", gone);
+        let left: Vec<bool> = sights.iter().map(|sight| ledger.is_left("desk", sight)).collect();
+        assert_eq!(left.iter().filter(|is_left| **is_left).count(), 1, "{left:?}");
+
+        ledger.tidy_beyond(100).expect("nothing to do");
+        assert_eq!(lines(state.path()), 22);
+        ledger.tidy_beyond(0).expect("written anew");
+        assert_eq!(lines(state.path()), 3);
+        // What comes now goes into the new file.
+        ledger.leave("desk", &sights[5].name, &sights[5].identity).expect("noted");
+        drop(ledger);
+        let ledger = Ledger::open(state.path()).expect("opened again");
+        let left: Vec<usize> = (0..20).filter(|number| ledger.is_left("desk", &sights[*number])).collect();
+        assert_eq!(left, [3, 5]);
+        assert_eq!(ledger.take(key, CaptureId::new()).expect("noted"), Some(capture));
     }
 }

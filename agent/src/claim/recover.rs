@@ -50,9 +50,37 @@ pub fn recover(spool: &Spool, ledger: &Ledger) -> io::Result<Recovered> {
     Ok(recovered)
 }
 
+/// Releases a capture that came into the spool by itself: given another chance, or made anew of a document. `None` where
+/// it has left the spool again.
+///
+/// Nobody would come again for sources that cannot be taken away: it goes on without. They are duplicates where they are
+/// scanned once more.
+///
+/// # Errors
+///
+/// Where the capture is damaged: then it is in quarantine. Where the spool or the ledger cannot be written, it is still
+/// among the captures, and has to be tried again.
+pub(crate) fn take_up(spool: &Spool, ledger: &Ledger, id: CaptureId) -> io::Result<Option<Released>> {
+    let claimed = match prove(spool, id) {
+        Ok(claimed) => claimed,
+        Err(error) => {
+            set_apart(spool, ledger, id, &error)?;
+            return Err(error);
+        }
+    };
+    match claimed.release(ledger, &NoStop) {
+        Release::Done(released) => Ok(Some(*released)),
+        Release::Undone(_) | Release::Duplicate { .. } => Ok(None),
+        Release::Stuck(claimed, error) => {
+            tracing::warn!(capture = %id, %error, "its sources stay where they are; its copy goes on");
+            claimed.release_without_sources(ledger)
+        }
+    }
+}
+
 /// Puts a damaged capture where a person sees it. Nothing of it is removed, nor a source that is still there. A whole
 /// file with its bytes is no duplicate of it.
-pub(crate) fn set_apart(spool: &Spool, ledger: &Ledger, id: CaptureId, error: &io::Error) -> io::Result<()> {
+fn set_apart(spool: &Spool, ledger: &Ledger, id: CaptureId, error: &io::Error) -> io::Result<()> {
     tracing::error!(capture = %id, %error, "a capture in the spool is damaged; it goes into quarantine");
     ledger.forget(id)?;
     let message =
@@ -62,7 +90,7 @@ pub(crate) fn set_apart(spool: &Spool, ledger: &Ledger, id: CaptureId, error: &i
 }
 
 /// Reads the spool's copies again: only equal digests prove that a capture is whole.
-pub(crate) fn prove(spool: &Spool, id: CaptureId) -> io::Result<Claimed> {
+fn prove(spool: &Spool, id: CaptureId) -> io::Result<Claimed> {
     let folder = spool.capture(id);
     let record = CaptureRecord::read(spool, &folder)?;
     for file in &record.files {

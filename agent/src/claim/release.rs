@@ -156,17 +156,7 @@ impl Claimed {
         if spool.disk().exists(&marker)? {
             return spool.read_json(&marker);
         }
-        // What a person put together again has the bytes of the capture it replaces.
-        let duplicate_of = match record.rejoins {
-            Some(_) => None,
-            None => ledger.take(key_of(record), record.capture_id)?,
-        };
-        if let Some(of) = duplicate_of
-            && !self.is_sure(of)?
-        {
-            let message = format!("its bytes are those of capture {of}, whose own claim is under way");
-            return Err(io::Error::new(io::ErrorKind::ResourceBusy, message));
-        }
+        let duplicate_of = duplicate_of(record, ledger, |of| self.is_sure(of))?;
         steps.passed("the ledger knows the bytes")?;
         // From here on a file under the old name that differs is a new scan, never ours: a removed
         // file's inode number is soon used again, so without this mark the two could not be told apart.
@@ -259,6 +249,30 @@ impl Claimed {
             None => Err(io::Error::other(format!("{DONE_FOLDER} is no folder, or a link"))),
         }
     }
+}
+
+/// The capture that has the same bytes and keeps them.
+///
+/// # Errors
+///
+/// Where that is not settled yet, as [`io::ErrorKind::ResourceBusy`].
+pub(super) fn duplicate_of(
+    record: &CaptureRecord,
+    ledger: &Ledger,
+    is_sure: impl Fn(CaptureId) -> io::Result<bool>,
+) -> io::Result<Option<CaptureId>> {
+    // What a person put together again has the bytes of the capture it replaces.
+    if record.rejoins.is_some() {
+        return Ok(None);
+    }
+    let take = || ledger.take(key_of(record), record.capture_id);
+    let Some(of) = take()? else { return Ok(None) };
+    // Asked once more: a claim that is undone is forgotten, then leaves the spool, where what is gone passes for carried on.
+    if is_sure(of)? && take()? == Some(of) {
+        return Ok(Some(of));
+    }
+    let message = format!("its bytes are those of capture {of}, whose own claim is under way");
+    Err(io::Error::new(io::ErrorKind::ResourceBusy, message))
 }
 
 fn find(record: &CaptureRecord, claimed: &ClaimedFile) -> io::Result<Found> {

@@ -81,7 +81,8 @@ pub struct Source {
     /// What becomes of a file once it is safe.
     #[serde(default)]
     pub after: After,
-    /// For `after = "done"`: days after which a file in `done` is removed. They stay for ever where absent.
+    /// Days after which a file in `done` is removed: a scan with `after = "done"`, a marker that says something with
+    /// `after = "remove"`. They stay for ever where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub done_days: Option<u32>,
     /// Names that are none of our business, with `*` and `?`, beside those that never are (`.tmp`, `~`, `Thumbs.db`, …).
@@ -260,6 +261,16 @@ impl Source {
         self.tenant.iter().chain(self.subfolders.iter().filter_map(|folder| folder.tenant.as_ref()))
     }
 
+    /// Whether anything is ever put into `done`.
+    fn fills_done(&self) -> bool {
+        match self.after {
+            After::Done => true,
+            // Markers that say something.
+            After::Remove => !self.marker.suffixes.is_empty(),
+            After::Leave => false,
+        }
+    }
+
     /// What cannot be as it is configured, as a fragment for a person.
     pub(super) fn check(&self) -> Result<(), String> {
         let pattern = |key: &str, pattern: &str, groups: &[&str]| {
@@ -279,11 +290,14 @@ impl Source {
         if self.batch.is_some() && self.duplex.is_some() {
             return Err("it has batch and duplex; fronts and backs come in one file each".into());
         }
-        if self.done_days.is_some() && self.after != After::Done {
-            return Err("done_days needs after = \"done\"".into());
+        if self.done_days.is_some() && !self.fills_done() {
+            return Err("done_days needs after = \"done\", or markers and after = \"remove\"".into());
         }
         if self.marker.suffixes.iter().any(String::is_empty) {
             return Err("marker.suffixes: every file would be a marker".into());
+        }
+        if self.marker.required && self.marker.suffixes.is_empty() {
+            return Err("marker.required needs marker.suffixes: nothing would ever be taken".into());
         }
         if !self.nested && !self.subfolders.is_empty() {
             return Err("subfolder needs nested = true".into());
@@ -323,6 +337,31 @@ mod tests {
         check("a/x.pdf", "sales", "deu");
         check("a/b/c/x.pdf", "sales", "fra");
         check("ab/x.pdf", "office", "eng");
+    }
+
+    #[test]
+    fn files_in_done_have_their_days_wherever_there_are_any() {
+        let check = |after, suffixes: &[&str]| {
+            let mut source = Source { after, done_days: Some(30), ..Source::new("desk", "in") };
+            source.marker.suffixes = suffixes.iter().map(|suffix| (*suffix).to_owned()).collect();
+            source.check().is_ok()
+        };
+        assert!(check(After::Done, &[]));
+        assert!(check(After::Remove, &[".xml"]), "a marker with bytes is moved there");
+        assert!(!check(After::Remove, &[]));
+        assert!(!check(After::Leave, &[".xml"]));
+    }
+
+    #[test]
+    fn a_marker_that_is_required_can_be_there() {
+        let check = |suffixes: &[&str]| {
+            let mut source = Source::new("desk", "in");
+            let suffixes = suffixes.iter().map(|suffix| (*suffix).to_owned()).collect();
+            source.marker = Marker { suffixes, required: true };
+            source.check()
+        };
+        assert_eq!(check(&[".done"]), Ok(()));
+        assert!(check(&[]).is_err_and(|what| what.contains("nothing would ever be taken")));
     }
 
     #[test]

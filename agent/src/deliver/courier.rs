@@ -53,6 +53,7 @@ fn step(mut journey: Journey, tools: &Tools, came: Option<Result<Answer, Cut>>) 
         }
         journey.next(tools, Timestamp::now())
     }));
-    let panicked = || Next::Ended(Err(Trouble::Person("the agent panicked; its log says where".into())));
+    let message = "the agent panicked; its log says where".to_owned();
+    let panicked = || Next::Ended(Err(Trouble::Own { message, needs_person: true }));
     (journey, next.unwrap_or_else(|_| panicked()))
 }

@@ -78,17 +78,27 @@ impl Dispatcher {
     pub fn begin(&mut self, outbox: &Outbox, cheap: bool, now: Timestamp) -> io::Result<Vec<(Lease, Load)>> {
         let mut begun = Vec::new();
         while self.under_way < self.places(now) {
-            let large_too = self.large_under_way + 1 < self.policy.at_once.max(2);
-            let mut lease = outbox.lease(Lane::Documents, large_too, now)?;
-            if lease.is_none() && cheap {
-                lease = outbox.lease(Lane::Originals, large_too, now)?;
-            }
-            let Some(lease) = lease else { break };
+            let lease = match self.lease(outbox, cheap, now) {
+                Ok(Some(lease)) => lease,
+                Ok(None) => break,
+                // What is leased has its place, and only an attempt that ends gives it back. The trouble comes again at
+                // the next look.
+                Err(_) if !begun.is_empty() => break,
+                Err(error) => return Err(error),
+            };
             self.under_way += 1;
             self.large_under_way += usize::from(lease.entry().is_large());
             begun.push((lease, if cheap { Load::Everything } else { Load::WithoutOriginals }));
         }
         Ok(begun)
+    }
+
+    fn lease(&self, outbox: &Outbox, cheap: bool, now: Timestamp) -> io::Result<Option<Lease>> {
+        let large_too = self.large_under_way + 1 < self.policy.at_once.max(2);
+        match outbox.lease(Lane::Documents, large_too, now)? {
+            None if cheap => outbox.lease(Lane::Originals, large_too, now),
+            lease => Ok(lease),
+        }
     }
 
     fn places(&self, now: Timestamp) -> usize {
@@ -148,9 +158,11 @@ impl Dispatcher {
             }
             Trouble::Server(_) => self.breaker.server_error(&reason, seed, now),
             Trouble::Later(_) | Trouble::Person(_) => self.breaker.answered(now),
+            // Nothing was heard of the cloud: where it is away, the next document finds out.
+            Trouble::Own { .. } => {}
         }
         let failures = lease.entry().attempt_count.saturating_add(1);
-        let needs_person = matches!(trouble, Trouble::Person(_));
+        let needs_person = trouble.needs_person();
         let next = match needs_person {
             true => later(now, REFUSED_WAIT_MS),
             false => next_try(failures, now, seed, LONGEST_WAIT_MS, None),
@@ -266,9 +278,17 @@ impl Dispatcher {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use super::*;
     use crate::outbox::Arrival;
+    use crate::outbox::ledger::Rotation;
+    use crate::outbox::store::sled::SledEngine;
+    use crate::outbox::store::{Change, Engine, Pair, Store};
     use platen_model::CaptureId;
+    use platen_model::disk::Machine;
 
     /// Who is on the way, one at a time, over a link that only `survives` documents get through.
     fn probes(outbox: &Outbox, survives: impl Fn(DocumentId) -> bool, rounds: usize) -> Vec<DocumentId> {
@@ -313,5 +333,109 @@ mod tests {
         outbox.enqueue(&arrivals, Timestamp::now()).expect("enqueued");
         let tried = probes(&outbox, |_| false, 6);
         assert!(tried.windows(2).all(|pair| pair[0] != pair[1]), "{tried:?}");
+    }
+
+    #[test]
+    fn a_document_that_is_damaged_here_says_nothing_of_the_cloud() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let outbox = Outbox::open(folder.path()).expect("an outbox");
+        let ids: Vec<DocumentId> = (0..6).map(|_| CaptureId::new().document(0)).collect();
+        let arrivals: Vec<Arrival> = ids.iter().map(|id| Arrival::plain(*id)).collect();
+        let now = Timestamp::now();
+        outbox.enqueue(&arrivals, now).expect("enqueued");
+        let policy = Policy { at_once: 4, keep: SignedDuration::from_hours(1), windows: Windows::always() };
+        let mut dispatcher = Dispatcher::new(policy);
+        for (lease, _) in dispatcher.begin(&outbox, true, now).expect("the outbox works") {
+            let trouble = Trouble::Link("connection refused".into());
+            dispatcher.ended(&outbox, lease, Err(trouble), now).expect("the outbox works");
+        }
+        let since = dispatcher.breaker().down().map(|(since, _)| since);
+        assert!(since.is_some(), "the link is down");
+
+        let probe_at = later(now, dispatcher.breaker().wait_ms(now));
+        let mut probes = dispatcher.begin(&outbox, true, probe_at).expect("the outbox works");
+        assert_eq!(probes.len(), 1, "one at a time");
+        let (lease, _) = probes.remove(0);
+        let id = lease.id();
+        let trouble = Trouble::Own { message: "the spool is damaged".into(), needs_person: true };
+        dispatcher.ended(&outbox, lease, Err(trouble), probe_at).expect("the outbox works");
+        assert_eq!(dispatcher.breaker().down().map(|(since, _)| since), since, "it still is");
+        assert!(dispatcher.breaker().last_answer().is_none());
+        let entry = outbox.get(id).expect("the outbox").expect("an entry");
+        assert!(entry.needs_person && entry.attempt_count == 1, "a person is told");
+        let next = dispatcher.begin(&outbox, true, probe_at).expect("the outbox works");
+        assert_eq!(next.len(), 1, "another document tries the link, and only one");
+    }
+
+    /// A database in which only so many more reads go well.
+    #[derive(Clone, Debug)]
+    struct Failing(Arc<AtomicUsize>);
+
+    #[derive(Debug)]
+    struct FailingStore(Box<dyn Store>, Failing);
+
+    impl Engine for Failing {
+        fn open(&self, folder: &Path) -> io::Result<Box<dyn Store>> {
+            Ok(Box::new(FailingStore(SledEngine.open(folder)?, self.clone())))
+        }
+    }
+
+    impl Store for FailingStore {
+        fn get(&self, key: &[u8]) -> io::Result<Option<Vec<u8>>> {
+            let Some(left) = self.1.0.load(Ordering::Acquire).checked_sub(1) else {
+                return Err(io::Error::other("the disk fails"));
+            };
+            self.1.0.store(left, Ordering::Release);
+            self.0.get(key)
+        }
+
+        fn write(&self, changes: Vec<Change>) -> io::Result<()> {
+            self.0.write(changes)
+        }
+
+        fn flush(&self) -> io::Result<()> {
+            self.0.flush()
+        }
+
+        fn after(&self, key: Option<&[u8]>, limit: usize) -> io::Result<Vec<Pair>> {
+            self.0.after(key, limit)
+        }
+
+        fn bytes_on_disk(&self) -> io::Result<u64> {
+            self.0.bytes_on_disk()
+        }
+    }
+
+    /// Three documents for three places, of which the outbox can be read for `reads` only. Answers how many begin then, and
+    /// how many more once it works again.
+    fn begun_over_trouble(reads: usize) -> (Option<usize>, usize) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let left = Arc::new(AtomicUsize::new(usize::MAX));
+        let (engine, now) = (Arc::new(Failing(Arc::clone(&left))), Timestamp::now());
+        let opened = Outbox::open_on(Arc::new(Machine), engine, folder.path(), Rotation::default(), now);
+        let outbox = opened.expect("an outbox");
+        let arrivals: Vec<Arrival> = (0..3).map(|_| Arrival::plain(CaptureId::new().document(0))).collect();
+        outbox.enqueue(&arrivals, now).expect("enqueued");
+        let policy = Policy { at_once: 3, keep: SignedDuration::from_hours(1), windows: Windows::always() };
+        let mut dispatcher = Dispatcher::new(policy);
+
+        left.store(reads, Ordering::Release);
+        let begun = dispatcher.begin(&outbox, true, now).ok();
+        left.store(usize::MAX, Ordering::Release);
+        outbox.begin_anew().expect("begun anew");
+        outbox.enqueue(&arrivals, now).expect("enqueued again");
+        let more = dispatcher.begin(&outbox, true, now).expect("the outbox works");
+        (begun.as_ref().map(Vec::len), more.len())
+    }
+
+    #[test]
+    fn an_outbox_that_fails_while_documents_are_begun_costs_no_place() {
+        assert_eq!(begun_over_trouble(0), (None, 3), "an error takes no place");
+        assert_eq!(
+            begun_over_trouble(2),
+            (Some(2), 1),
+            "what was leased goes, and has the only places taken"
+        );
+        assert_eq!(begun_over_trouble(3), (Some(3), 0));
     }
 }

@@ -184,7 +184,7 @@ impl Journey {
             Err(trouble) => Next::Ended(Err(trouble)),
             Ok(None) => match std::mem::replace(&mut self.state, State::Ended(None)) {
                 State::Ended(Some(delivery)) => Next::Ended(Ok(delivery)),
-                _ => Next::Ended(Err(Trouble::Later("the journey had ended before".into()))),
+                _ => Next::Ended(Err(Trouble::own("the journey had ended before".into()))),
             },
             Ok(Some(mut request)) => {
                 let shared = tools.lock();

@@ -18,6 +18,10 @@ use super::windows::Windows;
 const ROUTES: &str = "/proc/net/route";
 /// The kernel's IPv6 routes.
 const ROUTES_V6: &str = "/proc/net/ipv6_route";
+/// The kernel's flag of a route that may be used.
+const RTF_UP: u32 = 0x1;
+/// Its flag of a route over which nothing gets through.
+const RTF_REJECT: u32 = 0x200;
 /// How long an answer of a program holds.
 const ASKED_EVERY: Duration = Duration::from_secs(30);
 /// The longest time a program may take to answer.
@@ -157,21 +161,51 @@ async fn run(command: &[String]) -> Result<(Option<i32>, String), String> {
     }
 }
 
-/// The interfaces of the default routes.
+/// A default route, of one family of addresses.
+struct DefaultRoute<'t> {
+    interface: &'t str,
+    /// The lowest is taken.
+    metric: u32,
+    flags: u32,
+}
+
+impl<'t> DefaultRoute<'t> {
+    /// Interface, destination, gateway, flags, use counts, metric, mask.
+    fn of_v4(line: &'t str) -> Option<Self> {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let is_default = fields.get(1) == Some(&"00000000") && fields.get(7) == Some(&"00000000");
+        let flags = u32::from_str_radix(fields.get(3)?, 16).ok()?;
+        let metric = fields.get(6)?.parse().ok()?;
+        is_default.then(|| Self { interface: fields[0], metric, flags })
+    }
+
+    /// Destination, its length, source, its length, gateway, metric, use counts, flags, interface.
+    fn of_v6(line: &'t str) -> Option<Self> {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let number = |index: usize| u32::from_str_radix(fields.get(index)?, 16).ok();
+        let (metric, flags, interface) = (number(5)?, number(8)?, *fields.get(9)?);
+        let is_default = fields[0].chars().all(|c| c == '0') && fields[1] == "00" && interface != "lo";
+        is_default.then_some(Self { interface, metric, flags })
+    }
+
+    fn is_usable(&self) -> bool {
+        self.flags & RTF_UP != 0 && self.flags & RTF_REJECT == 0
+    }
+}
+
+/// The interfaces of the default routes that are taken: of each family, the usable ones of the lowest metric. A modem
+/// that stands by for a cable has a route too, of a higher one.
 fn default_interfaces(v4: &str, v6: &str) -> Vec<String> {
-    let v4 = v4.lines().skip(1).filter_map(|line| {
-        let fields: Vec<&str> = line.split_whitespace().collect();
-        // Interface, destination, gateway, flags, use counts, metric, mask.
-        (fields.get(1) == Some(&"00000000") && fields.get(7) == Some(&"00000000"))
-            .then(|| fields[0].to_owned())
-    });
-    let v6 = v6.lines().filter_map(|line| {
-        let fields: Vec<&str> = line.split_whitespace().collect();
-        let name = fields.last()?;
-        (fields.first()?.chars().all(|c| c == '0') && fields.get(1) == Some(&"00") && *name != "lo")
-            .then(|| (*name).to_owned())
-    });
-    v4.chain(v6).collect()
+    let v4: Vec<DefaultRoute<'_>> = v4.lines().skip(1).filter_map(DefaultRoute::of_v4).collect();
+    let v6: Vec<DefaultRoute<'_>> = v6.lines().filter_map(DefaultRoute::of_v6).collect();
+    [v4, v6].into_iter().flat_map(taken).collect()
+}
+
+fn taken(mut routes: Vec<DefaultRoute<'_>>) -> Vec<String> {
+    routes.retain(DefaultRoute::is_usable);
+    let lowest = routes.iter().map(|route| route.metric).min();
+    routes.retain(|route| Some(route.metric) == lowest);
+    routes.into_iter().map(|route| route.interface.to_owned()).collect()
 }
 
 /// Whether a name fits a pattern, in which a star at the end stands for anything.
@@ -244,7 +278,32 @@ mod tests {
             "{zeros} 00 {zeros} 00 fe80 00000400 1 0 00450003 ppp0\n{zeros} 00 {zeros} 00 {zeros} ffffffff 1 0 00200200 lo\n"
         );
         assert_eq!(default_interfaces(v4, &v6), ["wwan0", "ppp0"]);
+        assert!(default_interfaces("", "").is_empty());
         assert!(matches("wwan*", "wwan0") && matches("ppp0", "ppp0"));
         assert!(!matches("wwan*", "wlan0") && !matches("ppp", "ppp0"));
+    }
+
+    /// The interfaces of IPv4 routes with these metrics and flags.
+    fn check_routes(routes: &[(&str, u32, &str)], taken: &[&str]) {
+        let line = |(name, metric, flags): &(&str, u32, &str)| {
+            format!("{name}\t00000000\t0100000A\t{flags}\t0\t0\t{metric}\t00000000\t0\t0\t0\n")
+        };
+        let v4: String = std::iter::once("Iface …\n".to_owned()).chain(routes.iter().map(line)).collect();
+        assert_eq!(default_interfaces(&v4, ""), taken, "{routes:?}");
+    }
+
+    #[test]
+    fn a_route_that_stands_by_makes_no_bytes_dear() {
+        check_routes(&[("eth0", 100, "0003"), ("wwan0", 700, "0003")], &["eth0"]);
+        check_routes(&[("wwan0", 700, "0003"), ("eth0", 100, "0003")], &["eth0"]);
+        check_routes(&[("eth0", 100, "0002"), ("wwan0", 700, "0003")], &["wwan0"]);
+        check_routes(&[("eth0", 100, "0203"), ("wwan0", 700, "0003")], &["wwan0"]);
+        check_routes(&[("eth0", 100, "0003"), ("wwan0", 100, "0003")], &["eth0", "wwan0"]);
+        let zeros = "0".repeat(32);
+        let line = |metric: &str, flags: &str, name: &str| {
+            format!("{zeros} 00 {zeros} 00 fe80 {metric} 1 0 {flags} {name}\n")
+        };
+        let v6 = line("00000064", "00450003", "eth0") + &line("00000400", "00450003", "wwan0");
+        assert_eq!(default_interfaces("", &v6), ["eth0"]);
     }
 }

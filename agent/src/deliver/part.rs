@@ -226,7 +226,7 @@ impl PartJourney {
     /// Goes on from wherever an earlier attempt ended.
     fn resume(&mut self, document: &SpooledDocument, tools: &Tools) -> Result<(), Trouble> {
         let entry = tools.outbox.get(document.manifest.document_id);
-        let entry = entry.map_err(|error| Trouble::Later(format!("the outbox cannot be read: {error}")))?;
+        let entry = entry.map_err(|error| Trouble::own(format!("the outbox cannot be read: {error}")))?;
         let part = document.manifest.parts[self.index].sha256.to_string();
         // An address that was kept for another cloud is not this one's.
         let ours = |url: &String| same_origin(url, &tools.badge.url);
@@ -285,5 +285,5 @@ fn remember(
             None => entry.uploads.remove(&part),
         };
     });
-    remembered.map_err(|error| Trouble::Later(format!("the outbox cannot be written: {error}")))
+    remembered.map_err(|error| Trouble::own(format!("the outbox cannot be written: {error}")))
 }

@@ -30,9 +30,17 @@ pub enum Trouble {
     /// It did not work now, but may by itself.
     #[error("{0}")]
     Later(String),
-    /// The cloud refused, or the spool is damaged: time alone will not heal it.
+    /// The cloud refused: time alone will not heal it.
     #[error("{0}")]
     Person(String),
+    /// It is this machine's own trouble, which says nothing of the cloud: the spool is damaged, or cannot be read now.
+    #[error("{message}")]
+    Own {
+        /// What failed.
+        message: String,
+        /// Whether time alone will not heal it.
+        needs_person: bool,
+    },
 }
 
 impl From<Cut> for Trouble {
@@ -48,6 +56,16 @@ impl Trouble {
             Self::Busy { asked_ms, .. } => *asked_ms,
             _ => None,
         }
+    }
+
+    /// Trouble of this machine's that may pass.
+    pub(super) fn own(message: String) -> Self {
+        Self::Own { message, needs_person: false }
+    }
+
+    /// Whether time alone will not heal it.
+    pub fn needs_person(&self) -> bool {
+        matches!(self, Self::Person(_) | Self::Own { needs_person: true, .. })
     }
 
     /// An answer that is not the one hoped for to `what`.
@@ -70,7 +88,7 @@ impl Trouble {
 
 /// The spool does not hold what it should.
 pub(super) fn damaged(what: &str) -> Trouble {
-    Trouble::Person(format!("the spool is damaged: {what}"))
+    Trouble::Own { message: format!("the spool is damaged: {what}"), needs_person: true }
 }
 
 /// The spool cannot be read: for a person where what lies there is wrong, else it may be the machine's moment (no file
@@ -79,7 +97,7 @@ pub(super) fn unreadable(error: &io::Error) -> Trouble {
     use io::ErrorKind::{InvalidData, NotFound, Other, UnexpectedEof};
     match error.kind() {
         InvalidData | NotFound | Other | UnexpectedEof => damaged(&error.to_string()),
-        _ => Trouble::Later(format!("the spool cannot be read: {error}")),
+        _ => Trouble::own(format!("the spool cannot be read: {error}")),
     }
 }
 

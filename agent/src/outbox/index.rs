@@ -195,6 +195,16 @@ impl Index {
         queues.iter().flat_map(|queues| queues.delayed.iter().map(|(_, _, id, _)| *id)).collect()
     }
 
+    /// The documents that lack only their originals.
+    pub(super) fn owing_originals(&self) -> Vec<DocumentId> {
+        let Queues { small, large, delayed } = &self.originals;
+        let owes =
+            |place: &Option<Place>| matches!(place, Some(Place::Waiting { lane: Lane::Originals, .. }));
+        let leased = self.leased.iter().filter(|(_, place)| owes(place)).map(|(id, _)| *id);
+        let ready = small.iter().chain(large).map(|(_, id)| *id);
+        ready.chain(delayed.iter().map(|(_, _, id, _)| *id)).chain(leased).collect()
+    }
+
     /// The document that was delivered first, if that was at or before `until`.
     pub(super) fn delivered_until(&self, until: Timestamp) -> Option<DocumentId> {
         self.delivered.first().filter(|(at, _)| *at <= until.as_millisecond()).map(|(_, id)| *id)

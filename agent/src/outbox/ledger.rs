@@ -88,7 +88,7 @@ struct Inner {
     fresh_bytes: u64,
     rotation: Rotation,
     /// Why it cannot be used; it is rebuilt before it is used again.
-    trouble: Option<String>,
+    trouble: Option<io::Error>,
     /// What was found at the last opening, or while it was in use.
     rebuilt: Option<String>,
 }
@@ -146,16 +146,19 @@ impl Outbox {
         Self::open_in(&Vault::plain(state))
     }
 
-    /// The same in a state folder that may be encrypted.
+    /// The same in a state folder that may be encrypted. What was written plain before leaves the disk: whoever opens it
+    /// first, and however often that is cut off.
     pub fn open_in(vault: &Vault) -> io::Result<Self> {
-        // The folder's own files hold numbers alone: they are plain.
+        // The folder's own files hold numbers, and what failed: they are plain.
         let disk = Arc::new(Machine);
-        Self::open_on(disk, vault.engine(), vault.state(), Rotation::default(), Timestamp::now())
-    }
-
-    /// Follows the database with a new one, however small it is: what was written plain leaves the disk.
-    pub fn write_anew(&self) -> io::Result<()> {
-        lock(&self.inner).rotate()
+        let now = Timestamp::now();
+        let outbox = Self::open_on(disk, vault.engine(), vault.state(), Rotation::default(), now)?;
+        if vault.owes_rewriting()? {
+            // However small the database is.
+            lock(&outbox.inner).rotate()?;
+            vault.note_rewritten()?;
+        }
+        Ok(outbox)
     }
 
     /// The same with another disk, another database and another clock.
@@ -361,6 +364,11 @@ impl Outbox {
         ids.into_iter().filter_map(|id| inner.get(id).transpose()).collect()
     }
 
+    /// The documents that lack only their originals.
+    pub fn owing_originals(&self) -> Vec<DocumentId> {
+        lock(&self.inner).index.owing_originals()
+    }
+
     /// In numbers.
     pub fn counts(&self) -> Counts {
         lock(&self.inner).index.counts()
@@ -403,13 +411,13 @@ impl Outbox {
             bytes_on_disk: inner.volume().and_then(|volume| volume.store.bytes_on_disk()).unwrap_or(0),
             set_aside: inner.shelf.broken()?,
             rebuilt: inner.rebuilt.clone(),
-            trouble: inner.trouble.clone(),
+            trouble: inner.trouble.as_ref().map(ToString::to_string),
         })
     }
 
     /// Why the database cannot be used, where it cannot.
     pub fn trouble(&self) -> Option<String> {
-        lock(&self.inner).trouble.clone()
+        lock(&self.inner).trouble.as_ref().map(ToString::to_string)
     }
 
     /// Sets a database that failed in use aside and begins a new one, empty: reconcile it. Leases stay.
@@ -476,8 +484,7 @@ impl Inner {
     }
 
     fn broken(&mut self, error: &io::Error) -> io::Error {
-        let trouble = error.to_string();
-        self.trouble.get_or_insert(trouble);
+        self.trouble.get_or_insert_with(|| io::Error::new(error.kind(), error.to_string()));
         io::Error::new(error.kind(), error.to_string())
     }
 
@@ -513,11 +520,11 @@ impl Inner {
     }
 
     fn begin_anew(&mut self) -> io::Result<()> {
-        let trouble = self.trouble.clone().unwrap_or_else(|| "it was asked for".to_owned());
         if let Some(volume) = self.volume.take() {
             let number = volume.number;
             drop(volume);
-            self.rebuilt = Some(set_aside(&self.shelf, number, &io::Error::other(trouble))?);
+            let asked = io::Error::other("it was asked for");
+            self.rebuilt = Some(set_aside(&self.shelf, number, self.trouble.as_ref().unwrap_or(&asked))?);
         }
         self.volume = Some(begin_in_use(&self.shelf)?);
         self.index = self.index.emptied();
@@ -534,7 +541,7 @@ fn begin_in_use(shelf: &Shelf) -> io::Result<Volume> {
 }
 
 fn set_aside(shelf: &Shelf, number: u64, error: &io::Error) -> io::Result<String> {
-    let aside = shelf.set_aside(number)?;
+    let aside = shelf.set_aside(number, error)?;
     tracing::error!(%error, kept = %aside, "the outbox's database is broken; it is rebuilt from the spool");
     Ok(format!("{error} (kept as {aside})"))
 }

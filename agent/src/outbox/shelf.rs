@@ -4,6 +4,7 @@
 //! outbox/current        the number of the one in use, twice: a flipped bit or a cut must not name another
 //! outbox/<number>/      a database; one that `current` does not name was being made, or is done with
 //! outbox/broken-<number>/   set aside, for whoever wants to know why; the newest three are kept
+//! outbox/broken-<number>/why.json   why, where the disk took it: a full one may not
 //! ```
 //!
 //! A database gives no space back, so it is followed by a new one with what is left: filled, flushed, and only then
@@ -15,6 +16,7 @@ use std::sync::Arc;
 
 use platen_model::disk::{self, Disk};
 use platen_model::durable;
+use serde::{Deserialize, Serialize};
 
 use super::store::{Engine, Store};
 
@@ -23,7 +25,9 @@ const FOLDER: &str = "outbox";
 /// The file that names the one in use.
 const CURRENT: &str = "current";
 /// How databases that were set aside are called.
-const BROKEN: &str = "broken-";
+pub(crate) const BROKEN: &str = "broken-";
+/// The file in one of these that says why.
+const WHY_FILE: &str = "why.json";
 /// How many of those are kept.
 const BROKEN_KEPT: usize = 3;
 
@@ -42,6 +46,30 @@ pub(super) struct Volume {
     pub(super) store: Box<dyn Store>,
 }
 
+/// Why a database was set aside.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Why {
+    /// What failed.
+    pub(crate) error: String,
+    /// Whether that was for want of space: then nothing is wrong with the disk.
+    pub(crate) is_full: bool,
+}
+
+impl Why {
+    /// What is noted of a database that was set aside; `None` where nothing is.
+    pub(crate) fn read(database: &Path) -> Option<Self> {
+        serde_json::from_slice(&std::fs::read(database.join(WHY_FILE)).ok()?).ok()
+    }
+}
+
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
+fn unnamed() -> io::Error {
+    io::Error::other(format!("{FOLDER}/{CURRENT} names no database that is there"))
+}
+
 impl Shelf {
     pub(super) fn at(disk: Arc<dyn Disk>, engine: Arc<dyn Engine>, state: &Path) -> Self {
         Self { disk, engine, folder: state.join(FOLDER) }
@@ -57,12 +85,11 @@ impl Shelf {
         for number in numbers.into_iter().filter(|number| *number != current.unwrap_or(newest)) {
             match current {
                 Some(_) => durable::on(&*self.disk).remove_folder(&self.folder.join(number.to_string()))?,
-                None => drop(self.set_aside(number)?),
+                None => drop(self.set_aside(number, &unnamed())?),
             }
         }
         let Some(number) = current else {
-            let unnamed = io::Error::other(format!("{FOLDER}/{CURRENT} names no database that is there"));
-            return Ok(Some(Err((newest, unnamed))));
+            return Ok(Some(Err((newest, unnamed()))));
         };
         let folder = self.folder.join(number.to_string());
         let opened = self.engine.open(&folder);
@@ -94,8 +121,8 @@ impl Shelf {
         }
     }
 
-    /// Sets a closed database aside and answers its new name.
-    pub(super) fn set_aside(&self, number: u64) -> io::Result<String> {
+    /// Sets a closed database aside, with what was wrong with it, and answers its new name.
+    pub(super) fn set_aside(&self, number: u64, why: &io::Error) -> io::Result<String> {
         let durably = durable::on(&*self.disk);
         // Another one may have been set aside under its number, where somebody tampered with the folder.
         let is_taken = self.numbers(BROKEN)?.contains(&number);
@@ -103,6 +130,11 @@ impl Shelf {
         let from = self.folder.join(number.to_string());
         if self.disk.exists(&from)? {
             durably.rename(&from, &self.folder.join(&name))?;
+            let why = Why { error: why.to_string(), is_full: is_full(why) };
+            let noted = durably.write(&self.folder.join(&name).join(WHY_FILE), &serde_json::to_vec(&why)?);
+            if let Err(error) = noted {
+                tracing::warn!(kept = %name, %error, "why it was set aside cannot be noted");
+            }
         }
         let broken = self.numbers(BROKEN)?;
         for number in broken.iter().take(broken.len().saturating_sub(BROKEN_KEPT)) {

@@ -4,12 +4,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 /// What each input writes beside its name, the last two only where they are asked for.
 pub(super) const EXTENSIONS: [&str; 6] = ["pdf", "txt", "json", SIGNED, "hocr", "alto.xml"];
 /// The extension of a digitally signed PDF beside its searchable copy.
 pub(super) const SIGNED: &str = "signed.pdf";
+/// What a name ends with whose PDF has the place of another name's signed one.
+const SIGNED_STEM: &str = ".signed";
 
 /// The result names of one run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,7 +23,7 @@ pub(super) struct Names {
 
 impl Names {
     /// A name for each input: its own without the extension. Where several inputs share one, the second
-    /// becomes `name.2`, the third `name.3`, whichever is free.
+    /// becomes `name.2`, the third `name.3`, whichever is free. So does `name.signed` beside `name`.
     pub(super) fn plan(inputs: &[PathBuf]) -> Self {
         let own: Vec<OsString> = inputs.iter().map(|input| own_stem(input)).collect();
         let mut taken: BTreeSet<OsString> = own.iter().cloned().collect();
@@ -29,7 +32,12 @@ impl Names {
         for stem in &own {
             let count = seen.entry(stem).or_default();
             *count += 1;
-            let stem = if *count == 1 { stem.clone() } else { free(stem, ".", *count, &taken) };
+            let is_anothers =
+                unsigned(stem).is_some_and(|unsigned| own.iter().any(|other| other == unsigned));
+            let stem = match *count {
+                1 if !is_anothers => stem.clone(),
+                count => free(stem, ".", count.max(2), &taken),
+            };
             taken.insert(stem.clone());
             stems.push(stem);
         }
@@ -52,7 +60,7 @@ impl Names {
         for number in 1..=count {
             let mut name = stem.clone();
             name.push(format!("-{number}"));
-            if self.taken.contains(&name) {
+            if !is_free(&name, &self.taken) {
                 name = free(&name, ".", 2, &self.taken);
             }
             self.taken.insert(name.clone());
@@ -97,6 +105,19 @@ fn own_stem(input: &Path) -> OsString {
     input.file_stem().unwrap_or(OsStr::new("input")).to_owned()
 }
 
+/// Whether no result of this name would be written over one of these names'.
+fn is_free(name: &OsStr, taken: &BTreeSet<OsString>) -> bool {
+    let mut signed = name.to_owned();
+    signed.push(SIGNED_STEM);
+    let is_anothers = unsigned(name).is_some_and(|unsigned| taken.contains(unsigned));
+    !taken.contains(name) && !taken.contains(&signed) && !is_anothers
+}
+
+/// The name whose signed PDF has the place of this one's PDF.
+fn unsigned(name: &OsStr) -> Option<&OsStr> {
+    name.as_bytes().strip_suffix(SIGNED_STEM.as_bytes()).map(OsStr::from_bytes)
+}
+
 fn free(stem: &OsStr, separator: &str, from: u32, taken: &BTreeSet<OsString>) -> OsString {
     (from..)
         .map(|number| {
@@ -104,7 +125,7 @@ fn free(stem: &OsStr, separator: &str, from: u32, taken: &BTreeSet<OsString>) ->
             name.push(format!("{separator}{number}"));
             name
         })
-        .find(|name| !taken.contains(name))
+        .find(|name| is_free(name, taken))
         .expect("there are more numbers than inputs")
 }
 
@@ -123,6 +144,24 @@ mod tests {
         check(&["x/a.tif", "y/a.tif", "a.pdf"], &["a", "a.2", "a.3"]);
         check(&["a.tif", "a.pdf", "a.2.png"], &["a", "a.3", "a.2"]);
         check(&["a", "a"], &["a", "a.2"]);
+    }
+
+    #[test]
+    fn a_signed_pdf_is_kept_where_no_other_input_s_result_comes() {
+        check(&["a.pdf", "a.signed.pdf"], &["a", "a.signed.2"]);
+        check(&["a.signed.pdf", "a.pdf"], &["a.signed.2", "a"]);
+        check(&["a.signed.pdf", "b.pdf"], &["a.signed", "b"]);
+        check(&["a", "a", "a.2.signed.pdf"], &["a", "a.3", "a.2.signed"]);
+        let mut names = Names::plan(&["a.pdf".into(), "a-1.signed.pdf".into()]);
+        assert_eq!(names.of_documents(0, 2), ["a-1.2", "a-2"]);
+        let mut results = BTreeSet::new();
+        let mut names = Names::plan(&["a.pdf".into(), "a.signed.pdf".into(), "a.signed.signed.pdf".into()]);
+        for stem in (0..3).flat_map(|input| names.of_documents(input, 1)) {
+            for extension in EXTENSIONS {
+                let path = result_path(Path::new("out"), &stem, extension);
+                assert!(results.insert(path.clone()), "{} twice", path.display());
+            }
+        }
     }
 
     #[test]

@@ -70,6 +70,11 @@ impl Board {
         self.lock().waiting.insert(id, why);
     }
 
+    /// It was carried on, or somebody else has it now.
+    pub(super) fn capture_waits_no_more(&self, id: CaptureId) {
+        self.lock().waiting.remove(&id);
+    }
+
     pub(super) fn work_ended(&self, id: CaptureId) {
         self.lock().in_work.remove(&id);
     }

@@ -11,16 +11,18 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::time::timeout;
 
 use super::Floor;
-use crate::claim::{NoStop, Release, recover};
-use crate::instance::{self, Ask, Say};
+use crate::claim::{Ledger, recover};
+use crate::instance::{self, Ask, Partly, Say};
 use crate::quarantine::each;
-use crate::spool::BlankAside;
+use crate::spool::{BlankAside, Spool};
 use crate::status::{CaptureStatus, EncryptionStatus, OutboxStatus, Status, free_bytes};
 
 /// The longest question, in bytes.
 const QUESTION_BYTES_MAX: u64 = 4 << 10;
 /// The longest time a question may take to arrive, and its answer to be taken.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// The wait before a capture that could not be taken up is tried again: a full disk, most often.
+const TAKE_UP_WAIT: Duration = Duration::from_secs(30);
 
 /// Answers until the agent stops. Where the socket cannot be made the agent works on without it.
 pub(super) async fn answer(floor: Arc<Floor>) -> io::Result<()> {
@@ -55,7 +57,7 @@ async fn converse(floor: Arc<Floor>, stream: UnixStream) -> io::Result<()> {
     let done = tokio::task::spawn_blocking(move || act(&floor, &ask)).await.map_err(io::Error::other)?;
     let say = match done {
         Ok(answer) => Say::Done { answer },
-        Err(error) => Say::Failed { message: error.to_string() },
+        Err(error) => Say::Failed { message: error.to_string(), partly: Partly::is(&error) },
     };
     let mut bytes = serde_json::to_vec(&say)?;
     bytes.push(b'\n');
@@ -63,7 +65,7 @@ async fn converse(floor: Arc<Floor>, stream: UnixStream) -> io::Result<()> {
     timeout(PATIENCE, write.write_all(&bytes)).await?
 }
 
-fn act(floor: &Floor, ask: &Ask) -> io::Result<serde_json::Value> {
+fn act(floor: &Arc<Floor>, ask: &Ask) -> io::Result<serde_json::Value> {
     match ask {
         Ask::Status => Ok(serde_json::to_value(status(floor)?)?),
         Ask::Outbox { limit } => Ok(serde_json::to_value(floor.outbox.entries(*limit)?)?),
@@ -74,10 +76,9 @@ fn act(floor: &Floor, ask: &Ask) -> io::Result<serde_json::Value> {
             floor.to_deliver.notify_one();
             Ok(count.into())
         }
-        Ask::OutboxOriginals => Ok(send_originals(floor).into()),
+        Ask::OutboxOriginals => Ok(send_originals(floor)?.into()),
         Ask::QuarantineDiscard { id } => {
-            floor.ledger.forget(*id)?;
-            floor.spool.quarantine_discard(*id)?;
+            discard(&floor.spool, &floor.ledger, *id)?;
             Ok(1.into())
         }
         Ask::Rejoin { id } => {
@@ -101,14 +102,23 @@ fn act(floor: &Floor, ask: &Ask) -> io::Result<serde_json::Value> {
 }
 
 /// Sends the originals that are owed, whatever it costs. Answers of how many documents they are.
-pub(super) fn send_originals(floor: &Floor) -> usize {
-    floor.originals_asked.store(true, std::sync::atomic::Ordering::Release);
+pub(super) fn send_originals(floor: &Floor) -> io::Result<usize> {
+    let count = floor.originals.ask(&floor.outbox)?;
     floor.to_deliver.notify_one();
-    floor.outbox.counts().originals_owed
+    Ok(count)
+}
+
+/// Throws a capture in quarantine away, and its bytes may come again.
+fn discard(spool: &Spool, ledger: &Ledger, id: CaptureId) -> io::Result<()> {
+    // The bytes of what is not in quarantine are the cloud's, or on their way to it: they must not come again.
+    spool.quarantine_show(id)?;
+    // First: where only this is done, its bytes may come again and it can be discarded again.
+    ledger.forget(id)?;
+    spool.quarantine_discard(id)
 }
 
 /// Gives a capture in quarantine another chance.
-pub(super) fn retry_capture(floor: &Floor, id: CaptureId) -> io::Result<()> {
+pub(super) fn retry_capture(floor: &Arc<Floor>, id: CaptureId) -> io::Result<()> {
     floor.quarantined.forget(id);
     floor.spool.quarantine_retry(id)?;
     take_up(floor, id)
@@ -119,26 +129,68 @@ pub(super) fn retry_capture(floor: &Floor, id: CaptureId) -> io::Result<()> {
 /// # Errors
 ///
 /// Where some could not: how many, and why the first.
-pub(super) fn retry_captures(floor: &Floor, ids: &[CaptureId]) -> io::Result<usize> {
+pub(super) fn retry_captures(floor: &Arc<Floor>, ids: &[CaptureId]) -> io::Result<usize> {
     each(ids, |id| retry_capture(floor, id))
 }
 
-/// Works on a capture that came into the spool by itself.
-fn take_up(floor: &Floor, id: CaptureId) -> io::Result<()> {
-    let claimed = match recover::prove(&floor.spool, id) {
-        Ok(claimed) => claimed,
-        Err(error) => {
-            recover::set_apart(&floor.spool, &floor.ledger, id, &error)?;
-            return Err(error);
+/// Works on a capture that came into the spool by itself; where that cannot be now, a little later.
+///
+/// # Errors
+///
+/// Where it went to a person.
+fn take_up(floor: &Arc<Floor>, id: CaptureId) -> io::Result<()> {
+    match try_take_up(floor, id) {
+        TakenUp::Goes => Ok(()),
+        TakenUp::ToPerson(error) => Err(error),
+        TakenUp::Waits => {
+            tokio::spawn(take_up_later(Arc::clone(floor), id));
+            Ok(())
         }
-    };
-    match claimed.release(&floor.ledger, &NoStop) {
-        Release::Done(released) => floor.hand_to_capture(*released),
-        // Its sources went when it was first claimed, so there is nothing to undo or to be stuck on.
-        Release::Undone(_) | Release::Duplicate { .. } => {}
-        Release::Stuck(_, error) => return Err(error),
     }
-    Ok(())
+}
+
+/// How a capture stands that was taken up.
+enum TakenUp {
+    /// It goes its way, or was a duplicate.
+    Goes,
+    /// It is in quarantine again.
+    ToPerson(io::Error),
+    /// It lies among the captures, and nobody else has it before the next start.
+    Waits,
+}
+
+fn try_take_up(floor: &Floor, id: CaptureId) -> TakenUp {
+    let error = match recover::take_up(&floor.spool, &floor.ledger, id) {
+        Ok(released) => {
+            floor.board.capture_waits_no_more(id);
+            released.into_iter().for_each(|released| floor.hand_to_capture(released));
+            return TakenUp::Goes;
+        }
+        Err(error) => error,
+    };
+    // What cannot be told counts as there: an attempt too many does no harm.
+    if floor.spool.disk().exists(&floor.spool.capture(id)).unwrap_or(true) {
+        tracing::warn!(capture = %id, %error, "it cannot be worked on yet; it is tried again");
+        floor.board.capture_waits(id, error.to_string());
+        return TakenUp::Waits;
+    }
+    floor.board.capture_waits_no_more(id);
+    TakenUp::ToPerson(error)
+}
+
+/// Takes a capture up once that can be.
+async fn take_up_later(floor: Arc<Floor>, id: CaptureId) {
+    loop {
+        tokio::select! {
+            () = floor.stop.cancelled() => return,
+            () = tokio::time::sleep(TAKE_UP_WAIT) => {}
+        }
+        let inner = Arc::clone(&floor);
+        let tried = tokio::task::spawn_blocking(move || try_take_up(&inner, id)).await;
+        if !matches!(tried, Ok(TakenUp::Waits)) {
+            return;
+        }
+    }
 }
 
 /// How the agent stands.
@@ -173,4 +225,22 @@ fn blank_aside(floor: &Floor) -> io::Result<Vec<BlankAside>> {
         }
     }
     Ok(told)
+}
+
+#[cfg(test)]
+mod tests {
+    use platen_model::Digest;
+
+    use super::*;
+
+    #[test]
+    fn inv5_bytes_of_what_is_not_in_quarantine_are_not_forgotten_by_discarding_it() {
+        let state = tempfile::tempdir().expect("a folder");
+        let spool = Spool::open(state.path()).expect("a spool");
+        let ledger = Ledger::open(state.path()).expect("a ledger");
+        let (delivered, key) = (CaptureId::new(), Digest::of(b"scan"));
+        assert_eq!(ledger.take(key, delivered).expect("noted"), None);
+        discard(&spool, &ledger, delivered).expect_err("it is not in quarantine");
+        assert_eq!(ledger.take(key, CaptureId::new()).expect("noted"), Some(delivered));
+    }
 }

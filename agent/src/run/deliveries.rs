@@ -39,7 +39,7 @@ pub(super) async fn deliver_all(floor: Arc<Floor>, mut desk: Desk) -> io::Result
     loop {
         desk.metered.ask().await;
         let now = Timestamp::now();
-        let dear = desk.metered.dear(now).filter(|_| !originals_asked(&floor));
+        let dear = desk.metered.dear(now).filter(|_| !floor.originals.is_open(&floor.outbox));
         let cheap = dear.is_none();
         let idle = match look(&floor, &mut desk, &mut attempts, cheap, now) {
             Ok(()) => desk.dispatcher.idle_ms(&floor.outbox, cheap, now).map(Duration::from_millis),
@@ -68,16 +68,6 @@ pub(super) async fn deliver_all(floor: Arc<Floor>, mut desk: Desk) -> io::Result
             }
         }
     }
-}
-
-/// Whether a person asked for the originals, and some are still owed.
-fn originals_asked(floor: &Floor) -> bool {
-    let asked = floor.originals_asked.load(Ordering::Acquire);
-    let owed = asked && floor.outbox.counts().originals_owed > 0;
-    if asked && !owed {
-        floor.originals_asked.store(false, Ordering::Release);
-    }
-    owed
 }
 
 fn look(

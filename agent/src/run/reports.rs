@@ -165,7 +165,7 @@ async fn carry_out(
     Ok(done)
 }
 
-fn obey(floor: &Floor, kind: OrderKind) -> io::Result<String> {
+fn obey(floor: &Arc<Floor>, kind: OrderKind) -> io::Result<String> {
     match kind {
         OrderKind::RetryCapture { capture_id } => {
             control::retry_capture(floor, capture_id)?;
@@ -176,7 +176,7 @@ fn obey(floor: &Floor, kind: OrderKind) -> io::Result<String> {
             Ok(format!("{} are tried again", control::retry_captures(floor, &ids)?))
         }
         OrderKind::SendOriginals => {
-            let count = control::send_originals(floor);
+            let count = control::send_originals(floor)?;
             Ok(format!("the originals of {count} documents are sent now"))
         }
     }

@@ -1,5 +1,6 @@
 //! One hot folder: listed, settled, claimed, released.
 
+use std::fs::File;
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
@@ -16,6 +17,8 @@ use super::pressure::Reserved;
 use crate::Complaint;
 use crate::claim::{Claimed, NoStop, Release, claim, open_inside};
 use crate::config::{Events, Source};
+use crate::names::shown;
+use crate::spool::Spool;
 use crate::spool::capture::stored_name;
 use crate::status::{SourceStatus, WatchedBy};
 use crate::watch::listing::list;
@@ -38,6 +41,8 @@ const CLAIMS_AT_ONCE: usize = 16;
 const RELEASE_WAIT: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(300));
 /// How often habits are kept, silence is weighed and old files are removed from `done`.
 const CHORES_EVERY: Duration = Duration::from_secs(60);
+/// How long a file that was left where it lies is missing before it is forgotten.
+const LEFT_MISSING: Duration = Duration::from_secs(60 * 60);
 
 /// A hot folder under watch.
 #[derive(Debug)]
@@ -118,19 +123,34 @@ fn take(floor: &Floor, source: &Source, tray: &Tray, offer: &Offer) -> Taken {
         Ok(None) => return Taken::Changed,
         Err(error) => return Taken::Failed(error),
     };
-    for (index, file) in offer.files.iter().enumerate() {
-        if !tray.seemed_whole(&file.name) {
-            continue;
-        }
-        let copy = floor.spool.open_for_worker(&claimed.folder().join(stored_name(index)));
-        if !matches!(copy.map(|copy| floor.gate.ending(&copy)), Ok(Ending::Properly { .. })) {
-            return match claimed.undo() {
-                Ok(()) => Taken::NotWhole,
-                Err(error) => Taken::Failed(error),
-            };
+    let seemed_whole = |sight: &Sight| tray.seemed_whole(&sight.name);
+    match is_cut_off(&floor.spool, &claimed, offer, seemed_whole, |copy| floor.gate.ending(copy)) {
+        Ok(false) => Taken::Released(claimed.release(&floor.ledger, &NoStop)),
+        Ok(true) => given_up(claimed, Taken::NotWhole),
+        Err(error) => given_up(claimed, Taken::Failed(error)),
+    }
+}
+
+/// Whether a copy ends too early whose source seemed whole. A copy of which nothing can be said goes on: capture meets the
+/// same trouble in a way that is counted and told, where another claim would meet it again for ever.
+fn is_cut_off(
+    spool: &Spool,
+    claimed: &Claimed,
+    offer: &Offer,
+    seemed_whole: impl Fn(&Sight) -> bool,
+    ending: impl Fn(&File) -> Ending,
+) -> io::Result<bool> {
+    for (index, _) in offer.files.iter().enumerate().filter(|(_, sight)| seemed_whole(sight)) {
+        let copy = spool.open_for_worker(&claimed.folder().join(stored_name(index)))?;
+        if matches!(ending(&copy), Ending::Unfinished { .. }) {
+            return Ok(true);
         }
     }
-    Taken::Released(claimed.release(&floor.ledger, &NoStop))
+    Ok(false)
+}
+
+fn given_up(claimed: Claimed, why: Taken) -> Taken {
+    claimed.undo().map_or_else(Taken::Failed, |()| why)
 }
 
 impl SourceWatch {
@@ -219,11 +239,12 @@ impl SourceWatch {
         self.release_again(floor);
         let begun = Instant::now();
         let mut listing_cost = Duration::ZERO;
-        let mut more = false;
+        let (mut more, mut is_whole) = (false, false);
         let name = &self.source.name;
         let resting = |sight: &Sight| floor.ledger.is_left(name, sight);
         match list(&self.source.folder, &self.scope, resting) {
             Ok(listing) => {
+                is_whole = !listing.has_gaps;
                 let heard = self.watched.notices.as_ref().map(|notices| notices.take()).unwrap_or_default();
                 let changed = self.tray.take_in(listing, &heard, resting, floor.tick());
                 self.weigh(&changed, &heard);
@@ -237,7 +258,7 @@ impl SourceWatch {
             }
         }
         let view = self.tray.view(floor.tick());
-        self.do_chores();
+        self.do_chores(floor, is_whole);
         self.unremoved = self.unremoved.take().filter(|_| !self.unreleased.is_empty());
         self.status.trouble = self.status.trouble.take().or_else(|| self.unremoved.clone());
         self.tell(floor, view.count, view.told);
@@ -315,7 +336,7 @@ impl SourceWatch {
                 match taken {
                     Taken::Released(release) => self.released(floor, release, 0),
                     Taken::NotWhole => {
-                        let name = offer.files.first().map(|file| file.name.to_string_lossy().into_owned());
+                        let name = offer.files.first().map(|file| shown(&file.name));
                         tracing::warn!(
                             file = name.unwrap_or_default(),
                             "its copy is not whole; it is watched on"
@@ -347,7 +368,7 @@ impl SourceWatch {
     }
 
     fn hinder(&mut self, floor: &Floor, sight: &Sight, error: &io::Error) {
-        let name = sight.name.to_string_lossy();
+        let name = shown(&sight.name);
         self.status.trouble = Some(format!("cannot take {name}: {error}"));
         self.tray.hinder(&sight.name, format!("it cannot be taken: {error}"), floor.tick());
     }
@@ -405,7 +426,8 @@ impl SourceWatch {
         offer.files.iter().any(|file| claimed(&file.name))
     }
 
-    fn do_chores(&mut self) {
+    /// What is done now and then, after a listing that was whole or was not.
+    fn do_chores(&mut self, floor: &Floor, is_whole: bool) {
         if self.chores_done.is_some_and(|done| done.elapsed() < CHORES_EVERY) {
             return;
         }
@@ -414,6 +436,12 @@ impl SourceWatch {
             self.keep_habits();
         }
         self.status.silence = self.tray.habits.silence(Timestamp::now());
+        if is_whole {
+            floor.ledger.let_go_of_gone(&self.source.name, LEFT_MISSING);
+        }
+        if let Err(error) = floor.ledger.tidy() {
+            tracing::warn!(source = %self.source.name, %error, "the ledger cannot be written anew; it goes on growing");
+        }
         if let Err(error) = self.aside.clear(Timestamp::now()) {
             self.status.trouble = Some(format!("cannot remove old files from done: {error}"));
         }
@@ -468,4 +496,34 @@ pub(super) async fn watch(floor: Arc<Floor>, mut watch: SourceWatch) -> io::Resu
     }
     watch.keep_habits();
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether the copy of a file that seemed whole counts as cut off, where the worker finds that it ends like this.
+    fn check(found: Ending, loses_copy: bool) -> io::Result<bool> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let source = Source::new("desk", folder.path().join("inbox"));
+        std::fs::create_dir(&source.folder).expect("a hot folder");
+        std::fs::write(source.folder.join("a.tif"), b"page").expect("a scan");
+        let spool = Spool::open(folder.path()).expect("a spool");
+        let files = list(&source.folder, &Scope::of(&source), |_| false).expect("a listing").files;
+        let offer = Offer { files, markers: Vec::new(), stack: None, why: "a test" };
+        let claimed = claim(&spool, &source, &offer).expect("it can be read").expect("it did not change");
+        if loses_copy {
+            platen_model::durable::remove_file(&claimed.folder().join(stored_name(0))).expect("removed");
+        }
+        is_cut_off(&spool, &claimed, &offer, |_| true, |_| found.clone())
+    }
+
+    #[test]
+    fn only_a_copy_that_ends_too_early_is_given_up_as_one() {
+        let cut = Ending::Unfinished { why: "no end".into() };
+        assert!(check(cut.clone(), false).expect("it is looked into"));
+        assert!(!check(Ending::Properly { may_grow: true }, false).expect("it is looked into"));
+        assert!(!check(Ending::Unknown, false).expect("a worker that cannot say leaves it open"));
+        check(cut, true).expect_err("a copy that cannot be read is no copy that is cut off");
+    }
 }

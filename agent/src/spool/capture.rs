@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::folders::Spool;
 use crate::config::After;
+use crate::names::shown;
 use crate::watch::Identity;
 use crate::watch::tray::Stack;
 
@@ -98,11 +99,10 @@ pub struct ClaimedFile {
 }
 
 impl ClaimedFile {
-    /// The name for people, without the folders it lay in; what is not UTF-8, or would move a terminal's cursor, is
-    /// replaced.
+    /// The name for people ([`shown`]), without the folders it lay in.
     pub fn display_name(&self) -> String {
         let base = Path::new(&self.name).file_name().unwrap_or(&self.name);
-        base.to_string_lossy().replace(char::is_control, "\u{fffd}")
+        shown(base)
     }
 }
 

@@ -15,7 +15,7 @@ use platen_model::{
 };
 
 use super::aside::{ASIDE_FILE, AsideRecord};
-use super::capture::{CaptureRecord, WORK_FOLDER, stored_name};
+use super::capture::{CaptureRecord, WORK_FOLDER, remove_work_folder, stored_name};
 use super::folders::Spool;
 
 /// The exact bytes that are sent as the manifest.
@@ -141,6 +141,10 @@ impl Spool {
                 break;
             }
             documents.push(document);
+        }
+        // Where the spool is encrypted, this is another place, with plain copies of all that was scanned.
+        if let Err(error) = remove_work_folder(self, &capture) {
+            tracing::warn!(capture = %id, %error, "its unfinished pages cannot be removed; the next start does it");
         }
         if let Err(error) = self.durably().remove_folder(&capture) {
             tracing::warn!(capture = %id, %error, "its folder cannot be removed; the next start does it");

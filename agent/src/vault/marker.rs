@@ -1,4 +1,5 @@
-//! `encryption.json` in the state folder: with which key it is encrypted, and since when.
+//! `encryption.json` in the state folder: with which key it is encrypted, since when, and whether the outbox's database was
+//! written anew since: what was in it before is plain on the disk until then.
 
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
@@ -24,6 +25,9 @@ pub(super) struct Begun {
     pub(super) key: String,
     /// What was stored before may be plain.
     pub(super) since: Timestamp,
+    /// The database holds nothing plain any more. Earlier releases did not say so.
+    #[serde(default)]
+    pub(super) rewritten: bool,
 }
 
 pub(super) fn read(state: &Path) -> io::Result<Option<Begun>> {
@@ -47,10 +51,21 @@ pub(super) fn begin(state: &Path, key: String, since: Timestamp) -> io::Result<b
     if read(state)?.is_some() {
         return Ok(false);
     }
-    let begun = Begun { version: VERSION, key, since };
     durable::create_folder(state)?;
-    durable::write(&state.join(FILE), &serde_json::to_vec_pretty(&begun)?)?;
+    write(state, &Begun { version: VERSION, key, since, rewritten: false })?;
     Ok(true)
+}
+
+/// Notes that the database was written anew.
+pub(super) fn note_rewritten(state: &Path) -> io::Result<()> {
+    match read(state)? {
+        Some(begun) => write(state, &Begun { rewritten: true, ..begun }),
+        None => Ok(()),
+    }
+}
+
+fn write(state: &Path, begun: &Begun) -> io::Result<()> {
+    durable::write(&state.join(FILE), &serde_json::to_vec_pretty(begun)?).map(drop)
 }
 
 /// Whether some record in the spool is encrypted: a marker that somebody removed must not let us take it for damage.

@@ -4,7 +4,7 @@
 //! file.rs      every file of the spool, as a stream of authenticated chunks: a disk over another disk
 //! records.rs   every value of the outbox's database, and the lines of the ledger
 //! key.rs       the key: from systemd's credentials or a file, told apart by a short name of its own
-//! marker.rs    encryption.json: with which key it was begun, and when
+//! marker.rs    encryption.json: with which key it was begun, when, and how far it is
 //! ```
 //!
 //! Digests everywhere are those of the plain bytes, so nothing else in the agent knows of this. What was there before
@@ -136,6 +136,25 @@ impl Vault {
             None => Ok(false),
             Some(sealed) => marker::begin(&self.state, sealed.key.name(), now),
         }
+    }
+
+    /// Whether the outbox's database may hold what was written before all was encrypted.
+    ///
+    /// # Errors
+    ///
+    /// Where that cannot be read.
+    pub fn owes_rewriting(&self) -> io::Result<bool> {
+        let begun = if self.sealed.is_some() { marker::read(&self.state)? } else { None };
+        Ok(begun.is_some_and(|begun| !begun.rewritten))
+    }
+
+    /// Notes that it was written anew.
+    ///
+    /// # Errors
+    ///
+    /// Where it cannot be written down; then it is written anew once more.
+    pub fn note_rewritten(&self) -> io::Result<()> {
+        marker::note_rewritten(&self.state)
     }
 
     /// The state folder.

@@ -4,11 +4,12 @@ use std::fs;
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 
 use platen_model::disk::{self, Readers};
-use platen_model::durable;
+use platen_model::{CaptureId, durable};
 use proptest::prelude::*;
 
 use super::*;
 use crate::config::Encryption;
+use crate::outbox::{Arrival, Outbox};
 
 const CHUNK: usize = 64 << 10;
 
@@ -169,6 +170,49 @@ fn a_missing_or_wrong_key_refuses_the_start_also_where_the_marker_is_gone() {
     durable::remove_file(&state.path().join("encryption.json")).expect("removed");
     let error = open(state.path(), None).expect_err("no key");
     assert!(error.contains("holds encrypted files"), "{error}");
+}
+
+/// The databases of an outbox in whose files these bytes are.
+fn databases_with(state: &Path, needle: &[u8]) -> Vec<PathBuf> {
+    let mut folders = vec![state.join("outbox")];
+    let mut found = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).expect("a folder").flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if fs::read(&path).expect("a file").windows(needle.len()).any(|bytes| bytes == needle) {
+                found.push(path);
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn the_database_is_written_anew_at_each_opening_until_nothing_plain_is_in_it() {
+    let state = tempfile::tempdir().expect("a folder");
+    let (id, now, words) = (CaptureId::new().document(0), Timestamp::now(), "refused: page 3 of payroll.pdf");
+    let outbox = Outbox::open(state.path()).expect("an outbox");
+    outbox.enqueue(&[Arrival::plain(id)], now).expect("enqueued");
+    outbox.change(id, now, |entry| entry.last_error = Some(words.into())).expect("changed");
+    drop(outbox);
+    assert!(!databases_with(state.path(), words.as_bytes()).is_empty(), "the search itself works");
+
+    // A command that was killed after this, or one that is no opening of the outbox.
+    let vault = open(state.path(), Some(7)).expect("a key");
+    assert!(vault.begin(now).expect("noted"));
+    assert!(vault.owes_rewriting().expect("readable"));
+    for _ in 0..2 {
+        let outbox = Outbox::open_in(&vault).expect("the outbox");
+        let error = outbox.get(id).expect("the outbox").and_then(|entry| entry.last_error);
+        assert_eq!(error.as_deref(), Some(words));
+        drop(outbox);
+        assert_eq!(databases_with(state.path(), words.as_bytes()), Vec::<PathBuf>::new());
+        assert!(!vault.owes_rewriting().expect("readable"));
+        assert!(state.path().join("outbox/2").is_dir(), "written anew once");
+    }
+    assert_eq!(vault.since().expect("readable").map(|at| at.as_second()), Some(now.as_second()));
 }
 
 #[test]

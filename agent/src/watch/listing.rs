@@ -74,6 +74,8 @@ pub struct Listing {
     pub files: Vec<Sight>,
     /// What is never taken, and why, by name.
     pub odd: BTreeMap<OsString, String>,
+    /// Something in it could not be looked at, or was too much: what is not listed may be there all the same.
+    pub has_gaps: bool,
 }
 
 /// A walk through a source.
@@ -143,6 +145,7 @@ fn list_at_most(
         let why =
             format!("there are more than {most} files; the others are seen once some of these are taken");
         listing.odd.insert("…".into(), why);
+        listing.has_gaps = true;
     }
     listing.files.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(listing)
@@ -168,6 +171,7 @@ impl Walk<'_> {
                 // Renamed or removed since the folder was read: the next listing will tell.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 Err(error) => {
+                    self.listing.has_gaps = true;
                     self.listing.set_apart(name, format!("it cannot be looked at: {error}"));
                     continue;
                 }
@@ -182,6 +186,7 @@ impl Walk<'_> {
                 if depth + 1 >= DEPTH_MAX {
                     self.listing.set_apart(name, format!("it lies deeper than {DEPTH_MAX} folders"));
                 } else if let Err(error) = self.enter(&entry.path(), &name, depth + 1) {
+                    self.listing.has_gaps = true;
                     self.listing.set_apart(name, format!("this folder cannot be listed: {error}"));
                 }
             }

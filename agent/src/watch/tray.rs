@@ -18,6 +18,7 @@ use super::markers::{self, Sorted};
 use super::notices::Heard;
 use super::settle::{BRIEF_MS, Hindrance, Patience, Tick, Verdict, Watched, judge};
 use crate::config::{Marker, Source};
+use crate::names::shown;
 
 /// The most files whose state is told one by one.
 const TOLD_MAX: usize = 50;
@@ -91,7 +92,7 @@ pub struct TrayCount {
 /// The state of one file, for `status`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileState {
-    /// Its path within the source; what is not UTF-8 is replaced.
+    /// Its path within the source, as it is [`shown`] to people.
     pub file: String,
     /// `growing`, `waiting`, `stalled` or `unfit`.
     pub state: String,
@@ -344,7 +345,7 @@ impl View {
     fn tell(&mut self, name: &OsStr, state: &str, why: &str) {
         // What merely grows is told while there is room; what is stuck is told in any case, up to the limit.
         if self.told.len() < TOLD_MAX * if state == "growing" { 1 } else { 4 } {
-            let file = name.to_string_lossy().into_owned();
+            let file = shown(name);
             self.told.push(FileState { file, state: state.to_owned(), why: why.to_owned() });
         }
     }

@@ -7,6 +7,7 @@ use std::path::Path;
 use platen_model::durable;
 
 use super::*;
+use crate::claim::release::duplicate_of;
 use crate::claim::take::claim_in_steps;
 use crate::claim::{Ledger, Steps, claim};
 use crate::config::{After, Source};
@@ -387,4 +388,58 @@ fn a_capture_whose_record_is_damaged_is_shown_and_can_be_discarded() {
     assert_eq!(classes.by_class(&place.spool).expect("a count")["internal"], 1);
     place.spool.quarantine_discard(id).expect("a person's wish");
     assert!(classes.by_class(&place.spool).expect("a count").is_empty());
+}
+
+/// A capture of `page` that was never released, as a person gives one back that was damaged.
+fn unreleased(place: &Place) -> CaptureId {
+    write(place, "a.tif", b"page");
+    assert!(!carry(place, 3), "stopped before the sources were compared");
+    place.spool.capture_ids().expect("ids")[0]
+}
+
+#[test]
+fn a_capture_that_is_taken_up_goes_on_where_its_sources_cannot_be_taken_away() {
+    let place = place(After::Done);
+    let id = unreleased(&place);
+    fs::write(place.source.folder.join("done"), b"no folder").expect("something in its place");
+    let released = take_up(&place.spool, &place.ledger, id).expect("its copy is whole");
+    assert_eq!(released.map(|released| released.record.capture_id), Some(id));
+}
+
+#[test]
+fn a_capture_that_cannot_be_taken_up_yet_stays_where_it_can_be_tried_again() {
+    let place = place(After::Remove);
+    let id = unreleased(&place);
+    let other = CaptureId::new();
+    fs::create_dir(place.spool.capture(other)).expect("another claim of the same bytes is under way");
+    assert_eq!(place.ledger.take(platen_model::Digest::of(b"page"), other).expect("noted"), None);
+    take_up(&place.spool, &place.ledger, id).expect_err("whose bytes they are is not settled");
+    assert!(place.spool.capture_ids().expect("ids").contains(&id), "nothing is lost");
+    place.ledger.forget(other).expect("the other claim was undone");
+    durable::remove_folder(&place.spool.capture(other)).expect("undone");
+    let released = take_up(&place.spool, &place.ledger, id).expect("now it can be");
+    assert_eq!(released.map(|released| released.record.capture_id), Some(id));
+}
+
+#[test]
+fn nothing_is_a_duplicate_of_a_claim_that_is_undone_at_that_moment() {
+    let place = place(After::Remove);
+    let id = unreleased(&place);
+    let record = CaptureRecord::read(&place.spool, &place.spool.capture(id)).expect("a record");
+    let other = CaptureId::new();
+    assert_eq!(place.ledger.take(platen_model::Digest::of(b"page"), other).expect("noted"), None);
+    let duplicate = |undone: bool| {
+        duplicate_of(&record, &place.ledger, |of| {
+            assert_eq!(of, other);
+            if undone {
+                place.ledger.forget(other)?;
+            }
+            // Its folder is gone by now, as that of a capture that was carried on.
+            Ok(true)
+        })
+    };
+    assert_eq!(duplicate(false).expect("it is settled"), Some(other));
+    let error = duplicate(true).expect_err("the other one's bytes are kept nowhere");
+    assert_eq!(error.kind(), io::ErrorKind::ResourceBusy);
+    assert_eq!(duplicate(false).expect("it is settled"), None, "they are this one's now");
 }

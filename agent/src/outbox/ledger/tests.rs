@@ -257,3 +257,16 @@ fn a_million_documents_put_in_and_delivered_leave_a_small_database() {
     assert!(last < 64 << 20, "{} MiB are left", last >> 20);
     assert!(largest < 96 << 20, "{} MiB at its largest, with two databases side by side", largest >> 20);
 }
+
+#[test]
+fn a_database_that_is_set_aside_says_whether_the_disk_was_full() {
+    for (kind, is_full) in [(io::ErrorKind::StorageFull, true), (io::ErrorKind::InvalidData, false)] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let outbox = Outbox::open(folder.path()).expect("an outbox");
+        lock(&outbox.inner).broken(&io::Error::new(kind, "it failed"));
+        outbox.begin_anew().expect("begun anew");
+        let why = crate::outbox::shelf::Why::read(&folder.path().join("outbox/broken-1"));
+        let why = why.expect("noted");
+        assert_eq!((why.error.as_str(), why.is_full), ("it failed", is_full));
+    }
+}

@@ -8,8 +8,9 @@ use platen_model::{BatchPlace, Decision, DocumentType, PageRecord, PageText, Pol
 use super::*;
 use crate::claim::{Ledger, recover};
 use crate::config::After;
-use crate::spool::capture::CAPTURE_VERSION;
+use crate::spool::capture::{CAPTURE_VERSION, fresh_work_folder};
 use crate::spool::{ClaimedFile, Reason};
+use crate::vault::{Key, Vault};
 use crate::watch::listing::Identity;
 use crate::watch::tray::Stack;
 
@@ -183,4 +184,19 @@ impl Spool {
         ids.sort();
         ids
     }
+}
+
+#[test]
+fn an_encrypted_spool_keeps_no_plain_copy_of_what_is_finished() {
+    let mut place = place();
+    let state = place.record.folder.parent().expect("a state folder").to_owned();
+    let memory = state.join("memory");
+    fs::create_dir(&memory).expect("a folder");
+    place.spool = Spool::looking(&Vault::sealed(&state, Key::from_bytes(&[7; 32]), &memory));
+    let capture = place.spool.capture(place.record.capture_id);
+    let work = fresh_work_folder(&place.spool, &capture).expect("a work folder");
+    let inputs = place.record.inputs(&place.spool, &capture, &work).expect("a plain copy");
+    assert!(inputs.iter().all(|input| input.path.starts_with(&memory) && input.path.exists()));
+    place.store(&place.read("a reading")).expect("stored");
+    assert_eq!(fs::read_dir(&memory).expect("a folder").count(), 0);
 }

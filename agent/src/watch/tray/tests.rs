@@ -24,7 +24,7 @@ fn drive(tray: &mut Tray, looks: &[(u64, &[(&str, u64)])], ending: impl Fn(u64) 
     let mut view = View::default();
     for (moment, files) in looks {
         let files = files.iter().map(|(name, bytes)| Sight::made_up(name, *bytes, *bytes)).collect();
-        let listing = Listing { files, odd: BTreeMap::new() };
+        let listing = Listing { files, ..Listing::default() };
         tray.take_in(listing, &Heard::default(), |_| false, Tick(*moment));
         view = tray.view(Tick(*moment));
         for sight in std::mem::take(&mut view.unexamined) {
@@ -52,6 +52,16 @@ fn a_file_is_offered_once_it_stood_still() {
     check(&[(0, &[("a.pdf", 5)])], &[]);
     check(&[(0, &[("a.pdf", 5)]), (299, &[("a.pdf", 5)])], &[]);
     check(&[(0, &[("a.pdf", 5)]), (300, &[("a.pdf", 5)])], &[&["a.pdf"]]);
+}
+
+#[test]
+fn a_name_that_is_told_does_nothing_to_a_terminal() {
+    let mut tray = Tray::new(&source(), Habits::default()).expect("a pattern");
+    let odd = BTreeMap::from([("odd\x1b[2J".into(), "it is a pipe, not a file".to_owned())]);
+    let files = vec![Sight::made_up("new\nsource desk: 9 ready", 5, 5)];
+    tray.take_in(Listing { files, odd, has_gaps: false }, &Heard::default(), |_| false, Tick(0));
+    let told: Vec<String> = tray.view(Tick(0)).told.into_iter().map(|file| file.file).collect();
+    assert_eq!(told, ["odd\u{fffd}[2J", "new\u{fffd}source desk: 9 ready"]);
 }
 
 #[test]
@@ -124,7 +134,7 @@ fn what_was_heard_makes_a_verdict_quicker_and_a_resting_file_is_none() {
     let files =
         vec![Sight::made_up("a.jpg", 5, 0), Sight::made_up("b.jpg", 5, 0), Sight::made_up("c.jpg", 5, 0)];
     let heard = Heard { signals: HashMap::from([("a.jpg".into(), Signal::Closed)]), lost_some: false };
-    let listing = Listing { files, odd: BTreeMap::new() };
+    let listing = Listing { files, ..Listing::default() };
     let at = |moment: u64, tray: &mut Tray, heard: &Heard| {
         tray.take_in(listing.clone(), heard, |sight| sight.name == "c.jpg", Tick(moment));
         for sight in tray.view(Tick(moment)).unexamined {
