@@ -26,9 +26,8 @@ impl Courier {
         actor: Actor,
         now: Timestamp,
     ) -> Result<(), ProviderError> {
-        let broken = |error: LedgerError| ProviderError::NotTaken(error.0);
         let nothing = || ProviderError::Refused("the document has no open envelope".into());
-        let case = self.ledger.case(tenant, document).await.map_err(broken)?.ok_or_else(nothing)?;
+        let case = self.ledger.case(tenant, document).await?.ok_or_else(nothing)?;
         if case.envelope.as_ref().is_some_and(|current| current.envelope_id != named) {
             return Ok(());
         }
@@ -49,7 +48,7 @@ impl Courier {
             return Err(ProviderError::Refused(format!("{name} cannot withdraw an envelope")));
         }
         account.gate.call(can.call_deadline, account.provider.void(tenant, &reference, reason)).await?;
-        self.poll_envelope(tenant, document, now).await.map_err(broken)?;
+        self.poll_envelope(tenant, document, now).await?;
         Ok(())
     }
 
@@ -61,11 +60,10 @@ impl Courier {
         actor: Actor,
         now: Timestamp,
     ) -> Result<(), ProviderError> {
-        let broken = |error: LedgerError| ProviderError::NotTaken(error.0);
         let tenant = &case.tenant_id;
         if let (Some(envelope), Some(account)) = (&case.envelope, self.account_of(case)) {
             let can = account.provider.capabilities();
-            let mark = self.ledger.call_mark(envelope.envelope_id).await.map_err(broken)?;
+            let mark = self.ledger.call_mark(envelope.envelope_id).await?;
             let reference = match (&envelope.reference, sending(mark.as_ref(), now, &can)) {
                 (Some(reference), _) => Some(reference.clone()),
                 (None, Sending::SendDraft(draft)) => Some(draft),
@@ -90,7 +88,7 @@ impl Courier {
             }
         }
         let body = EventBody::Voided { reason: reason.to_owned() };
-        match self.ledger.append(case, actor, body).await.map_err(broken)? {
+        match self.ledger.append(case, actor, body).await? {
             true => Ok(()),
             false => {
                 Err(ProviderError::Refused("the document has changed meanwhile: look at it again".into()))
