@@ -271,7 +271,7 @@ fn holds(reading: &Reading<'_>, word: usize, columns: &[Column]) -> Holds {
     let read = reading.words[word].word;
     let digits = read.text.chars().filter(char::is_ascii_digit).count();
     let is_number = digits > 0 && digits * 2 >= read.text.chars().filter(|c| c.is_alphanumeric()).count();
-    let is_currency = money::usual_currency(&read.text).is_some();
+    let is_currency = money::is_currency(&read.text);
     let Rect { x, w, .. } = read.rect;
     let (middle, right) = (x + w / 2, x + w);
     let distance = |column: &Column| {

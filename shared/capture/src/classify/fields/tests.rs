@@ -42,6 +42,22 @@ fn a_count_beside_a_sum_is_no_thousands_of_it() {
 }
 
 #[test]
+fn a_sum_in_a_rare_currency_is_not_one_in_the_currency_that_is_mentioned_most() {
+    let check = |row: &str, value: &str, certainty: f32| {
+        let text = page_text(&format!("Transport 10,00 EUR\nAmbalaj 12,00 EUR\n{row}"));
+        let decision =
+            classify_as(&text, &DocumentType("invoice".into()), &Origin::default(), &RuleSet::shipped());
+        let total = &decision.fields["total"];
+        assert_eq!(total.value, value, "{row}");
+        assert!(total.confidence <= certainty, "{row}: {}", total.confidence);
+    };
+    check("Total de plată 1.190,00 RON", "1190.00 RON", 1.0);
+    // Four countries have crowns: which is meant nobody knows, and it is not the euro.
+    check("Total 120,00 kr", "120.00", 0.85);
+    check("Total 120,00", "120.00 EUR", 1.0);
+}
+
+#[test]
 fn what_has_happened_lies_before_the_capture() {
     check(&page_text("Date of birth 12.05.61"), "identity_document", "date_of_birth", Some("1961-05-12"));
     check(&page_text("Invoice date 03/04/2026"), "invoice", "invoice_date", Some("2026-03-04"));
