@@ -158,7 +158,8 @@ fn read_one(finder: &Finder<'_>, rule: &FieldRule, habits: &Habits) -> Option<Fi
                 .find_map(|zone| value(reading, Wanted::by(rule), &zone, habits))
         });
         let best = match rule.kind {
-            FieldKind::Money => found.max_by(|a, b| a.0.cmp(&b.0)),
+            // Of a credit note, where all are negative, the one furthest from nought.
+            FieldKind::Money => found.max_by_key(|(cents, _)| (*cents > 0, cents.unsigned_abs())),
             _ => found.reduce(|first, _| first),
         };
         if let Some((cents, field)) = best {

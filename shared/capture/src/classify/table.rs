@@ -125,6 +125,32 @@ const TAKEN_OFF: [&str; 22] = [
     "bezahlt",
 ];
 
+/// Words that name a tax which is added to a sum.
+const TAXES: [&str; 22] = [
+    "mwst",
+    "ust",
+    "mehrwertsteuer",
+    "umsatzsteuer",
+    "vat",
+    "tva",
+    "iva",
+    "igic",
+    "tax",
+    "taxes",
+    "gst",
+    "hst",
+    "pst",
+    "qst",
+    "sst",
+    "cgst",
+    "sgst",
+    "igst",
+    "moms",
+    "mva",
+    "btw",
+    "dph",
+];
+
 /// A column with its left and right edge in pixels.
 #[derive(Clone, Copy, Debug)]
 struct Column {
@@ -348,6 +374,8 @@ fn amounts(reading: &Reading<'_>, words: &[usize]) -> Vec<money::Found> {
 pub(super) enum Agreement {
     /// They add up to it, or to it with an amount that the document names as tax, shipping or the like.
     Agrees,
+    /// They do, and with a tax that the document names to a larger amount that stands on it too: it may be a sum before tax.
+    BeforeTax,
     /// They do not.
     Differs {
         /// What they add up to, in hundredths.
@@ -364,11 +392,41 @@ pub(super) fn agreement(reading: &Reading<'_>, items: &[LineItem], total: &str) 
         return None;
     }
     let sum: i64 = of_rows.iter().sum();
-    if is_explained(reading, total, sum) {
+    // What is paid back is held against its rows as what is paid is.
+    let (paid, of_paid) = if total < 0 && sum < 0 { (-total, -sum) } else { (total, sum) };
+    if paid == of_paid && has_sum_with_tax(reading, paid) {
+        return Some(Agreement::BeforeTax);
+    }
+    if is_explained(reading, paid, of_paid) {
         return Some(Agreement::Agrees);
     }
     // Only rows that prove themselves may contradict: a row of something else looks like one now and then.
     items.iter().all(is_proven).then_some(Agreement::Differs { sum })
+}
+
+/// Whether a larger amount than this one stands on the document, and the tax that makes it of this one.
+fn has_sum_with_tax(reading: &Reading<'_>, sum: i64) -> bool {
+    let (mut taxes, mut all): (BTreeSet<i64>, BTreeSet<i64>) = Default::default();
+    for row in all_rows(reading) {
+        let found: Vec<i64> =
+            amounts(reading, &row.words).into_iter().map(|found| found.cents.abs()).collect();
+        if row.words.iter().any(|word| TAXES.contains(&folded(reading, *word).as_str())) {
+            taxes.extend(found.iter().copied().filter(|tax| (1..=most_beside(sum)).contains(tax)));
+        }
+        all.extend(found);
+    }
+    taxes.iter().any(|tax| all.contains(&(sum + tax)))
+}
+
+/// How much may stand beside rows of this sum, in hundredths.
+fn most_beside(sum: i64) -> i64 {
+    (sum as f64 * BESIDE_MAX) as i64
+}
+
+/// The rows of all pages.
+fn all_rows(reading: &Reading<'_>) -> impl Iterator<Item = Row> {
+    let pages: BTreeSet<usize> = reading.words.iter().map(|read| read.page).collect();
+    pages.into_iter().flat_map(move |page| rows(reading, page))
 }
 
 /// Whether amounts printed on the document make the total of its rows: tax and the like added, discounts and what was paid
@@ -379,8 +437,7 @@ fn is_explained(reading: &Reading<'_>, total: i64, sum: i64) -> bool {
         return true;
     }
     let (mut added, mut taken) = (BTreeSet::from([0]), BTreeSet::from([0]));
-    let pages: BTreeSet<usize> = reading.words.iter().map(|read| read.page).collect();
-    for row in pages.into_iter().flat_map(|page| rows(reading, page)) {
+    for row in all_rows(reading) {
         let found = amounts(reading, &row.words).into_iter().map(|found| found.cents.abs());
         let takes = row.words.iter().any(|word| {
             let folded = folded(reading, *word);
@@ -388,7 +445,7 @@ fn is_explained(reading: &Reading<'_>, total: i64, sum: i64) -> bool {
         });
         if takes { taken.extend(found) } else { added.extend(found) }
     }
-    added.retain(|amount| *amount as f64 <= total as f64 * BESIDE_MAX);
+    added.retain(|amount| *amount <= most_beside(total.abs()));
     taken.iter().any(|one| {
         // Twice at most: a discount and a deposit.
         taken.iter().any(|other| {
@@ -481,10 +538,33 @@ Gesamtbetrag                                   270,00 EUR
             let rows = line_items(&reading, &Habits::of(&reading, &Origin::default()));
             assert_eq!(agreement(&reading, &rows, total), expected, "{total}");
         };
-        check("699.00 GBP", Some(Agreement::Agrees));
+        check("699.00 GBP", Some(Agreement::BeforeTax));
         check("838.80 GBP", Some(Agreement::Agrees));
         check("888.80 GBP", Some(Agreement::Differs { sum: 69_900 }));
         check("nothing", None);
+    }
+
+    #[test]
+    fn what_is_paid_back_is_held_against_its_rows_by_its_size() {
+        let text = columns_text(
+            "\
+CREDIT NOTE
+
+Description              Quantity   Unit price     Amount
+Terracotta pot                 -1        50.00     -50.00
+Delivery                       -1        50.00     -50.00
+VAT 20%                                            -20.00
+Total                                         GBP -120.00
+",
+        );
+        let reading = Reading::new(&text);
+        let rows = line_items(&reading, &Habits::of(&reading, &Origin::default()));
+        let check = |total: &str, expected: Agreement| {
+            assert_eq!(agreement(&reading, &rows, total), Some(expected), "{total}");
+        };
+        check("-120.00 GBP", Agreement::Agrees);
+        check("-100.00 GBP", Agreement::BeforeTax);
+        check("-130.00 GBP", Agreement::Differs { sum: -10_000 });
     }
 
     #[test]

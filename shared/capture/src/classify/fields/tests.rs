@@ -36,6 +36,39 @@ fn what_follows_a_sum_and_is_a_part_of_it_is_not_the_sum() {
 }
 
 #[test]
+fn a_sum_before_tax_or_discount_is_no_total() {
+    let check = |text: &str, total: &str| check(&page_text(text), "invoice", "total", Some(total));
+    check("Summe netto 1.000,00\nMwSt 190,00\nGesamtsumme 1.190,00 €", "1190.00 EUR");
+    check("Summe netto 1.000,00 €\nMwSt 190,00 €\nZahlbetrag 1.190,00 €", "1190.00 EUR");
+    check("Total before discount £120.00\nTotal £100.00", "100.00 GBP");
+    check("Total excl. VAT £200.00\nLess deposit £140.00\nTotal £100.00", "100.00 GBP");
+    check("Total net EUR 100.00\nTotal EUR 119.00", "119.00 EUR");
+    check("Total net à payer 119,00 €", "119.00 EUR");
+}
+
+#[test]
+fn the_total_of_a_credit_note_is_the_sum_furthest_from_nought() {
+    check(&page_text("Total -20.00 EUR\n\n\nTotal -120.00 EUR"), "invoice", "total", Some("-120.00 EUR"));
+    check(&page_text("Total -200.00 EUR\n\n\nTotal 120.00 EUR"), "invoice", "total", Some("120.00 EUR"));
+}
+
+#[test]
+fn a_total_to_which_a_printed_tax_is_still_added_is_not_made_sure() {
+    let confidence = |last: &str| {
+        let text = columns_text(&format!(
+            "Description   Quantity   Price     Amount\nPot                  2   50.00     100.00\n\
+             Amount payable                EUR  100.00\nVAT                                 19.00\n{last}"
+        ));
+        let decision =
+            classify_as(&text, &DocumentType("invoice".into()), &Origin::default(), &RuleSet::shipped());
+        assert_eq!(decision.fields["total"].value, "100.00 EUR");
+        decision.fields["total"].confidence
+    };
+    assert!(confidence("Together                           119.00") < 0.7);
+    assert!(confidence("Together                           118.00") > 0.95);
+}
+
+#[test]
 fn a_count_beside_a_sum_is_no_thousands_of_it() {
     check(&columns_text("TOTAL        4        120.00"), "receipt", "total", Some("120.00"));
     check(&columns_text("TOTAL 4 120.00"), "receipt", "total", Some("4120.00"));
