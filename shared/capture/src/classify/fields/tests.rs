@@ -117,6 +117,9 @@ fn telephones_and_tax_numbers_are_read_beside_their_labels() {
     check(&page_text("Steuernummer: 181/815/08155"), "invoice", "tax_id", Some("181/815/08155"));
     check(&page_text("EIN 04-2103594"), "invoice", "tax_id", Some("04-2103594"));
     check(&page_text("SIRET 732 829 320 00074"), "invoice", "tax_id", Some("73282932000074"));
+    check(&page_text("EIN: 91-1144442"), "invoice", "tax_id", Some("91-1144442"));
+    check(&page_text("Dies ist ein 732829320 und mehr"), "invoice", "tax_id", None);
+    check(&page_text("ein 04-2103594"), "invoice", "tax_id", None);
     check(&page_text("NIF: 54362315K"), "invoice", "tax_id", Some("54362315K"));
     check(&page_text("VAT no. ATU13585627"), "invoice", "vat_id", Some("ATU13585627"));
 }
