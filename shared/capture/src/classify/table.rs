@@ -1,8 +1,8 @@
 //! Rows of goods and services, and whether the total agrees with them.
 //!
 //! A table is known by its head: a row of words that name what stands below them, at least the amount and either the
-//! description or the quantity. Rows below it are read until one that adds up; a row without an amount goes on with the
-//! description of the one before. Numbers are understood so that quantity times price gives the amount where they can
+//! description or the quantity. Rows below it are read until one that adds up, also on the pages that follow, which need not
+//! repeat the head; a row without an amount goes on with the description of the one before. Numbers are understood so that quantity times price gives the amount where they can
 //! be: `2.000` is two thousand in one country and two in another, and the row itself tells which.
 
 use std::collections::BTreeSet;
@@ -72,8 +72,15 @@ const HEADS: [(Holds, &[&str]); 4] = [
     ),
 ];
 /// The first words of rows that add up.
-const ADDS_UP: [&str; 24] = [
+const ADDS_UP: [&str; 31] = [
     "subtotal",
+    "soustotal",
+    "sous",
+    "suma",
+    "somme",
+    "zwischentotal",
+    "nettosumme",
+    "gesamtsumme",
     "sub",
     "total",
     "totals",
@@ -97,6 +104,29 @@ const ADDS_UP: [&str; 24] = [
     "amount",
     "rechnungsbetrag",
     "zzgl",
+];
+
+/// The first words of rows that add up, where one word alone may begin the name of something sold.
+const ADDS_UP_AS: [&[&str]; 6] = [
+    &["montant", "ht"],
+    &["montant", "hors"],
+    &["montant", "net"],
+    &["montant", "ttc"],
+    &["montant", "total"],
+    &["importe", "total"],
+];
+/// All words of rows that bring a sum from one page to the next: the table goes on.
+const CARRIES: [&[&str]; 10] = [
+    &["ubertrag"],
+    &["zwischensumme", "ubertrag"],
+    &["report"],
+    &["a", "reporter"],
+    &["carried", "forward"],
+    &["carried", "over"],
+    &["brought", "forward"],
+    &["balance", "brought", "forward"],
+    &["balance", "carried", "forward"],
+    &["suma", "y", "sigue"],
 ];
 
 /// How words begin that say that the amount of their row is taken off.
@@ -171,32 +201,57 @@ struct Row {
 pub(super) fn line_items(reading: &Reading<'_>, habits: &Habits) -> Vec<LineItem> {
     let mut items = Vec::new();
     let pages = reading.words.last().map_or(0, |last| last.page + 1);
+    // The columns of a table that no row has ended yet: it may go on where another page begins.
+    let mut open: Vec<Column> = Vec::new();
     for page in 0..pages {
-        let rows = rows(reading, page);
-        let mut columns: Vec<Column> = Vec::new();
-        let mut last_middle = 0;
-        for row in &rows {
-            if let Some(found) = head(reading, row) {
-                columns = found;
-            } else if columns.is_empty() {
-                continue;
-            } else if row.middle.saturating_sub(last_middle) > row.height * GAP_HEIGHTS
-                || adds_up(reading, row)
-            {
-                columns.clear();
-                continue;
-            } else if let Some(item) = item(reading, row, &columns, habits) {
-                items.push(item);
-            } else if let Some(item) = items.last_mut() {
-                go_on(item, reading, row, page);
-            }
-            last_middle = row.middle;
-            if items.len() >= ITEMS_MAX {
-                return items;
-            }
+        read_page(reading, page, &mut open, habits, &mut items);
+        if items.len() >= ITEMS_MAX {
+            items.truncate(ITEMS_MAX);
+            return items;
         }
     }
     items
+}
+
+fn read_page(
+    reading: &Reading<'_>,
+    page: usize,
+    open: &mut Vec<Column>,
+    habits: &Habits,
+    items: &mut Vec<LineItem>,
+) {
+    let mut columns = open.clone();
+    // Where the table was last seen on this page: a letterhead may stand above one that goes on.
+    let mut last_middle: Option<u32> = None;
+    for row in &rows(reading, page) {
+        let is_far =
+            last_middle.is_some_and(|last| row.middle.saturating_sub(last) > row.height * GAP_HEIGHTS);
+        if let Some(found) = head(reading, row) {
+            (columns, *open) = (found.clone(), found);
+            last_middle = Some(row.middle);
+        } else if adds_up(reading, row) {
+            columns.clear();
+            open.clear();
+        } else if is_far {
+            // What stands far below is no part of it; on the next page it may go on all the same.
+            columns.clear();
+        } else if !columns.is_empty() {
+            let goes_on = last_middle.is_some() || carries(reading, row);
+            let item = item(reading, row, &columns, habits).filter(|_| !carries(reading, row));
+            // A letterhead above a table that goes on may hold numbers too.
+            let is_named = item.as_ref().is_some_and(|item| item.description.contains(char::is_alphabetic));
+            match item {
+                Some(item) if goes_on || is_named => items.push(item),
+                None if goes_on && !carries(reading, row) => {
+                    if let Some(last) = items.last_mut() {
+                        go_on(last, reading, row, page);
+                    }
+                }
+                _ => {}
+            }
+            last_middle = (goes_on || is_named).then_some(row.middle);
+        }
+    }
 }
 
 /// The words of a page in rows, from top to bottom.
@@ -258,8 +313,21 @@ fn head(reading: &Reading<'_>, row: &Row) -> Option<Vec<Column>> {
 }
 
 fn adds_up(reading: &Reading<'_>, row: &Row) -> bool {
-    let first = row.words.first().map(|word| folded(reading, *word)).unwrap_or_default();
-    ADDS_UP.contains(&first.as_str()) && !amounts(reading, &row.words).is_empty()
+    let read: Vec<String> = row.words.iter().take(2).map(|word| folded(reading, *word)).collect();
+    let read: Vec<&str> = read.iter().map(String::as_str).collect();
+    let is_named =
+        read.first().is_some_and(|first| ADDS_UP.contains(first)) || ADDS_UP_AS.contains(&read.as_slice());
+    is_named && !carries(reading, row) && !amounts(reading, &row.words).is_empty()
+}
+
+/// Whether a row only brings a sum from one page to the next.
+fn carries(reading: &Reading<'_>, row: &Row) -> bool {
+    let text = text_of(reading, &row.words);
+    let read: Vec<String> =
+        fuzzy::words(&text).filter(|word| !word.contains(|c: char| c.is_numeric())).collect();
+    let read: Vec<&str> =
+        read.iter().map(String::as_str).filter(|word| !money::is_currency(&word.to_uppercase())).collect();
+    CARRIES.contains(&read.as_slice())
 }
 
 /// The row as an item; `None` where it has no amount.
@@ -383,10 +451,10 @@ pub(super) enum Agreement {
     },
 }
 
-/// Holds a total against the rows; `None` where either cannot be read.
+/// Holds a total against the rows; `None` where either cannot be read, or rows may stand on pages that are not.
 pub(super) fn agreement(reading: &Reading<'_>, items: &[LineItem], total: &str) -> Option<Agreement> {
     let cents = |text: &str| money::cents_of(text);
-    let total = cents(total)?;
+    let total = cents(total).filter(|_| reading.is_whole())?;
     let of_rows: Vec<i64> = items.iter().map(|item| cents(&item.amount)).collect::<Option<_>>()?;
     if of_rows.is_empty() {
         return None;
@@ -607,6 +675,70 @@ Total                           4                  120.00
             .map(|found| found.cents)
             .collect();
         assert_eq!(last, [12_000]);
+    }
+
+    /// Pages of one document.
+    fn pages(texts: &[&str]) -> platen_model::PageText {
+        platen_model::PageText::new(texts.iter().flat_map(|text| columns_text(text).pages).collect())
+    }
+
+    const FIRST: &str = "\
+INVOICE
+
+Description              Quantity   Unit price     Amount
+Menu cards, folded          2,000         0.31     620.00
+Carried forward                                    620.00
+";
+    const SECOND: &str = "\
+Harlow Print Ltd
+page 2
+Brought forward                                    620.00
+Terracotta pot 30 cm           12         4.50      54.00
+Delivery                        1        25.00      25.00
+Total due                                      GBP 699.00
+Bank charges may apply         30         1.00      30.00
+";
+
+    #[test]
+    fn a_table_goes_on_over_the_page_until_a_row_adds_up() {
+        let read = items(&pages(&[FIRST, SECOND]));
+        let names: Vec<&str> = read.iter().map(|(description, ..)| description.as_str()).collect();
+        assert_eq!(names, ["Menu cards, folded", "Terracotta pot 30 cm", "Delivery"]);
+        // A foot far below ends the table on its page only.
+        let foot = format!("{FIRST}{}Harlow Print Ltd, account 12 34 56, GBP\n", "\n".repeat(20));
+        assert_eq!(items(&pages(&[&foot, SECOND])).len(), 3);
+        let ended = FIRST.replace("Carried forward", "Total due      ");
+        assert_eq!(items(&pages(&[&ended, SECOND])).len(), 1, "a table that has ended does not go on");
+    }
+
+    #[test]
+    fn rows_that_add_up_are_known_in_the_languages_of_invoices() {
+        let check = |last: &str, ends: bool| {
+            let text = columns_text(&format!("{FIRST}{last:<51}620.00\n"));
+            assert_eq!(items(&text).len(), if ends { 1 } else { 2 }, "{last}");
+        };
+        for last in
+            ["Sous-total", "Sous total", "Montant HT", "Suma", "Übertrag", "Report", "Brought forward"]
+        {
+            check(last, true);
+        }
+        check("Report on the soil", false);
+        check("Montant d'installation", false);
+    }
+
+    #[test]
+    fn rows_of_pages_that_are_not_read_contradict_no_total() {
+        let check = |between: usize, expected: Option<Agreement>| {
+            let mut texts = vec![FIRST];
+            texts.extend(vec!["Terms"; between]);
+            texts.push(SECOND);
+            let text = pages(&texts);
+            let reading = Reading::new(&text);
+            let rows = line_items(&reading, &Habits::of(&reading, &Origin::default()));
+            assert_eq!(agreement(&reading, &rows, "888.00 GBP"), expected, "{between}");
+        };
+        check(8, Some(Agreement::Differs { sum: 69_900 }));
+        check(9, None);
     }
 
     #[test]
