@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use askama::Template;
 use jiff::Timestamp;
+use platen_capture::classify::layout::can_be_taught;
 use platen_model::api::{Document, Envelope};
 use platen_model::event::{Event, EventBody, Status};
 use platen_model::{
@@ -124,6 +125,8 @@ struct PageView {
     confidence: u32,
     marks: Vec<Mark>,
     text: String,
+    /// A field can be taught on it.
+    teachable: bool,
 }
 
 #[derive(Debug)]
@@ -463,6 +466,8 @@ fn pages(
                     .chain(blank_marks(blanks, index as u32, record.map_or(72, |record| record.dpi)))
                     .collect(),
                 text: record.map(|record| record.text()).unwrap_or_default(),
+                teachable: record.is_some_and(|record| !record.words.is_empty())
+                    && can_be_taught(index, records.len()),
             }
         })
         .collect()

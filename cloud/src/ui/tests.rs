@@ -123,6 +123,7 @@ struct Beside<'b> {
     violations: &'b [Violation],
     may_override: bool,
     draft: Draft,
+    more_pages: usize,
     complaint: Option<&'b Problem>,
 }
 
@@ -145,7 +146,7 @@ fn document_page_with(status: Status, name: &str, aside: &[(u32, u32)], beside: 
         word("Total", 1, Rect { x: 180, y: 900, w: 100, h: 30 }),
     ];
     let page = PageRecord { width_px: 1654, height_px: 2339, dpi: 200, words, ..PageRecord::default() };
-    let mut text = PageText::new(vec![page]);
+    let mut text = PageText::new(vec![page; 1 + beside.more_pages]);
     let set_aside = |&(source, page): &(u32, u32)| SetAside {
         page: SourcePage { source, page },
         why: if page == 0 { Aside::Sheet } else { Aside::Blank },
@@ -348,5 +349,19 @@ fn whatever_waits_for_a_person_can_be_corrected_on_its_page() {
         assert_eq!(page.contains("value=\"correct\""), waits, "{status}");
         assert_eq!(page.contains("name=\"field.invoice_number\""), waits, "{status}");
         assert_eq!(page.contains("name=\"department\""), waits, "{status}");
+    }
+}
+
+#[test]
+fn a_field_can_be_taught_where_pages_are_read() {
+    let page = document_page_with(
+        Status::InReview,
+        "scan.tif",
+        &[],
+        &Beside { more_pages: 11, ..Beside::default() },
+    );
+    for number in 1..=12 {
+        let is_offered = page.contains(&format!("/teach/{number}\""));
+        assert_eq!(is_offered, number <= 8 || number > 10, "page {number}");
     }
 }
