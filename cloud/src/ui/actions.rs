@@ -54,19 +54,18 @@ pub(super) async fn review(
         Ok(()) => reviewed(&app, &who.0.clone().into(), &record, &draft, action).await,
         Err(refusal) => Err(refusal),
     };
-    let next = match (done, &draft.queue) {
-        (Err(refusal), _) => return show_again(&app, &who, &id, draft, refusal).await,
-        (Ok(Done::Unseen), _) => {
+    let next = match done {
+        Err(refusal) => return show_again(&app, &who, &id, draft, refusal).await,
+        Ok(Done::Unseen) => {
             let message = "These are the fields of that type, as they were read. Look at them, then approve.";
             let occasion = Occasion { draft, message: Some(message.to_owned()), complaint: None };
             return show(&app, &who, &id, occasion).await;
         }
-        (Ok(Done::Decided), Some(queue)) => after(queue),
-        (Ok(Done::Decided), None) => format!("/documents/{id}"),
-        (Ok(Done::Corrected), Some(queue)) => {
-            format!("/documents/{id}?corrected=1&queue={}", frame::encode(queue))
+        Ok(Done::Decided) => draft.queue.as_deref().map_or_else(|| format!("/documents/{id}"), after),
+        Ok(Done::Corrected) => {
+            let place = draft.queue.as_deref().map(|queue| format!("&queue={}", frame::encode(queue)));
+            format!("/documents/{id}?corrected=1{}", place.unwrap_or_default())
         }
-        (Ok(Done::Corrected), None) => format!("/documents/{id}?corrected=1"),
     };
     Ok(Redirect::to(&next).into_response())
 }

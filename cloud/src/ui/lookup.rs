@@ -97,7 +97,7 @@ pub(super) async fn next_in_review(
              ORDER BY document_id LIMIT $3",
         )
         .bind(tenant.as_str())
-        .bind(&after)
+        .bind(after.as_str())
         .bind(WAITING)
         .fetch_all(store.reading())
         .await?;
