@@ -507,6 +507,14 @@ mod tests {
     }
 
     #[test]
+    fn hundredths_are_written_with_one_sign() {
+        let check = |cents: i64, written: &str| assert_eq!(plain(cents), written);
+        check(-10_050, "-100.50");
+        check(-5, "-0.05");
+        check(1_234, "12.34");
+    }
+
+    #[test]
     fn what_is_owed_to_the_reader_is_negative() {
         for text in
             ["120,00-", "-120.00", "- 120.00", "\u{2212}120.00", "\u{2013}120.00", "(120.00)", "\t- 120.00"]
