@@ -1,9 +1,10 @@
 //! Rows of goods and services, and whether the total agrees with them.
 //!
 //! A table is known by its head: a row of words that name what stands below them, at least the amount and either the
-//! description or the quantity. Rows below it are read until one that adds up, also on the pages that follow, which need not
-//! repeat the head; a row without an amount goes on with the description of the one before. Numbers are understood so that quantity times price gives the amount where they can
-//! be: `2.000` is two thousand in one country and two in another, and the row itself tells which.
+//! description or the quantity. Rows below it are read until one that adds up, also on the pages that follow, which need
+//! not repeat the head; a row without an amount goes on with the description of the one before. Numbers are understood so
+//! that quantity times price gives the amount where they can be: `2.000` is two thousand in one country and two in another,
+//! and the row itself tells which.
 
 use std::collections::BTreeSet;
 
