@@ -26,7 +26,7 @@ use crate::http::read::{Body, Named, expected_version};
 use crate::refusal::Refusal;
 use crate::store::record::Record;
 
-/// Longest name of a field, in characters.
+/// Longest name of a field or a department, in characters.
 const NAME_CHARACTERS: usize = 255;
 
 /// The routes of this module.
@@ -47,6 +47,31 @@ pub struct Correction {
     /// The right department.
     #[schema(nullable = false, min_length = 1, max_length = 255)]
     pub department: Option<String>,
+}
+
+impl Correction {
+    /// Refuses one that corrects nothing, or is too long to be kept.
+    pub fn check(&self) -> Result<(), Refusal> {
+        let Self { document_type, fields, department } = self;
+        let mut errors = BTreeMap::new();
+        if document_type.is_none() && fields.is_empty() && department.is_none() {
+            errors.insert("(all of it)".to_owned(), "corrects nothing".to_owned());
+        }
+        for (name, value) in fields {
+            if name.chars().count() > NAME_CHARACTERS || value.chars().count() > TEXT_CHARACTERS {
+                errors.insert(format!("fields.{name}"), "is too long".to_owned());
+            }
+        }
+        if let Some(name) = department
+            && !(1..=NAME_CHARACTERS).contains(&name.chars().count())
+        {
+            errors.insert("department".to_owned(), "has 1 to 255 characters".to_owned());
+        }
+        match errors.is_empty() {
+            true => Ok(()),
+            false => Err(Refusal::invalid("the correction is not sound", errors)),
+        }
+    }
 }
 
 /// Corrects what is known of a document that waits for a person.
@@ -71,19 +96,7 @@ async fn correct(
         return Err(Refusal::new(StatusCode::PRECONDITION_REQUIRED, "if-match-required", detail)
             .help("send the document's ETag as If-Match"));
     };
-    let Correction { document_type, fields, department } = &correction;
-    let mut errors = BTreeMap::new();
-    if document_type.is_none() && fields.is_empty() && department.is_none() {
-        errors.insert("(all of it)".to_owned(), "corrects nothing".to_owned());
-    }
-    for (name, value) in fields {
-        if name.chars().count() > NAME_CHARACTERS || value.chars().count() > TEXT_CHARACTERS {
-            errors.insert(format!("fields.{name}"), "is too long".to_owned());
-        }
-    }
-    if !errors.is_empty() {
-        return Err(Refusal::invalid("the correction is not sound", errors));
-    }
+    correction.check()?;
     let record = super::documents::find(&app, caller.tenant(), &id).await?;
     apply(&app, &caller, &record, correction, version).await.map(shown)
 }
@@ -105,7 +118,7 @@ pub async fn apply(
 }
 
 /// What its pages hold by another type than it was taken for; `None` where the type stays, or there is no text.
-pub(super) async fn read_as(
+pub(crate) async fn read_as(
     app: &App,
     caller: &Caller,
     record: &Record,

@@ -186,7 +186,10 @@ pub(super) async fn act(
     version: Option<u64>,
 ) -> Result<Document, Refusal> {
     caller.must(Scope::Review)?;
-    if matches!(body, EventBody::Approved { .. }) {
+    // What is changed by an approval starts the count of them anew, so a correction is never refused.
+    if let EventBody::Approved { document_type: None, fields, .. } = &body
+        && fields.is_empty()
+    {
         must_be_another(app, caller, document).await?;
     }
     append(app, caller, document, body, version).await
@@ -217,21 +220,28 @@ pub(super) async fn append(
     Ok(record.document)
 }
 
-/// Refuses a second approval by the person who gave the first, where a route asks for several people's. What is changed
-/// by it starts the count anew, so a correction is never refused.
+/// Refuses a second approval by the person who gave the first, where a route asks for several people's.
 async fn must_be_another(app: &App, caller: &Caller, document: DocumentId) -> Result<(), Refusal> {
     let record = documents::find(app.store.reading(), caller.tenant(), document).await?;
-    let Some(record) = record.filter(|record| record.document.status == Status::InReview) else {
-        return Ok(());
-    };
+    match record.and_then(|record| awaits_others(app, caller, &record)) {
+        Some(needed) => {
+            let detail = format!("you approved it already; the route asks for {needed} people's approval");
+            Err(Refusal::conflict(detail).help("ask somebody else to approve it, or reject it"))
+        }
+        None => Ok(()),
+    }
+}
+
+/// How many people's approval a document in review needs, where this caller gave theirs and others have yet to.
+pub fn awaits_others(app: &App, caller: &Caller, record: &Record) -> Option<u32> {
+    let is_in_review = record.document.status == Status::InReview;
+    if !is_in_review || !record.approved_by.contains(&caller.actor().to_string()) {
+        return None;
+    }
     let needed =
         app.policy(caller.tenant()).route(&record.document).map_or(0, |chosen| chosen.route.approvals);
     let there = u32::try_from(record.approved_by.len()).unwrap_or(u32::MAX);
-    if (1..needed).contains(&there) && record.approved_by.contains(&caller.actor().to_string()) {
-        let detail = format!("you approved it already; the route asks for {needed} people's approval");
-        return Err(Refusal::conflict(detail).help("ask somebody else to approve it, or reject it"));
-    }
-    Ok(())
+    (there < needed).then_some(needed)
 }
 
 /// The id in a path, or 404.

@@ -1,15 +1,18 @@
-//! What the pages' buttons do: what the API does, from a form. A review names the version it was made on.
+//! What the pages' buttons do: what the API does, from a form. A review names the version it was made on, and where it is
+//! refused its form is shown again.
 
 use std::collections::BTreeMap;
 
 use axum::extract::{Form, Path, State};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect};
 use platen_model::api::Review;
-use platen_model::{Digest, DocumentType};
+use platen_model::{Digest, DocumentId};
 use serde::Deserialize;
 
-use super::PageResult;
+use super::draft::Draft;
 use super::session::SignedIn;
+use super::{Occasion, PageResult, frame, show};
 use crate::api::corrections::{self, Correction};
 use crate::api::{self, review as decisions};
 use crate::app::App;
@@ -25,51 +28,124 @@ pub(super) struct Token {
     pub(super) csrf: String,
 }
 
-/// `POST /documents/{id}/review`: the form's fields are many and named by the document, so all are read.
+/// What was asked of a document with a form.
+enum Done {
+    /// It was decided on.
+    Decided,
+    /// It was corrected, and waits as before.
+    Corrected,
+    /// Nothing yet: the fields of the type that was chosen are to be seen first.
+    Unseen,
+}
+
+/// `POST /documents/{id}/review`: the form's fields are many and named by the document, so all are read. A refusal shows
+/// the document again, with all that was typed.
 pub(super) async fn review(
     State(app): State<App>,
-    SignedIn(user): SignedIn,
+    who: SignedIn,
     Path(id): Path<String>,
     Form(form): Form<BTreeMap<String, String>>,
 ) -> PageResult {
-    let given = |name: &str| form.get(name).map(|value| value.trim()).filter(|value| !value.is_empty());
-    allow(&user, given("csrf"))?;
-    let record = find(&app, &user, &id).await?;
-    let version = given("version").and_then(|version| version.parse().ok());
-    let version = version.ok_or_else(|| Refusal::bad_request("the form names no version"))?;
-    let review = match given("action") {
-        Some("approve") => approval(&record, &form),
-        Some("reject") => {
-            let comment = given("comment").ok_or_else(|| {
-                let errors = BTreeMap::from([("comment".to_owned(), "say why you reject it".to_owned())]);
-                Refusal::invalid("a rejection needs a comment", errors).help("go back and write one")
-            })?;
-            Review::Reject { comment: comment.to_owned() }
-        }
-        _ => return Err(Refusal::bad_request("the form names no action").into()),
+    who.0.must_be(Role::Reviewer)?;
+    let record = find(&app, &who.0, &id).await?;
+    let draft = Draft::of_form(&form, &record.document);
+    let action = form.get("action").map_or("", String::as_str);
+    let done = match must_be_of_this_session(&who.0, &form) {
+        Ok(()) => reviewed(&app, &who.0.clone().into(), &record, &draft, action).await,
+        Err(refusal) => Err(refusal),
     };
-    decisions::decide(&app, &user.into(), record.document.document_id, review, Some(version)).await?;
-    let next = if form.contains_key("queue") { "/review".to_owned() } else { format!("/documents/{id}") };
+    let next = match done {
+        Err(refusal) => return show_again(&app, &who, &id, draft, refusal).await,
+        Ok(Done::Unseen) => {
+            let message = "These are the fields of that type, as they were read. Look at them, then approve.";
+            let occasion = Occasion { draft, message: Some(message.to_owned()), complaint: None };
+            return show(&app, &who, &id, occasion).await;
+        }
+        Ok(Done::Decided) => draft.queue.as_deref().map_or_else(|| format!("/documents/{id}"), after),
+        Ok(Done::Corrected) => {
+            let place = draft.queue.as_deref().map(|queue| format!("&queue={}", frame::encode(queue)));
+            format!("/documents/{id}?corrected=1{}", place.unwrap_or_default())
+        }
+    };
     Ok(Redirect::to(&next).into_response())
 }
 
-/// The approval with what was corrected, and nothing that was not. A field that was not read may be filled in.
-fn approval(record: &Record, form: &BTreeMap<String, String>) -> Review {
-    let document = &record.document;
-    let document_type = form.get("document_type").filter(|name| **name != document.document_type.0);
-    let corrected = form.iter().filter_map(|(name, value)| {
-        let (name, value) = (name.strip_prefix("field.")?, value.trim());
-        let before = document.fields.get(name).map_or("", |field| field.value.as_str());
-        (value != before).then(|| (name.to_owned(), value.to_owned()))
-    });
-    let given = |name: &str| {
-        form.get(name).map(|text| text.trim()).filter(|text| !text.is_empty()).map(str::to_owned)
-    };
-    Review::Approve {
-        document_type: document_type.map(|name| DocumentType(name.clone())),
-        fields: corrected.collect(),
-        comment: given("comment"),
-        override_reason: given("override_reason"),
+/// The next document of the review queue that stood behind this one.
+fn after(document: &str) -> String {
+    match document.parse::<DocumentId>() {
+        Ok(document) => format!("/review?after={document}"),
+        Err(_) => "/review".to_owned(),
+    }
+}
+
+/// Cookies are not sent along with forms of other sites, so a token that is not this session's is of one that ended.
+fn must_be_of_this_session(user: &User, form: &BTreeMap<String, String>) -> Result<(), Refusal> {
+    let token = form.get("csrf").map(String::as_str);
+    user.must_have_sent(token).map_err(|_| {
+        Refusal::forbidden("you have signed in anew since this page was shown")
+            .help("look at it once more, then send it again")
+    })
+}
+
+async fn reviewed(
+    app: &App,
+    caller: &Caller,
+    record: &Record,
+    draft: &Draft,
+    action: &str,
+) -> Result<Done, Refusal> {
+    let document = record.document.document_id;
+    let version = draft.version.ok_or_else(|| Refusal::bad_request("the form names no version"))?;
+    match action {
+        "approve" if draft.is_unseen => Ok(Done::Unseen),
+        "approve" => {
+            let version = corrected_department(app, caller, record, draft, version).await?;
+            decisions::decide(app, caller, document, draft.approval(), Some(version)).await?;
+            Ok(Done::Decided)
+        }
+        "correct" => {
+            let correction = draft.correction();
+            correction.check()?;
+            corrections::apply(app, caller, record, correction, version).await?;
+            Ok(Done::Corrected)
+        }
+        "reject" if draft.comment.is_empty() => {
+            let errors = BTreeMap::from([("comment".to_owned(), "say why you reject it".to_owned())]);
+            Err(Refusal::invalid("a rejection needs a comment", errors).help("write one"))
+        }
+        "reject" => {
+            let review = Review::Reject { comment: draft.comment.clone() };
+            decisions::decide(app, caller, document, review, Some(version)).await?;
+            Ok(Done::Decided)
+        }
+        _ => Err(Refusal::bad_request("the form names no action")),
+    }
+}
+
+/// An approval says nothing of departments, so another one is a correction before it. The version that is approved then.
+async fn corrected_department(
+    app: &App,
+    caller: &Caller,
+    record: &Record,
+    draft: &Draft,
+    version: u64,
+) -> Result<u64, Refusal> {
+    if draft.department.is_none() {
+        return Ok(version);
+    }
+    let correction = Correction { department: draft.department.clone(), ..Correction::default() };
+    correction.check()?;
+    Ok(corrections::apply(app, caller, record, correction, version).await?.version)
+}
+
+/// The document's page once more, with what was typed and why it was refused; the refusal alone where there is no page.
+async fn show_again(app: &App, who: &SignedIn, id: &str, draft: Draft, refusal: Refusal) -> PageResult {
+    let problem = refusal.problem().clone();
+    let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let occasion = Occasion { draft, message: None, complaint: Some(problem) };
+    match show(app, who, id, occasion).await {
+        Ok(page) => Ok((status, page).into_response()),
+        Err(_) => Err(refusal.into()),
     }
 }
 
@@ -86,54 +162,51 @@ pub(super) async fn retry(
     Ok(Redirect::to(&format!("/documents/{id}")).into_response())
 }
 
-/// The form that settles what a document is that was set aside because of it.
-#[derive(Debug, Deserialize)]
-pub(super) struct Settlement {
-    #[serde(default)]
-    csrf: String,
-    version: u64,
-    action: String,
-    #[serde(default)]
-    document_type: String,
-    #[serde(default)]
-    comment: String,
-}
-
 /// `POST /documents/{id}/settle`: it is what the person says and goes on, or it is rejected.
 pub(super) async fn settle(
     State(app): State<App>,
-    SignedIn(user): SignedIn,
+    who: SignedIn,
     Path(id): Path<String>,
-    Form(form): Form<Settlement>,
+    Form(form): Form<BTreeMap<String, String>>,
 ) -> PageResult {
-    allow(&user, Some(&form.csrf))?;
-    let record = find(&app, &user, &id).await?;
-    let document = record.document.document_id;
-    let wrong = |field: &str, why: &str| {
-        let errors = BTreeMap::from([(field.to_owned(), why.to_owned())]);
-        Refusal::invalid("it cannot be settled like this", errors).help("go back and fill in what is missing")
+    who.0.must_be(Role::Reviewer)?;
+    let record = find(&app, &who.0, &id).await?;
+    let draft = Draft::of_form(&form, &record.document);
+    let action = form.get("action").map_or("", String::as_str);
+    let done = match must_be_of_this_session(&who.0, &form) {
+        Ok(()) => settled(&app, &who.0.clone().into(), &record, &draft, action).await,
+        Err(refusal) => Err(refusal),
     };
-    match form.action.as_str() {
-        "correct" => {
-            let document_type = DocumentType(form.document_type.trim().to_owned());
-            if document_type.0.is_empty() || document_type.is_unknown() {
-                return Err(wrong("document_type", "say what it is").into());
-            }
-            let correction = Correction { document_type: Some(document_type), ..Correction::default() };
-            let caller = user.into();
-            let corrected = corrections::apply(&app, &caller, &record, correction, form.version).await?;
-            decisions::retry(&app, &caller, document, Some(corrected.version)).await?;
-        }
-        "reject" => {
-            if form.comment.trim().is_empty() {
-                return Err(wrong("comment", "say why you reject it").into());
-            }
-            let review = Review::Reject { comment: form.comment.trim().to_owned() };
-            decisions::decide(&app, &user.into(), document, review, Some(form.version)).await?;
-        }
-        _ => return Err(Refusal::bad_request("the form names no action").into()),
+    match done {
+        Ok(()) => Ok(Redirect::to(&format!("/documents/{id}")).into_response()),
+        Err(refusal) => show_again(&app, &who, &id, draft, refusal).await,
     }
-    Ok(Redirect::to(&format!("/documents/{id}")).into_response())
+}
+
+async fn settled(
+    app: &App,
+    caller: &Caller,
+    record: &Record,
+    draft: &Draft,
+    action: &str,
+) -> Result<(), Refusal> {
+    if action != "correct" {
+        return match action {
+            "reject" => reviewed(app, caller, record, draft, action).await.map(|_| ()),
+            _ => Err(Refusal::bad_request("the form names no action")),
+        };
+    }
+    let version = draft.version.ok_or_else(|| Refusal::bad_request("the form names no version"))?;
+    let Some(document_type) = draft.chosen.clone().filter(|chosen| !chosen.is_unknown()) else {
+        let errors = BTreeMap::from([("document_type".to_owned(), "say what it is".to_owned())]);
+        let refusal = Refusal::invalid("it cannot be settled like this", errors);
+        return Err(refusal.help("choose another type, or reject it"));
+    };
+    // A person's word is wanted also where the rules were right.
+    let correction = Correction { document_type: Some(document_type), ..Correction::default() };
+    let corrected = corrections::apply(app, caller, record, correction, version).await?;
+    let document = record.document.document_id;
+    decisions::retry(app, caller, document, Some(corrected.version)).await.map(|_| ())
 }
 
 /// `POST /documents/{id}/reprocess`.

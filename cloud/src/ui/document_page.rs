@@ -1,14 +1,18 @@
 //! The page of one document: everything known about it, in the order a person asks.
 
+use std::collections::BTreeMap;
+
 use askama::Template;
 use jiff::Timestamp;
+use platen_capture::classify::layout::can_be_taught;
 use platen_model::api::{Document, Envelope};
 use platen_model::event::{Event, EventBody, Status};
 use platen_model::{
-    Blank, BlankKind, Decision, Digest, LineItem, PageText, PartRole, Recipient, Rect, Role, SetAside,
-    SignatureFinding, SignatureVerdict, Violation,
+    Blank, BlankKind, Decision, Digest, LineItem, PageText, PartRole, Problem, Recipient, Rect, Role,
+    SetAside, SignatureFinding, SignatureVerdict, Violation,
 };
 
+use super::form_view::FormView;
 use super::frame::{Choice, Frame};
 use super::words;
 use crate::api::versions::{MadeBy, Version, versions};
@@ -45,8 +49,19 @@ pub struct DocumentPage {
     retryable: bool,
     /// It was set aside because of what it is; a person may say what that is, or reject it.
     settleable: bool,
-    /// The reader works through the review queue.
-    queue: bool,
+    /// A person may correct it.
+    correctable: bool,
+    /// Why what was typed was refused.
+    complaint: Option<ComplaintView>,
+    /// Where the reader is in the review queue, if there.
+    queue: Option<String>,
+    /// The document's type, that of the fields that are shown, and the department as it is and as it was typed.
+    was_type: String,
+    shown_type: String,
+    was_department: String,
+    typed_department: String,
+    comment: String,
+    override_reason: String,
     review_reasons: Vec<String>,
     types: Vec<Choice>,
     fields: Vec<FieldView>,
@@ -87,6 +102,15 @@ pub struct DocumentPage {
     head: Digest,
 }
 
+/// Why a form was refused, and what happened since it was shown.
+#[derive(Debug)]
+struct ComplaintView {
+    what: String,
+    help: String,
+    errors: Vec<(String, String)>,
+    since: Vec<EventView>,
+}
+
 #[derive(Debug)]
 struct Trouble {
     what: String,
@@ -101,6 +125,8 @@ struct PageView {
     confidence: u32,
     marks: Vec<Mark>,
     text: String,
+    /// A field can be taught on it.
+    teachable: bool,
 }
 
 #[derive(Debug)]
@@ -119,9 +145,26 @@ struct FieldView {
     name: String,
     label: String,
     value: String,
+    /// The value before anything was typed.
+    was: String,
     confidence: u32,
     corrected: bool,
     violations: Vec<Violation>,
+}
+
+impl FieldView {
+    fn of(number: usize, name: &str, value: &str) -> Self {
+        Self {
+            number,
+            name: name.to_owned(),
+            label: words::title_case(name),
+            value: value.to_owned(),
+            was: value.to_owned(),
+            confidence: 0,
+            corrected: false,
+            violations: Vec::new(),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -259,8 +302,10 @@ pub struct Material<'a> {
     pub events: &'a [Event],
     /// Its current envelope.
     pub envelope: Option<&'a Envelope>,
-    /// The rules of validation it does not keep, and that nobody overrode.
-    pub violations: &'a [Violation],
+    /// The form about it.
+    pub form: &'a FormView,
+    /// Why that was refused.
+    pub complaint: Option<&'a Problem>,
     /// The reader may let it go on all the same.
     pub may_override: bool,
     /// What the desk says of its envelope, where that is there.
@@ -277,8 +322,6 @@ pub struct Material<'a> {
     pub replaced_by: &'a [Document],
     /// The document types the rules know.
     pub types: &'a [String],
-    /// The reader works through the review queue.
-    pub queue: bool,
     /// What was just done.
     pub message: Option<String>,
 }
@@ -291,9 +334,9 @@ impl DocumentPage {
         let planned = || material.plan.map(|plan| plan.blanks.as_slice());
         let blanks = material.envelope.map(|envelope| envelope.blanks.as_slice()).or_else(planned);
         let blanks = blanks.unwrap_or_default();
-        let selected = &document.document_type.0;
-        let shown_fields = fields(document, events);
-        let asked = asked(&shown_fields, material.violations);
+        let FormView { known, draft, violations, is_correctable } = material.form;
+        let selected = &known.document_type.0;
+        let asked = asked(fields(known, events), &draft.fields, violations);
         let unknown = "unknown".to_owned();
         let types = material.types.iter().chain((!material.types.contains(&unknown)).then_some(&unknown));
         Self {
@@ -304,7 +347,7 @@ impl DocumentPage {
             name: document.file_name.clone(),
             status: words::label(document.status),
             tone: words::tone(document.status),
-            document_type: words::title_case(selected),
+            document_type: words::title_case(&document.document_type.0),
             confidence: words::percent(document.confidence),
             received: words::minute(document.created_at),
             department: document.department.clone(),
@@ -318,13 +361,21 @@ impl DocumentPage {
                 Status::Declined | Status::Expired | Status::Voided | Status::Quarantined
             ),
             settleable: material.settleable,
-            queue: material.queue,
+            correctable: *is_correctable,
+            complaint: material.complaint.map(|problem| complaint(problem, material.form, events)),
+            queue: draft.queue.clone(),
+            was_type: document.document_type.0.clone(),
+            shown_type: selected.clone(),
+            was_department: document.department.clone().unwrap_or_default(),
+            typed_department: draft.department.clone().or(document.department.clone()).unwrap_or_default(),
+            comment: draft.comment.clone(),
+            override_reason: draft.override_reason.clone(),
             review_reasons: review_reasons(events),
             types: types.map(|name| Choice::new(name, &words::title_case(name), name == selected)).collect(),
-            fields: shown_fields,
+            fields: fields(document, events),
             asked,
-            violations: material.violations.iter().filter(|one| one.field.is_none()).cloned().collect(),
-            invalid: !material.violations.is_empty(),
+            violations: violations.iter().filter(|one| one.field.is_none()).cloned().collect(),
+            invalid: !violations.is_empty(),
             line_items: document.line_items.clone(),
             may_override: material.may_override,
             may_teach: material.may_teach,
@@ -415,6 +466,8 @@ fn pages(
                     .chain(blank_marks(blanks, index as u32, record.map_or(72, |record| record.dpi)))
                     .collect(),
                 text: record.map(|record| record.text()).unwrap_or_default(),
+                teachable: record.is_some_and(|record| !record.words.is_empty())
+                    && can_be_taught(index, records.len()),
             }
         })
         .collect()
@@ -475,37 +528,59 @@ fn fields(document: &Document, events: &[Event]) -> Vec<FieldView> {
         })
     };
     let view = |(number, (name, field)): (usize, (&String, &platen_model::Field))| FieldView {
-        number,
-        name: name.clone(),
-        label: words::title_case(name),
-        value: field.value.clone(),
         confidence: words::percent(field.confidence),
         corrected: is_corrected(name),
-        violations: Vec::new(),
+        ..FieldView::of(number, name, &field.value)
     };
     (1..).zip(&document.fields).map(view).collect()
 }
 
-/// The fields a person is asked about, each with the rules it does not keep: those there are, and those that must be there.
-fn asked(fields: &[FieldView], violations: &[Violation]) -> Vec<FieldView> {
-    let mut asked: Vec<FieldView> = fields.to_vec();
+/// The fields a person is asked about, each with the rules it does not keep: those there are, those that were typed, and
+/// those that must be there.
+fn asked(
+    known: Vec<FieldView>,
+    typed: &BTreeMap<String, String>,
+    violations: &[Violation],
+) -> Vec<FieldView> {
+    let mut asked = known;
+    for (name, value) in typed {
+        let place = place_of(&mut asked, name);
+        asked[place].value.clone_from(value);
+    }
     for violation in violations {
         let Some(name) = &violation.field else { continue };
-        let place = asked.iter().position(|field| field.name == *name).unwrap_or_else(|| {
-            asked.push(FieldView {
-                number: asked.len() + 1,
-                name: name.clone(),
-                label: words::title_case(name),
-                value: String::new(),
-                confidence: 0,
-                corrected: false,
-                violations: Vec::new(),
-            });
-            asked.len() - 1
-        });
+        let place = place_of(&mut asked, name);
         asked[place].violations.push(violation.clone());
     }
     asked
+}
+
+/// Where a field is among those asked about; an empty one is added where it is not.
+fn place_of(asked: &mut Vec<FieldView>, name: &str) -> usize {
+    asked.iter().position(|field| field.name == name).unwrap_or_else(|| {
+        asked.push(FieldView::of(asked.len() + 1, name, ""));
+        asked.len() - 1
+    })
+}
+
+/// What is said over a form that was refused. What stands beside its field already is not said twice.
+fn complaint(problem: &Problem, form: &FormView, events: &[Event]) -> ComplaintView {
+    let is_shown = |place: &String| form.violations.iter().any(|violation| violation.place() == *place);
+    let errors: Vec<_> = problem.errors.iter().filter(|(place, _)| !is_shown(place)).collect();
+    let help = match form.violations.is_empty() {
+        false if errors.len() < problem.errors.len() => "Mend what is marked in the form.".to_owned(),
+        _ => words::as_sentence(&problem.help),
+    };
+    let seen = form.draft.version.unwrap_or(u64::MAX);
+    ComplaintView {
+        what: words::as_sentence(&problem.detail),
+        help,
+        errors: errors
+            .into_iter()
+            .map(|(place, why)| (words::title_case(place.trim_start_matches("fields.")), why.clone()))
+            .collect(),
+        since: events.iter().filter(|event| event.sequence > seen).map(event_view).collect(),
+    }
 }
 
 fn reasons(decision: &Decision) -> Vec<ReasonView> {

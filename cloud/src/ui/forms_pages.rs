@@ -6,6 +6,7 @@
 use askama::Template;
 use axum::extract::{Form, Path, State};
 use axum::response::{IntoResponse, Redirect};
+use platen_capture::classify::layout::can_be_taught;
 use platen_model::{CheckBox, PageRecord, Rect, Word};
 use uuid::Uuid;
 
@@ -60,6 +61,10 @@ pub(super) async fn page(
     let text = text.ok_or_else(missing)?;
     let index = number.checked_sub(1).ok_or_else(missing)?;
     let page = text.pages.get(index as usize).ok_or_else(missing)?;
+    if !can_be_taught(index as usize, text.pages.len()) {
+        let detail = format!("page {number} lies in the middle of a long document, where nothing is read");
+        return Err(Refusal::conflict(detail).help("teach on one of the first or the last pages").into());
+    }
     let PageRecord { width_px, height_px, words, check_boxes, .. } = page;
     let word = |(place, word): (usize, &Word)| PlaceView { place, text: word.text.clone(), rect: word.rect };
     let check_box = |(place, found): (usize, &CheckBox)| {

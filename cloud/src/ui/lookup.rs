@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use platen_model::api::{Document, Page};
 use platen_model::event::Status;
-use platen_model::{DocumentType, TenantId};
+use platen_model::{DocumentId, DocumentType, TenantId};
 use sqlx::Row as _;
 
 use super::list_page::Filter;
@@ -20,6 +20,8 @@ const PATIENCE: Duration = Duration::from_millis(300);
 
 /// Documents that are counted at most in one state: a count that reads a million rows keeps everybody waiting.
 pub(super) const COUNTED: u64 = 1_000;
+/// Documents of the review queue that are read at once: few of them are not for whoever asks.
+const WAITING: i64 = 5;
 /// Document types that are listed at most.
 const TYPES: i64 = 200;
 
@@ -81,6 +83,37 @@ pub(super) async fn oldest_in_review(
     row.map(|row| Ok(json::<Record>(row.get("record"))?.document)).transpose()
 }
 
+/// The document that waits longest for review behind a place in the queue, among those that are for a person.
+pub(super) async fn next_in_review(
+    store: &Store,
+    tenant: &TenantId,
+    after: Option<DocumentId>,
+    is_for_them: impl Fn(&Record) -> bool,
+) -> Result<Option<DocumentId>, StoreError> {
+    let mut after = after.map(|after| after.to_string()).unwrap_or_default();
+    loop {
+        let rows = sqlx::query(
+            "SELECT record FROM documents WHERE tenant_id = $1 AND status = 'in_review' AND document_id > $2
+             ORDER BY document_id LIMIT $3",
+        )
+        .bind(tenant.as_str())
+        .bind(after.as_str())
+        .bind(WAITING)
+        .fetch_all(store.reading())
+        .await?;
+        for row in &rows {
+            let record: Record = json(row.get("record"))?;
+            if is_for_them(&record) {
+                return Ok(Some(record.document.document_id));
+            }
+            after = record.document.document_id.to_string();
+        }
+        if (rows.len() as i64) < WAITING {
+            return Ok(None);
+        }
+    }
+}
+
 /// The documents that fit a filter, newest first. A page of a search that is hard may be short: then more are read, for
 /// [`PATIENCE`].
 pub(super) async fn list(
@@ -121,8 +154,6 @@ fn add(together: &mut Page<Document>, filter: &mut documents::Filter, page: Page
 
 #[cfg(test)]
 mod tests {
-    use platen_model::DocumentId;
-
     use super::*;
     use crate::testing::record;
 

@@ -14,18 +14,21 @@ use axum::http::StatusCode;
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use platen_capture::classify::RuleSet;
-use platen_model::event::{Event, Status};
+use platen_model::api::Document;
+use platen_model::event::Event;
 use platen_model::{PageText, PartRole, Problem, TenantId};
 use serde::Deserialize;
 
 use crate::api;
 use crate::app::App;
-use crate::auth::{Role, Scopes};
+use crate::auth::{Caller, Role, Scopes};
 use crate::blobs::BlobError;
 use crate::refusal::Refusal;
 use crate::signing::{self, desk::front::Front};
 use crate::store::record::Record;
 use crate::store::{documents, envelopes, events};
+use draft::Draft;
+use form_view::FormView;
 use session::SignedIn;
 
 mod actions;
@@ -33,6 +36,8 @@ mod at_the_desk;
 mod devices;
 mod devices_page;
 pub mod document_page;
+mod draft;
+mod form_view;
 mod forms_pages;
 pub mod frame;
 mod jobs_page;
@@ -99,13 +104,16 @@ async fn document(
     Path(id): Path<String>,
     Query(done): Query<Done>,
 ) -> PageResult {
-    let message = done.taught.map(|field| {
+    let taught = |field: String| {
         format!(
             "{} was taught. It is read there on every copy of this form from now on.",
             words::title_case(&field)
         )
-    });
-    show(&app, &who, &id, (false, message)).await
+    };
+    let corrected = || "It was corrected, and waits as before.".to_owned();
+    let message = done.taught.map(taught).or_else(|| done.corrected.map(|_| corrected()));
+    let draft = Draft { queue: done.queue, ..Draft::default() };
+    show(&app, &who, &id, Occasion { draft, message, complaint: None }).await
 }
 
 /// What was just done, where a form sends its reader on.
@@ -113,14 +121,45 @@ async fn document(
 struct Done {
     /// The field that was taught.
     taught: Option<String>,
+    /// It was corrected.
+    corrected: Option<String>,
+    /// Where the reader is in the review queue.
+    queue: Option<String>,
 }
 
-/// `GET /review`: the document that waits longest, or a page that says that none does.
-async fn review(State(app): State<App>, who: SignedIn) -> PageResult {
-    match lookup::oldest_in_review(&app.store, &who.0.tenant).await? {
-        Some(document) => show(&app, &who, &document.document_id.to_string(), (true, None)).await,
-        None => html(&NothingToReview { frame: who.frame(&app, "review").await? }),
+/// Where the reader is in the review queue.
+#[derive(Debug, Deserialize)]
+struct Place {
+    /// The document before.
+    after: Option<String>,
+}
+
+/// `GET /review`: the document that waits longest for this person, from a place on, or a page that says that none does.
+async fn review(State(app): State<App>, who: SignedIn, Query(place): Query<Place>) -> PageResult {
+    let caller = Caller::from(who.0.clone());
+    let after = place.after.as_deref().and_then(|after| after.parse().ok());
+    let is_for_them = |record: &Record| api::review::awaits_others(&app, &caller, record).is_none();
+    match lookup::next_in_review(&app.store, &who.0.tenant, after, is_for_them).await? {
+        Some(document) => {
+            let draft = Draft { queue: Some(place.after.unwrap_or_default()), ..Draft::default() };
+            let occasion = Occasion { draft, message: None, complaint: None };
+            show(&app, &who, &document.to_string(), occasion).await
+        }
+        None => {
+            html(&NothingToReview { frame: who.frame(&app, "review").await?, is_at_the_end: after.is_some() })
+        }
     }
+}
+
+/// What a document's page is shown for, beside the document.
+#[derive(Debug, Default)]
+struct Occasion {
+    /// What was typed already.
+    draft: Draft,
+    /// What was just done.
+    message: Option<String>,
+    /// Why what was typed was refused.
+    complaint: Option<Problem>,
 }
 
 /// The page text of a document; `None` where it has none that can be read.
@@ -131,7 +170,8 @@ async fn page_text(app: &App, tenant: &TenantId, record: &Record) -> Result<Opti
     }
 }
 
-async fn show(app: &App, who: &SignedIn, id: &str, (queue, message): (bool, Option<String>)) -> PageResult {
+async fn show(app: &App, who: &SignedIn, id: &str, occasion: Occasion) -> PageResult {
+    let Occasion { draft, message, complaint } = occasion;
     let tenant = &who.0.tenant;
     let record = api::documents::find(app, tenant, id).await?;
     let document_id = record.document.document_id;
@@ -159,16 +199,14 @@ async fn show(app: &App, who: &SignedIn, id: &str, (queue, message): (bool, Opti
         }
         _ => Front::default(),
     };
-    let violations = match record.document.status {
-        Status::InReview => record.not_overridden(policy.violations(&record.document, text.as_ref())),
-        _ => Vec::new(),
-    };
+    let form = FormView::of(app, &who.0.clone().into(), &record, text.as_ref(), &draft).await?;
     let material = document_page::Material {
         document: &record.document,
         text: text.as_ref(),
         events: &chain,
         envelope: envelope.as_ref(),
-        violations: &violations,
+        form: &form,
+        complaint: complaint.as_ref(),
         may_teach: who.0.role >= Role::Reviewer,
         settleable: crate::machine::awaits_a_type(record.document.status, record.resume),
         may_override: policy.may_override(&Scopes::of_role(who.0.role)),
@@ -176,19 +214,19 @@ async fn show(app: &App, who: &SignedIn, id: &str, (queue, message): (bool, Opti
         plan: plan.as_ref(),
         replaces: replaces.as_deref(),
         replaced_by: &replaced_by,
-        types: &types_to_choose(app, who, &record.document.document_type.0).await?,
-        queue,
+        types: &types_to_choose(app, who, [&record.document, &form.known]).await?,
         message,
     };
-    let here = if queue { "review" } else { "documents" };
+    let here = if draft.queue.is_some() { "review" } else { "documents" };
     html(&document_page::DocumentPage::new(who.frame(app, here).await?, &material))
 }
 
-/// The types a person can choose from: those the rules know, those the tenant's documents have, and this one's.
-async fn types_to_choose(app: &App, who: &SignedIn, own: &str) -> Result<Vec<String>, PageError> {
+/// The types a person can choose from: those the rules know, those the tenant's documents have, this one's and that which
+/// was chosen.
+async fn types_to_choose(app: &App, who: &SignedIn, own: [&Document; 2]) -> Result<Vec<String>, PageError> {
     let mut types = lookup::types(&app.store, &who.0.tenant).await?;
     types.extend(RULE_TYPES.iter().cloned());
-    types.push(own.to_owned());
+    types.extend(own.map(|document| document.document_type.0.clone()));
     types.retain(|name| name != "unknown");
     types.sort();
     types.dedup();
@@ -234,6 +272,8 @@ async fn aside_picture(
 #[template(path = "review_empty.html")]
 struct NothingToReview {
     frame: frame::Frame,
+    /// Only those before were left out.
+    is_at_the_end: bool,
 }
 
 /// A rendered template as an answer.
@@ -271,5 +311,7 @@ impl IntoResponse for PageError {
     }
 }
 
+#[cfg(test)]
+mod review_tests;
 #[cfg(test)]
 mod tests;

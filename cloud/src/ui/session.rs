@@ -32,14 +32,24 @@ impl FromRequestParts<App> for SignedIn {
             Ok(Some(user)) => Ok(Self(user)),
             Ok(None) => {
                 let wanted = if parts.method == axum::http::Method::GET {
-                    parts.uri.path_and_query().map_or("/", |path| path.as_str())
+                    parts.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned()
                 } else {
-                    "/"
+                    page_of_form(parts.uri.path())
                 };
-                Err(Redirect::to(&format!("/login?next={}", encode(wanted))).into_response())
+                Err(Redirect::to(&format!("/login?next={}", encode(&wanted))).into_response())
             }
             Err(refusal) => Err(PageError::from(refusal).into_response()),
         }
+    }
+}
+
+/// The page on which a form stands, by where it is sent: nobody can be led to where only forms go.
+fn page_of_form(path: &str) -> String {
+    let mut parts = path.split('/').skip(1);
+    match (parts.next(), parts.next()) {
+        (Some("documents"), Some(id)) => format!("/documents/{id}"),
+        (Some(list @ ("forms" | "jobs" | "devices")), _) => format!("/{list}"),
+        _ => "/".to_owned(),
     }
 }
 
@@ -159,7 +169,19 @@ fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::way_back;
+    use super::{page_of_form, way_back};
+
+    #[test]
+    fn whose_session_ended_over_a_form_comes_back_to_the_page_it_stood_on() {
+        for (form, page) in [
+            ("/documents/0190/review", "/documents/0190"),
+            ("/documents/0190/desk/1/pin", "/documents/0190"),
+            ("/jobs/7/replay", "/jobs"),
+            ("/logout", "/"),
+        ] {
+            assert_eq!(page_of_form(form), page);
+        }
+    }
 
     #[test]
     fn after_signing_in_nobody_is_sent_to_another_site() {

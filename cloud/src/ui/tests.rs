@@ -8,11 +8,14 @@ use platen_model::api::{Document, Envelope};
 use platen_model::event::{Actor, Event, EventBody, Status};
 use platen_model::{
     Aside, CaptureId, CorrelationId, Decision, Digest, DocumentType, EnvelopeId, Field, PageRecord, PageText,
-    PolicyRef, Reason, Recipient, Rect, SetAside, SourcePage, Verdict, Violation, Word,
+    PolicyRef, Problem, Reason, Recipient, Rect, SetAside, SourcePage, Verdict, Violation, Word,
 };
 
+use super::draft::Draft;
+use super::form_view::FormView;
 use super::frame::Frame;
 use super::{document_page, list_page};
+use crate::refusal::Refusal;
 use crate::signing::desk::front::Front;
 
 const HOSTILE: &str = "<script>alert('1')</script>\"><img src=x>";
@@ -119,6 +122,9 @@ struct Beside<'b> {
     replaced_by: &'b [Document],
     violations: &'b [Violation],
     may_override: bool,
+    draft: Draft,
+    more_pages: usize,
+    complaint: Option<&'b Problem>,
 }
 
 /// The page of a document that takes the place of some and whose place others take.
@@ -140,7 +146,7 @@ fn document_page_with(status: Status, name: &str, aside: &[(u32, u32)], beside: 
         word("Total", 1, Rect { x: 180, y: 900, w: 100, h: 30 }),
     ];
     let page = PageRecord { width_px: 1654, height_px: 2339, dpi: 200, words, ..PageRecord::default() };
-    let mut text = PageText::new(vec![page]);
+    let mut text = PageText::new(vec![page; 1 + beside.more_pages]);
     let set_aside = |&(source, page): &(u32, u32)| SetAside {
         page: SourcePage { source, page },
         why: if page == 0 { Aside::Sheet } else { Aside::Blank },
@@ -158,12 +164,19 @@ fn document_page_with(status: Status, name: &str, aside: &[(u32, u32)], beside: 
         created_at: Timestamp::UNIX_EPOCH,
         updated_at: Timestamp::UNIX_EPOCH,
     };
+    let form = FormView {
+        known: document.clone(),
+        draft: beside.draft.clone(),
+        violations: beside.violations.to_vec(),
+        is_correctable: crate::machine::waits_for_a_person(status),
+    };
     let material = document_page::Material {
         document: &document,
         text: Some(&text),
         events: &events,
         envelope: (status == Status::Sent).then_some(&envelope),
-        violations: beside.violations,
+        form: &form,
+        complaint: beside.complaint,
         may_override: beside.may_override,
         front: &Front::default(),
         may_teach: true,
@@ -172,7 +185,6 @@ fn document_page_with(status: Status, name: &str, aside: &[(u32, u32)], beside: 
         replaces: beside.replaces,
         replaced_by: beside.replaced_by,
         types: &["nda".to_owned(), "invoice".to_owned()],
-        queue: false,
         message: None,
     };
     document_page::DocumentPage::new(frame(), &material).render().expect("the template fits its data")
@@ -295,4 +307,61 @@ fn a_rule_that_is_not_kept_stands_beside_its_field_with_the_remedy() {
     assert!(!shown.contains("override_reason"), "who may not override is not asked why");
     assert!(page(true).contains("name=\"override_reason\""));
     assert!(!document_page(Status::InReview, "scan.tif").contains("aria-invalid"));
+}
+
+#[test]
+fn a_refused_form_is_shown_with_what_was_typed_and_what_happened_since() {
+    let draft = Draft {
+        version: Some(3),
+        queue: Some(String::new()),
+        fields: BTreeMap::from([
+            ("invoice_number".to_owned(), "RE-2042".to_owned()),
+            ("order_number".to_owned(), HOSTILE.to_owned()),
+        ]),
+        comment: "It is on the second page".into(),
+        ..Draft::default()
+    };
+    let refusal = Refusal::bad_request("the document is at version 4").help("look again");
+    let beside = Beside { draft, complaint: Some(refusal.problem()), ..Beside::default() };
+    let page = document_page_with(Status::InReview, "RE-2041", &[], &beside);
+    let part = |from: &str, to: &str| {
+        let rest = page.split_once(from).map_or("", |(_, rest)| rest);
+        rest.split(to).next().unwrap_or_default().to_owned()
+    };
+    let said = part("id=\"refused\"", "</div>");
+    assert!(said.contains("The document is at version 4.") && said.contains("Look again."), "{said}");
+    assert!(
+        said.contains("Sent to review") && !said.contains("Classified"),
+        "only what it has not seen: {said}"
+    );
+    let number = part("name=\"field.invoice_number\"", "<label>");
+    assert!(number.contains("value=\"RE-2042\"") && number.contains("value=\"RE-2041\""), "{number}");
+    assert!(page.contains("name=\"field.order_number\"") && !page.contains("<img src=x"), "{page}");
+    assert!(page.contains(">It is on the second page</textarea>"), "{page}");
+    assert!(page.contains("name=\"queue\"") && page.contains("/review?after="), "the queue goes on");
+}
+
+#[test]
+fn whatever_waits_for_a_person_can_be_corrected_on_its_page() {
+    for status in Status::ALL {
+        let page = document_page(status, "scan.tif");
+        let waits = crate::machine::waits_for_a_person(status);
+        assert_eq!(page.contains("value=\"correct\""), waits, "{status}");
+        assert_eq!(page.contains("name=\"field.invoice_number\""), waits, "{status}");
+        assert_eq!(page.contains("name=\"department\""), waits, "{status}");
+    }
+}
+
+#[test]
+fn a_field_can_be_taught_where_pages_are_read() {
+    let page = document_page_with(
+        Status::InReview,
+        "scan.tif",
+        &[],
+        &Beside { more_pages: 11, ..Beside::default() },
+    );
+    for number in 1..=12 {
+        let is_offered = page.contains(&format!("/teach/{number}\""));
+        assert_eq!(is_offered, number <= 8 || number > 10, "page {number}");
+    }
 }

@@ -34,6 +34,11 @@ impl Order {
         matches!(self, Self::MonthFirst | Self::MonthLikely)
     }
 
+    /// Whether the document's own dates show it.
+    fn is_shown(self) -> bool {
+        matches!(self, Self::DayFirst | Self::MonthFirst)
+    }
+
     /// Certainty of a date that could be read either way.
     fn certainty(self) -> f32 {
         match self {
@@ -137,9 +142,11 @@ pub(super) fn find(text: &str, manner: impl Into<Manner>) -> Option<Found> {
         let ambiguous = either && first != second && !dotted;
         let certainty = if ambiguous { manner.order.certainty() } else { 1.0 };
         let (month, day) = if month_first { (first, second) } else { (second, first) };
-        // Where one reading lies ahead of what is possible, the other is meant.
-        if !add(&groups, month, day, certainty) && ambiguous && manner.past.is_some() {
-            add(&groups, day, month, manner.order.certainty().min(0.9));
+        // Where one reading lies ahead of what is possible, the other is meant; but not where the document's own dates show
+        // their order: rents and subscriptions are invoiced ahead, and another day is worse than none.
+        let is_guessed = ambiguous && !manner.order.is_shown();
+        if !add(&groups, month, day, certainty) && is_guessed && manner.past.is_some() {
+            add(&groups, day, month, manner.order.certainty());
         }
     }
     found.into_iter().min_by_key(|found| found.range.start)
@@ -360,6 +367,20 @@ mod tests {
         assert_eq!(certainty(Order::DayFirst), 1.0);
         assert!(certainty(Order::DayLikely) <= 0.7 && certainty(Order::MonthLikely) <= 0.7);
         assert!(certainty(Order::Unknown) < certainty(Order::MonthLikely));
+    }
+
+    #[test]
+    fn a_day_ahead_is_not_swapped_with_its_month_where_the_document_shows_their_order() {
+        let check = |order: Order, iso: Option<&str>| {
+            let past = Some(Past { until: jiff::civil::date(2026, 11, 28), years: 60 });
+            let found = find("05/12/2026", Manner { order, past });
+            assert_eq!(found.as_ref().map(|found| found.iso.as_str()), iso, "{order:?}");
+            assert!(found.is_none_or(|found| found.certainty <= 0.7 || order == Order::MonthFirst));
+        };
+        check(Order::DayFirst, None);
+        check(Order::MonthFirst, Some("2026-05-12"));
+        check(Order::DayLikely, Some("2026-05-12"));
+        check(Order::Unknown, Some("2026-05-12"));
     }
 
     #[test]

@@ -184,16 +184,18 @@ pub(super) fn weigh(finder: &Finder<'_>, origin: &Origin<'_>, rules: &TypeRules)
     (reasons.iter().map(|reason| reason.weight).sum(), reasons)
 }
 
-/// A word in the name of the file or the folder a document came by. A name never decides alone: an empty page called
+/// Words in a row in the name of the file or the folder a document came by. A name never decides alone: an empty page called
 /// "nda" is an empty page.
 fn named(
     finder: &Finder<'_>,
     rules: &TypeRules,
     rule: &EvidenceRule,
-    names: &[String],
+    names: &[Vec<String>],
     name: &str,
 ) -> Option<Reason> {
-    let seen = fuzzy::words(name).map(|word| fuzzy::skeleton(&word)).any(|word| names.contains(&word));
+    let shapes = fuzzy::shapes(name);
+    let seen =
+        names.iter().any(|wanted| shapes.windows(wanted.len()).any(|words| words == wanted.as_slice()));
     (seen && !finder.reading.words.is_empty()).then(|| bare_reason(rules, rule, name.to_owned()))
 }
 

@@ -158,7 +158,8 @@ fn read_one(finder: &Finder<'_>, rule: &FieldRule, habits: &Habits) -> Option<Fi
                 .find_map(|zone| value(reading, Wanted::by(rule), &zone, habits))
         });
         let best = match rule.kind {
-            FieldKind::Money => found.max_by(|a, b| a.0.cmp(&b.0)),
+            // Of a credit note, where all are negative, the one furthest from nought.
+            FieldKind::Money => found.max_by_key(|(cents, _)| (*cents > 0, cents.unsigned_abs())),
             _ => found.reduce(|first, _| first),
         };
         if let Some((cents, field)) = best {
@@ -352,7 +353,7 @@ pub(super) fn value(
         }
         FieldKind::Money => {
             let found = sum_of_row(reading, &zone.words)?;
-            let certainty = if found.has_sign() || habits.currency.is_some() { 1.0 } else { 0.85 };
+            let certainty = if found.currency(habits.currency).is_some() { 1.0 } else { 0.85 };
             let normal = found.normal(habits.currency);
             Some((found.cents, made(found.range, normal, certainty)))
         }
@@ -394,9 +395,8 @@ fn sum_of_row(reading: &Reading<'_>, words: &[usize]) -> Option<money::Found> {
         let next = words.get(place + 1).map(|next| reading.words[*next].word.text.to_lowercase());
         let is_part =
             PART_OF_IT.contains(&folded.as_str()) || folded == "of" && next.as_deref() == Some("which");
-        let is_label = apart
-            && folded.chars().filter(|c| c.is_alphabetic()).count() > 1
-            && money::usual_currency(read).is_none();
+        let is_label =
+            apart && folded.chars().filter(|c| c.is_alphabetic()).count() > 1 && !money::is_currency(read);
         if start >= first.range.end && (is_part || is_label || read.starts_with(['(', '['])) {
             end = start;
             break;

@@ -59,6 +59,11 @@ pub(super) fn skeleton(folded: &str) -> String {
     alike.replace("rn", "m").replace("vv", "w")
 }
 
+/// The shapes of a text's words.
+pub(super) fn shapes(text: &str) -> Vec<String> {
+    words(text).map(|word| skeleton(&word)).collect()
+}
+
 /// How well a read word fits a wanted one, both as skeletons: 1 for the same, `None` for too different.
 pub(super) fn likeness(read: &str, confidence: f32, wanted: &str) -> Option<f32> {
     if read == wanted {

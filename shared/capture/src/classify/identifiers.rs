@@ -213,7 +213,7 @@ pub(super) fn identifier(text: &str) -> Option<Found> {
 /// Whether a word is an amount with its currency.
 fn is_amount(text: &str, word: &Range<usize>) -> bool {
     let meets = |found: &money::Found| found.range.start < word.end && word.start < found.range.end;
-    money::find_all(text).iter().any(|found| meets(found) && found.has_sign())
+    money::find_all(text).iter().any(|found| meets(found) && found.has_clear_sign())
 }
 
 /// The byte after the `count`-th character that is not a sign or blank.

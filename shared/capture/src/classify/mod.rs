@@ -174,7 +174,8 @@ fn decided(
     Decision { document_type, confidence, verdict, reasons, fields, line_items, policy: rules.policy.clone() }
 }
 
-/// A total that its rows add up to is as sure as they are; one that they contradict is doubtful, and says so.
+/// A total that its rows add up to is as sure as they are; one to which the document still adds a tax is doubtful, and one
+/// that they contradict says so too.
 fn hold_against_rows(
     total: &mut Field,
     reading: &Reading<'_>,
@@ -186,14 +187,13 @@ fn hold_against_rows(
             total.confidence = total.confidence.max(ADDED_UP);
             None
         }
+        table::Agreement::BeforeTax => {
+            total.confidence *= CONTRADICTED;
+            None
+        }
         table::Agreement::Differs { sum } => {
             total.confidence *= CONTRADICTED;
-            let seen = format!(
-                "The rows add up to {}.{:02}, the total reads {}.",
-                sum / 100,
-                sum % 100,
-                total.value
-            );
+            let seen = format!("The rows add up to {}, the total reads {}.", money::plain(sum), total.value);
             let document_type = document_type.clone();
             let (page, rect) = (total.page, total.rect);
             Some(Reason { rule: Reason::TOTAL_DIFFERS.into(), document_type, weight: 0.0, seen, page, rect })

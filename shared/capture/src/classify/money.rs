@@ -41,7 +41,9 @@ impl Sign {
         };
         let code =
             || CURRENCIES.iter().find(|(known, _)| *known == written).map(|(_, code)| Self::Code(code));
-        shared.or_else(code)
+        let other =
+            || CODES.iter().chain(&WORDLY).find(|code| **code == written).map(|code| Self::Code(code));
+        shared.or_else(code).or_else(other)
     }
 
     fn currency(self, usual: Option<&'static str>) -> Option<&'static str> {
@@ -58,32 +60,51 @@ impl Sign {
 }
 
 impl Found {
-    /// Its currency (ISO 4217), where a sign stands beside it; `usual` is the document's, for signs of several.
+    /// Its currency (ISO 4217): by the sign beside it, and where none stands there the document's `usual` one. A sign that
+    /// the usual one does not explain is of some other, and nobody knows which.
     pub(super) fn currency(&self, usual: Option<&'static str>) -> Option<&'static str> {
-        self.sign.and_then(|sign| sign.currency(usual))
+        self.sign.map_or(usual, |sign| sign.currency(usual))
     }
 
-    /// Whether a sign or code of a currency stands beside it.
-    pub(super) fn has_sign(&self) -> bool {
-        self.sign.is_some()
+    /// Whether a sign stands beside it that is hardly ever part of a number of something else, as `SCR-0012` is.
+    pub(super) fn has_clear_sign(&self) -> bool {
+        self.sign.is_some_and(|sign| !matches!(sign, Sign::Code(code) if is_rare(code)))
     }
 
     /// `1234.56 EUR`; without a currency `1234.56`.
     pub(super) fn normal(&self, usual: Option<&'static str>) -> String {
-        let sign = if self.cents < 0 { "-" } else { "" };
-        let cents = self.cents.unsigned_abs();
-        let amount = format!("{sign}{}.{:02}{}", cents / 100, cents % 100, self.finer);
-        match self.currency(usual).or(usual) {
+        let amount = format!("{}{}", plain(self.cents), self.finer);
+        match self.currency(usual) {
             Some(currency) => format!("{amount} {currency}"),
             None => amount,
         }
     }
 }
 
-const DOLLARS: [&str; 8] = ["USD", "CAD", "AUD", "NZD", "SGD", "HKD", "TWD", "MXN"];
+/// Hundredths as a number: `-100.50`.
+pub(super) fn plain(cents: i64) -> String {
+    let sign = if cents < 0 { "-" } else { "" };
+    let cents = cents.unsigned_abs();
+    format!("{sign}{}.{:02}", cents / 100, cents % 100)
+}
+
+/// Whether a code is one that counts in capitals and beside an amount only.
+fn is_rare(code: &str) -> bool {
+    CODES.contains(&code) || WORDLY.contains(&code)
+}
+
+/// Whether a word is a sign or code of a currency.
+pub(super) fn is_currency(word: &str) -> bool {
+    CODES.contains(&word) || usual_currency(word).is_some()
+}
+
+const DOLLARS: [&str; 24] = [
+    "USD", "CAD", "AUD", "NZD", "SGD", "HKD", "TWD", "MXN", "ARS", "BBD", "BMD", "BSD", "BZD", "CLP", "COP",
+    "DOP", "FJD", "GYD", "JMD", "NAD", "SRD", "TTD", "UYU", "XCD",
+];
 
 /// How single currencies are written, in capitals.
-const CURRENCIES: [(&str, &str); 47] = [
+const CURRENCIES: [(&str, &str); 56] = [
     ("EUR", "EUR"),
     ("€", "EUR"),
     ("EURO", "EUR"),
@@ -131,14 +152,39 @@ const CURRENCIES: [(&str, &str); 47] = [
     ("CZK", "CZK"),
     ("KČ", "CZK"),
     ("HUF", "HUF"),
+    ("₽", "RUB"),
+    ("₺", "TRY"),
+    ("₴", "UAH"),
+    ("₪", "ILS"),
+    ("₩", "KRW"),
+    ("฿", "THB"),
+    ("₫", "VND"),
+    ("₱", "PHP"),
+    ("₦", "NGN"),
 ];
+/// The other currencies in use (ISO 4217). Their codes count in capitals and beside an amount only: an amount in one of them
+/// is never one in the document's usual currency.
+const CODES: [&str; 118] = [
+    "AED", "AFN", "ANG", "AOA", "ARS", "AWG", "AZN", "BBD", "BDT", "BGN", "BHD", "BIF", "BMD", "BND", "BSD",
+    "BTN", "BWP", "BYN", "BZD", "CDF", "CLP", "CRC", "CVE", "DJF", "DOP", "DZD", "EGP", "ERN", "ETB", "FJD",
+    "FKP", "GHS", "GIP", "GMD", "GNF", "GTQ", "GYD", "HNL", "HTG", "IDR", "ILS", "IQD", "IRR", "JMD", "JOD",
+    "KES", "KGS", "KHR", "KMF", "KPW", "KRW", "KWD", "KYD", "KZT", "LBP", "LKR", "LRD", "LSL", "LYD", "MDL",
+    "MGA", "MKD", "MMK", "MNT", "MRU", "MUR", "MVR", "MWK", "MZN", "NAD", "NGN", "NIO", "NPR", "OMR", "PAB",
+    "PGK", "PHP", "PKR", "PYG", "QAR", "RON", "RSD", "RUB", "RWF", "SAR", "SBD", "SCR", "SDG", "SHP", "SLE",
+    "SRD", "SSP", "STN", "SYP", "SZL", "THB", "TJS", "TMT", "TND", "TTD", "TZS", "UAH", "UGX", "UYU", "UZS",
+    "VES", "VND", "VUV", "WST", "XAF", "XCD", "XCG", "XOF", "XPF", "YER", "ZAR", "ZMW", "ZWG",
+];
+/// The same, of codes that are words or names too: they count behind an amount only.
+const WORDLY: [&str; 14] =
+    ["ALL", "AMD", "BAM", "BOB", "COP", "CUP", "GEL", "LAK", "MAD", "MOP", "PEN", "SOS", "TOP", "TRY"];
 
 /// Codes of currencies and signs made of letters only.
 const LETTERS: &str = r"EURO?|USD|CAD|AUD|NZD|SGD|HKD|TWD|MXN|BRL|GBP|CHF|SEK|NOK|DKK|ISK|MYR|RM|JPY|CNY|INR|PLN|CZK|HUF|SFr\.?|Fr\.|kr\.?|zł|Kč";
 /// Signs that end in something else than a letter, the longer first.
-const SIGNS: &str = r"\b(?:US|CA|CDN|AU|NZ|SG|HK|NT|MX|C|A|S|R)\$|\bCN¥|[€$£¥₹]";
+const SIGNS: &str = r"\b(?:US|CA|CDN|AU|NZ|SG|HK|NT|MX|C|A|S|R)\$|\bCN¥|[€$£¥₹₽₺₴₪₩฿₫₱₦]";
 /// A number: below one with thousandths, thousands in threes, or digits without any.
-const NUMBER: &str = r"0[.,]\d{3,4}|[1-9]\d{0,2}(?:[., '’]\d{3})+(?:[.,] ?\d{2})?|\d+(?:[.,] ?\d{2})?";
+/// In India only the last three stand together, those before them in twos.
+const NUMBER: &str = r"0[.,]\d{3,4}|[1-9]\d?(?:,\d{2})+,\d{3}(?:\.\d{2})?|[1-9]\d{0,2}(?:[., '’]\d{3})+(?:[.,] ?\d{2})?|\d+(?:[.,] ?\d{2})?";
 /// What makes an amount negative where it stands before it.
 const MINUS: [char; 3] = ['-', '\u{2212}', '\u{2013}'];
 
@@ -147,8 +193,9 @@ fn pattern(text: &str) -> Regex {
 }
 
 static AMOUNT: LazyLock<Regex> = LazyLock::new(|| {
-    let before = format!(r"\b(?:{LETTERS})|{SIGNS}");
-    let after = format!(r"(?:{LETTERS})(?:\b|$|[^\w])|{SIGNS}");
+    let (codes, worldly) = (CODES.join("|"), WORDLY.join("|"));
+    let before = format!(r"\b(?:{LETTERS}|(?-i:{codes}))|{SIGNS}");
+    let after = format!(r"(?:{LETTERS})(?:\b|$|[^\w])|(?-i:{codes}|{worldly})\b|{SIGNS}");
     pattern(&format!(
         r"(?i)(?:(?P<first>{before}) ?)?(?:(?P<second>{before}) ?)?(?P<inner>[-\u2212\u2013] ?|\()?(?P<number>{NUMBER})\b(?P<trail>[-\u2212])?(?P<close>\))?(?P<beside> ?(?P<after>{after}))?"
     ))
@@ -195,7 +242,8 @@ fn read(text: &str, groups: &Captures<'_>) -> (usize, Option<Found>) {
         // The character that ends a currency of letters is not its own.
         Some(beside) if after.is_some() => {
             let written = groups.name("after").map_or("", |after| after.as_str());
-            let own = written.trim_end_matches(|c: char| !c.is_alphanumeric() && !"€$£¥₹.".contains(c));
+            let own =
+                written.trim_end_matches(|c: char| !c.is_alphanumeric() && !"€$£¥₹₽₺₴₪₩฿₫₱₦.".contains(c));
             let own = if Sign::of(own).is_some() { own } else { own.trim_end_matches('.') };
             beside.end() - (written.len() - own.len())
         }
@@ -289,8 +337,8 @@ pub(super) fn cents_of(normal: &str) -> Option<i64> {
 
 /// The country (ISO 3166) whose money this is, where it is one's.
 pub(super) fn country(currency: &str) -> Option<&str> {
-    // The first two letters of a currency are its country; the euro has none.
-    (currency != "EUR").then(|| currency.get(..2)).flatten()
+    // The first two letters of a currency are its country; the euro and those of several countries (X) have none.
+    (currency != "EUR" && !currency.starts_with('X')).then(|| currency.get(..2)).flatten()
 }
 
 /// The currency written most often in a text. Signs of several currencies stand for the one that a code in the text
@@ -307,13 +355,22 @@ pub(super) fn usual_currency(text: &str) -> Option<&'static str> {
         Sign::of(written.as_str()).into_iter().for_each(&mut vote);
         from = written.end();
     }
-    // "Fr." is an abbreviation of much, and "kr" of some: only an amount beside them makes them currencies.
-    let weak = |sign: &Sign| matches!(sign, Sign::Code("CHF") | Sign::Shared(_, None));
-    let amounts = find_all(text).into_iter().filter(|found| {
-        let written = text[found.range.clone()].to_lowercase();
-        written.contains("fr") || written.contains("kr")
-    });
-    amounts.filter_map(|found| found.sign).filter(weak).for_each(&mut vote);
+    // "Fr." is an abbreviation of much, "kr" of some, and many a code a name: only an amount beside them makes them
+    // currencies.
+    let is_uncounted = |found: &Found| {
+        let written = &text[found.range.clone()];
+        match found.sign {
+            Some(Sign::Code("CHF")) => !written.to_uppercase().contains("CHF"),
+            Some(Sign::Code(code)) => is_rare(code) && written.contains(code),
+            Some(Sign::Shared(_, meant)) => meant.is_none(),
+            None => false,
+        }
+    };
+    find_all(text)
+        .iter()
+        .filter(|found| is_uncounted(found))
+        .filter_map(|found| found.sign)
+        .for_each(&mut vote);
     let codes: Vec<&'static str> = counts
         .iter()
         .filter_map(|(sign, _)| match sign {
@@ -393,6 +450,7 @@ mod tests {
         check("120,00 kr", &["120.00"]);
         check("120 kr.", &["120.00"]);
         check("120,00 kr SEK", &["120.00"]);
+        check("$ 1.190,00 ARS", &["1190.00 ARS"]);
         check("EUR 100.00 USD 120.00", &["100.00 EUR", "120.00 USD"]);
         check("100.00 EUR 120.00 USD", &["100.00 EUR", "120.00 USD"]);
     }
@@ -410,6 +468,50 @@ mod tests {
         check("CAD or AUD: $5.00, $6.00", Some("USD"), &["5.00 USD", "6.00 USD"]);
         check("Pris i DKK: 120,00 kr, 130,00 kr", Some("DKK"), &["120.00 DKK", "130.00 DKK"]);
         check("120,00 kr", None, &["120.00"]);
+    }
+
+    #[test]
+    fn an_amount_with_a_sign_is_never_in_the_usual_currency_by_chance() {
+        let check = |text: &str, normal: &str| {
+            let found: Vec<String> = find_all(text).iter().map(|found| found.normal(Some("EUR"))).collect();
+            assert_eq!(found, [normal], "{text}");
+        };
+        check("1.190,00 RON", "1190.00 RON");
+        check("RON 1.190,00", "1190.00 RON");
+        check("ZAR 1,190.00", "1190.00 ZAR");
+        check("1.190,00 TRY", "1190.00 TRY");
+        check("1 190,00 ₴", "1190.00 UAH");
+        check("120,00 kr", "120.00");
+        check("120,00", "120.00 EUR");
+        // Words and names in front of an amount are no codes, nor is what is not written in capitals.
+        check("PEN 2.50", "2.50 EUR");
+        check("2.50 pen", "2.50 EUR");
+        check("Ron 2.50", "2.50 EUR");
+    }
+
+    #[test]
+    fn no_code_is_listed_twice() {
+        for code in CODES.iter().chain(&WORDLY) {
+            let known = CURRENCIES.iter().any(|(written, _)| written == code);
+            let times = CODES.iter().chain(&WORDLY).filter(|other| *other == code).count();
+            assert!(!known && times == 1, "{code}");
+        }
+    }
+
+    #[test]
+    fn thousands_may_stand_as_in_india() {
+        check("₹1,15,640.00", &["115640.00 INR"]);
+        check("INR 12,34,56,789", &["123456789.00 INR"]);
+        check("2,50,000.50", &["250000.50"]);
+        check("Sections 1,15 and 4,50,12", &["1.15"]);
+    }
+
+    #[test]
+    fn hundredths_are_written_with_one_sign() {
+        let check = |cents: i64, written: &str| assert_eq!(plain(cents), written);
+        check(-10_050, "-100.50");
+        check(-5, "-0.05");
+        check(1_234, "12.34");
     }
 
     #[test]
@@ -480,5 +582,7 @@ mod tests {
         check("Fr. Müller zahlt Fr. 25.50", Some("CHF"));
         check("Uniform 25.00", None);
         check("RM EUR EUR", Some("EUR"));
+        check("EUR 5.00, then 6.00 RON and RON 7.00", Some("RON"));
+        check("BOB RON AED, EUR 5.00", Some("EUR"));
     }
 }

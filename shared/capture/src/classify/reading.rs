@@ -110,6 +110,11 @@ impl<'t> Reading<'t> {
         self.text.pages.len()
     }
 
+    /// Whether all pages are looked at.
+    pub(super) fn is_whole(&self) -> bool {
+        self.page_count() <= FIRST_PAGES + LAST_PAGES
+    }
+
     /// The bar codes of the pages looked at, each with its page.
     pub(super) fn barcodes(&self) -> impl Iterator<Item = (usize, &'t Barcode)> {
         pages_read(self.text).flat_map(|(number, page)| page.barcodes.iter().map(move |code| (number, code)))
@@ -194,8 +199,13 @@ impl<'t> Reading<'t> {
 
 /// The pages that are looked at, each with its number.
 fn pages_read(text: &PageText) -> impl Iterator<Item = (usize, &PageRecord)> {
-    let last = text.pages.len().saturating_sub(LAST_PAGES);
-    text.pages.iter().enumerate().filter(move |(number, _)| *number < FIRST_PAGES || *number >= last)
+    let count = text.pages.len();
+    text.pages.iter().enumerate().filter(move |(number, _)| is_read(*number, count))
+}
+
+/// Whether a page is looked at, by its number from 0 and the number of pages.
+pub(super) fn is_read(page: usize, count: usize) -> bool {
+    page < FIRST_PAGES || page >= count.saturating_sub(LAST_PAGES)
 }
 
 /// Whether a word was divided with a hyphen between two lines.

@@ -137,9 +137,9 @@ pub(super) enum LookFor {
     /// A first page so many times as high as it is wide, or more: till paper.
     Shape(f32),
     /// Words in the file's name, as shapes.
-    FileName(Vec<String>),
+    FileName(Vec<Vec<String>>),
     /// Words in the name of the hot folder or program it came by, as shapes.
-    Source(Vec<String>),
+    Source(Vec<Vec<String>>),
     /// Patterns of which one is in a bar code's text.
     Barcodes(Vec<Regex>),
 }
@@ -405,6 +405,7 @@ mod tests {
         let entry =
             |rest: &str| complaint(&format!("[[evidence]]\nname = \"rhyme\"\nweight = 1.0\n{rest}\n"));
         assert!(entry("phrases = [\"!\"]").starts_with("poem.toml:6: a phrase needs"), "empty phrase");
+        assert!(entry("source = [\"-\"]").starts_with("poem.toml:6: a name needs"), "empty name");
         assert!(entry("patterns = [\"(\"]").starts_with("poem.toml:6: not a pattern"), "broken pattern");
         assert!(entry("").contains("exactly one of"), "nothing to look for");
         assert!(entry("near = [\"a\"]").contains("within_words"), "no distance");

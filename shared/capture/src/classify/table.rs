@@ -1,9 +1,10 @@
 //! Rows of goods and services, and whether the total agrees with them.
 //!
 //! A table is known by its head: a row of words that name what stands below them, at least the amount and either the
-//! description or the quantity. Rows below it are read until one that adds up; a row without an amount goes on with the
-//! description of the one before. Numbers are understood so that quantity times price gives the amount where they can
-//! be: `2.000` is two thousand in one country and two in another, and the row itself tells which.
+//! description or the quantity. Rows below it are read until one that adds up, also on the pages that follow, which need
+//! not repeat the head; a row without an amount goes on with the description of the one before. Numbers are understood so
+//! that quantity times price gives the amount where they can be: `2.000` is two thousand in one country and two in another,
+//! and the row itself tells which.
 
 use std::collections::BTreeSet;
 
@@ -72,8 +73,15 @@ const HEADS: [(Holds, &[&str]); 4] = [
     ),
 ];
 /// The first words of rows that add up.
-const ADDS_UP: [&str; 24] = [
+const ADDS_UP: [&str; 31] = [
     "subtotal",
+    "soustotal",
+    "sous",
+    "suma",
+    "somme",
+    "zwischentotal",
+    "nettosumme",
+    "gesamtsumme",
     "sub",
     "total",
     "totals",
@@ -97,6 +105,29 @@ const ADDS_UP: [&str; 24] = [
     "amount",
     "rechnungsbetrag",
     "zzgl",
+];
+
+/// The first words of rows that add up, where one word alone may begin the name of something sold.
+const ADDS_UP_AS: [&[&str]; 6] = [
+    &["montant", "ht"],
+    &["montant", "hors"],
+    &["montant", "net"],
+    &["montant", "ttc"],
+    &["montant", "total"],
+    &["importe", "total"],
+];
+/// All words of rows that bring a sum from one page to the next: the table goes on.
+const CARRIES: [&[&str]; 10] = [
+    &["ubertrag"],
+    &["zwischensumme", "ubertrag"],
+    &["report"],
+    &["a", "reporter"],
+    &["carried", "forward"],
+    &["carried", "over"],
+    &["brought", "forward"],
+    &["balance", "brought", "forward"],
+    &["balance", "carried", "forward"],
+    &["suma", "y", "sigue"],
 ];
 
 /// How words begin that say that the amount of their row is taken off.
@@ -125,6 +156,32 @@ const TAKEN_OFF: [&str; 22] = [
     "bezahlt",
 ];
 
+/// Words that name a tax which is added to a sum.
+const TAXES: [&str; 22] = [
+    "mwst",
+    "ust",
+    "mehrwertsteuer",
+    "umsatzsteuer",
+    "vat",
+    "tva",
+    "iva",
+    "igic",
+    "tax",
+    "taxes",
+    "gst",
+    "hst",
+    "pst",
+    "qst",
+    "sst",
+    "cgst",
+    "sgst",
+    "igst",
+    "moms",
+    "mva",
+    "btw",
+    "dph",
+];
+
 /// A column with its left and right edge in pixels.
 #[derive(Clone, Copy, Debug)]
 struct Column {
@@ -145,32 +202,57 @@ struct Row {
 pub(super) fn line_items(reading: &Reading<'_>, habits: &Habits) -> Vec<LineItem> {
     let mut items = Vec::new();
     let pages = reading.words.last().map_or(0, |last| last.page + 1);
+    // The columns of a table that no row has ended yet: it may go on where another page begins.
+    let mut open: Vec<Column> = Vec::new();
     for page in 0..pages {
-        let rows = rows(reading, page);
-        let mut columns: Vec<Column> = Vec::new();
-        let mut last_middle = 0;
-        for row in &rows {
-            if let Some(found) = head(reading, row) {
-                columns = found;
-            } else if columns.is_empty() {
-                continue;
-            } else if row.middle.saturating_sub(last_middle) > row.height * GAP_HEIGHTS
-                || adds_up(reading, row)
-            {
-                columns.clear();
-                continue;
-            } else if let Some(item) = item(reading, row, &columns, habits) {
-                items.push(item);
-            } else if let Some(item) = items.last_mut() {
-                go_on(item, reading, row, page);
-            }
-            last_middle = row.middle;
-            if items.len() >= ITEMS_MAX {
-                return items;
-            }
+        read_page(reading, page, &mut open, habits, &mut items);
+        if items.len() >= ITEMS_MAX {
+            items.truncate(ITEMS_MAX);
+            return items;
         }
     }
     items
+}
+
+fn read_page(
+    reading: &Reading<'_>,
+    page: usize,
+    open: &mut Vec<Column>,
+    habits: &Habits,
+    items: &mut Vec<LineItem>,
+) {
+    let mut columns = open.clone();
+    // Where the table was last seen on this page: a letterhead may stand above one that goes on.
+    let mut last_middle: Option<u32> = None;
+    for row in &rows(reading, page) {
+        let is_far =
+            last_middle.is_some_and(|last| row.middle.saturating_sub(last) > row.height * GAP_HEIGHTS);
+        if let Some(found) = head(reading, row) {
+            (columns, *open) = (found.clone(), found);
+            last_middle = Some(row.middle);
+        } else if adds_up(reading, row) {
+            columns.clear();
+            open.clear();
+        } else if is_far {
+            // What stands far below is no part of it; on the next page it may go on all the same.
+            columns.clear();
+        } else if !columns.is_empty() {
+            let goes_on = last_middle.is_some() || carries(reading, row);
+            let item = item(reading, row, &columns, habits).filter(|_| !carries(reading, row));
+            // A letterhead above a table that goes on may hold numbers too.
+            let is_named = item.as_ref().is_some_and(|item| item.description.contains(char::is_alphabetic));
+            match item {
+                Some(item) if goes_on || is_named => items.push(item),
+                None if goes_on && !carries(reading, row) => {
+                    if let Some(last) = items.last_mut() {
+                        go_on(last, reading, row, page);
+                    }
+                }
+                _ => {}
+            }
+            last_middle = (goes_on || is_named).then_some(row.middle);
+        }
+    }
 }
 
 /// The words of a page in rows, from top to bottom.
@@ -232,8 +314,21 @@ fn head(reading: &Reading<'_>, row: &Row) -> Option<Vec<Column>> {
 }
 
 fn adds_up(reading: &Reading<'_>, row: &Row) -> bool {
-    let first = row.words.first().map(|word| folded(reading, *word)).unwrap_or_default();
-    ADDS_UP.contains(&first.as_str()) && !amounts(reading, &row.words).is_empty()
+    let read: Vec<String> = row.words.iter().take(2).map(|word| folded(reading, *word)).collect();
+    let read: Vec<&str> = read.iter().map(String::as_str).collect();
+    let is_named =
+        read.first().is_some_and(|first| ADDS_UP.contains(first)) || ADDS_UP_AS.contains(&read.as_slice());
+    is_named && !carries(reading, row) && !amounts(reading, &row.words).is_empty()
+}
+
+/// Whether a row only brings a sum from one page to the next.
+fn carries(reading: &Reading<'_>, row: &Row) -> bool {
+    let text = text_of(reading, &row.words);
+    let read: Vec<String> =
+        fuzzy::words(&text).filter(|word| !word.contains(|c: char| c.is_numeric())).collect();
+    let read: Vec<&str> =
+        read.iter().map(String::as_str).filter(|word| !money::is_currency(&word.to_uppercase())).collect();
+    CARRIES.contains(&read.as_slice())
 }
 
 /// The row as an item; `None` where it has no amount.
@@ -271,7 +366,7 @@ fn holds(reading: &Reading<'_>, word: usize, columns: &[Column]) -> Holds {
     let read = reading.words[word].word;
     let digits = read.text.chars().filter(char::is_ascii_digit).count();
     let is_number = digits > 0 && digits * 2 >= read.text.chars().filter(|c| c.is_alphanumeric()).count();
-    let is_currency = money::usual_currency(&read.text).is_some();
+    let is_currency = money::is_currency(&read.text);
     let Rect { x, w, .. } = read.rect;
     let (middle, right) = (x + w / 2, x + w);
     let distance = |column: &Column| {
@@ -348,6 +443,8 @@ fn amounts(reading: &Reading<'_>, words: &[usize]) -> Vec<money::Found> {
 pub(super) enum Agreement {
     /// They add up to it, or to it with an amount that the document names as tax, shipping or the like.
     Agrees,
+    /// They do, and with a tax that the document names to a larger amount that stands on it too: it may be a sum before tax.
+    BeforeTax,
     /// They do not.
     Differs {
         /// What they add up to, in hundredths.
@@ -355,20 +452,50 @@ pub(super) enum Agreement {
     },
 }
 
-/// Holds a total against the rows; `None` where either cannot be read.
+/// Holds a total against the rows; `None` where either cannot be read, or rows may stand on pages that are not.
 pub(super) fn agreement(reading: &Reading<'_>, items: &[LineItem], total: &str) -> Option<Agreement> {
     let cents = |text: &str| money::cents_of(text);
-    let total = cents(total)?;
+    let total = cents(total).filter(|_| reading.is_whole())?;
     let of_rows: Vec<i64> = items.iter().map(|item| cents(&item.amount)).collect::<Option<_>>()?;
     if of_rows.is_empty() {
         return None;
     }
     let sum: i64 = of_rows.iter().sum();
-    if is_explained(reading, total, sum) {
+    // What is paid back is held against its rows as what is paid is.
+    let (paid, of_paid) = if total < 0 && sum < 0 { (-total, -sum) } else { (total, sum) };
+    if paid == of_paid && has_sum_with_tax(reading, paid) {
+        return Some(Agreement::BeforeTax);
+    }
+    if is_explained(reading, paid, of_paid) {
         return Some(Agreement::Agrees);
     }
     // Only rows that prove themselves may contradict: a row of something else looks like one now and then.
     items.iter().all(is_proven).then_some(Agreement::Differs { sum })
+}
+
+/// Whether a larger amount than this one stands on the document, and the tax that makes it of this one.
+fn has_sum_with_tax(reading: &Reading<'_>, sum: i64) -> bool {
+    let (mut taxes, mut all): (BTreeSet<i64>, BTreeSet<i64>) = Default::default();
+    for row in all_rows(reading) {
+        let found: Vec<i64> =
+            amounts(reading, &row.words).into_iter().map(|found| found.cents.abs()).collect();
+        if row.words.iter().any(|word| TAXES.contains(&folded(reading, *word).as_str())) {
+            taxes.extend(found.iter().copied().filter(|tax| (1..=most_beside(sum)).contains(tax)));
+        }
+        all.extend(found);
+    }
+    taxes.iter().any(|tax| all.contains(&(sum + tax)))
+}
+
+/// How much may stand beside rows of this sum, in hundredths.
+fn most_beside(sum: i64) -> i64 {
+    (sum as f64 * BESIDE_MAX) as i64
+}
+
+/// The rows of all pages.
+fn all_rows(reading: &Reading<'_>) -> impl Iterator<Item = Row> {
+    let pages: BTreeSet<usize> = reading.words.iter().map(|read| read.page).collect();
+    pages.into_iter().flat_map(move |page| rows(reading, page))
 }
 
 /// Whether amounts printed on the document make the total of its rows: tax and the like added, discounts and what was paid
@@ -379,8 +506,7 @@ fn is_explained(reading: &Reading<'_>, total: i64, sum: i64) -> bool {
         return true;
     }
     let (mut added, mut taken) = (BTreeSet::from([0]), BTreeSet::from([0]));
-    let pages: BTreeSet<usize> = reading.words.iter().map(|read| read.page).collect();
-    for row in pages.into_iter().flat_map(|page| rows(reading, page)) {
+    for row in all_rows(reading) {
         let found = amounts(reading, &row.words).into_iter().map(|found| found.cents.abs());
         let takes = row.words.iter().any(|word| {
             let folded = folded(reading, *word);
@@ -388,7 +514,7 @@ fn is_explained(reading: &Reading<'_>, total: i64, sum: i64) -> bool {
         });
         if takes { taken.extend(found) } else { added.extend(found) }
     }
-    added.retain(|amount| *amount as f64 <= total as f64 * BESIDE_MAX);
+    added.retain(|amount| *amount <= most_beside(total.abs()));
     taken.iter().any(|one| {
         // Twice at most: a discount and a deposit.
         taken.iter().any(|other| {
@@ -481,10 +607,33 @@ Gesamtbetrag                                   270,00 EUR
             let rows = line_items(&reading, &Habits::of(&reading, &Origin::default()));
             assert_eq!(agreement(&reading, &rows, total), expected, "{total}");
         };
-        check("699.00 GBP", Some(Agreement::Agrees));
+        check("699.00 GBP", Some(Agreement::BeforeTax));
         check("838.80 GBP", Some(Agreement::Agrees));
         check("888.80 GBP", Some(Agreement::Differs { sum: 69_900 }));
         check("nothing", None);
+    }
+
+    #[test]
+    fn what_is_paid_back_is_held_against_its_rows_by_its_size() {
+        let text = columns_text(
+            "\
+CREDIT NOTE
+
+Description              Quantity   Unit price     Amount
+Terracotta pot                 -1        50.00     -50.00
+Delivery                       -1        50.00     -50.00
+VAT 20%                                            -20.00
+Total                                         GBP -120.00
+",
+        );
+        let reading = Reading::new(&text);
+        let rows = line_items(&reading, &Habits::of(&reading, &Origin::default()));
+        let check = |total: &str, expected: Agreement| {
+            assert_eq!(agreement(&reading, &rows, total), Some(expected), "{total}");
+        };
+        check("-120.00 GBP", Agreement::Agrees);
+        check("-100.00 GBP", Agreement::BeforeTax);
+        check("-130.00 GBP", Agreement::Differs { sum: -10_000 });
     }
 
     #[test]
@@ -527,6 +676,70 @@ Total                           4                  120.00
             .map(|found| found.cents)
             .collect();
         assert_eq!(last, [12_000]);
+    }
+
+    /// Pages of one document.
+    fn pages(texts: &[&str]) -> platen_model::PageText {
+        platen_model::PageText::new(texts.iter().flat_map(|text| columns_text(text).pages).collect())
+    }
+
+    const FIRST: &str = "\
+INVOICE
+
+Description              Quantity   Unit price     Amount
+Menu cards, folded          2,000         0.31     620.00
+Carried forward                                    620.00
+";
+    const SECOND: &str = "\
+Harlow Print Ltd
+page 2
+Brought forward                                    620.00
+Terracotta pot 30 cm           12         4.50      54.00
+Delivery                        1        25.00      25.00
+Total due                                      GBP 699.00
+Bank charges may apply         30         1.00      30.00
+";
+
+    #[test]
+    fn a_table_goes_on_over_the_page_until_a_row_adds_up() {
+        let read = items(&pages(&[FIRST, SECOND]));
+        let names: Vec<&str> = read.iter().map(|(description, ..)| description.as_str()).collect();
+        assert_eq!(names, ["Menu cards, folded", "Terracotta pot 30 cm", "Delivery"]);
+        // A foot far below ends the table on its page only.
+        let foot = format!("{FIRST}{}Harlow Print Ltd, account 12 34 56, GBP\n", "\n".repeat(20));
+        assert_eq!(items(&pages(&[&foot, SECOND])).len(), 3);
+        let ended = FIRST.replace("Carried forward", "Total due      ");
+        assert_eq!(items(&pages(&[&ended, SECOND])).len(), 1, "a table that has ended does not go on");
+    }
+
+    #[test]
+    fn rows_that_add_up_are_known_in_the_languages_of_invoices() {
+        let check = |last: &str, ends: bool| {
+            let text = columns_text(&format!("{FIRST}{last:<51}620.00\n"));
+            assert_eq!(items(&text).len(), if ends { 1 } else { 2 }, "{last}");
+        };
+        for last in
+            ["Sous-total", "Sous total", "Montant HT", "Suma", "Übertrag", "Report", "Brought forward"]
+        {
+            check(last, true);
+        }
+        check("Report on the soil", false);
+        check("Montant d'installation", false);
+    }
+
+    #[test]
+    fn rows_of_pages_that_are_not_read_contradict_no_total() {
+        let check = |between: usize, expected: Option<Agreement>| {
+            let mut texts = vec![FIRST];
+            texts.extend(vec!["Terms"; between]);
+            texts.push(SECOND);
+            let text = pages(&texts);
+            let reading = Reading::new(&text);
+            let rows = line_items(&reading, &Habits::of(&reading, &Origin::default()));
+            assert_eq!(agreement(&reading, &rows, "888.00 GBP"), expected, "{between}");
+        };
+        check(8, Some(Agreement::Differs { sum: 69_900 }));
+        check(9, None);
     }
 
     #[test]

@@ -286,3 +286,24 @@ proptest! {
         prop_assert!(decision.fields.is_empty());
     }
 }
+
+#[test]
+fn a_name_of_several_words_speaks_however_its_words_are_joined() {
+    let check = |wanted: &str, source: &str, speaks: bool| {
+        let text = format!(
+            "type = \"poem\"\nthresholds = {{ auto = 0.9, review = 0.1 }}\n[[evidence]]\nname = \"from\"\n\
+             weight = 2.0\nsource = [{wanted:?}]\n"
+        );
+        let rules = RuleSet::with_shipped("poem.toml", &text);
+        let decision = classify(&page_text("Roses are red"), &Origin { source, ..Origin::default() }, &rules);
+        let spoke = decision.reasons.iter().any(|reason| reason.rule == "poem/from");
+        assert_eq!(spoke, speaks, "{wanted} of {source}");
+    };
+    for wanted in ["front-desk", "front_desk", "Front Desk"] {
+        check(wanted, "scans/front-desk", true);
+        check(wanted, "front desk 2", true);
+        check(wanted, "desk front", false);
+        check(wanted, "front", false);
+    }
+    check("mail", "mail-room", true);
+}

@@ -36,9 +36,58 @@ fn what_follows_a_sum_and_is_a_part_of_it_is_not_the_sum() {
 }
 
 #[test]
+fn a_sum_before_tax_or_discount_is_no_total() {
+    let check = |text: &str, total: &str| check(&page_text(text), "invoice", "total", Some(total));
+    check("Summe netto 1.000,00\nMwSt 190,00\nGesamtsumme 1.190,00 €", "1190.00 EUR");
+    check("Summe netto 1.000,00 €\nMwSt 190,00 €\nZahlbetrag 1.190,00 €", "1190.00 EUR");
+    check("Total before discount £120.00\nTotal £100.00", "100.00 GBP");
+    check("Total excl. VAT £200.00\nLess deposit £140.00\nTotal £100.00", "100.00 GBP");
+    check("Total net EUR 100.00\nTotal EUR 119.00", "119.00 EUR");
+    check("Total net à payer 119,00 €", "119.00 EUR");
+}
+
+#[test]
+fn the_total_of_a_credit_note_is_the_sum_furthest_from_nought() {
+    check(&page_text("Total -20.00 EUR\n\n\nTotal -120.00 EUR"), "invoice", "total", Some("-120.00 EUR"));
+    check(&page_text("Total -200.00 EUR\n\n\nTotal 120.00 EUR"), "invoice", "total", Some("120.00 EUR"));
+}
+
+#[test]
+fn a_total_to_which_a_printed_tax_is_still_added_is_not_made_sure() {
+    let confidence = |last: &str| {
+        let text = columns_text(&format!(
+            "Description   Quantity   Price     Amount\nPot                  2   50.00     100.00\n\
+             Amount payable                EUR  100.00\nVAT                                 19.00\n{last}"
+        ));
+        let decision =
+            classify_as(&text, &DocumentType("invoice".into()), &Origin::default(), &RuleSet::shipped());
+        assert_eq!(decision.fields["total"].value, "100.00 EUR");
+        decision.fields["total"].confidence
+    };
+    assert!(confidence("Together                           119.00") < 0.7);
+    assert!(confidence("Together                           118.00") > 0.95);
+}
+
+#[test]
 fn a_count_beside_a_sum_is_no_thousands_of_it() {
     check(&columns_text("TOTAL        4        120.00"), "receipt", "total", Some("120.00"));
     check(&columns_text("TOTAL 4 120.00"), "receipt", "total", Some("4120.00"));
+}
+
+#[test]
+fn a_sum_in_a_rare_currency_is_not_one_in_the_currency_that_is_mentioned_most() {
+    let check = |row: &str, value: &str, certainty: f32| {
+        let text = page_text(&format!("Transport 10,00 EUR\nAmbalaj 12,00 EUR\n{row}"));
+        let decision =
+            classify_as(&text, &DocumentType("invoice".into()), &Origin::default(), &RuleSet::shipped());
+        let total = &decision.fields["total"];
+        assert_eq!(total.value, value, "{row}");
+        assert!(total.confidence <= certainty, "{row}: {}", total.confidence);
+    };
+    check("Total de plată 1.190,00 RON", "1190.00 RON", 1.0);
+    // Four countries have crowns: which is meant nobody knows, and it is not the euro.
+    check("Total 120,00 kr", "120.00", 0.85);
+    check("Total 120,00", "120.00 EUR", 1.0);
 }
 
 #[test]
@@ -68,6 +117,9 @@ fn telephones_and_tax_numbers_are_read_beside_their_labels() {
     check(&page_text("Steuernummer: 181/815/08155"), "invoice", "tax_id", Some("181/815/08155"));
     check(&page_text("EIN 04-2103594"), "invoice", "tax_id", Some("04-2103594"));
     check(&page_text("SIRET 732 829 320 00074"), "invoice", "tax_id", Some("73282932000074"));
+    check(&page_text("EIN: 91-1144442"), "invoice", "tax_id", Some("91-1144442"));
+    check(&page_text("Dies ist ein 732829320 und mehr"), "invoice", "tax_id", None);
+    check(&page_text("ein 04-2103594"), "invoice", "tax_id", None);
     check(&page_text("NIF: 54362315K"), "invoice", "tax_id", Some("54362315K"));
     check(&page_text("VAT no. ATU13585627"), "invoice", "vat_id", Some("ATU13585627"));
 }

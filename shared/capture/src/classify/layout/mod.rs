@@ -17,7 +17,7 @@ use std::collections::BTreeSet;
 use platen_model::{Digest, PageText};
 use serde::{Deserialize, Serialize};
 
-use super::reading::Reading;
+use super::reading::{self, Reading};
 
 pub use template::{TaughtField, Template, ValueKind};
 
@@ -34,6 +34,12 @@ const STEPS_DOWN: f32 = 20.0;
 /// The likeness from which two documents are copies of one form. Copies that are filled in differently reach 0.35 to
 /// 0.8, letters of one sender stay under 0.2.
 const SAME_FORM: f32 = 0.3;
+
+/// Whether fields can be taught on a page, by its number from 0: of a long document only the first and the last pages are
+/// read.
+pub fn can_be_taught(page: usize, page_count: usize) -> bool {
+    reading::is_read(page, page_count)
+}
 
 /// What a printed form looks like: a sketch of its pairs of neighbouring words.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use platen_model::{Field, PageText, Rect};
 use serde::{Deserialize, Serialize};
 
-use super::{Fingerprint, hash, is_printed};
+use super::{Fingerprint, can_be_taught, hash, is_printed};
 use crate::classify::Origin;
 use crate::classify::boxes;
 use crate::classify::fields::{self, Habits, Wanted, Zone};
@@ -109,12 +109,16 @@ impl Template {
     ///
     /// # Errors
     ///
-    /// A sentence for the person: the page does not exist, the box is empty or lies outside of it, or there are too many
+    /// A sentence for the person: the page does not exist or is not read, the box is empty or lies outside of it, or there are too many
     /// fields.
     pub fn teach(&mut self, name: &str, field: TaughtField) -> Result<(), String> {
         let Some(sheet) = self.pages.get(field.page as usize) else {
             return Err(format!("the document has no page {}", u64::from(field.page) + 1));
         };
+        if !can_be_taught(field.page as usize, self.pages.len()) {
+            let page = u64::from(field.page) + 1;
+            return Err(format!("page {page} lies in the middle of a long document, where nothing is read"));
+        }
         let Rect { x, y, w, h } = field.rect;
         let inside =
             |from: u32, size: u32, whole: u32| from.checked_add(size).is_some_and(|end| end <= whole);

@@ -237,3 +237,24 @@ fn a_box_to_tick_is_read_where_it_was_shown() {
     assert_eq!(read(&scanned_elsewhere(&other, 20, 14, 1.01)).as_deref(), Some("yes"));
     assert_eq!(read(&second()), None, "nothing is drawn there");
 }
+
+#[test]
+fn a_page_in_the_middle_of_a_long_document_says_why_nothing_can_be_taught_on_it() {
+    let form = first();
+    let check = |pages: usize, page: u32, can: bool| {
+        let text = PageText::new(vec![form.pages[0].clone(); pages]);
+        let rect = around(&text, "Okafor");
+        let taught = Template::of(&text).teach("name", TaughtField { kind: ValueKind::Text, page, rect });
+        assert_eq!(can_be_taught(page as usize, pages), can, "page {page} of {pages}");
+        match taught {
+            Ok(()) => assert!(can, "page {page} of {pages}"),
+            Err(why) => assert!(!can && why.contains("in the middle"), "{why}"),
+        }
+    };
+    check(1, 0, true);
+    check(10, 8, true);
+    check(12, 7, true);
+    check(12, 8, false);
+    check(12, 9, false);
+    check(12, 10, true);
+}

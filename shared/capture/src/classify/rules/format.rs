@@ -136,8 +136,12 @@ impl Compiler<'_> {
             let within = within.ok_or_else(|| self.complain(place, "`near` needs `within_words`".into()))?;
             looked_for.push(LookFor::Near(self.phrases(near)?, within));
         }
-        looked_for.extend(entry.file_name.as_deref().map(|names| LookFor::FileName(shapes(names))));
-        looked_for.extend(entry.source.as_deref().map(|names| LookFor::Source(shapes(names))));
+        if let Some(names) = &entry.file_name {
+            looked_for.push(LookFor::FileName(self.names(names)?));
+        }
+        if let Some(names) = &entry.source {
+            looked_for.push(LookFor::Source(self.names(names)?));
+        }
         if let Some(patterns) = &entry.barcodes {
             looked_for.push(LookFor::Barcodes(self.patterns(patterns)?));
         }
@@ -205,6 +209,18 @@ impl Compiler<'_> {
         Ok(phrases)
     }
 
+    /// Names, each as the shapes of its words: "front-desk" is two.
+    fn names(&self, names: &[Spanned<String>]) -> Result<Vec<Vec<String>>, RulesError> {
+        let shapes = |name: &Spanned<String>| {
+            let shapes = fuzzy::shapes(name.get_ref());
+            match shapes.is_empty() {
+                true => Err(self.complain(name.span().start, "a name needs at least one word".into())),
+                false => Ok(shapes),
+            }
+        };
+        names.iter().map(shapes).collect()
+    }
+
     fn patterns(&self, patterns: &[Spanned<String>]) -> Result<Vec<Regex>, RulesError> {
         patterns.iter().map(|pattern| self.pattern(pattern)).collect()
     }
@@ -220,11 +236,6 @@ impl Compiler<'_> {
         let line = text.bytes().take(place).filter(|byte| *byte == b'\n').count() + 1;
         RulesError::Invalid { file: file.to_owned(), line, message }
     }
-}
-
-/// Words of names as shapes.
-fn shapes(names: &[Spanned<String>]) -> Vec<String> {
-    names.iter().map(|name| fuzzy::skeleton(&fuzzy::fold(name.get_ref()))).collect()
 }
 
 /// The thresholds as confidences. Since a confidence is the share that is right, "so many wrong in a thousand" is one.

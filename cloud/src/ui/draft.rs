@@ -1,0 +1,159 @@
+//! What a person typed in the form about a document.
+//!
+//! Each input travels with the value it was shown with, and counts only where it differs from that: what somebody else
+//! corrected meanwhile is not undone by a form that never saw it. Where the form is refused it is shown again from here, so
+//! that nothing that was typed is lost.
+
+use std::collections::BTreeMap;
+
+use platen_model::DocumentType;
+use platen_model::api::{Document, Review};
+
+use crate::api::corrections::Correction;
+
+/// What was typed, by what it says of the document.
+#[derive(Clone, Debug, Default)]
+pub struct Draft {
+    /// The version the person looked at.
+    pub version: Option<u64>,
+    /// Behind which document the review queue stood, where the reader works through it.
+    pub queue: Option<String>,
+    /// The type that stood in the form.
+    pub chosen: Option<DocumentType>,
+    /// The same, where it is another than the document has.
+    pub document_type: Option<DocumentType>,
+    /// The fields that were shown are those of another type than was chosen.
+    pub is_unseen: bool,
+    /// The fields that were changed.
+    pub fields: BTreeMap<String, String>,
+    /// Another department.
+    pub department: Option<String>,
+    /// The comment.
+    pub comment: String,
+    /// Why it may go on although rules are not kept.
+    pub override_reason: String,
+}
+
+impl Draft {
+    /// What a form says of a document as it is now.
+    pub fn of_form(form: &BTreeMap<String, String>, document: &Document) -> Self {
+        let text = |name: &str| form.get(name).map(|value| value.trim()).unwrap_or_default();
+        let given = |name: &str| Some(text(name)).filter(|value| !value.is_empty()).map(str::to_owned);
+        let is_new = |value: &String, shown: &str, now: &str| {
+            let shown = form.get(shown).map_or(now, |shown| shown.trim());
+            value != shown && value != now
+        };
+        let department = document.department.as_deref().unwrap_or_default();
+        let own = &document.document_type.0;
+        let chosen = given("document_type");
+        let seen = form.get("shown_type").unwrap_or(own);
+        Self {
+            version: text("version").parse().ok(),
+            queue: form.get("queue").cloned(),
+            is_unseen: chosen.as_ref().is_some_and(|chosen| chosen != seen),
+            document_type: chosen.clone().filter(|chosen| is_new(chosen, "was_type", own)).map(DocumentType),
+            chosen: chosen.map(DocumentType),
+            fields: fields(form, document),
+            department: given("department").filter(|value| is_new(value, "was_department", department)),
+            comment: text("comment").to_owned(),
+            override_reason: text("override_reason").to_owned(),
+        }
+    }
+
+    /// Whether it says anything of the document that is not known of it.
+    pub fn changes_it(&self) -> bool {
+        self.document_type.is_some() || !self.fields.is_empty() || self.department.is_some()
+    }
+
+    /// What it corrects.
+    pub fn correction(&self) -> Correction {
+        Correction {
+            document_type: self.document_type.clone(),
+            fields: self.fields.clone(),
+            department: self.department.clone(),
+        }
+    }
+
+    /// The approval with what was corrected, and nothing that was not.
+    pub fn approval(&self) -> Review {
+        let given = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+        Review::Approve {
+            document_type: self.document_type.clone(),
+            fields: self.fields.clone(),
+            comment: given(&self.comment),
+            override_reason: given(&self.override_reason),
+        }
+    }
+}
+
+/// The fields that were changed, and the one that was added. One that was not read may be filled in.
+fn fields(form: &BTreeMap<String, String>, document: &Document) -> BTreeMap<String, String> {
+    let changed = form.iter().filter_map(|(name, value)| {
+        let (name, value) = (name.strip_prefix("field.")?, value.trim());
+        let read = document.fields.get(name).map_or("", |field| field.value.as_str());
+        let shown = form.get(&format!("was.{name}")).map_or(read, String::as_str);
+        (value != shown.trim()).then(|| (name.to_owned(), value.to_owned()))
+    });
+    let added = form.get("new_name").zip(form.get("new_value"));
+    // Fields are shown by their names with blanks and a capital, so they may be named like that.
+    let added = added.map(|(name, value)| {
+        let words: Vec<&str> = name.split_whitespace().collect();
+        (words.join("_").to_lowercase(), value.trim().to_owned())
+    });
+    changed.chain(added.filter(|(name, value)| !name.is_empty() && !value.is_empty())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::record;
+
+    fn draft(form: &[(&str, &str)]) -> Draft {
+        let form = form.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Draft::of_form(&form, &record("invoice", &[("total", "12.00 EUR")]).document)
+    }
+
+    #[test]
+    fn what_was_only_shown_undoes_nothing_that_others_corrected_meanwhile() {
+        let check = |form: &[(&str, &str)], fields: &[(&str, &str)]| {
+            let found = draft(form).fields;
+            let found: Vec<_> = found.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+            assert_eq!(found, fields, "{form:?}");
+        };
+        check(&[("field.total", "10.00 EUR"), ("was.total", "10.00 EUR")], &[]);
+        check(&[("field.total", "11.00 EUR"), ("was.total", "10.00 EUR")], &[("total", "11.00 EUR")]);
+        check(&[("field.total", "12.00 EUR")], &[]);
+        check(&[("field.total", " 13.00 EUR ")], &[("total", "13.00 EUR")]);
+        check(&[("field.number", ""), ("was.number", "")], &[]);
+        check(&[("new_name", "Order number"), ("new_value", "7")], &[("order_number", "7")]);
+        check(&[("new_name", ""), ("new_value", "7")], &[]);
+    }
+
+    #[test]
+    fn a_type_counts_only_where_it_was_changed_and_is_unseen_until_its_fields_were_shown() {
+        let check = |form: &[(&str, &str)], document_type: Option<&str>, is_unseen: bool| {
+            let found = draft(form);
+            let of_type = found.document_type.as_ref().map(|name| name.0.as_str());
+            assert_eq!((of_type, found.is_unseen), (document_type, is_unseen), "{form:?}");
+        };
+        check(&[("document_type", "invoice")], None, false);
+        check(&[("document_type", "nda")], Some("nda"), true);
+        check(
+            &[("document_type", "nda"), ("shown_type", "nda"), ("was_type", "invoice")],
+            Some("nda"),
+            false,
+        );
+        // Somebody else made it an invoice, and this form has left it the letter it was.
+        check(&[("document_type", "letter"), ("shown_type", "letter"), ("was_type", "letter")], None, false);
+    }
+
+    #[test]
+    fn a_department_is_changed_only_by_another() {
+        let check = |department: &str, changed: Option<&str>| {
+            assert_eq!(draft(&[("department", department)]).department.as_deref(), changed);
+        };
+        check("", None);
+        check("office", None);
+        check(" legal ", Some("legal"));
+    }
+}
