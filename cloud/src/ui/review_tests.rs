@@ -204,7 +204,7 @@ async fn the_queue_goes_on_behind_what_only_others_may_approve_and_what_is_left_
     let office = Office::start().await;
     let (ada, bob) = (office.sign_in("ada").await, office.sign_in("bob").await);
     let fields = [("total", "5.00 EUR")];
-    let mut documents = vec![office.send("invoice", &fields).await, office.send("invoice", &fields).await];
+    let mut documents = [office.send("invoice", &fields).await, office.send("invoice", &fields).await];
     documents.sort();
     let is_of = |page: &str, document: &String| page.contains(&format!("action=\"{document}/review\""));
     let first = office.page(&ada, "/review").await;

@@ -11,7 +11,7 @@ use platen_model::{DocumentId, EnvelopeId, TenantId};
 
 use super::super::lifecycle::{Sending, sending};
 use super::super::provider::{EnvelopeState, Lookup, ProviderError, Reference};
-use super::{Account, Case, Courier, LedgerError};
+use super::{Account, Case, Courier};
 
 impl Courier {
     /// Withdraws an envelope of a document at its provider, where it is the document's open one: an earlier one has
