@@ -48,7 +48,8 @@ const LINES_SPARE: usize = 10_000;
 enum Line {
     Ledger { version: u32 },
     Taken { key: Digest, capture: CaptureId },
-    Left { source: String, name: OsString, bytes: u64, changed_ns: i128 },
+    // Nanoseconds in 64 bits, until 2262: what is tagged within reads none of 128 back.
+    Left { source: String, name: OsString, bytes: u64, changed_ns: i64 },
     Forgotten { capture: CaptureId },
     Sealed { r#box: String },
 }
@@ -164,7 +165,7 @@ impl Ledger {
                 source: source.to_owned(),
                 name: name.to_owned(),
                 bytes,
-                changed_ns,
+                changed_ns: in_64_bits(changed_ns),
             })?;
             inner.leave(source.to_owned(), name.to_owned(), bytes, changed_ns);
             line
@@ -254,6 +255,11 @@ impl Ledger {
     }
 }
 
+/// A time of a file as a line says it. One beyond that is never that of a file that was left.
+fn in_64_bits(changed_ns: i128) -> i64 {
+    i64::try_from(changed_ns).unwrap_or(if changed_ns < 0 { i64::MIN } else { i64::MAX })
+}
+
 /// Writes down in the ledger of a state folder, without opening it, that a capture's bytes are no longer kept.
 ///
 /// # Errors
@@ -284,7 +290,7 @@ impl Inner {
             match read_line(&line, self.key.as_ref())? {
                 Ok(Line::Taken { key, capture }) => self.taken.insert(key, capture),
                 Ok(Line::Left { source, name, bytes, changed_ns }) => {
-                    self.leave(source, name, bytes, changed_ns);
+                    self.leave(source, name, bytes, changed_ns.into());
                 }
                 Ok(Line::Forgotten { capture }) => {
                     self.taken.forget(capture);
@@ -314,7 +320,8 @@ impl Inner {
         for (source, names) in &self.left {
             for (name, Left { bytes, changed_ns, .. }) in names {
                 let (source, name) = (source.clone(), name.clone());
-                push(&mut text, &Line::Left { source, name, bytes: *bytes, changed_ns: *changed_ns }, key)?;
+                let changed_ns = in_64_bits(*changed_ns);
+                push(&mut text, &Line::Left { source, name, bytes: *bytes, changed_ns }, key)?;
                 lines += 1;
             }
         }
@@ -401,6 +408,7 @@ mod tests {
             let ledger = Ledger::open(state.path()).expect("opened");
             assert_eq!(ledger.take(key, first).expect("noted"), None, "round {round}: its own bytes");
             assert_eq!(ledger.take(key, second).expect("noted"), Some(first));
+            assert_eq!(ledger.is_left("desk", &sight), round > 0, "round {round}: known from the one before");
             ledger.leave("desk", &sight.name, &sight.identity).expect("noted");
             assert!(ledger.is_left("desk", &sight));
             assert!(!ledger.is_left("attic", &sight));

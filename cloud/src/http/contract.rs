@@ -5,6 +5,7 @@
 //! extractors of [`super::read`] hold requests against them, so document and server cannot part. A copy is checked
 //! in as `docs/openapi.json`, and a test holds the two against each other.
 
+mod texts;
 mod variants;
 
 use std::any::TypeId;
@@ -76,6 +77,7 @@ pub fn finished(collected: OpenApi) -> Value {
         close(&mut document["components"]["schemas"][body]);
     }
     variants::name(&mut document);
+    texts::without_nul(&mut document);
     document["servers"] = json!([{ "url": "/" }]);
     document["components"]["securitySchemes"] = security_schemes();
     let schema = json!({ "$ref": "#/components/schemas/Problem" });

@@ -168,6 +168,10 @@ pub(crate) fn must_be_sound(device: DeviceId, manifest: &DocumentManifest) -> Re
     complain(kind.is_empty() || !name(kind), "decision.document_type".into(), "is not a name");
     complain(!unit(manifest.ocr_confidence), "ocr_confidence".into(), "is not from 0 to 1");
     complain(!unit(manifest.decision.confidence), "decision.confidence".into(), "is not from 0 to 1");
+    // What JSON writes as a number beyond all measure is read as infinite, and cannot be written again.
+    let again = serde_json::to_vec(manifest).and_then(|bytes| serde_json::from_slice(&bytes));
+    let is_readable = again.is_ok_and(|again: DocumentManifest| again == *manifest);
+    complain(!is_readable, "(all of it)".into(), "a number in it is beyond all measure");
     complain(manifest.parts.len() > PARTS, "parts".into(), "are too many");
     for (field, value) in &manifest.decision.fields {
         complain(

@@ -155,9 +155,9 @@ fn what_shines_through_from_the_back_is_lifted_and_the_front_stays() {
         GrayImage::from_fn(width, height, |x, y| *page.get_pixel(x, if y < text * 2 { y % text } else { y }));
     let back = GrayImage::from_fn(width, height, |x, y| *page.get_pixel(x, (y + 45) % text));
     // Paper scatters the light that comes through it.
-    let back = blur(&flip_horizontal(&back), 2.5);
+    let back = blur(&flip_horizontal(&back), 2.0);
     for (sample, back) in front.iter_mut().zip(back.iter()) {
-        let paleness = (1.0 - f32::from(*back) / 245.0).max(0.0) * 0.7;
+        let paleness = (1.0 - f32::from(*back) / 245.0).max(0.0) * 0.5;
         *sample = (f32::from(*sample) * (1.0 - paleness)) as u8;
     }
     check_stage("stage-show-through", &front);

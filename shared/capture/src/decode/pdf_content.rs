@@ -214,8 +214,9 @@ impl<'a> Content<'a> {
             return;
         }
         let stencil = dictionary.get::<bool>("IM").or_else(|| dictionary.get::<bool>("ImageMask"));
-        let colours = dictionary.get::<Name<'_>>("CS").or_else(|| dictionary.get::<Name<'_>>("ColorSpace"));
-        let is_gray = colours.is_some_and(|colours| matches!(&*colours, b"G" | b"DeviceGray"));
+        let colours =
+            dictionary.get::<Object<'_>>("CS").or_else(|| dictionary.get::<Object<'_>>("ColorSpace"));
+        let is_gray = matches!(&colours, Some(Object::Name(name)) if matches!(&**name, b"G" | b"DeviceGray"));
         // The two colours of one bit need not be black and white.
         let bits = if is_gray { number("BPC", "BitsPerComponent") } else { 8 };
         let placed = self.placed(size, bits, stencil.unwrap_or(false), state);

@@ -210,7 +210,11 @@ fn a_plan_keeps_the_resolution_that_its_file_states_and_so_its_scale() {
     }
     assert_eq!(resolution::of((4_960, 7_016), Some(96), None), 600, "A4 is not 73 inches long");
     assert_eq!(resolution::of((7_016, 4_960), Some(72), None), 600);
-    assert_eq!(resolution::of((4_960, 70_160), Some(150), Some(45.0)), 600, "no scanner draws in 468 inches");
+    assert_eq!(
+        resolution::of((36_000, 36_000), Some(150), Some(45.0)),
+        600,
+        "no scanner draws in 240 inches"
+    );
 }
 
 #[test]
