@@ -209,20 +209,24 @@ fn must_be_short(manifest: &DocumentManifest, most_pages: u32) -> Result<(), Ref
     Err(Refusal::invalid("the document has too many pages", [("page_count".to_owned(), complaint)].into()))
 }
 
-/// Whether the device leaves the originals for later.
-fn is_deferred(headers: &HeaderMap, manifest: &DocumentManifest) -> Result<bool, Refusal> {
+/// Whether the sender says that originals follow later.
+pub(super) fn says_deferred(headers: &HeaderMap) -> Result<bool, Refusal> {
     match headers.get(DEFERRED_HEADER).map(|word| word.as_bytes()) {
         None => Ok(false),
-        Some(word) if word != DEFERRED.as_bytes() => {
-            Err(Refusal::bad_request("Platen-Deferred knows one word: originals"))
-        }
-        Some(_) if !manifest.may_defer_originals() => {
-            let detail = "an original of this document is what is signed: it cannot follow later";
-            Err(Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, "not-deferrable", detail)
-                .help("upload the originals, then repeat without Platen-Deferred"))
-        }
-        Some(_) => Ok(true),
+        Some(word) if word == DEFERRED.as_bytes() => Ok(true),
+        Some(_) => Err(Refusal::bad_request("Platen-Deferred knows one word: originals")),
     }
+}
+
+/// Whether the device leaves the originals for later.
+fn is_deferred(headers: &HeaderMap, manifest: &DocumentManifest) -> Result<bool, Refusal> {
+    let is_said = says_deferred(headers)?;
+    if is_said && !manifest.may_defer_originals() {
+        let detail = "an original of this document is what is signed: it cannot follow later";
+        return Err(Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, "not-deferrable", detail)
+            .help("upload the originals, then repeat without Platen-Deferred"));
+    }
+    Ok(is_said)
 }
 
 /// All parts must be here, visible to the tenant, with the length the manifest says. Answers the originals that are

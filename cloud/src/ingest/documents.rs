@@ -66,6 +66,8 @@ async fn send(State(app): State<App>, caller: Caller, request: Request) -> Resul
     let named = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let mime = named.split(';').next().unwrap_or_default().trim();
     if mime.eq_ignore_ascii_case("multipart/form-data") {
+        // A file comes whole; but a word that is none is wrong here as well.
+        commit::says_deferred(&headers)?;
         return file::send(&app, &caller, &headers, named, request.into_body()).await;
     }
     if !mime.eq_ignore_ascii_case(MANIFEST_MIME) {

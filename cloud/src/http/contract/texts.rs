@@ -1,13 +1,14 @@
 //! Texts without NUL.
 //!
 //! PostgreSQL takes no NUL in a text, so [`crate::http::read`] refuses one wherever it stands. Schemas say so of each
-//! string that is not held by more already, and of names that the sender chooses.
+//! string that is not held by more already, and of names that the sender chooses. A refusal may repeat what was sent.
 
 use serde_json::{Map, Value, json};
 
 /// Says it of all schemas of a document, and of what its operations ask for in place.
 pub(super) fn without_nul(document: &mut Value) {
-    say(&mut document["components"]["schemas"]);
+    let schemas = document["components"]["schemas"].as_object_mut().into_iter().flatten();
+    schemas.filter(|(name, _)| *name != "Problem").for_each(|(_, schema)| say(schema));
     for item in document["paths"].as_object_mut().into_iter().flat_map(Map::values_mut) {
         for operation in item.as_object_mut().into_iter().flat_map(Map::values_mut) {
             if let Some(body) = operation.get_mut("requestBody") {
