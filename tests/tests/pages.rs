@@ -116,6 +116,17 @@ async fn a_clerk_signs_in_sees_the_doubtful_page_corrects_its_type_and_lets_it_g
     assert_eq!(office.browser.evaluate(choose).await.expect("a choice of types"), "memo");
     office.browser.type_into("textarea[name=comment]", "a note to the file").await.expect("a comment");
     office.browser.click("button[value=approve]").await.expect("approve");
+    // Nobody lets a type go on whose fields they have not seen.
+    let shown = "document.querySelector('input[name=shown_type]')?.value ?? ''";
+    let seen = wait::until("the page with the fields of a memo", DEADLINE, || async {
+        let shown = office.browser.evaluate(shown).await.ok()?;
+        (shown == "memo").then_some(())
+    });
+    seen.await.expect("the page is shown again");
+    let kept = office.browser.evaluate("document.querySelector('textarea[name=comment]').value").await;
+    assert_eq!(kept.expect("the comment"), "a note to the file", "what was typed stays");
+    picture(&office.browser, "review-again").await;
+    office.browser.click("button[value=approve]").await.expect("approve");
     office.becomes(Status::Archived).await;
 
     let documents = office.person.documents().await.expect("documents");
