@@ -192,7 +192,9 @@ impl Open {
         if !(SIDE.contains(&frame.width()) && SIDE.contains(&frame.height())) {
             return Ok(Makeup::Bound("its size is one that no page can have"));
         }
-        let is_of_images = pdf_layout::page_grid(page, &placements(page)).is_some();
+        let content = placements(page);
+        let is_of_images = pdf_layout::page_grid(page, &content).is_some()
+            || pdf_layout::is_of_leaning_images(page, &content);
         // What the decoder does not understand of its text is left to recognition.
         let is_written = || guarded(|| Ok(pdf_text::is_written(page))).unwrap_or(false);
         Ok(if is_of_images && !is_written() { Makeup::Scan } else { Makeup::Drawn })

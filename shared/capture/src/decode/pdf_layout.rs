@@ -77,6 +77,20 @@ pub(super) fn page_grid(page: &Page<'_>, content: &Content<'_>) -> Option<Grid> 
     (covered >= COVER_MIN && square && IMAGE_DPI.contains(&grid.dpi())).then_some(grid)
 }
 
+/// Whether a page is nothing but images that make up most of it and lean: scans that were laid on it at an angle.
+pub(super) fn is_of_leaning_images(page: &Page<'_>, content: &Content<'_>) -> bool {
+    let Some(frame) = frame(page) else { return false };
+    let covered: f64 = content
+        .images
+        .iter()
+        .map(|image| {
+            let [a, b, c, d, ..] = image.matrix;
+            (a * d - b * c).abs()
+        })
+        .sum();
+    !content.other_ink && covered >= COVER_MIN * size(frame)
+}
+
 /// The finest resolution of the larger images on a page, 0 where there are none.
 pub(super) fn finest_dpi(page: &Page<'_>, content: &Content<'_>) -> f64 {
     let Some(frame) = frame(page) else { return 0.0 };

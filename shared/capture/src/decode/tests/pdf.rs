@@ -346,6 +346,20 @@ fn an_image_among_the_instructions_is_a_scan_like_any_other() {
     check("/BPC 1 /CS [/I /RGB 1 <000000ffffff>]", &packed, &dots);
 }
 
+#[test]
+fn an_image_that_is_laid_on_its_page_at_an_angle_is_a_scan_that_will_be_straightened() {
+    let data = scene(300, 450).as_raw().iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let makeup = |matrix: &str, more: &str| {
+        let image = format!("BI /W 300 /H 450 /BPC 8 /CS /G /F /AHx ID {data}> EI");
+        let bytes = pdf("/MediaBox[0 0 72 108]", &format!("q {matrix} cm {image} Q {more}"), &[]);
+        let document = Document::open(super::file(&bytes), &Limits::default());
+        document.expect("it opens").makeup(0).expect("a page").expect("of a PDF")
+    };
+    assert!(matches!(makeup("70 2 -3 106 3 -1", ""), Makeup::Scan));
+    assert!(matches!(makeup("30 1 -1 40 20 20", ""), Makeup::Drawn), "a picture on a page");
+    assert!(matches!(makeup("70 2 -3 106 3 -1", "5 5 20 20 re f"), Makeup::Drawn), "there is more on it");
+}
+
 /// A PDF whose tree has these kids and says that it has so many pages; pages 3, 4 and 5 are there, each with an image
 /// of its own lightness.
 fn leaves(kids: &str, count: u32) -> Document {
