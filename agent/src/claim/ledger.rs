@@ -19,7 +19,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -186,12 +186,12 @@ impl Ledger {
         })
     }
 
-    /// Lets go of files of a source that were left and are gone: not listed for so long, while others were. Where none is
+    /// Lets go of files of a source that were left and are gone: not listed since then, while others were. Where none is
     /// listed, another folder may lie in the source's place, as where a share is not mounted.
-    pub fn let_go_of_gone(&self, source: &str, missing: Duration) {
+    pub fn let_go_of_gone(&self, source: &str, since: Instant) {
         let mut inner = self.lock();
         let Some(names) = inner.left.get_mut(source) else { return };
-        let is_gone = |left: &Left| left.seen.elapsed() >= missing;
+        let is_gone = |left: &Left| left.seen <= since;
         if !names.values().all(is_gone) {
             names.retain(|_, left| !is_gone(left));
         }
@@ -453,13 +453,12 @@ mod tests {
         }
         let (capture, key) = (CaptureId::new(), Digest::of(b"scan"));
         assert_eq!(ledger.take(key, capture).expect("noted"), None);
-        ledger.let_go_of_gone("desk", Duration::ZERO);
+        ledger.let_go_of_gone("desk", Instant::now());
         assert!(
             sights.iter().all(|sight| ledger.is_left("desk", sight)),
             "where none is listed, none is gone"
         );
-        let gone = Duration::from_millis(300);
-        std::thread::sleep(gone);
+        let gone = Instant::now();
         assert!(ledger.is_left("desk", &sights[3]), "listed");
         ledger.let_go_of_gone("desk", gone);
         let left: Vec<bool> = sights.iter().map(|sight| ledger.is_left("desk", sight)).collect();

@@ -436,8 +436,8 @@ impl SourceWatch {
             self.keep_habits();
         }
         self.status.silence = self.tray.habits.silence(Timestamp::now());
-        if is_whole {
-            floor.ledger.let_go_of_gone(&self.source.name, LEFT_MISSING);
+        if is_whole && let Some(since) = Instant::now().checked_sub(LEFT_MISSING) {
+            floor.ledger.let_go_of_gone(&self.source.name, since);
         }
         if let Err(error) = floor.ledger.tidy() {
             tracing::warn!(source = %self.source.name, %error, "the ledger cannot be written anew; it goes on growing");
