@@ -63,7 +63,6 @@ mod tests {
             path: name.into(),
             languages: "eng".into(),
             group,
-            in_subset: true,
         };
         let pages = [page("a", Group::Book), page("b", Group::Book), page("c", Group::Receipt)];
         let pages: Vec<&Page> = pages.iter().collect();

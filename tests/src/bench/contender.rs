@@ -24,9 +24,7 @@ pub enum Contender {
 }
 
 impl Contender {
-    /// Those that read all pages.
-    pub const FAST: [Self; 2] = [Self::Platen, Self::Tesseract];
-    /// Those that read the subset.
+    /// All of them, in the order of the tables.
     pub const ALL: [Self; 4] = [Self::Platen, Self::Tesseract, Self::OcrmypdfPlain, Self::OcrmypdfFull];
 
     /// Its name in the tables.

@@ -11,8 +11,6 @@ use super::manifest;
 const FOLDERS: &[&str] = &["ocr", "photos"];
 /// What `tesseract` alone reads; it takes no PDF.
 const IMAGES: &[&str] = &["tif", "jpg", "png"];
-/// Every so many-th page is read by the slow contenders.
-const SUBSET_EVERY: usize = 3;
 /// Every so many-th page is read in a quick run.
 const QUICK_EVERY: usize = 6;
 
@@ -27,8 +25,6 @@ pub struct Page {
     pub languages: String,
     /// What it is like.
     pub group: Group,
-    /// Whether the slow contenders read it too.
-    pub in_subset: bool,
 }
 
 /// The pages, and what to say about their choice.
@@ -75,9 +71,6 @@ impl Pages {
         if quick && corpus.is_some() {
             pages = pages.into_iter().step_by(QUICK_EVERY).collect();
         }
-        for (number, page) in pages.iter_mut().enumerate() {
-            page.in_subset = quick || corpus.is_none() || number % SUBSET_EVERY == 0;
-        }
         Ok(Self { pages, corpus, remarks })
     }
 
@@ -106,7 +99,6 @@ fn of_corpus(corpus: &Path) -> Result<Vec<Page>, String> {
                     path,
                     languages: entry["lang"].clone(),
                     group: Group::of_kind(&entry["kind"]),
-                    in_subset: true,
                 });
             }
         }
@@ -125,7 +117,6 @@ fn of_samples() -> Vec<Page> {
         path,
         languages: "eng".into(),
         group: Group::Other,
-        in_subset: true,
     };
     files.map(page).collect()
 }

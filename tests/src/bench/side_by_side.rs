@@ -48,7 +48,7 @@ impl Measured {
         for round in 1..=rounds {
             for (number, page) in (1..).zip(&pages.pages) {
                 eprint!("\rround {round} of {rounds}, page {number} of {}  ", pages.pages.len());
-                for contender in contenders(page, tools) {
+                for contender in contenders(tools) {
                     let out = tempfile::tempdir_in(scratch).map_err(|error| error.to_string())?;
                     match contender.read(tools, page, out.path()) {
                         Ok(cost) => {
@@ -118,37 +118,29 @@ impl Measured {
     /// Writes the tables.
     pub fn tell(&self, pages: &Pages, report: &mut Report) {
         let all: Vec<&Page> = pages.pages.iter().collect();
-        report.section("Side by side: all pages");
-        let mut rows: Vec<Vec<String>> =
-            Contender::FAST.iter().map(|&contender| self.row(contender, &all, None)).collect();
+        let read: Vec<Contender> =
+            Contender::ALL.into_iter().filter(|contender| self.readings.contains_key(contender)).collect();
+        report.section("Side by side");
+        let mut rows: Vec<Vec<String>> = read.iter().map(|&contender| self.row(contender, &all)).collect();
         if let Some(batch) = self.batch {
             let count = all.len() as f64;
-            let against = self.batch_ratio();
+            let full: f64 = self.cpu(Contender::OcrmypdfFull).values().sum();
             rows.insert(
                 1,
                 vec![
                     "Platen, all files in one call".into(),
                     figure(Some(60.0 * count / batch.wall_s), 1),
                     figure(Some(batch.cpu_s / count), 2),
-                    figure(against, 2),
+                    figure(self.batch_ratio(), 2),
+                    figure(Some(batch.cpu_s / full).filter(|ratio| ratio.is_finite()), 2),
                     figure(Some(batch.peak_mb), 0),
                     figure(Some(batch.pdf_bytes / count / 1e3), 0),
                 ],
             );
         }
-        report.table(COST_HEAD_FAST, &rows);
-        self.tell_errors(&Contender::FAST, &all, report);
-
-        let subset: Vec<&Page> = pages.pages.iter().filter(|page| page.in_subset).collect();
-        if Contender::ALL.iter().all(|contender| self.readings.contains_key(contender)) {
-            report.section("Side by side: the pages that OCRmyPDF reads too");
-            let rows: Vec<Vec<String>> = Contender::ALL
-                .iter()
-                .map(|&contender| self.row(contender, &subset, Some(Contender::OcrmypdfFull)))
-                .collect();
-            report.table(COST_HEAD_ALL, &rows);
-            self.tell_errors(&Contender::ALL, &subset, report);
-        } else {
+        report.table(COST_HEAD, &rows);
+        self.tell_errors(&read, &all, report);
+        if !read.contains(&Contender::OcrmypdfFull) {
             report.paragraph("OCRmyPDF is not installed: it was not measured.");
         }
         if !self.failures.is_empty() {
@@ -157,29 +149,23 @@ impl Measured {
         }
     }
 
-    fn row(&self, contender: Contender, pages: &[&Page], peer: Option<Contender>) -> Vec<String> {
+    fn row(&self, contender: Contender, pages: &[&Page]) -> Vec<String> {
         let readings = self.readings.get(&contender);
         let read: Vec<Reading> = pages.iter().filter_map(|page| readings?.get(&page.name)).copied().collect();
         let count = read.len() as f64;
         let sum =
             |part: fn(&Reading) -> f64| Some(read.iter().map(part).sum::<f64>()).filter(|_| !read.is_empty());
-        let wanted = |cpu: BTreeMap<&str, f64>| -> BTreeMap<String, f64> {
-            let of = |page: &&Page| Some((page.name.clone(), *cpu.get(page.name.as_str())?));
-            pages.iter().filter_map(of).collect()
-        };
-        let against =
-            |other: Contender| figure(ratio(&wanted(self.cpu(contender)), &wanted(self.cpu(other))), 2);
-        let mut row = vec![
+        let against = |other: Contender| figure(ratio(&self.cpu(contender), &self.cpu(other)), 2);
+        let peaks: Vec<f64> = read.iter().map(|reading| reading.peak_mb).collect();
+        vec![
             contender.name().to_owned(),
             figure(sum(|reading| reading.wall_s).map(|wall_s| 60.0 * count / wall_s), 1),
             figure(sum(|reading| reading.cpu_s).map(|cpu_s| cpu_s / count), 2),
             against(Contender::Tesseract),
-        ];
-        row.extend(peer.map(against));
-        let peaks: Vec<f64> = read.iter().map(|reading| reading.peak_mb).collect();
-        row.push(figure(largest(&peaks), 0));
-        row.push(figure(sum(|reading| reading.pdf_bytes).map(|bytes| bytes / count / 1e3), 0));
-        row
+            against(Contender::OcrmypdfFull),
+            figure(largest(&peaks), 0),
+            figure(sum(|reading| reading.pdf_bytes).map(|bytes| bytes / count / 1e3), 0),
+        ]
     }
 
     fn tell_errors(&self, contenders: &[Contender], pages: &[&Page], report: &mut Report) {
@@ -210,9 +196,7 @@ impl Measured {
     }
 }
 
-const COST_HEAD_FAST: &[&str] =
-    &["", "pages / minute", "CPU s / page", "CPU, tesseract = 1", "peak memory MB", "PDF KB / page"];
-const COST_HEAD_ALL: &[&str] = &[
+const COST_HEAD: &[&str] = &[
     "",
     "pages / minute",
     "CPU s / page",
@@ -222,9 +206,9 @@ const COST_HEAD_ALL: &[&str] = &[
     "PDF KB / page",
 ];
 
-fn contenders(page: &Page, tools: &Tools) -> Vec<Contender> {
-    let reads = |contender: &Contender| !contender.is_ocrmypdf() || (page.in_subset && tools.has_ocrmypdf());
-    Contender::ALL.into_iter().filter(reads).collect()
+fn contenders(tools: &Tools) -> Vec<Contender> {
+    let is_there = |contender: &Contender| !contender.is_ocrmypdf() || tools.has_ocrmypdf();
+    Contender::ALL.into_iter().filter(is_there).collect()
 }
 
 /// All files of each language in one call.
