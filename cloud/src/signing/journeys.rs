@@ -13,6 +13,7 @@ use serde_json::json;
 
 use super::connectors::Kind;
 use super::connectors::fakes::{Fake, Stage, Trouble, WEBHOOK_SECRET};
+use super::desk::COPIES_FOR_MS;
 use super::desk::mail::Smtp;
 use super::harness::{Cloud, cloud, cloud_with, hidden};
 use super::http::follow;
@@ -22,8 +23,8 @@ use crate::evidence;
 use crate::jobs::{Outcome, StepError, kinds};
 use crate::policy::{Policy, Source};
 use crate::seal::{SealKey, seal_pdf};
-use crate::store::events;
 use crate::store::jobs::Job;
+use crate::store::{events, figures};
 use crate::testing;
 
 /// A policy with one route to this provider, with these lines in it.
@@ -186,6 +187,48 @@ async fn nothing_is_sent_while_a_route_or_an_account_is_paused_and_nothing_is_lo
         }
         assert_eq!(sent().await, 2, "{switch}: each once");
     }
+}
+
+/// A signer at the desk presses a button of the page behind the link; answers the status.
+async fn at_the_desk(cloud: &Cloud, link: &str, button: &str, fields: &[(&str, &str)]) -> u16 {
+    let pressed = cloud.http.post(format!("{link}{button}")).form(fields).send().await;
+    pressed.expect("an answer").status().as_u16()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_all_have_signed_in_person_is_signed_though_the_mail_to_one_of_them_never_went() {
+    let server = platen_tests::servers::Mail::start();
+    let smtp = Smtp { url: server.url(), user: None, password: None, from: None };
+    let recipients = "recipients = [{ address = \"ada@example.com\", order = 1 }, \
+                      { address = \"later@example.com\", order = 1 }, \
+                      { address = \"later@example.org\", role = \"cc\", order = 2 }]";
+    let mut cloud = cloud_with(&route("desk", recipients), |config| config.smtp = Some(smtp)).await;
+    let document = cloud.receive().await;
+    let envelope = cloud.until(document, Status::Sent).await.document.envelope_id.expect("an envelope");
+    assert_eq!(server.letters().len(), 1, "Ada's");
+    let page = cloud.page(&format!("/documents/{document}")).await;
+    assert!(
+        page.contains("later@example.com</strong> not asked yet · the message to them could not be"),
+        "{page}"
+    );
+    let waiting = figures::mail_waiting(&cloud.app.store, COPIES_FOR_MS).await.expect("a count");
+    assert_eq!(waiting, 1, "the copy is not owed yet");
+    cloud.rest().await;
+    for (position, name) in [(0, "Ada"), (1, "Lara")] {
+        let link = cloud.app.signing.desk.link(&cloud.tenant, envelope, position).expect("a link");
+        assert_eq!(at_the_desk(&cloud, &link, "", &[("name", name), ("consent", "yes")]).await, 303);
+    }
+    // The time is over before anybody looks.
+    let late = Timestamp::now() + SignedDuration::from_hours(24 * 31);
+    let courier = &cloud.app.signing.courier;
+    courier.send_envelope(&cloud.tenant, document, late).await.expect("the books can be read");
+    courier.poll_envelope(&cloud.tenant, document, late).await.expect("the books can be read");
+    assert_eq!(cloud.record(document).await.document.status, Status::Signed);
+    let page = cloud.page(&format!("/documents/{document}")).await;
+    assert!(
+        page.contains("later@example.org</strong> gets a copy · the message to them could not be"),
+        "{page}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -613,6 +656,7 @@ testing::also_on_postgres!(
     who_declines_is_replaced_once_by_the_fallback,
     an_envelope_that_expires_is_sent_anew_as_often_as_its_route_says_and_the_first_stays_in_the_history,
     nothing_is_sent_while_a_route_or_an_account_is_paused_and_nothing_is_lost,
+    what_all_have_signed_in_person_is_signed_though_the_mail_to_one_of_them_never_went,
     who_withdraws_an_earlier_envelope_withdraws_nothing_of_the_open_one,
     docusign_is_asked_about_an_envelope_once_in_fifteen_minutes_whatever_comes_and_goes,
     a_signed_file_that_is_none_for_an_hour_goes_to_a_person_and_is_fetched_once_it_can_be,
