@@ -232,6 +232,38 @@ async fn what_all_have_signed_in_person_is_signed_though_the_mail_to_one_of_them
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_link_serves_nothing_of_what_its_signer_signed_once_that_came_to_nothing() {
+    for ending in ["declined", "voided"] {
+        let recipients = "recipients = [{ address = \"ada@example.com\", order = 1 }, \
+                          { address = \"bob@example.com\", order = 1 }]";
+        let cloud = cloud_with(&route("desk", recipients), |_| {}).await;
+        let document = cloud.receive().await;
+        let envelope = cloud.until(document, Status::Sent).await.document.envelope_id.expect("an envelope");
+        let link = |position| cloud.app.signing.desk.link(&cloud.tenant, envelope, position).expect("a link");
+        let (ada, bob) = (link(0), link(1));
+        let get = async |rest: &str| {
+            let answer = cloud.http.get(format!("{ada}{rest}")).send().await.expect("an answer");
+            (answer.status().as_u16(), answer.text().await.unwrap_or_default())
+        };
+        assert_eq!(at_the_desk(&cloud, &ada, "", &[("name", "Ada"), ("consent", "yes")]).await, 303);
+        assert_eq!(get("/document.pdf").await.0, 200, "she may keep what she signed");
+        if ending == "declined" {
+            assert_eq!(at_the_desk(&cloud, &bob, "/decline", &[("reason", "not mine")]).await, 303);
+            cloud.until(document, Status::Declined).await;
+        } else {
+            assert_eq!(press(&cloud, document, "void", &[("reason", "a mistake")]).await, 303);
+            cloud.until(document, Status::Voided).await;
+        }
+        for rest in ["/document.pdf", "/pages/1.png"] {
+            let (status, page) = get(rest).await;
+            assert_eq!(status, 410, "{ending} {rest}: {page}");
+        }
+        let (status, page) = get("").await;
+        assert!(status == 200 && page.contains("is on record") && !page.contains("document.pdf"), "{page}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn docusign_is_asked_about_an_envelope_once_in_fifteen_minutes_whatever_comes_and_goes() {
     let fake = Fake::start(Kind::Docusign).await;
     let mut cloud = cloud_at(&fake, "[\"ada@example.com\"]").await;
@@ -657,6 +689,7 @@ testing::also_on_postgres!(
     an_envelope_that_expires_is_sent_anew_as_often_as_its_route_says_and_the_first_stays_in_the_history,
     nothing_is_sent_while_a_route_or_an_account_is_paused_and_nothing_is_lost,
     what_all_have_signed_in_person_is_signed_though_the_mail_to_one_of_them_never_went,
+    a_link_serves_nothing_of_what_its_signer_signed_once_that_came_to_nothing,
     who_withdraws_an_earlier_envelope_withdraws_nothing_of_the_open_one,
     docusign_is_asked_about_an_envelope_once_in_fifteen_minutes_whatever_comes_and_goes,
     a_signed_file_that_is_none_for_an_hour_goes_to_a_person_and_is_fetched_once_it_can_be,

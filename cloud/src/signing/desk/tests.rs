@@ -543,6 +543,40 @@ async fn a_copy_that_could_not_be_sent_when_all_had_signed_is_sent_later() {
 }
 
 #[tokio::test]
+async fn what_came_to_nothing_is_shown_to_nobody_any_more_and_who_signed_it_is_told() {
+    for ending in ["declined", "expired", "voided"] {
+        let trial = Trial::new().await;
+        let desk = desk(&trial);
+        let order = Order {
+            recipients: vec![Recipient::signer(ADA, 1), Recipient::signer(BOB, 1)],
+            ..trial.order(&[])
+        };
+        let reference = desk.create(&order).await.expect("taken");
+        let ada = async || visit(&desk, &trial, &order, 0).await;
+        desk.sign(&ada().await, &Signature::typed("Ada"), &visitor()).await.expect("signed");
+        let page = ada().await.end_page().render().expect("a page");
+        assert!(ada().await.may_see() && page.contains("document.pdf"), "{ending}: it is open: {page}");
+        match ending {
+            "declined" => {
+                let bob = visit(&desk, &trial, &order, 1).await;
+                desk.decline(&bob, "not mine", &visitor()).await.expect("declined");
+            }
+            "voided" => desk.void(&trial.tenant, &reference, "a mistake").await.expect("withdrawn"),
+            _ => {
+                let past = "UPDATE desk_envelopes SET expires_ms = 1";
+                sqlx::query(past).execute(&trial.place.database).await.expect("time passes");
+            }
+        }
+        for position in [0, 1] {
+            let visit = visit(&desk, &trial, &order, position).await;
+            let page = visit.end_page().render().expect("a page");
+            assert!(!visit.may_see() && !page.contains("document.pdf"), "{ending}: {page}");
+            assert_eq!(page.contains("is on record"), position == 0, "{ending}: {page}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn mail_that_is_put_off_hides_no_state_and_keeps_no_other_signer_from_an_invitation() {
     let server = platen_tests::servers::Mail::start();
     let trial = Trial::new().await;
@@ -651,4 +685,5 @@ crate::testing::also_on_postgres!(
     a_signature_that_is_given_while_seals_are_looked_at_is_in_the_file_that_is_handed_out,
     whose_time_is_over_is_not_invited_any_more_and_who_gets_a_copy_still_is,
     a_copy_that_could_not_be_sent_when_all_had_signed_is_sent_later,
+    what_came_to_nothing_is_shown_to_nobody_any_more_and_who_signed_it_is_told,
 );
