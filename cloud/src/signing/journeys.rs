@@ -264,6 +264,28 @@ async fn a_link_serves_nothing_of_what_its_signer_signed_once_that_came_to_nothi
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_draft_at_docusign_that_is_not_sent_can_be_given_up() {
+    let fake = Fake::start(Kind::Docusign).await;
+    let cloud = cloud_at(&fake, "[\"ada@example.com\"]").await;
+    let pause = "/v1/signatures/pauses/route/all";
+    assert_eq!(cloud.operate(Method::PUT, pause, Some(json!({ "reason": "wait" }))).await.0, 204);
+    let document = cloud.receive().await;
+    cloud.until(document, Status::EnvelopeCreated).await;
+    // The draft is made, and its sending refused.
+    fake.site.trouble(Trouble::None);
+    fake.site.trouble(Trouble::Refuses);
+    assert_eq!(cloud.operate(Method::DELETE, pause, None).await.0, 204);
+    cloud.until(document, Status::Quarantined).await;
+    assert_eq!(fake.site.only().stage, Stage::Draft);
+    assert_eq!(press(&cloud, document, "void", &[("reason", "the signer is wrong")]).await, 303);
+    cloud.until(document, Status::Voided).await;
+    assert_eq!(press(&cloud, document, "retry", &[]).await, 303);
+    cloud.until(document, Status::Sent).await;
+    let asked: Vec<u32> = fake.site.all().iter().map(|envelope| envelope.sendings).collect();
+    assert_eq!(asked, [0, 1], "nobody heard of the draft");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn docusign_is_asked_about_an_envelope_once_in_fifteen_minutes_whatever_comes_and_goes() {
     let fake = Fake::start(Kind::Docusign).await;
     let mut cloud = cloud_at(&fake, "[\"ada@example.com\"]").await;
