@@ -189,6 +189,36 @@ async fn nothing_is_sent_while_a_route_or_an_account_is_paused_and_nothing_is_lo
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_paused_for_longer_than_its_time_is_sent_when_it_goes_on_with_its_time_anew() {
+    let lines = "signers = [\"signs@example.com\"]\nexpires_after = \"10d\"";
+    let mut cloud = cloud_with(&route("sandbox", lines), |_| {}).await;
+    let pause = "/v1/signatures/pauses/route/all";
+    let reason = json!({ "reason": "their prices are wrong today" });
+    assert_eq!(cloud.operate(Method::PUT, pause, Some(reason)).await.0, 204);
+    let document = cloud.receive().await;
+    cloud.until(document, Status::EnvelopeCreated).await;
+    cloud.rest().await;
+    let after_days = async |cloud: &Cloud, days: i64| {
+        let now = Timestamp::now() + SignedDuration::from_hours(24 * days);
+        let courier = &cloud.app.signing.courier;
+        courier.send_envelope(&cloud.tenant, document, now).await.expect("the books can be read");
+        cloud.record(document).await.document.status
+    };
+    assert_eq!(after_days(&cloud, 11).await, Status::EnvelopeCreated, "it waits");
+    assert_eq!(cloud.operate(Method::DELETE, pause, None).await.0, 204);
+    assert_eq!(after_days(&cloud, 11).await, Status::Expired, "nobody could sign that one any more");
+    // Its route says nothing of sending anew what expires: nobody was asked, so that is no second time.
+    cloud.restart().await;
+    let record = cloud.until(document, Status::Archived).await;
+    assert!(record.expires_at.is_some_and(|at| at > Timestamp::now() + SignedDuration::from_hours(9 * 24)));
+    let statuses: Vec<String> =
+        cloud.envelopes(document).await.into_iter().map(|(status, _)| status).collect();
+    assert_eq!(statuses, ["expired", "completed"]);
+    assert_eq!((cloud.count(document, "sent").await, cloud.count(document, "retried").await), (1, 1));
+    cloud.check_evidence(&record).await;
+}
+
 /// A signer at the desk presses a button of the page behind the link; answers the status.
 async fn at_the_desk(cloud: &Cloud, link: &str, button: &str, fields: &[(&str, &str)]) -> u16 {
     let pressed = cloud.http.post(format!("{link}{button}")).form(fields).send().await;
@@ -710,6 +740,7 @@ testing::also_on_postgres!(
     who_declines_is_replaced_once_by_the_fallback,
     an_envelope_that_expires_is_sent_anew_as_often_as_its_route_says_and_the_first_stays_in_the_history,
     nothing_is_sent_while_a_route_or_an_account_is_paused_and_nothing_is_lost,
+    what_was_paused_for_longer_than_its_time_is_sent_when_it_goes_on_with_its_time_anew,
     what_all_have_signed_in_person_is_signed_though_the_mail_to_one_of_them_never_went,
     a_link_serves_nothing_of_what_its_signer_signed_once_that_came_to_nothing,
     who_withdraws_an_earlier_envelope_withdraws_nothing_of_the_open_one,
