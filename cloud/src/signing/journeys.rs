@@ -294,6 +294,38 @@ async fn a_link_serves_nothing_of_what_its_signer_signed_once_that_came_to_nothi
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_nul_in_a_form_of_a_page_is_refused_in_words_and_changes_nothing() {
+    let cloud = cloud("desk", "ada@example.com", 0.5).await;
+    let document = cloud.receive().await;
+    let envelope = cloud.until(document, Status::Sent).await.document.envelope_id.expect("an envelope");
+    let nul = "a\0b";
+    for (button, field) in
+        [("void", "reason"), ("accept", "reason"), ("review", "document_type"), ("retry", "x")]
+    {
+        let sha256 = Digest::of(b"").to_string();
+        let status = press(&cloud, document, button, &[(field, nul), ("sha256", &sha256)]).await;
+        assert_eq!(status, 422, "{button}");
+    }
+    let link = cloud.app.signing.desk.link(&cloud.tenant, envelope, 0).expect("a link");
+    for (button, field) in
+        [("", "name"), ("", "text.0"), ("/decline", "reason"), ("/prove", "code"), ("/pin", "pin")]
+    {
+        let fields = [("name", "Ada"), ("consent", "yes"), (field, nul)];
+        assert_eq!(at_the_desk(&cloud, &link, button, &fields).await, 422, "{button} {field}");
+    }
+    let login = [("csrf", "x"), ("username", nul), ("password", "x")];
+    assert_eq!(at_the_desk(&cloud, &format!("{}/login", cloud.url), "", &login).await, 422);
+    let cookie = cloud.signed_in().await;
+    let own = format!("{}/documents/{document}", cloud.url);
+    let page = cloud.page(&format!("/documents/{document}")).await;
+    let form = [("csrf", hidden(&page, "csrf")), ("reason", nul.to_owned())];
+    let pressed = cloud.http.post(format!("{own}/void")).header("cookie", cookie).form(&form).send().await;
+    let page = pressed.expect("an answer").text().await.expect("text");
+    assert!(page.contains("reason&#34; has a NUL in it") && page.contains("<html"), "{page}");
+    assert_eq!(cloud.record(document).await.document.status, Status::Sent);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_draft_at_docusign_that_is_not_sent_can_be_given_up() {
     let fake = Fake::start(Kind::Docusign).await;
     let cloud = cloud_at(&fake, "[\"ada@example.com\"]").await;
@@ -743,6 +775,7 @@ testing::also_on_postgres!(
     what_was_paused_for_longer_than_its_time_is_sent_when_it_goes_on_with_its_time_anew,
     what_all_have_signed_in_person_is_signed_though_the_mail_to_one_of_them_never_went,
     a_link_serves_nothing_of_what_its_signer_signed_once_that_came_to_nothing,
+    a_nul_in_a_form_of_a_page_is_refused_in_words_and_changes_nothing,
     who_withdraws_an_earlier_envelope_withdraws_nothing_of_the_open_one,
     docusign_is_asked_about_an_envelope_once_in_fifteen_minutes_whatever_comes_and_goes,
     a_signed_file_that_is_none_for_an_hour_goes_to_a_person_and_is_fetched_once_it_can_be,
