@@ -10,6 +10,8 @@ use crate::{blobs, checkpoints, ingest, webhooks};
 
 /// How often uploads whose time is over are forgotten.
 const SWEEP: Duration = Duration::from_secs(600);
+/// How often copies that the desk could not send are tried again.
+const COPIES: Duration = Duration::from_secs(1800);
 /// How often garbage is looked for.
 const GARBAGE: Duration = Duration::from_secs(6 * 3600);
 
@@ -17,11 +19,13 @@ const GARBAGE: Duration = Duration::from_secs(6 * 3600);
 pub async fn run(app: App) {
     let checkpoints = Duration::from_secs(app.config.limits.checkpoint_seconds.max(1));
     let mut sweeps = pausing(SWEEP);
+    let mut copies = pausing(COPIES);
     let mut collections = pausing(GARBAGE);
     let mut checkpoints = pausing(checkpoints);
     loop {
         tokio::select! {
             _ = sweeps.tick() => sweep(&app).await,
+            _ = copies.tick() => send_copies(&app).await,
             _ = collections.tick() => {
                 forget_deliveries(&app).await;
                 forget_ingest(&app).await;
@@ -47,6 +51,12 @@ fn pausing(pause: Duration) -> Interval {
 async fn sweep(app: &App) {
     if let Err(refusal) = ingest::tus::sweep(app).await {
         tracing::warn!(detail = refusal.problem().detail, "cannot forget old uploads");
+    }
+}
+
+async fn send_copies(app: &App) {
+    if let Err(error) = app.signing.desk.send_copies().await {
+        tracing::warn!(%error, "cannot look for copies that were not sent");
     }
 }
 

@@ -22,6 +22,7 @@ use tokio::sync::Mutex;
 use crate::app::App;
 use crate::auth::{Caller, Scope};
 use crate::refusal::Refusal;
+use crate::signing::desk::COPIES_FOR_MS;
 use crate::signing::gate::Passage;
 use crate::store::{self, StoreError};
 
@@ -77,6 +78,7 @@ pub struct Metrics {
     gates: Family<OfAccount, Gauge>,
     overdue: Gauge,
     codes_used_up: Gauge,
+    mail_waiting: Gauge,
     /// Until when the figures of the database stand; whoever counts holds it.
     counted: Mutex<Option<Instant>>,
 }
@@ -117,6 +119,12 @@ impl Default for Metrics {
             "Signers of the desk who have had all their codes of today",
             codes_used_up.clone(),
         );
+        let mail_waiting = Gauge::default();
+        registry.register(
+            "desk_mail_waiting",
+            "People of the desk to whom a message is owed that could not be sent yet",
+            mail_waiting.clone(),
+        );
         Self {
             registry,
             requests,
@@ -129,6 +137,7 @@ impl Default for Metrics {
             gates,
             overdue,
             codes_used_up,
+            mail_waiting,
             counted: Mutex::default(),
         }
     }
@@ -184,6 +193,7 @@ impl Metrics {
         self.overdue.set(store::envelopes::count_overdue(&app.store).await?);
         let codes_a_day = app.config.desk.codes_a_day;
         self.codes_used_up.set(store::figures::codes_used_up(&app.store, codes_a_day).await?);
+        self.mail_waiting.set(store::figures::mail_waiting(&app.store, COPIES_FOR_MS).await?);
         let took = began.elapsed();
         *stands = (took > QUICK).then(|| Instant::now() + took * STANDS);
         Ok(())

@@ -1,6 +1,7 @@
 //! How handlers read requests: each part is held against the schema that is published for it, and what is wrong is
 //! listed field by field (RFC 9457, `errors`).
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use axum::body::Bytes;
@@ -15,6 +16,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::app::App;
 use crate::refusal::Refusal;
+use crate::ui::PageError;
 
 /// A JSON body.
 #[derive(Clone, Debug)]
@@ -62,6 +64,32 @@ fn has_nul(value: &Value) -> bool {
         Value::Array(items) => items.iter().any(has_nul),
         Value::Object(fields) => fields.iter().any(|(name, value)| name.contains('\0') || has_nul(value)),
         _ => false,
+    }
+}
+
+/// What the form of a page sent. PostgreSQL takes a NUL in no text, and a person types none.
+#[derive(Clone, Debug)]
+pub struct Form<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Form<T> {
+    type Rejection = PageError;
+    async fn from_request(request: Request, state: &S) -> Result<Self, PageError> {
+        let headers = request.headers().clone();
+        let Whole(bytes) = Whole::from_request(request, state).await?;
+        must_be(&headers, "application/x-www-form-urlencoded")?;
+        let unreadable = |error: serde_urlencoded::de::Error| {
+            Refusal::bad_request(format!("the form cannot be read: {error}"))
+                .help("open the page once more, and send its form again")
+        };
+        let fields: Vec<(String, String)> = serde_urlencoded::from_bytes(&bytes).map_err(unreadable)?;
+        let with_nul = fields.iter().filter(|(name, text)| name.contains('\0') || text.contains('\0'));
+        let errors: BTreeMap<_, _> =
+            with_nul.map(|(name, _)| (name.replace('\0', ""), "has a NUL".to_owned())).collect();
+        if let Some(name) = errors.keys().next() {
+            let why = format!("what was given as {name:?} has a NUL in it, a character that nobody can see");
+            return Err(Refusal::invalid(why, errors).help("type the text instead of pasting it").into());
+        }
+        Ok(Self(serde_urlencoded::from_bytes(&bytes).map_err(unreadable)?))
     }
 }
 

@@ -38,6 +38,8 @@ pub use routes::{Route, can_serve, span};
 
 /// Most routes in a policy.
 const ROUTES: usize = 1_000;
+/// The most envelopes of a document that expire one after the other before they are sent, each made anew without a person.
+const UNSENT_MAX: u32 = 3;
 
 /// The policy file cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -305,7 +307,8 @@ fn parse_file(text: &str, name: &str) -> Result<File, PolicyError> {
 
 impl Policy {
     /// Whether a document whose envelope ended like this is sent on its way again without a person: to the fallback of
-    /// who declined, once, or anew after it expired.
+    /// who declined, once, or anew after it expired. One that expired before anybody was asked, for its route was paused or
+    /// its provider away, is sent anew whatever its route says, and does not count there.
     pub fn goes_on(&self, record: &Record) -> bool {
         let name = record.document.route.as_deref();
         let Some(route) = self.routes.iter().find(|route| Some(route.name.as_str()) == name) else {
@@ -313,6 +316,7 @@ impl Policy {
         };
         match record.document.status {
             Status::Declined => route.on_decline.is_some() && record.ends.declined_by.len() == 1,
+            Status::Expired if record.ends.unsent > 0 => record.ends.unsent <= UNSENT_MAX,
             Status::Expired => record.ends.expired <= route.resend && record.ends.expired > 0,
             _ => false,
         }

@@ -36,7 +36,7 @@ pub struct Route {
     pub retention_class: Option<String>,
     /// How many people must have approved a document before it is sent.
     pub approvals: u32,
-    /// How often an envelope that expired is sent anew.
+    /// How often an envelope that expired after it was sent is sent anew.
     pub resend: u32,
     /// Where recipients sign.
     pub places: Vec<PlaceRule>,

@@ -248,6 +248,14 @@ fn people_come_from_a_directory_and_the_fallback_takes_the_place_of_who_declined
     assert!(policy.goes_on(&record));
     record.ends.expired = 2;
     assert!(!policy.goes_on(&record));
+    // Of the one after these nobody ever heard.
+    record.ends.unsent = 1;
+    assert!(policy.goes_on(&record), "it does not count");
+    record.ends.unsent = UNSENT_MAX + 1;
+    assert!(!policy.goes_on(&record), "a person sees that nothing is sent");
+    record.document.route = Some("by API".into());
+    record.ends.unsent = 1;
+    assert!(!policy.goes_on(&record), "whose end was ordered has expired");
 }
 
 #[test]

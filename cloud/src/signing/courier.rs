@@ -23,7 +23,9 @@ use super::gate::{Clock, Gate};
 use super::lifecycle::{
     AfterCall, CallMark, Following, Known, Sending, after_call, completed, following, sending,
 };
-use super::provider::{EnvelopeState, Order, PageSize, Provider, ProviderError, Reference, SIGNERS_MAX};
+use super::provider::{
+    EnvelopeState, Lookup, Order, PageSize, Provider, ProviderError, Reference, SIGNERS_MAX,
+};
 use super::returned::Examiner;
 use super::workplace::Shelf;
 use crate::store::envelopes::OVERDUE_MS;
@@ -38,6 +40,8 @@ const PAUSED_LOOK: Duration = Duration::from_secs(15);
 const OVERDUE_AFTER: Duration = Duration::from_millis(OVERDUE_MS.unsigned_abs());
 /// A provider that answers for so long with something else than the signed PDF will go on to do so.
 const NO_PDF_FOR: Duration = Duration::from_secs(3600);
+/// Why we withdraw what has no end at its provider.
+const OVER: &str = "its time to be signed is over";
 /// What helps where the provider will never answer for an envelope it took.
 const LOST: &str = "look for the envelope at the provider, then send the document on its way again (retry); where it is \
                     gone for good, withdraw it here and retry for a new one";
@@ -294,6 +298,7 @@ impl Courier {
         }
         let can = account.provider.capabilities();
         let mark = self.ledger.call_mark(envelope.envelope_id).await?;
+        let mut looked_up = false;
         let attempt = match sending(mark.as_ref(), now, &can) {
             Sending::WaitUntil(at) => return Ok(StepEnd::At(at)),
             Sending::AskPerson => {
@@ -306,6 +311,7 @@ impl Courier {
             Sending::Call { attempt } => attempt,
             Sending::LookUpThenCall { attempt } => {
                 let find = account.provider.find(tenant, envelope.envelope_id, envelope.created_at);
+                looked_up = true;
                 match account.gate.call(can.call_deadline, find).await {
                     Ok(Some(reference)) => return self.taken(&case, account, reference, now).await,
                     Ok(None) => attempt,
@@ -315,8 +321,16 @@ impl Courier {
         };
         // Nothing is under way, and nobody could sign it any more.
         if now >= envelope.expires_at {
-            let ended = self.ledger.append(&case, Actor::System, EventBody::Expired).await?;
-            return Ok(if ended { StepEnd::Done } else { again });
+            // What somebody may have signed has not expired, whatever was answered of it. Of a draft nobody hears.
+            if !looked_up && !can.drafts && can.lookup != Lookup::Never {
+                let find = account.provider.find(tenant, envelope.envelope_id, envelope.created_at);
+                match account.gate.call(can.call_deadline, find).await {
+                    Ok(Some(reference)) => return self.taken(&case, account, reference, now).await,
+                    Ok(None) => {}
+                    Err(error) => return Ok(later(&case, "find", &error, now)),
+                }
+            }
+            return self.expired(&case, now).await;
         }
         let order = self.order(&case, envelope).await?;
         if let Some(reason) = unfit(&order) {
@@ -402,7 +416,7 @@ impl Courier {
                     };
                 }
                 Following::Withdraw => {
-                    let void = account.provider.void(tenant, reference, "its time to be signed is over");
+                    let void = account.provider.void(tenant, reference, OVER);
                     if let Err(error) = account.gate.call(can.call_deadline, void).await {
                         let soon = later(&case, "void", &error, now);
                         // A no is repeated: it is asked no oftener than about the state.
@@ -415,11 +429,11 @@ impl Courier {
                             asked = Some(ended);
                             continue;
                         }
-                        Ok(EnvelopeState::Open { .. } | EnvelopeState::Draft) if can.tells_withdrawn => {
+                        Ok(EnvelopeState::Open { .. }) if can.tells_withdrawn => {
                             tracing::warn!(%document, %reference, "an envelope is open though it was withdrawn");
                             return Ok(again);
                         }
-                        // Not every provider tells a withdrawn envelope from an open one.
+                        // Not every provider tells a withdrawn envelope from an open one; of a draft nobody hears.
                         Ok(_) => EventBody::Expired,
                         Err(error) => return Ok(later(&case, "state", &error, now)),
                     }
@@ -572,6 +586,9 @@ impl Courier {
         now: Timestamp,
     ) -> Result<StepEnd, LedgerError> {
         let deadline = account.provider.capabilities().call_deadline;
+        if let Some(envelope) = case.envelope.as_ref().filter(|envelope| now >= envelope.expires_at) {
+            return self.end_draft(case, account, draft, envelope.expires_at, now).await;
+        }
         match account.gate.call(deadline, account.provider.send(&case.tenant_id, &draft)).await {
             Ok(()) => self.note_sent(case, draft, now).await,
             Err(ProviderError::Refused(reason)) => {
@@ -580,6 +597,51 @@ impl Courier {
             }
             Err(error) => Ok(later(case, "send", &error, now)),
         }
+    }
+
+    /// Ends a draft whose time is over: nobody is asked any more. A call to send it may have been made before, and its
+    /// answer lost: what is no draft by now was sent, and ends as all others do.
+    async fn end_draft(
+        &self,
+        case: &Case,
+        account: &Account,
+        draft: Reference,
+        expires_at: Timestamp,
+        now: Timestamp,
+    ) -> Result<StepEnd, LedgerError> {
+        let can = account.provider.capabilities();
+        // Until then the last call to send it may still take effect.
+        let settled = after(expires_at, can.call_deadline + can.settles_within);
+        if now < settled {
+            return Ok(StepEnd::At(settled));
+        }
+        let state = account.provider.state(&case.tenant_id, &draft);
+        match account.gate.call(can.call_deadline, state).await {
+            Ok(EnvelopeState::Draft) => {}
+            Ok(EnvelopeState::Voided { .. } | EnvelopeState::Expired) => {
+                return self.expired(case, now).await;
+            }
+            Ok(_) => return self.note_sent(case, draft, now).await,
+            Err(ProviderError::Refused(reason)) => return self.set_aside(case, reason, LOST).await,
+            Err(error) => return Ok(later(case, "state", &error, now)),
+        }
+        if can.void {
+            let void = account.provider.void(&case.tenant_id, &draft, OVER);
+            match account.gate.call(can.call_deadline, void).await {
+                Ok(()) => {}
+                // It stays there as a draft, of which nobody hears.
+                Err(ProviderError::Refused(reason)) => {
+                    tracing::warn!(document = %case.document_id, %draft, reason, "a draft was not removed");
+                }
+                Err(error) => return Ok(later(case, "void", &error, now)),
+            }
+        }
+        self.expired(case, now).await
+    }
+
+    async fn expired(&self, case: &Case, now: Timestamp) -> Result<StepEnd, LedgerError> {
+        let ended = self.ledger.append(case, Actor::System, EventBody::Expired).await?;
+        Ok(if ended { StepEnd::Done } else { StepEnd::At(after(now, RETRY_AFTER)) })
     }
 
     async fn note_sent(

@@ -45,6 +45,8 @@ enum Mood {
     LostAfter,
     /// Taken some seconds later, and the answer is lost.
     Late(i64),
+    /// Taken, and says that it was not. Only what is found all the same tells.
+    Denies,
 }
 
 /// One thing that happens in a history.
@@ -108,7 +110,7 @@ impl Twin {
     /// When the mood takes a call, if it does.
     fn taken_at(&self, mood: Mood) -> Option<Timestamp> {
         match mood {
-            Mood::Fine | Mood::LostAfter => Some(self.now()),
+            Mood::Fine | Mood::LostAfter | Mood::Denies => Some(self.now()),
             Mood::Late(seconds) => Some(self.now() + SignedDuration::from_secs(seconds)),
             Mood::Busy | Mood::OverLimit | Mood::LostBefore => None,
         }
@@ -119,7 +121,7 @@ impl Twin {
         tokio::task::yield_now().await;
         match self.mood() {
             Mood::Fine => Ok(answer),
-            Mood::Busy => Err(ProviderError::NotTaken("busy".into())),
+            Mood::Busy | Mood::Denies => Err(ProviderError::NotTaken("busy".into())),
             Mood::OverLimit => Err(over_limit()),
             _ => Err(ProviderError::Unknown("lost".into())),
         }
@@ -148,7 +150,7 @@ impl Provider for Twin {
             }));
             match mood {
                 Mood::Fine => Ok(Self::reference(made.len() - 1)),
-                Mood::Busy => Err(ProviderError::NotTaken("busy".into())),
+                Mood::Busy | Mood::Denies => Err(ProviderError::NotTaken("busy".into())),
                 Mood::OverLimit => Err(over_limit()),
                 _ => Err(ProviderError::Unknown("lost".into())),
             }
@@ -166,7 +168,7 @@ impl Provider for Twin {
             }
             match mood {
                 Mood::Fine => Ok(()),
-                Mood::Busy => Err(ProviderError::NotTaken("busy".into())),
+                Mood::Busy | Mood::Denies => Err(ProviderError::NotTaken("busy".into())),
                 Mood::OverLimit => Err(over_limit()),
                 _ => Err(ProviderError::Unknown("lost".into())),
             }
@@ -191,12 +193,15 @@ impl Provider for Twin {
         })
     }
 
-    fn state<'a>(&'a self, _tenant: &'a TenantId, _reference: &'a Reference) -> Answer<'a, EnvelopeState> {
+    fn state<'a>(&'a self, _tenant: &'a TenantId, reference: &'a Reference) -> Answer<'a, EnvelopeState> {
         Box::pin(async move {
             let lived = *lock(&self.lived);
             let open = EnvelopeState::Open { viewed_by: vec![], signed_by: vec![] };
+            let index: usize = reference.0.trim_start_matches("twin-").parse().expect("one of ours");
+            let is_draft = lock(&self.made)[index].asked_at.is_none_or(|at| at > self.now());
             let state = match *lock(&self.voided) {
                 true => self.at_void.clone(),
+                false if is_draft => EnvelopeState::Draft,
                 false => self.life[..lived].last().cloned().unwrap_or(open),
             };
             self.asked(state).await
@@ -625,23 +630,42 @@ async fn what_is_signed_in_the_moment_of_our_withdrawal_is_signed_and_what_is_no
 #[tokio::test]
 async fn an_envelope_whose_time_is_over_before_it_was_sent_has_expired_and_nobody_is_asked() {
     let voided = EnvelopeState::Voided { reason: "by us".into() };
-    // With each answer: the call is marked and its outcome is not known, or nothing is marked.
-    for (mood, asked) in [(None, 0), (Some(Mood::LostBefore), 0), (Some(Mood::LostAfter), 1)] {
-        let Scene { twin, books, courier, tenant, document } =
-            scene(CAN, mood.into_iter().collect(), Vec::new(), voided.clone());
+    let drafts = Capabilities { drafts: true, ..CAN };
+    let stubborn = Capabilities { void: false, ..drafts };
+    // What comes of each call, the first first: nothing is marked, or the outcome of the last call is not known, or was said
+    // to be another than it is.
+    let none: [Mood; 0] = [];
+    for (can, moods, asked) in [
+        (CAN, &none[..], 0),
+        (CAN, &[Mood::Busy], 0),
+        (CAN, &[Mood::LostBefore], 0),
+        (CAN, &[Mood::LostAfter], 1),
+        (CAN, &[Mood::Denies], 1),
+        // Drafts that were kept, and whose sending came to this.
+        (drafts, &[Mood::Fine, Mood::Busy], 0),
+        (drafts, &[Mood::Fine, Mood::LostBefore], 0),
+        (stubborn, &[Mood::Fine, Mood::LostBefore], 0),
+        (drafts, &[Mood::Fine, Mood::LostAfter], 1),
+        (drafts, &[Mood::Fine, Mood::Late(SETTLES_SECONDS)], 1),
+        // A draft that is found by our key.
+        (drafts, &[Mood::LostAfter], 0),
+    ] {
+        let calls = moods.iter().rev().copied().collect();
+        let Scene { twin, books, courier, tenant, document } = scene(can, calls, Vec::new(), voided.clone());
         courier.create_envelope(&tenant, document).await.expect("books in memory do not fail");
         let send = async || courier.send_envelope(&tenant, document, twin.now()).await.expect("answered");
-        if mood.is_some() {
+        if !moods.is_empty() {
             send().await;
         }
         lock(&books.case).envelope.as_mut().expect("an envelope").expires_at = twin.now();
+        send().await;
         for _ in 0..2 {
             *lock(&twin.now) += SignedDuration::from_secs(2 * SETTLES_SECONDS);
             send().await;
         }
         // One that was taken all the same is found, and ends as all others do.
         let end = if asked == 1 { Status::Sent } else { Status::Expired };
-        assert_eq!((lock(&books.case).status, twin.asked_count()), (end, asked), "{mood:?}");
+        assert_eq!((lock(&books.case).status, twin.asked_count()), (end, asked), "{can:?}: {moods:?}");
     }
 }
 

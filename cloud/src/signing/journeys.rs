@@ -13,6 +13,7 @@ use serde_json::json;
 
 use super::connectors::Kind;
 use super::connectors::fakes::{Fake, Stage, Trouble, WEBHOOK_SECRET};
+use super::desk::COPIES_FOR_MS;
 use super::desk::mail::Smtp;
 use super::harness::{Cloud, cloud, cloud_with, hidden};
 use super::http::follow;
@@ -22,8 +23,8 @@ use crate::evidence;
 use crate::jobs::{Outcome, StepError, kinds};
 use crate::policy::{Policy, Source};
 use crate::seal::{SealKey, seal_pdf};
-use crate::store::events;
 use crate::store::jobs::Job;
+use crate::store::{events, figures};
 use crate::testing;
 
 /// A policy with one route to this provider, with these lines in it.
@@ -186,6 +187,164 @@ async fn nothing_is_sent_while_a_route_or_an_account_is_paused_and_nothing_is_lo
         }
         assert_eq!(sent().await, 2, "{switch}: each once");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_paused_for_longer_than_its_time_is_sent_when_it_goes_on_with_its_time_anew() {
+    let lines = "signers = [\"signs@example.com\"]\nexpires_after = \"10d\"";
+    let mut cloud = cloud_with(&route("sandbox", lines), |_| {}).await;
+    let pause = "/v1/signatures/pauses/route/all";
+    let reason = json!({ "reason": "their prices are wrong today" });
+    assert_eq!(cloud.operate(Method::PUT, pause, Some(reason)).await.0, 204);
+    let document = cloud.receive().await;
+    cloud.until(document, Status::EnvelopeCreated).await;
+    cloud.rest().await;
+    let after_days = async |cloud: &Cloud, days: i64| {
+        let now = Timestamp::now() + SignedDuration::from_hours(24 * days);
+        let courier = &cloud.app.signing.courier;
+        courier.send_envelope(&cloud.tenant, document, now).await.expect("the books can be read");
+        cloud.record(document).await.document.status
+    };
+    assert_eq!(after_days(&cloud, 11).await, Status::EnvelopeCreated, "it waits");
+    assert_eq!(cloud.operate(Method::DELETE, pause, None).await.0, 204);
+    assert_eq!(after_days(&cloud, 11).await, Status::Expired, "nobody could sign that one any more");
+    // Its route says nothing of sending anew what expires: nobody was asked, so that is no second time.
+    cloud.restart().await;
+    let record = cloud.until(document, Status::Archived).await;
+    assert!(record.expires_at.is_some_and(|at| at > Timestamp::now() + SignedDuration::from_hours(9 * 24)));
+    let statuses: Vec<String> =
+        cloud.envelopes(document).await.into_iter().map(|(status, _)| status).collect();
+    assert_eq!(statuses, ["expired", "completed"]);
+    assert_eq!((cloud.count(document, "sent").await, cloud.count(document, "retried").await), (1, 1));
+    cloud.check_evidence(&record).await;
+}
+
+/// A signer at the desk presses a button of the page behind the link; answers the status.
+async fn at_the_desk(cloud: &Cloud, link: &str, button: &str, fields: &[(&str, &str)]) -> u16 {
+    let pressed = cloud.http.post(format!("{link}{button}")).form(fields).send().await;
+    pressed.expect("an answer").status().as_u16()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_all_have_signed_in_person_is_signed_though_the_mail_to_one_of_them_never_went() {
+    let server = platen_tests::servers::Mail::start();
+    let smtp = Smtp { url: server.url(), user: None, password: None, from: None };
+    let recipients = "recipients = [{ address = \"ada@example.com\", order = 1 }, \
+                      { address = \"later@example.com\", order = 1 }, \
+                      { address = \"later@example.org\", role = \"cc\", order = 2 }]";
+    let mut cloud = cloud_with(&route("desk", recipients), |config| config.smtp = Some(smtp)).await;
+    let document = cloud.receive().await;
+    let envelope = cloud.until(document, Status::Sent).await.document.envelope_id.expect("an envelope");
+    assert_eq!(server.letters().len(), 1, "Ada's");
+    let page = cloud.page(&format!("/documents/{document}")).await;
+    assert!(
+        page.contains("later@example.com</strong> not asked yet · the message to them could not be"),
+        "{page}"
+    );
+    let waiting = figures::mail_waiting(&cloud.app.store, COPIES_FOR_MS).await.expect("a count");
+    assert_eq!(waiting, 1, "the copy is not owed yet");
+    cloud.rest().await;
+    for (position, name) in [(0, "Ada"), (1, "Lara")] {
+        let link = cloud.app.signing.desk.link(&cloud.tenant, envelope, position).expect("a link");
+        assert_eq!(at_the_desk(&cloud, &link, "", &[("name", name), ("consent", "yes")]).await, 303);
+    }
+    // The time is over before anybody looks.
+    let late = Timestamp::now() + SignedDuration::from_hours(24 * 31);
+    let courier = &cloud.app.signing.courier;
+    courier.send_envelope(&cloud.tenant, document, late).await.expect("the books can be read");
+    courier.poll_envelope(&cloud.tenant, document, late).await.expect("the books can be read");
+    assert_eq!(cloud.record(document).await.document.status, Status::Signed);
+    let page = cloud.page(&format!("/documents/{document}")).await;
+    assert!(
+        page.contains("later@example.org</strong> gets a copy · the message to them could not be"),
+        "{page}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_serves_nothing_of_what_its_signer_signed_once_that_came_to_nothing() {
+    for ending in ["declined", "voided"] {
+        let recipients = "recipients = [{ address = \"ada@example.com\", order = 1 }, \
+                          { address = \"bob@example.com\", order = 1 }]";
+        let cloud = cloud_with(&route("desk", recipients), |_| {}).await;
+        let document = cloud.receive().await;
+        let envelope = cloud.until(document, Status::Sent).await.document.envelope_id.expect("an envelope");
+        let link = |position| cloud.app.signing.desk.link(&cloud.tenant, envelope, position).expect("a link");
+        let (ada, bob) = (link(0), link(1));
+        let get = async |rest: &str| {
+            let answer = cloud.http.get(format!("{ada}{rest}")).send().await.expect("an answer");
+            (answer.status().as_u16(), answer.text().await.unwrap_or_default())
+        };
+        assert_eq!(at_the_desk(&cloud, &ada, "", &[("name", "Ada"), ("consent", "yes")]).await, 303);
+        assert_eq!(get("/document.pdf").await.0, 200, "she may keep what she signed");
+        if ending == "declined" {
+            assert_eq!(at_the_desk(&cloud, &bob, "/decline", &[("reason", "not mine")]).await, 303);
+            cloud.until(document, Status::Declined).await;
+        } else {
+            assert_eq!(press(&cloud, document, "void", &[("reason", "a mistake")]).await, 303);
+            cloud.until(document, Status::Voided).await;
+        }
+        for rest in ["/document.pdf", "/pages/1.png"] {
+            let (status, page) = get(rest).await;
+            assert_eq!(status, 410, "{ending} {rest}: {page}");
+        }
+        let (status, page) = get("").await;
+        assert!(status == 200 && page.contains("is on record") && !page.contains("document.pdf"), "{page}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_nul_in_a_form_of_a_page_is_refused_in_words_and_changes_nothing() {
+    let cloud = cloud("desk", "ada@example.com", 0.5).await;
+    let document = cloud.receive().await;
+    let envelope = cloud.until(document, Status::Sent).await.document.envelope_id.expect("an envelope");
+    let nul = "a\0b";
+    for (button, field) in
+        [("void", "reason"), ("accept", "reason"), ("review", "document_type"), ("retry", "x")]
+    {
+        let sha256 = Digest::of(b"").to_string();
+        let status = press(&cloud, document, button, &[(field, nul), ("sha256", &sha256)]).await;
+        assert_eq!(status, 422, "{button}");
+    }
+    let link = cloud.app.signing.desk.link(&cloud.tenant, envelope, 0).expect("a link");
+    for (button, field) in
+        [("", "name"), ("", "text.0"), ("/decline", "reason"), ("/prove", "code"), ("/pin", "pin")]
+    {
+        let fields = [("name", "Ada"), ("consent", "yes"), (field, nul)];
+        assert_eq!(at_the_desk(&cloud, &link, button, &fields).await, 422, "{button} {field}");
+    }
+    let login = [("csrf", "x"), ("username", nul), ("password", "x")];
+    assert_eq!(at_the_desk(&cloud, &format!("{}/login", cloud.url), "", &login).await, 422);
+    let cookie = cloud.signed_in().await;
+    let own = format!("{}/documents/{document}", cloud.url);
+    let page = cloud.page(&format!("/documents/{document}")).await;
+    let form = [("csrf", hidden(&page, "csrf")), ("reason", nul.to_owned())];
+    let pressed = cloud.http.post(format!("{own}/void")).header("cookie", cookie).form(&form).send().await;
+    let page = pressed.expect("an answer").text().await.expect("text");
+    assert!(page.contains("reason&#34; has a NUL in it") && page.contains("<html"), "{page}");
+    assert_eq!(cloud.record(document).await.document.status, Status::Sent);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_draft_at_docusign_that_is_not_sent_can_be_given_up() {
+    let fake = Fake::start(Kind::Docusign).await;
+    let cloud = cloud_at(&fake, "[\"ada@example.com\"]").await;
+    let pause = "/v1/signatures/pauses/route/all";
+    assert_eq!(cloud.operate(Method::PUT, pause, Some(json!({ "reason": "wait" }))).await.0, 204);
+    let document = cloud.receive().await;
+    cloud.until(document, Status::EnvelopeCreated).await;
+    // The draft is made, and its sending refused.
+    fake.site.trouble(Trouble::None);
+    fake.site.trouble(Trouble::Refuses);
+    assert_eq!(cloud.operate(Method::DELETE, pause, None).await.0, 204);
+    cloud.until(document, Status::Quarantined).await;
+    assert_eq!(fake.site.only().stage, Stage::Draft);
+    assert_eq!(press(&cloud, document, "void", &[("reason", "the signer is wrong")]).await, 303);
+    cloud.until(document, Status::Voided).await;
+    assert_eq!(press(&cloud, document, "retry", &[]).await, 303);
+    cloud.until(document, Status::Sent).await;
+    let asked: Vec<u32> = fake.site.all().iter().map(|envelope| envelope.sendings).collect();
+    assert_eq!(asked, [0, 1], "nobody heard of the draft");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -613,6 +772,10 @@ testing::also_on_postgres!(
     who_declines_is_replaced_once_by_the_fallback,
     an_envelope_that_expires_is_sent_anew_as_often_as_its_route_says_and_the_first_stays_in_the_history,
     nothing_is_sent_while_a_route_or_an_account_is_paused_and_nothing_is_lost,
+    what_was_paused_for_longer_than_its_time_is_sent_when_it_goes_on_with_its_time_anew,
+    what_all_have_signed_in_person_is_signed_though_the_mail_to_one_of_them_never_went,
+    a_link_serves_nothing_of_what_its_signer_signed_once_that_came_to_nothing,
+    a_nul_in_a_form_of_a_page_is_refused_in_words_and_changes_nothing,
     who_withdraws_an_earlier_envelope_withdraws_nothing_of_the_open_one,
     docusign_is_asked_about_an_envelope_once_in_fifteen_minutes_whatever_comes_and_goes,
     a_signed_file_that_is_none_for_an_hour_goes_to_a_person_and_is_fetched_once_it_can_be,

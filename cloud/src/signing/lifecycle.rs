@@ -133,6 +133,9 @@ pub fn following(known: Known<'_>, state: &EnvelopeState, can: &Capabilities) ->
     // Where we must end it ourselves, what we withdrew after its time has expired.
     let ends_here = known.is_over && !can.expires;
     match state {
+        // Nobody was asked, and nobody is any more.
+        EnvelopeState::Draft if known.is_over && can.void => Following::Withdraw,
+        EnvelopeState::Draft if known.is_over => event(EventBody::Expired),
         EnvelopeState::Draft => Following::Send,
         EnvelopeState::Open { viewed_by, signed_by } => {
             let seen = viewed_by.last().or(signed_by.last());
@@ -284,6 +287,9 @@ pub(crate) mod tests {
         let after = known(Status::Sent, &[], true);
         assert_eq!(following(known(Status::Sent, &[], false), &open, &timeless), Following::Nothing);
         assert_eq!(following(after, &open, &CAN), Following::Nothing);
+        assert_eq!(following(known(Status::Sent, &[], false), &EnvelopeState::Draft, &CAN), Following::Send);
+        assert_eq!(following(after, &EnvelopeState::Draft, &CAN), Following::Withdraw, "it is not sent now");
+        assert_eq!(following(after, &EnvelopeState::Draft, &stubborn), event(EventBody::Expired));
         assert_eq!(following(after, &open, &timeless), Following::Withdraw);
         assert_eq!(following(after, &open, &stubborn), event(EventBody::Expired));
         assert_eq!(following(after, &voided, &timeless), event(EventBody::Expired));

@@ -31,6 +31,27 @@ pub async fn codes_used_up(store: &Store, codes_a_day: u32) -> Result<i64, Store
     Ok(row.get("count"))
 }
 
+/// To how many people of the desk a message is owed that could not be sent yet: invitations of those whose turn it is, and
+/// copies of what all have signed, the last within `copies_for_ms`.
+pub async fn mail_waiting(store: &Store, copies_for_ms: i64) -> Result<i64, StoreError> {
+    let now_ms = super::now_ms();
+    let row = sqlx::query(
+        "SELECT COUNT(*) AS count FROM desk_signers s JOIN desk_envelopes e ON e.envelope_id = s.envelope_id
+         WHERE s.invited_ms IS NULL AND s.signed_ms IS NULL AND e.void_reason IS NULL
+           AND ((s.role <> 'cc' AND e.expires_ms > $1)
+             OR (s.role = 'cc' AND EXISTS (SELECT 1 FROM desk_signers d
+               WHERE d.envelope_id = s.envelope_id AND d.signed_ms >= $2)))
+           AND NOT EXISTS (SELECT 1 FROM desk_signers o WHERE o.envelope_id = s.envelope_id
+               AND (o.declined_ms IS NOT NULL
+                 OR (o.role <> 'cc' AND o.signed_ms IS NULL AND (s.role = 'cc' OR o.turn < s.turn))))",
+    )
+    .bind(now_ms)
+    .bind(now_ms - copies_for_ms)
+    .fetch_one(store.reading())
+    .await?;
+    Ok(row.get("count"))
+}
+
 async fn by_state(store: &Store, sql: &'static str) -> Result<Vec<(String, i64)>, StoreError> {
     let rows = sqlx::query(sql).fetch_all(store.reading()).await?;
     Ok(rows.iter().map(|row| (row.get("state"), row.get("count"))).collect())

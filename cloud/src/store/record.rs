@@ -98,8 +98,15 @@ pub struct Record {
 pub struct Ends {
     /// Who declined, in order.
     pub declined_by: Vec<String>,
-    /// How many expired.
+    /// How many expired that had been sent.
     pub expired: u32,
+    /// How many expired before they were sent, one after the other: nobody was asked.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unsent: u32,
+}
+
+fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 impl Record {
@@ -386,7 +393,9 @@ impl Record {
             }
             EventBody::RecipientSigned { signer } => self.signed_by.push(signer.clone()),
             EventBody::Declined { signer, .. } => self.ends.declined_by.push(signer.clone()),
+            EventBody::Expired if document.status == Status::EnvelopeCreated => self.ends.unsent += 1,
             EventBody::Expired => self.ends.expired += 1,
+            EventBody::Sent { .. } => self.ends.unsent = 0,
             EventBody::Corrected { document_type, read, fields, department, violations } => {
                 self.approved_by.clear();
                 self.overridden.clear();
@@ -400,7 +409,7 @@ impl Record {
                 self.trouble = None;
                 self.returned_sha256 = None;
             }
-            EventBody::Validated { .. } | EventBody::Sent { .. } | EventBody::Viewed { .. } => {}
+            EventBody::Validated { .. } | EventBody::Viewed { .. } => {}
         }
         self.document.status = state.status;
         self.document.version = event.sequence;

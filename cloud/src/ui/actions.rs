@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use axum::extract::{Form, Path, State};
+use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect};
 use platen_model::api::Review;
@@ -17,6 +17,7 @@ use crate::api::corrections::{self, Correction};
 use crate::api::{self, review as decisions};
 use crate::app::App;
 use crate::auth::{Caller, Role, User};
+use crate::http::read::Form;
 use crate::refusal::Refusal;
 use crate::signing;
 use crate::store::record::Record;

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use askama::Template;
-use axum::extract::{Form, Path, State};
+use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Redirect};
 use platen_capture::pdf::qr_code;
 use platen_model::EnvelopeId;
@@ -15,6 +15,7 @@ use super::session::SignedIn;
 use super::{PageResult, frame, html};
 use crate::app::App;
 use crate::auth::User;
+use crate::http::read::Form;
 use crate::refusal::Refusal;
 use crate::signing::desk::front::Seat;
 use crate::signing::http::{refusal, set_pin};

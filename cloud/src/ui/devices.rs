@@ -1,6 +1,6 @@
 //! `/devices`: how the scanning devices stand, and what they are asked to do.
 
-use axum::extract::{Form, Path, State};
+use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Redirect};
 use jiff::Timestamp;
 use platen_model::CaptureId;
@@ -14,6 +14,7 @@ use super::{PageResult, html};
 use crate::api;
 use crate::app::App;
 use crate::auth::Role;
+use crate::http::read::Form;
 use crate::refusal::Refusal;
 use crate::store::{devices, people};
 

@@ -81,6 +81,8 @@ pub struct DocumentPage {
     seats: Vec<SeatView>,
     /// The level of the desk's seals, in words.
     seals: Option<String>,
+    /// Who has not been sent a copy yet, though all have signed.
+    copies_waiting: Vec<String>,
     signatures: Option<SignaturesView>,
     /// The digest of the PDF that came back broken, where the document waits because of it.
     returned: Option<Digest>,
@@ -383,6 +385,7 @@ impl DocumentPage {
             envelope: material.envelope.map(|envelope| envelope_view(envelope, document.status)),
             seats: material.front.seats.iter().map(seat_view).collect(),
             seals: material.front.seals.clone(),
+            copies_waiting: material.front.copies_waiting.clone(),
             signatures: finding(events).map(signatures_view),
             returned: returned(events).filter(|_| document.status == Status::Quarantined),
             plan: material.plan.map(plan_view),
@@ -625,11 +628,12 @@ fn seat_view(seat: &Seat) -> SeatView {
         Pin::Locked => Some("the PIN is locked after too many wrong tries: set a new one"),
     };
     let codes = seat.codes_used_up.then_some("has had all codes of today");
+    let mail = seat.mail_waits.then_some("the message to them could not be sent yet, and is tried again");
     SeatView {
         position: seat.position,
         address: seat.address.clone(),
         state: seat.state,
-        notes: pin.into_iter().chain(codes).collect(),
+        notes: mail.into_iter().chain(pin).chain(codes).collect(),
         waited_for: seat.waited_for,
     }
 }

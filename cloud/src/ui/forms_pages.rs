@@ -4,7 +4,7 @@
 //! works with a keyboard and without a script.
 
 use askama::Template;
-use axum::extract::{Form, Path, State};
+use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Redirect};
 use platen_capture::classify::layout::can_be_taught;
 use platen_model::{CheckBox, PageRecord, Rect, Word};
@@ -18,6 +18,7 @@ use crate::api;
 use crate::app::App;
 use crate::auth::Role;
 use crate::forms::{self, KINDS, Lesson, Shown};
+use crate::http::read::Form;
 use crate::refusal::Refusal;
 use crate::store::{audit, forms as rows};
 

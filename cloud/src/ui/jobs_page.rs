@@ -2,7 +2,7 @@
 //! what waits or is at work.
 
 use askama::Template;
-use axum::extract::{Form, Path, Query, State};
+use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Redirect};
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -15,6 +15,7 @@ use crate::api::jobs::{again, inside, outside};
 use crate::app::App;
 use crate::auth::Role;
 use crate::http::paging::Limit;
+use crate::http::read::Form;
 use crate::signing::accounts::{IDLE_MAX, IDLE_SHOWN};
 use crate::signing::inbox::{self, Idle};
 use crate::store::envelopes::{self, Overdue};

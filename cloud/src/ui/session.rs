@@ -1,7 +1,7 @@
 //! Signing in and out, and the one extractor behind which all other pages are.
 
 use askama::Template;
-use axum::extract::{Form, FromRequestParts, Query, State};
+use axum::extract::{FromRequestParts, Query, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
@@ -14,6 +14,7 @@ use super::{PageError, PageResult, html, lookup};
 use crate::app::App;
 use crate::auth::users::{self, Login};
 use crate::auth::{Role, SESSION_COOKIE, User, random_token};
+use crate::http::read::Form;
 
 /// The cookie that proves that a login form came from us.
 const LOGIN_COOKIE: &str = "platen_login";

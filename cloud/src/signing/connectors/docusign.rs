@@ -189,6 +189,12 @@ impl Docusign {
         }
     }
 
+    /// Takes away a draft: only what was sent can be voided. It is gone from its bin after a day.
+    async fn discard(&self, reference: &Reference) -> Result<(), ProviderError> {
+        let request = self.to(reqwest::Method::PUT, "/folders/recyclebin").await?;
+        send_json(request.json(&json!({ "envelopeIds": [reference.0] })), Effect::Acts).await.map(drop)
+    }
+
     async fn look_up(&self, key: EnvelopeId, since: Timestamp) -> Result<Option<Reference>, ProviderError> {
         let key = key.to_string();
         let by_transaction = [("transaction_ids", key.clone()), ("include", "custom_fields".into())];
@@ -398,9 +404,10 @@ impl Provider for Docusign {
             let reason: String = reason.chars().take(200).collect();
             let body = json!({ "status": "voided", "voidedReason": reason });
             match self.update(reference, "", body).await {
-                Err(ProviderError::Refused(reason)) => {
-                    unless_ended(reason, self.where_it_is(reference)).await
-                }
+                Err(ProviderError::Refused(reason)) => match self.where_it_is(reference).await? {
+                    EnvelopeState::Draft => self.discard(reference).await,
+                    state => unless_ended(reason, std::future::ready(Ok(state))).await,
+                },
                 answer => answer,
             }
         })

@@ -172,6 +172,22 @@ async fn refusals_withdrawals_and_ends_of_time_are_told_apart() {
 }
 
 #[tokio::test]
+async fn a_draft_is_withdrawn_as_well_and_nobody_is_asked() {
+    for kind in [Kind::Documenso, Kind::Docusign, Kind::Foxit] {
+        let trial = Trial::new(kind).await;
+        let reference = trial.provider.create(&trial.order()).await.expect("taken");
+        assert_eq!(trial.state(&reference).await, EnvelopeState::Draft, "{kind:?}");
+        for _ in 0..2 {
+            let answer = trial.provider.void(&trial.tenant, &reference, "a mistake").await;
+            assert_eq!(answer, Ok(()), "{kind:?}");
+            let state = trial.state(&reference).await;
+            assert!(matches!(state, EnvelopeState::Voided { .. }), "{kind:?}: {state:?}");
+        }
+        assert_eq!(trial.fake.site.only().sendings, 0, "{kind:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_withdrawal_that_is_refused_counts_only_where_the_envelope_has_ended() {
     for kind in [Kind::Docusign, Kind::DropboxSign, Kind::Foxit] {
         let trial = Trial::new(kind).await;

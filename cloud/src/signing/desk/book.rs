@@ -93,6 +93,11 @@ impl SignerRow {
         self.role == "signer"
     }
 
+    /// Whether the envelope waits for this one at this turn, and the invitation has not gone out.
+    pub(super) fn is_uninvited_at(&self, turn: Option<i64>) -> bool {
+        self.acts() && Some(self.turn) == turn && self.signed_ms.is_none() && self.invited_ms.is_none()
+    }
+
     /// What is to be filled in.
     pub(super) fn blanks(&self) -> Vec<Gap> {
         serde_json::from_str(&self.blanks).unwrap_or_default()
@@ -251,6 +256,34 @@ impl Book {
             .await
             .map_err(internal)?;
         Ok((envelope, signers))
+    }
+
+    /// Envelopes that all have signed since then (milliseconds since 1970), of which somebody has no copy yet; at most
+    /// `limit`, the oldest first.
+    pub(super) async fn without_copies(
+        &self,
+        since_ms: i64,
+        limit: u32,
+    ) -> Result<Vec<(TenantId, Reference)>, ProviderError> {
+        let found: Vec<(String, String)> = sqlx::query_as(
+            "SELECT e.tenant_id, e.envelope_id FROM desk_envelopes e
+             WHERE e.void_reason IS NULL
+             AND EXISTS (SELECT 1 FROM desk_signers c WHERE c.envelope_id = e.envelope_id
+                 AND c.role = 'cc' AND c.invited_ms IS NULL)
+             AND EXISTS (SELECT 1 FROM desk_signers s WHERE s.envelope_id = e.envelope_id AND s.signed_ms >= $1)
+             AND NOT EXISTS (SELECT 1 FROM desk_signers o WHERE o.envelope_id = e.envelope_id
+                 AND o.role <> 'cc' AND (o.signed_ms IS NULL OR o.declined_ms IS NOT NULL))
+             ORDER BY e.created_ms, e.envelope_id LIMIT $2",
+        )
+        .bind(since_ms)
+        .bind(i64::from(limit))
+        .fetch_all(&self.database)
+        .await
+        .map_err(internal)?;
+        let read = |(tenant, reference): (String, String)| {
+            Ok((tenant.parse().map_err(internal)?, Reference(reference)))
+        };
+        found.into_iter().map(read).collect()
     }
 
     /// Whose link this is: the envelope and the signer's position.

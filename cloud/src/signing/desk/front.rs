@@ -4,6 +4,7 @@
 
 use platen_model::{EnvelopeId, TenantId};
 
+use super::book::SignerRow;
 use super::proofs::PinRow;
 use super::{Desk, is_open, turn};
 use crate::signing::provider::{ProviderError, Reference};
@@ -37,6 +38,8 @@ pub struct Seat {
     pub codes_used_up: bool,
     /// They may still act, so a link or a PIN is of use.
     pub waited_for: bool,
+    /// It is their turn, and the message that says so has not gone out yet: it is tried again and again.
+    pub mail_waits: bool,
 }
 
 /// An envelope, as the office sees it.
@@ -46,6 +49,8 @@ pub struct Front {
     pub seats: Vec<Seat>,
     /// The level of its seals, in words, once all are there.
     pub seals: Option<String>,
+    /// Who has not been sent a copy yet, though all have signed.
+    pub copies_waiting: Vec<String>,
 }
 
 impl Desk {
@@ -58,6 +63,7 @@ impl Desk {
         let (row, signers) = self.book.read(tenant, &reference).await?;
         let pins = self.book.pins(tenant, &reference).await?;
         let open = is_open(&row, &signers) && row.expires_ms > now_ms();
+        let turn = turn(&signers);
         let seats = signers.iter().filter(|signer| signer.acts()).map(|signer| Seat {
             position: signer.position(),
             address: signer.address.clone(),
@@ -72,10 +78,14 @@ impl Desk {
             pin: pin(pins.iter().find(|pin| pin.position == signer.position)),
             codes_used_up: signer.has_had_codes(self.codes_a_day),
             waited_for: open && signer.signed_ms.is_none(),
+            mail_waits: open && signer.is_uninvited_at(turn),
         });
-        let seals = (turn(&signers).is_none() && signers.iter().any(|signer| signer.sealed_sha256.is_some()))
+        let seals = (turn.is_none() && signers.iter().any(|signer| signer.sealed_sha256.is_some()))
             .then(|| row.level());
-        Ok(Front { seats: seats.collect(), seals })
+        let is_waiting =
+            |signer: &&SignerRow| turn.is_none() && !signer.acts() && signer.invited_ms.is_none();
+        let copies_waiting = signers.iter().filter(is_waiting).map(|signer| signer.address.clone()).collect();
+        Ok(Front { seats: seats.collect(), seals, copies_waiting })
     }
 }
 

@@ -1,7 +1,7 @@
 //! The desk's public pages over HTTP. The token in the path is the only key; nothing here is behind a login.
 
 use axum::Router;
-use axum::extract::{ConnectInfo, DefaultBodyLimit, Form, Path, State};
+use axum::extract::{ConnectInfo, DefaultBodyLimit, Path, State};
 use axum::http::{Extensions, HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
@@ -13,7 +13,7 @@ use std::net::SocketAddr;
 use super::identity::{CodeSent, Proof};
 use super::page::{Asked, Signature, Turn, Visit, Visitor, tidy};
 use crate::app::App;
-use crate::http::read::has_already;
+use crate::http::read::{Form, has_already};
 use crate::refusal::Refusal;
 use crate::signing::http::{follow, refusal};
 use crate::store::documents;

@@ -74,6 +74,11 @@ pub fn can(config: &config::Desk) -> Capabilities {
     Capabilities { sms: config.sms.is_some(), ..CAN }
 }
 
+/// How long after the last signature a copy that could not be sent is tried again, in milliseconds: as long as mail
+/// servers do.
+pub const COPIES_FOR_MS: i64 = 5 * 24 * 3600 * 1000;
+/// The most envelopes whose copies are tried again in one go.
+const COPIES_AT_ONCE: u32 = 100;
 /// Seals that stand side by side on the first page.
 const SEALS_IN_A_ROW: u16 = 3;
 
@@ -123,8 +128,15 @@ impl Desk {
         let token = |position| Token::of(&secret, order.envelope_id, position).digest();
         self.book.open(order, pdf, self.identity, token).await?;
         let reference = Reference(order.envelope_id.to_string());
-        self.invite_next(&order.tenant_id, &reference, false).await?;
-        Ok(reference)
+        // From here on it is open, and somebody may sign it: only an address that is refused is told of.
+        match self.invite_rest(&order.tenant_id, &reference).await {
+            Err(error) if is_refused(&error) => Err(error),
+            Err(error) => {
+                tracing::warn!(%reference, %error, "nobody was invited yet");
+                Ok(reference)
+            }
+            Ok(()) => Ok(reference),
+        }
     }
 
     /// Invites those whose turn it is and who were not yet, while they may sign; `again` reminds those who were. When all
@@ -190,6 +202,20 @@ impl Desk {
         }
         tracing::warn!(%reference, %error, "an invitation or a copy was not sent yet");
         Ok(())
+    }
+
+    /// Sends the copies that could not be sent when all had signed: nobody looks at such an envelope again. Answers how
+    /// many envelopes still lack one.
+    pub async fn send_copies(&self) -> Result<usize, ProviderError> {
+        let since_ms = now_ms() - COPIES_FOR_MS;
+        let mut waiting = 0;
+        for (tenant, reference) in self.book.without_copies(since_ms, COPIES_AT_ONCE).await? {
+            if let Err(error) = self.invite_next(&tenant, &reference, false).await {
+                tracing::warn!(%reference, %error, "a copy was not sent yet");
+                waiting += 1;
+            }
+        }
+        Ok(waiting)
     }
 
     async fn look_up(&self, tenant: &TenantId, key: EnvelopeId) -> Result<Option<Reference>, ProviderError> {

@@ -235,12 +235,16 @@ impl Visit {
         newest(&self.envelope, &self.signers).map(|(_, pdf)| pdf).ok()
     }
 
-    /// Whether this signer may have the document before their eyes: while it is their turn, and ever after they signed; who
-    /// gets a copy, once all have.
+    /// Whether this signer may have the document before their eyes: while it is their turn, and after they signed, until it
+    /// comes to nothing; who gets a copy, once all have.
     pub fn may_see(&self) -> bool {
         let signed = self.signer().is_some_and(|signer| signer.signed_ms.is_some());
         let is_copy = self.signer().is_some_and(|signer| !signer.acts());
-        signed || self.turn() == Turn::Now || (is_copy && turn(&self.signers).is_none())
+        match state(&self.envelope, &self.signers, now_ms()) {
+            EnvelopeState::Completed { .. } => signed || is_copy,
+            EnvelopeState::Open { .. } => signed || self.turn() == Turn::Now,
+            _ => false,
+        }
     }
 
     /// The signer's place in the envelope.
@@ -423,19 +427,29 @@ impl Visit {
             true => all_done,
             false => signer.is_some_and(|signer| signer.sealed_sha256.is_some() || !signer.signs()),
         };
+        // A signature of an envelope that came to nothing is on record all the same; whoever gave it is told.
+        let deed = if signer.is_some_and(SignerRow::signs) { "signature" } else { "approval" };
+        let on_record = signed_ms.map(|at| {
+            let (at, sender) = (words::second(from_ms(at)), &self.tenant);
+            format!(" Your {deed} of {at} is on record; ask {sender} if you want a copy of the document.")
+        });
+        let on_record = on_record.unwrap_or_default();
         let (heading, text) = match (state(&self.envelope, &self.signers, now_ms()), signed_ms) {
             (EnvelopeState::Declined { .. }, _) => (
                 "Declined",
-                "The refusal was recorded, with its reason. Nothing was signed further.".to_owned(),
+                format!("The refusal was recorded, with its reason. Nothing was signed further.{on_record}"),
             ),
-            (EnvelopeState::Voided { .. }, None) => (
+            (EnvelopeState::Voided { .. }, _) => (
                 "Withdrawn",
-                format!("{} has withdrawn this document. There is nothing to sign.", self.tenant),
+                format!("{} has withdrawn this document. There is nothing to sign.{on_record}", self.tenant),
             ),
             (EnvelopeState::Expired, None) => (
                 "The time to sign has run out",
                 format!("Ask {} to send the document again if you still want to sign it.", self.tenant),
             ),
+            (EnvelopeState::Expired, Some(_)) => {
+                ("The time to sign has run out", format!("Not everybody has signed in time.{on_record}"))
+            }
             (EnvelopeState::Completed { .. }, None) if is_copy => {
                 ("Your copy", format!("All have signed this document for {}.", self.tenant))
             }
@@ -450,7 +464,7 @@ impl Visit {
                 "Someone else signs before you. You will get a message when it is your turn.".to_owned(),
             ),
         };
-        let download = ((signed_ms.is_some() || is_copy) && sealed)
+        let download = ((signed_ms.is_some() || is_copy) && sealed && self.may_see())
             .then(|| format!("/sign/{}/document.pdf", self.token.as_str()));
         EndPage {
             tenant: self.tenant.to_string(),

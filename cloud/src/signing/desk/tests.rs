@@ -494,12 +494,86 @@ async fn an_address_the_mail_server_refuses_is_for_a_person_and_one_it_puts_off_
         matches!(&refused, ProviderError::Refused(why) if why.contains("refused@example.com")),
         "{refused}"
     );
+    // What is open at the desk is never said not to be: its signer may come in person.
     let order = trial.order(&["later@example.com"]);
-    for _ in 0..2 {
-        let later = desk.create(&order).await.expect_err("not now");
-        assert!(matches!(later, ProviderError::NotTaken(_)), "{later}");
-    }
+    let reference = desk.create(&order).await.expect("taken");
     assert!(server.letters().is_empty(), "nobody was invited");
+    let waits =
+        async || desk.front(&trial.tenant, order.envelope_id).await.expect("readable").seats[0].mail_waits;
+    assert!(waits().await, "the office sees that");
+    // The next look tries again, and by then the mail goes.
+    let later = self::desk(&trial);
+    let open = EnvelopeState::Open { viewed_by: vec![], signed_by: vec![] };
+    for _ in 0..2 {
+        assert_eq!(later.state(&trial.tenant, &reference).await, Ok(open.clone()));
+        assert_eq!(letters_to(&trial, "later@example.com"), 1);
+    }
+    assert!(!waits().await);
+}
+
+#[tokio::test]
+async fn a_copy_that_could_not_be_sent_when_all_had_signed_is_sent_later() {
+    const COPY: &str = "copy@example.com";
+    let trial = Trial::new().await;
+    let away = super::mail::Smtp { url: "smtp://127.0.0.1:9".into(), user: None, password: None, from: None };
+    let post = Post { from: "desk@office.example".into(), way: Way::Server(away) };
+    let desk = with_post(&trial, post, Identity::Link);
+    let copy = Recipient { role: Role::Cc, ..Recipient::signer(COPY, 2) };
+    let order = Order { recipients: vec![Recipient::signer(ADA, 1), copy], ..trial.order(&[]) };
+    let reference = desk.create(&order).await.expect("taken");
+    let later = self::desk(&trial);
+    let waiting = async || {
+        let front = later.front(&trial.tenant, order.envelope_id).await.expect("readable");
+        front.copies_waiting
+    };
+    assert_eq!(
+        (later.send_copies().await, letters_to(&trial, COPY)),
+        (Ok(0), 0),
+        "not before she has signed"
+    );
+    desk.sign(&visit(&desk, &trial, &order, 0).await, &Signature::typed("Ada"), &visitor())
+        .await
+        .expect("signed");
+    let completed = EnvelopeState::Completed { signers: vec![ADA.into()] };
+    assert_eq!(desk.state(&trial.tenant, &reference).await, Ok(completed));
+    assert_eq!((desk.send_copies().await, waiting().await), (Ok(1), vec![COPY.to_owned()]));
+    assert_eq!((later.send_copies().await, letters_to(&trial, COPY)), (Ok(0), 1));
+    assert_eq!(waiting().await, Vec::<String>::new());
+    assert_eq!((later.send_copies().await, letters_to(&trial, COPY)), (Ok(0), 1), "once");
+}
+
+#[tokio::test]
+async fn what_came_to_nothing_is_shown_to_nobody_any_more_and_who_signed_it_is_told() {
+    for ending in ["declined", "expired", "voided"] {
+        let trial = Trial::new().await;
+        let desk = desk(&trial);
+        let order = Order {
+            recipients: vec![Recipient::signer(ADA, 1), Recipient::signer(BOB, 1)],
+            ..trial.order(&[])
+        };
+        let reference = desk.create(&order).await.expect("taken");
+        let ada = async || visit(&desk, &trial, &order, 0).await;
+        desk.sign(&ada().await, &Signature::typed("Ada"), &visitor()).await.expect("signed");
+        let page = ada().await.end_page().render().expect("a page");
+        assert!(ada().await.may_see() && page.contains("document.pdf"), "{ending}: it is open: {page}");
+        match ending {
+            "declined" => {
+                let bob = visit(&desk, &trial, &order, 1).await;
+                desk.decline(&bob, "not mine", &visitor()).await.expect("declined");
+            }
+            "voided" => desk.void(&trial.tenant, &reference, "a mistake").await.expect("withdrawn"),
+            _ => {
+                let past = "UPDATE desk_envelopes SET expires_ms = 1";
+                sqlx::query(past).execute(&trial.place.database).await.expect("time passes");
+            }
+        }
+        for position in [0, 1] {
+            let visit = visit(&desk, &trial, &order, position).await;
+            let page = visit.end_page().render().expect("a page");
+            assert!(!visit.may_see() && !page.contains("document.pdf"), "{ending}: {page}");
+            assert_eq!(page.contains("is on record"), position == 0, "{ending}: {page}");
+        }
+    }
 }
 
 #[tokio::test]
@@ -511,8 +585,7 @@ async fn mail_that_is_put_off_hides_no_state_and_keeps_no_other_signer_from_an_i
     let desk = with_post(&trial, post, Identity::Link);
     let recipients = vec![Recipient::signer("later@example.com", 1), Recipient::signer(ADA, 1)];
     let order = Order { recipients, ..trial.order(&[]) };
-    let later = desk.create(&order).await.expect_err("not all were invited");
-    assert!(matches!(later, ProviderError::NotTaken(_)), "{later}");
+    desk.create(&order).await.expect("taken, though not all were invited");
     let invited = || server.letters().iter().filter(|letter| letter.contains("To: ada@example.com")).count();
     assert_eq!(invited(), 1, "Ada was, though another comes before her");
 
@@ -611,4 +684,6 @@ crate::testing::also_on_postgres!(
     a_pdf_that_can_never_be_sealed_is_said_to_be_so_and_the_signature_stays,
     a_signature_that_is_given_while_seals_are_looked_at_is_in_the_file_that_is_handed_out,
     whose_time_is_over_is_not_invited_any_more_and_who_gets_a_copy_still_is,
+    a_copy_that_could_not_be_sent_when_all_had_signed_is_sent_later,
+    what_came_to_nothing_is_shown_to_nobody_any_more_and_who_signed_it_is_told,
 );

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 use axum::{Form, Json, Router};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -17,6 +17,8 @@ use super::{Envelope, LINK, Person, Site, Stage, pdf};
 type Memory = State<Arc<Site>>;
 /// The account's id.
 pub(super) const ACCOUNT: &str = "11111111-2222-4333-8444-555555555555";
+/// The stage of a draft that was taken away.
+const DELETED: &str = "deleted";
 const BEARER: &str = "bearer-of-an-hour";
 
 /// The integration's key, made by openssl for this run of the tests.
@@ -43,6 +45,7 @@ pub(super) fn router() -> Router<Arc<Site>> {
         .route("/oauth/token", post(token))
         .route(base, post(create).get(find))
         .route(&at("/{id}"), get(one).put(update))
+        .route("/restapi/v2.1/accounts/{account}/folders/{folder}", put(move_to))
         .route(&at("/{id}/documents/{document}"), get(document))
         .route(&at("/{id}/audit_events"), get(async || Json(json!({ "auditEvents": [] }))))
 }
@@ -144,6 +147,7 @@ fn shown(envelope: &Envelope) -> Value {
         Stage::Completed => ("completed", ""),
         Stage::Declined => ("declined", ""),
         Stage::Expired => ("voided", "Envelope has expired."),
+        Stage::Voided(reason) if reason == DELETED => ("deleted", ""),
         Stage::Voided(reason) => ("voided", reason.as_str()),
     };
     json!({
@@ -211,7 +215,8 @@ async fn update(
             return no("ENVELOPE_INVALID_STATUS");
         }
     } else if body["status"] == "voided" {
-        if !matches!(stage, Stage::Open | Stage::Draft) {
+        // Only an envelope in process is voided; a draft is none.
+        if stage != Stage::Open {
             return no("ENVELOPE_CANNOT_VOID_INVALID_STATE");
         }
         let reason = text(&body["voidedReason"]);
@@ -220,6 +225,27 @@ async fn update(
         return no("INVALID_REQUEST_BODY");
     }
     Json(json!({ "envelopeId": id })).into_response()
+}
+
+/// The bin takes drafts as well; what is in process is voided by that.
+async fn move_to(
+    State(site): Memory,
+    Path((account, folder)): Path<(String, String)>,
+    headers: HeaderMap,
+    Json(body): Json<Value>,
+) -> Response {
+    if !is_known(&headers, &account) {
+        return StatusCode::UNAUTHORIZED.into_response();
+    }
+    assert_eq!(folder, "recyclebin");
+    for id in body["envelopeIds"].as_array().expect("a list") {
+        site.change(&text(id), |envelope| match envelope.stage {
+            Stage::Draft => envelope.stage = Stage::Voided(DELETED.into()),
+            Stage::Open => envelope.stage = Stage::Voided("moved to the bin".into()),
+            _ => {}
+        });
+    }
+    Json(json!({ "folders": [] })).into_response()
 }
 
 async fn document(State(site): Memory, Path((_, id, document)): Path<(String, String, String)>) -> Response {

@@ -36,6 +36,8 @@ pub(in crate::signing) const LINK: &str = "https://sign.example/s/LET-ME-SIGN";
 /// What goes wrong with the next request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::signing) enum Trouble {
+    /// None: the trouble is for a request after this one.
+    None,
     /// It is done, and the answer is lost: 502.
     LosesAnswer,
     /// It is not done: 503.
@@ -305,7 +307,7 @@ async fn watched(State(site): State<Arc<Site>>, request: Request, next: Next) ->
             let body = r#"{"message":"no Route matched with those values"}"#;
             return (StatusCode::NOT_FOUND, body).into_response();
         }
-        Some(Trouble::LosesAnswer) | None => {}
+        Some(Trouble::LosesAnswer | Trouble::None) | None => {}
     }
     let answer = next.run(Request::from_parts(parts, Body::from(bytes))).await;
     if trouble == Some(Trouble::LosesAnswer) {
