@@ -197,7 +197,8 @@ async fn pass_on(mut client: UnixStream, server: PathBuf, armed: &AtomicBool) ->
                 records |= has(words, b"INSERT INTO upload_pieces");
                 if records && has(words, b"COMMIT") && armed.swap(false, Ordering::AcqRel) {
                     // It is committed when it is answered; who asked hears nothing of that.
-                    server.read(&mut answered).await?;
+                    let length = server.read(&mut answered).await?;
+                    assert!(length > 0, "it answers");
                     return Ok(());
                 }
             }
