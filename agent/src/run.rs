@@ -11,7 +11,6 @@ mod captures;
 mod control;
 mod deliveries;
 mod gate;
-mod originals;
 mod pressure;
 mod reports;
 mod sources;
@@ -52,7 +51,6 @@ use crate::{Complaint, doctor, identity, instance};
 use board::Board;
 use deliveries::Desk;
 use gate::Gate;
-use originals::OriginalsOrder;
 use pressure::Pressure;
 use sources::SourceWatch;
 
@@ -84,8 +82,6 @@ struct Floor {
     outbox_is_behind: AtomicBool,
     /// A person asked for a try at once, whatever the link was like.
     retry_asked: AtomicBool,
-    /// A person asked for originals, whatever their bytes cost.
-    originals: OriginalsOrder,
     stop: CancellationToken,
     started: Instant,
 }
@@ -175,7 +171,6 @@ pub fn run(config: Config, rules: RuleSet) -> Result<(), Complaint> {
         to_deliver: Notify::new(),
         outbox_is_behind: AtomicBool::new(false),
         retry_asked: AtomicBool::new(false),
-        originals: OriginalsOrder::default(),
         stop: CancellationToken::new(),
         started: Instant::now(),
     });

@@ -535,7 +535,10 @@ async fn the_contract_is_there_for_programs_and_for_people_and_foreign_pages_get
     let page = get("/docs").await.text().await.expect("text");
     assert!(page.contains("/v1/documents/{id}/review") && !page.contains("<script"), "self-contained");
     // Here nothing tells the address of the connection: so it counts as a stranger's.
-    assert_eq!(get("/metrics").await.status(), 401);
+    let refused = get("/metrics").await;
+    assert_eq!(refused.status(), 401);
+    let problem: Problem = refused.json().await.expect("a problem");
+    assert!(problem.help.contains("platen-cloud client add --scope metrics"), "{problem:?}");
     let figures = token(&server, "default", [Scope::Metrics].into_iter().collect()).await;
     let answer = server.client.get(format!("{}/metrics", server.url)).bearer_auth(&figures).send().await;
     let text = answer.expect("an answer").text().await.expect("text");

@@ -206,6 +206,30 @@ async fn nobody_gives_more_than_they_have_by_a_clients_secret_or_a_persons_passw
 }
 
 #[tokio::test]
+async fn who_only_administers_keeps_anybody_out_and_lets_nobody_in_who_may_more() {
+    let server = Server::start().await;
+    let store = &server.app.store;
+    people::add_tenant(store, &tenant()).await.expect("a tenant");
+    let hash = hash_password("correct horse").expect("long enough");
+    for (name, role) in [("ada", "admin"), ("eve", "reviewer")] {
+        people::put_user(store, &tenant(), name, role, &hash).await.expect("a user");
+    }
+    let only_admin = [Scope::Admin].into_iter().collect();
+    let token = crate::contract_tests::token(&server, "default", only_admin).await;
+    let change = async |change: Value| {
+        let request = server.client.patch(format!("{}/v1/users/eve", server.url)).bearer_auth(&token);
+        request.json(&change).send().await.expect("an answer").status().as_u16()
+    };
+    assert_eq!(change(json!({ "enabled": false })).await, 200, "she has left");
+    assert_eq!(change(json!({ "enabled": true })).await, 403);
+    assert_eq!(change(json!({ "enabled": false, "password": "battery staple" })).await, 403);
+    assert_eq!(change(json!({ "role": "reviewer" })).await, 403, "nobody is given more than the caller has");
+    let eve = server.client.get(format!("{}/v1/users/eve", server.url)).bearer_auth(&token);
+    let eve: Value = eve.send().await.expect("an answer").json().await.expect("a person");
+    assert_eq!(eve["enabled"], json!(false), "{eve}");
+}
+
+#[tokio::test]
 async fn a_tenant_that_a_client_administers_may_disable_its_people_and_the_last_administrator_stays() {
     let server = Server::start().await;
     let store = &server.app.store;
@@ -315,6 +339,7 @@ async fn the_audit_tells_of_signing_out_of_tries_while_locked_and_of_wrong_secre
 }
 
 also_on_postgres!(
+    who_only_administers_keeps_anybody_out_and_lets_nobody_in_who_may_more,
     a_token_of_a_replaced_key_ends_however_the_device_wrote_its_id,
     no_token_and_no_session_comes_of_what_was_taken_away_while_it_was_tried,
     an_enrolment_code_is_for_one_key_and_ends,

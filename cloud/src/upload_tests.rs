@@ -1,10 +1,16 @@
 //! Uploads that last long, end, or are too many: what is recorded when, what leaves when, and how it is refused.
 
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use platen_model::{Digest, UploadId};
 use reqwest::{Method, Response, StatusCode};
 use serde_json::Value;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{UnixListener, UnixStream};
 
 use crate::ingest::tus;
 use crate::journey_tests::{Agent, Server, header};
@@ -127,6 +133,115 @@ async fn inv4_of_a_long_body_what_came_is_recorded_while_more_comes() {
 }
 
 #[tokio::test]
+async fn an_upload_whose_recorded_pieces_are_gone_begins_anew_and_says_so() {
+    let server = Server::start().await;
+    let agent = server.enrol("default").await;
+    let offset = async |upload: &str| {
+        let answer = server.ask(&agent, Method::HEAD, upload).send().await.expect("an answer");
+        assert_eq!(answer.status(), StatusCode::OK);
+        header(&answer, "upload-offset")
+    };
+    let upload = server.begin_upload(&agent, b"hello", "text/plain").await;
+    let id = upload.rsplit('/').next().expect("an id").parse().expect("an id");
+    let row = uploads::find(&server.app.store, &tenant(), id).await.expect("readable").expect("there");
+    // Two pieces of an upload, as any node records them; the bytes of the second are lost.
+    for (begins, bytes) in [(0, &b"hel"[..]), (3, b"lo")] {
+        let name = server.app.keep.blobs.put_piece(bytes.to_vec()).await.expect("kept");
+        let piece = uploads::Piece { begins, bytes: bytes.len() as u64, name: name.clone() };
+        let further = uploads::Upload { received: begins + piece.bytes, ..row.clone() };
+        let recorded = uploads::advance(&server.app.store, &tenant(), &further, begins, &[piece]).await;
+        assert!(recorded.expect("a write"));
+        if begins == 0 {
+            assert_eq!(offset(&upload).await, "3");
+        } else {
+            server.app.keep.blobs.remove_piece(&name).await.expect("lost");
+        }
+    }
+    assert_eq!(offset(&upload).await, "0", "what is not there is not acknowledged");
+    let answer = server.patch(&agent, &upload, 0, b"hello").send().await.expect("an answer");
+    assert_eq!(answer.status(), StatusCode::NO_CONTENT);
+    assert_eq!(server.app.keep.get(&tenant(), Digest::of(b"hello")).await.expect("a blob"), b"hello");
+}
+
+/// The socket that clients of a PostgreSQL server look for in its folder.
+const SOCKET: &str = ".s.PGSQL.5432";
+
+/// Stands before a PostgreSQL server. Once `armed` it lets the next commit of recorded pieces through, and loses the answer
+/// with the connection. Answers the folder of its socket.
+fn loses_an_answer(server: PathBuf, armed: &Arc<AtomicBool>) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    let listener = UnixListener::bind(folder.path().join(SOCKET)).expect("a socket");
+    let armed = Arc::clone(armed);
+    tokio::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            let (server, armed) = (server.join(SOCKET), Arc::clone(&armed));
+            tokio::spawn(async move { pass_on(client, server, &armed).await });
+        }
+    });
+    folder
+}
+
+async fn pass_on(mut client: UnixStream, server: PathBuf, armed: &AtomicBool) -> std::io::Result<()> {
+    let has = |bytes: &[u8], words: &[u8]| bytes.windows(words.len()).any(|window| window == words);
+    let mut server = UnixStream::connect(server).await?;
+    let (mut asked, mut answered) = (vec![0; 64 << 10], vec![0; 64 << 10]);
+    let mut records = false;
+    loop {
+        tokio::select! {
+            length = client.read(&mut asked) => {
+                let words = &asked[..length?];
+                if words.is_empty() {
+                    return Ok(());
+                }
+                server.write_all(words).await?;
+                records |= has(words, b"INSERT INTO upload_pieces");
+                if records && has(words, b"COMMIT") && armed.swap(false, Ordering::AcqRel) {
+                    // It is committed when it is answered; who asked hears nothing of that.
+                    let length = server.read(&mut answered).await?;
+                    assert!(length > 0, "it answers");
+                    return Ok(());
+                }
+            }
+            length = server.read(&mut answered) => {
+                let words = &answered[..length?];
+                if words.is_empty() {
+                    return Ok(());
+                }
+                client.write_all(words).await?;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn recorded_pieces_stay_where_the_answer_to_the_commit_is_lost() {
+    let armed = Arc::new(AtomicBool::new(false));
+    let mut between = None;
+    let server = Server::start_with(|config| {
+        if let Some((address, folder)) = config.database.clone().split_once("?host=") {
+            let folder = between.insert(loses_an_answer(folder.into(), &armed));
+            config.database = format!("{address}?host={}", folder.path().display());
+        }
+    });
+    let server = server.await;
+    if between.is_none() {
+        return; // One file has no connection that could be lost.
+    }
+    let agent = server.enrol("default").await;
+    let upload = server.begin_upload(&agent, b"hello world", "text/plain").await;
+    armed.store(true, Ordering::Release);
+    let answer = server.patch(&agent, &upload, 0, b"hello").send().await.expect("an answer");
+    assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);
+    assert!(!armed.load(Ordering::Acquire), "an answer was lost");
+    let answer = server.ask(&agent, Method::HEAD, &upload).send().await.expect("an answer");
+    assert_eq!(header(&answer, "upload-offset"), "5", "it was recorded, and the bytes are there");
+    let answer = server.patch(&agent, &upload, 5, b" world").send().await.expect("an answer");
+    assert_eq!(answer.status(), StatusCode::NO_CONTENT);
+    let blob = server.app.keep.get(&tenant(), Digest::of(b"hello world")).await.expect("a blob");
+    assert_eq!(blob, b"hello world");
+}
+
+#[tokio::test]
 async fn inv13_a_tenant_has_so_many_uploads_under_way_and_so_many_bytes_and_others_have_theirs() {
     let server = Server::start_with(|config| {
         config.limits.open_uploads = 2;
@@ -203,6 +318,8 @@ async fn an_upload_says_what_it_was_announced_with_and_a_header_may_name_the_met
 }
 
 also_on_postgres!(
+    an_upload_whose_recorded_pieces_are_gone_begins_anew_and_says_so,
+    recorded_pieces_stay_where_the_answer_to_the_commit_is_lost,
     every_upload_whose_time_is_over_is_forgotten_in_one_go,
     an_upload_that_became_a_blob_leaves_after_an_hour_and_answers_till_then,
     inv4_of_a_long_body_what_came_is_recorded_while_more_comes,

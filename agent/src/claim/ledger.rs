@@ -13,7 +13,7 @@
 //! on it. Losing the whole file loses no scan: files that were left are taken once more, and bytes that came before are no
 //! longer known as such.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead as _, BufReader, Write as _};
@@ -86,6 +86,24 @@ struct Left {
     changed_ns: i128,
     /// When its name was last listed.
     seen: Instant,
+}
+
+/// Which files that were left count as gone.
+#[derive(Clone, Copy, Debug)]
+pub struct Missing<'a> {
+    /// Those not listed since then.
+    pub since: Instant,
+    /// The folders inside the source that are empty.
+    pub empty: &'a BTreeSet<OsString>,
+    /// Of those that lay in one of these, the ones not listed since then.
+    pub in_empty_since: Instant,
+}
+
+impl Missing<'_> {
+    fn may_come_back(&self, name: &OsStr, left: &Left) -> bool {
+        let mut folders = Path::new(name).ancestors().skip(1);
+        left.seen > self.in_empty_since && folders.any(|folder| self.empty.contains(folder.as_os_str()))
+    }
 }
 
 /// What identifies a capture's bytes: those of its files, in order.
@@ -187,13 +205,14 @@ impl Ledger {
     }
 
     /// Lets go of files of a source that were left and are gone: not listed since then, while others were. Where none is
-    /// listed, another folder may lie in the source's place, as where a share is not mounted.
-    pub fn let_go_of_gone(&self, source: &str, since: Instant) {
+    /// listed, another folder may lie in the source's place, as where a share is not mounted; so may it in the place of one
+    /// inside it that is empty.
+    pub fn let_go_of_gone(&self, source: &str, missing: &Missing<'_>) {
         let mut inner = self.lock();
         let Some(names) = inner.left.get_mut(source) else { return };
-        let is_gone = |left: &Left| left.seen <= since;
+        let is_gone = |left: &Left| left.seen <= missing.since;
         if !names.values().all(is_gone) {
-            names.retain(|_, left| !is_gone(left));
+            names.retain(|name, left| !is_gone(left) || missing.may_come_back(name, left));
         }
     }
 
@@ -443,6 +462,28 @@ mod tests {
     }
 
     #[test]
+    fn what_was_left_in_a_folder_that_is_empty_now_is_known_again_when_its_share_is_back() {
+        let state = tempfile::tempdir().expect("a folder");
+        let ledger = Ledger::open(state.path()).expect("opened");
+        let sights = ["a.pdf", "share/b.pdf", "share/inner/c.pdf", "shared/d.pdf", "removed/e.pdf"]
+            .map(|name| Sight::made_up(name, 4, 1));
+        for sight in &sights {
+            ledger.leave("desk", &sight.name, &sight.identity).expect("noted");
+        }
+        let (before, since) = (Instant::now(), Instant::now());
+        assert!(ledger.is_left("desk", &sights[0]), "listed");
+        let empty = BTreeSet::from(["share".into()]);
+        let left = || sights.each_ref().map(|sight| ledger.is_left("desk", sight));
+        let long_ago = before.checked_sub(std::time::Duration::from_secs(60)).expect("a running machine");
+        ledger.let_go_of_gone("desk", &Missing { since, empty: &empty, in_empty_since: long_ago });
+        assert_eq!(left(), [true, true, true, false, false], "the share may come back");
+        let since = Instant::now();
+        assert!(ledger.is_left("desk", &sights[0]), "listed");
+        ledger.let_go_of_gone("desk", &Missing { since, empty: &empty, in_empty_since: since });
+        assert_eq!(left(), [true, false, false, false, false], "not for ever");
+    }
+
+    #[test]
     fn what_was_left_and_is_gone_is_let_go_and_the_file_becomes_short_again() {
         let state = tempfile::tempdir().expect("a folder");
         let ledger = Ledger::open(state.path()).expect("opened");
@@ -453,14 +494,16 @@ mod tests {
         }
         let (capture, key) = (CaptureId::new(), Digest::of(b"scan"));
         assert_eq!(ledger.take(key, capture).expect("noted"), None);
-        ledger.let_go_of_gone("desk", Instant::now());
+        let none = BTreeSet::new();
+        let missing = |since| Missing { since, empty: &none, in_empty_since: since };
+        ledger.let_go_of_gone("desk", &missing(Instant::now()));
         assert!(
             sights.iter().all(|sight| ledger.is_left("desk", sight)),
             "where none is listed, none is gone"
         );
         let gone = Instant::now();
         assert!(ledger.is_left("desk", &sights[3]), "listed");
-        ledger.let_go_of_gone("desk", gone);
+        ledger.let_go_of_gone("desk", &missing(gone));
         let left: Vec<bool> = sights.iter().map(|sight| ledger.is_left("desk", sight)).collect();
         assert_eq!(left.iter().filter(|is_left| **is_left).count(), 1, "{left:?}");
 

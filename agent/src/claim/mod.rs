@@ -17,7 +17,7 @@ pub mod recover;
 pub mod release;
 pub mod take;
 
-pub use ledger::Ledger;
+pub use ledger::{Ledger, Missing};
 pub use reach::open_inside;
 pub use recover::{Recovered, recover};
 pub use release::{Release, Released};

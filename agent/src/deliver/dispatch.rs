@@ -73,13 +73,13 @@ impl Dispatcher {
         }
     }
 
-    /// The documents to begin now, and how much of each is sent: without a `cheap` link, the originals wait. Large
-    /// documents leave a place free for small ones.
+    /// The documents to begin now, and how much of each is sent: without a `cheap` link, the originals wait, but for those
+    /// that a person wants to go. Large documents leave a place free for small ones.
     pub fn begin(&mut self, outbox: &Outbox, cheap: bool, now: Timestamp) -> io::Result<Vec<(Lease, Load)>> {
         let mut begun = Vec::new();
         while self.under_way < self.places(now) {
-            let lease = match self.lease(outbox, cheap, now) {
-                Ok(Some(lease)) => lease,
+            let (lane, lease) = match self.lease(outbox, cheap, now) {
+                Ok(Some(leased)) => leased,
                 Ok(None) => break,
                 // What is leased has its place, and only an attempt that ends gives it back. The trouble comes again at
                 // the next look.
@@ -88,17 +88,20 @@ impl Dispatcher {
             };
             self.under_way += 1;
             self.large_under_way += usize::from(lease.entry().is_large());
-            begun.push((lease, if cheap { Load::Everything } else { Load::WithoutOriginals }));
+            let is_whole = cheap || lane == Lane::Ordered;
+            begun.push((lease, if is_whole { Load::Everything } else { Load::WithoutOriginals }));
         }
         Ok(begun)
     }
 
-    fn lease(&self, outbox: &Outbox, cheap: bool, now: Timestamp) -> io::Result<Option<Lease>> {
+    fn lease(&self, outbox: &Outbox, cheap: bool, now: Timestamp) -> io::Result<Option<(Lane, Lease)>> {
         let large_too = self.large_under_way + 1 < self.policy.at_once.max(2);
-        match outbox.lease(Lane::Documents, large_too, now)? {
-            None if cheap => outbox.lease(Lane::Originals, large_too, now),
-            lease => Ok(lease),
+        for lane in lanes(cheap) {
+            if let Some(lease) = outbox.lease(*lane, large_too, now)? {
+                return Ok(Some((*lane, lease)));
+            }
         }
+        Ok(None)
     }
 
     fn places(&self, now: Timestamp) -> usize {
@@ -252,11 +255,7 @@ impl Dispatcher {
 
     /// How long until there may be something to do without being called, in milliseconds; `None` where nothing is.
     pub fn idle_ms(&self, outbox: &Outbox, cheap: bool, now: Timestamp) -> Option<u64> {
-        let lanes: &[Lane] = match self.places(now) {
-            places if places <= self.under_way => &[],
-            _ if cheap => &[Lane::Documents, Lane::Originals],
-            _ => &[Lane::Documents],
-        };
+        let lanes = if self.places(now) > self.under_way { lanes(cheap) } else { &[] };
         let breaker = Some(self.breaker.wait_ms(now)).filter(|wait| *wait > 0);
         let window = self.opens_at(now).map(|at| at.duration_since(now).as_millis());
         let window = window.and_then(|ms| u64::try_from(ms).ok());
@@ -274,6 +273,11 @@ impl Dispatcher {
     pub fn breaker(&mut self) -> &mut Breaker {
         &mut self.breaker
     }
+}
+
+/// What goes over a link like this.
+fn lanes(cheap: bool) -> &'static [Lane] {
+    if cheap { &Lane::ALL } else { &Lane::DEAR }
 }
 
 #[cfg(test)]
@@ -365,6 +369,54 @@ mod tests {
         assert!(entry.needs_person && entry.attempt_count == 1, "a person is told");
         let next = dispatcher.begin(&outbox, true, probe_at).expect("the outbox works");
         assert_eq!(next.len(), 1, "another document tries the link, and only one");
+    }
+
+    #[test]
+    fn while_bytes_are_dear_only_the_originals_go_that_were_asked_for_and_no_later_ones() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let outbox = Outbox::open(folder.path()).expect("an outbox");
+        let (asked, later_one, new) =
+            (CaptureId::new().document(0), CaptureId::new().document(0), CaptureId::new().document(0));
+        let now = Timestamp::now();
+        let owe = |id: DocumentId| {
+            outbox.enqueue(&[Arrival::plain(id)], now).expect("enqueued");
+            outbox.change(id, now, |entry| entry.originals_owed = true).expect("changed");
+        };
+        let policy = Policy { at_once: 4, keep: SignedDuration::from_hours(1), windows: Windows::always() };
+        let mut dispatcher = Dispatcher::new(policy);
+        owe(asked);
+        assert!(dispatcher.begin(&outbox, false, now).expect("the outbox works").is_empty(), "nobody asked");
+        assert_eq!(outbox.order_originals(now).expect("the outbox works"), 1);
+        let mut at = now;
+        // It fails again and again, and is tried after its waits.
+        for _ in 0..3 {
+            let mut begun = dispatcher.begin(&outbox, false, at).expect("the outbox works");
+            let (lease, load) = begun.pop().expect("it was asked for");
+            assert_eq!((lease.id(), load), (asked, Load::Everything));
+            dispatcher.ended(&outbox, lease, Err(Trouble::Server("500".into())), at).expect("noted");
+            assert!(begun.is_empty());
+            owe(later_one);
+            outbox.enqueue(&[Arrival::plain(new)], at).expect("enqueued");
+            for (lease, load) in dispatcher.begin(&outbox, false, at).expect("the outbox works") {
+                assert_eq!((lease.id(), load), (new, Load::WithoutOriginals));
+                dispatcher.ended(&outbox, lease, Ok(Delivery::OriginalsOwed), at).expect("noted");
+            }
+            let idle = dispatcher.idle_ms(&outbox, false, at).expect("it is tried again");
+            assert!(idle > 0, "nothing else is to be done");
+            at = later(at, idle);
+        }
+        // Refused by the cloud it goes to a person, and the wish ends with it.
+        let (lease, _) = dispatcher.begin(&outbox, false, at).expect("the outbox works").remove(0);
+        dispatcher.ended(&outbox, lease, Err(Trouble::Person("422".into())), at).expect("noted");
+        assert_eq!(dispatcher.idle_ms(&outbox, false, at), None);
+        assert_eq!(
+            outbox.order_originals(at).expect("the outbox works"),
+            2,
+            "the later ones, once asked for"
+        );
+        let begun = dispatcher.begin(&outbox, false, at).expect("the outbox works");
+        let ids: Vec<DocumentId> = begun.iter().map(|(lease, _)| lease.id()).collect();
+        assert_eq!(ids, [later_one, new]);
     }
 
     /// A database in which only so many more reads go well.

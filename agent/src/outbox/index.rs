@@ -1,6 +1,6 @@
 //! The order of the outbox, in memory: pure, and as fast among a million documents as among one.
 //!
-//! Every record has exactly one place: ready or delayed in one of two lanes, or delivered. Ready ones are ordered by
+//! Every record has exactly one place: ready or delayed in one of the lanes, or delivered. Ready ones are ordered by
 //! priority, then age (ids begin with the time of their claim); large ones stand in a queue of their own, so that
 //! small ones can be found beside them. A leased document is out of all queues until its lease ends.
 
@@ -20,8 +20,17 @@ const PROMOTED_MAX: usize = 1_000;
 pub enum Lane {
     /// Everything, or everything but the originals.
     Documents,
-    /// The originals, which waited for a cheap link.
+    /// The originals that a person wants to go now, whatever their bytes cost.
+    Ordered,
+    /// The other originals, which wait for a cheap link.
     Originals,
+}
+
+impl Lane {
+    /// All of them, in the order in which they are worked off.
+    pub const ALL: [Self; 3] = [Self::Documents, Self::Ordered, Self::Originals];
+    /// Those that go while bytes are dear.
+    pub const DEAR: [Self; 2] = [Self::Documents, Self::Ordered];
 }
 
 /// The outbox in numbers.
@@ -54,7 +63,10 @@ struct Queues {
 #[derive(Debug, Default)]
 pub(super) struct Index {
     documents: Queues,
+    ordered: Queues,
     originals: Queues,
+    /// The documents whose originals a person wants to go, until they have, or a person is needed.
+    orders: BTreeSet<DocumentId>,
     delivered: BTreeSet<(i64, DocumentId)>,
     /// What is leased, with the place it has once its lease ends.
     leased: BTreeMap<DocumentId, Option<Place>>,
@@ -68,11 +80,15 @@ enum Place {
 }
 
 impl Place {
-    fn of(entry: &Entry) -> Self {
+    fn of(entry: &Entry, is_ordered: bool) -> Self {
         match &entry.delivered {
             Some(delivered) => Self::Delivered { at_ms: delivered.at.as_millisecond() },
             None => Self::Waiting {
-                lane: if entry.originals_owed { Lane::Originals } else { Lane::Documents },
+                lane: match entry.originals_owed {
+                    false => Lane::Documents,
+                    true if is_ordered => Lane::Ordered,
+                    true => Lane::Originals,
+                },
                 priority: entry.priority,
                 next_try_ms: entry.next_try.as_millisecond(),
                 large: entry.is_large(),
@@ -87,14 +103,17 @@ impl Index {
         if let Some(old) = old {
             self.needs_person -= usize::from(counts_as_refused(old));
             if !self.leased.contains_key(&old.document_id) {
-                self.take_out(old.document_id, Place::of(old));
+                self.take_out(old.document_id, self.place_of(old));
             }
         }
         if let Some(new) = new {
             self.needs_person += usize::from(counts_as_refused(new));
         }
         let Some(id) = new.or(old).map(|entry| entry.document_id) else { return };
-        let place = new.map(Place::of);
+        if !new.is_some_and(may_go) {
+            self.orders.remove(&id);
+        }
+        let place = new.map(|new| self.place_of(new));
         match (self.leased.get_mut(&id), place) {
             (Some(later), place) => *later = place,
             (None, Some(place)) => self.put_in(id, place, now),
@@ -102,11 +121,39 @@ impl Index {
         }
     }
 
+    /// A person wants the originals of this document to go now. Answers whether they are owed, and time alone may bring them
+    /// to the cloud.
+    pub(super) fn order(&mut self, entry: &Entry, now: Timestamp) -> bool {
+        if !entry.originals_owed || !may_go(entry) {
+            return false;
+        }
+        let (id, before) = (entry.document_id, self.place_of(entry));
+        self.orders.insert(id);
+        let place = self.place_of(entry);
+        match self.leased.get_mut(&id) {
+            Some(later) => *later = Some(place),
+            None => {
+                self.take_out(id, before);
+                self.put_in(id, place, now);
+            }
+        }
+        true
+    }
+
+    fn place_of(&self, entry: &Entry) -> Place {
+        Place::of(entry, self.orders.contains(&entry.document_id))
+    }
+
     fn queues(&mut self, lane: Lane) -> &mut Queues {
         match lane {
             Lane::Documents => &mut self.documents,
+            Lane::Ordered => &mut self.ordered,
             Lane::Originals => &mut self.originals,
         }
+    }
+
+    fn all_queues(&self) -> [&Queues; 3] {
+        [&self.documents, &self.ordered, &self.originals]
     }
 
     fn take_out(&mut self, id: DocumentId, place: Place) {
@@ -144,7 +191,7 @@ impl Index {
     pub(super) fn promote(&mut self, now: Timestamp, longest: SignedDuration) {
         let now_ms = now.as_millisecond();
         let far_ms = now.checked_add(longest).unwrap_or(Timestamp::MAX).as_millisecond();
-        for queues in [&mut self.documents, &mut self.originals] {
+        for queues in [&mut self.documents, &mut self.ordered, &mut self.originals] {
             for _ in 0..PROMOTED_MAX {
                 let due = queues.delayed.first().copied().filter(|(at, ..)| *at <= now_ms);
                 let due = due.or_else(|| queues.delayed.last().copied().filter(|(at, ..)| *at > far_ms));
@@ -183,26 +230,26 @@ impl Index {
         }
     }
 
-    /// An empty order in which the same documents are leased.
+    /// An empty order in which the same documents are leased, and the same originals wanted.
     pub(super) fn emptied(&self) -> Self {
         let leased = self.leased.keys().map(|id| (*id, None)).collect();
-        Self { leased, ..Self::default() }
+        Self { leased, orders: self.orders.clone(), ..Self::default() }
     }
 
     /// The documents that wait for their time.
     pub(super) fn delayed(&self) -> Vec<DocumentId> {
-        let queues = [&self.documents, &self.originals];
-        queues.iter().flat_map(|queues| queues.delayed.iter().map(|(_, _, id, _)| *id)).collect()
+        let queues = self.all_queues().into_iter();
+        queues.flat_map(|queues| queues.delayed.iter().map(|(_, _, id, _)| *id)).collect()
     }
 
     /// The documents that lack only their originals.
     pub(super) fn owing_originals(&self) -> Vec<DocumentId> {
-        let Queues { small, large, delayed } = &self.originals;
-        let owes =
-            |place: &Option<Place>| matches!(place, Some(Place::Waiting { lane: Lane::Originals, .. }));
-        let leased = self.leased.iter().filter(|(_, place)| owes(place)).map(|(id, _)| *id);
-        let ready = small.iter().chain(large).map(|(_, id)| *id);
-        ready.chain(delayed.iter().map(|(_, _, id, _)| *id)).chain(leased).collect()
+        let leased = self.leased.iter().filter(|(_, place)| place.as_ref().is_some_and(owes));
+        let queued = [&self.ordered, &self.originals].into_iter().flat_map(|queues| {
+            let ready = queues.small.iter().chain(&queues.large).map(|(_, id)| *id);
+            ready.chain(queues.delayed.iter().map(|(_, _, id, _)| *id))
+        });
+        queued.chain(leased.map(|(id, _)| *id)).collect()
     }
 
     /// The document that was delivered first, if that was at or before `until`.
@@ -217,7 +264,11 @@ impl Index {
 
     /// When the first delayed document is due; now where one is ready.
     pub(super) fn next_due_ms(&self, lane: Lane) -> Option<i64> {
-        let queues = if lane == Lane::Originals { &self.originals } else { &self.documents };
+        let queues = match lane {
+            Lane::Documents => &self.documents,
+            Lane::Ordered => &self.ordered,
+            Lane::Originals => &self.originals,
+        };
         if !queues.small.is_empty() || !queues.large.is_empty() {
             return Some(i64::MIN);
         }
@@ -235,11 +286,10 @@ impl Index {
         let leased =
             |is: fn(&Place) -> bool| self.leased.values().flatten().filter(|place| is(place)).count();
         let leased_waiting = leased(|place| matches!(place, Place::Waiting { .. }));
-        let leased_owing = leased(|place| matches!(place, Place::Waiting { lane: Lane::Originals, .. }));
-        let originals_owed = length(&self.originals) + leased_owing;
+        let owed = length(&self.ordered) + length(&self.originals);
         Counts {
-            waiting: length(&self.documents) + length(&self.originals) + leased_waiting,
-            originals_owed,
+            waiting: length(&self.documents) + owed + leased_waiting,
+            originals_owed: owed + leased(owes),
             needs_person: self.needs_person,
             under_way: self.leased.len(),
             delivered: self.delivered.len() + leased(|place| matches!(place, Place::Delivered { .. })),
@@ -253,16 +303,14 @@ impl Index {
             ready.chain(queues.delayed.iter().map(|(_, _, id, _)| *id)).min()
         };
         let leased = self.leased.iter().filter(|(_, place)| matches!(place, Some(Place::Waiting { .. })));
-        [oldest_of(&self.documents), oldest_of(&self.originals), leased.map(|(id, _)| *id).min()]
-            .into_iter()
-            .flatten()
-            .min()
+        let queued = self.all_queues().into_iter().filter_map(oldest_of);
+        queued.chain(leased.map(|(id, _)| *id).min()).min()
     }
 
     /// The documents in the order of delivery, delivered ones last; at most `limit`.
     pub(super) fn in_order(&self, limit: usize) -> Vec<DocumentId> {
         let leased = self.leased.iter().filter(|(_, place)| place.is_some()).map(|(id, _)| *id);
-        let lanes = [&self.documents, &self.originals].into_iter().flat_map(|queues| {
+        let lanes = self.all_queues().into_iter().flat_map(|queues| {
             // The two queues of a lane are merged; each is in order by itself.
             let mut small = queues.small.iter().peekable();
             let mut large = queues.large.iter().peekable();
@@ -283,6 +331,15 @@ impl Index {
         ids.sort_unstable();
         ids
     }
+}
+
+fn owes(place: &Place) -> bool {
+    matches!(place, Place::Waiting { lane: Lane::Ordered | Lane::Originals, .. })
+}
+
+/// Whether time alone may bring a document to the cloud.
+fn may_go(entry: &Entry) -> bool {
+    entry.is_waiting() && !entry.needs_person
 }
 
 fn counts_as_refused(entry: &Entry) -> bool {
@@ -331,7 +388,8 @@ mod tests {
         Set { which: usize, priority: u8, large: bool, next_try_ms: i64, owed: bool, refused: bool },
         Deliver { which: usize, at_ms: i64 },
         Remove { which: usize },
-        Lease { originals: bool, large_too: bool },
+        Order,
+        Lease { lane: Lane, large_too: bool },
         EndLease { which: usize },
         Pass { ms: i64 },
     }
@@ -351,8 +409,9 @@ mod tests {
             ),
             (which.clone(), 0i64..300).prop_map(|(which, at_ms)| Step::Deliver { which, at_ms }),
             which.clone().prop_map(|which| Step::Remove { which }),
-            (any::<bool>(), any::<bool>())
-                .prop_map(|(originals, large_too)| Step::Lease { originals, large_too }),
+            Just(Step::Order),
+            (prop::sample::select(Lane::ALL.to_vec()), any::<bool>())
+                .prop_map(|(lane, large_too)| Step::Lease { lane, large_too }),
             which.prop_map(|which| Step::EndLease { which }),
             (0i64..100).prop_map(|ms| Step::Pass { ms }),
         ]
@@ -367,6 +426,7 @@ mod tests {
             let mut index = Index::default();
             let mut model: BTreeMap<DocumentId, Entry> = BTreeMap::new();
             let mut leased: BTreeSet<DocumentId> = BTreeSet::new();
+            let mut ordered: BTreeSet<DocumentId> = BTreeSet::new();
             let mut now_ms = 0;
             for step in steps {
                 let set = |index: &mut Index, model: &mut BTreeMap<DocumentId, Entry>, new: Option<Entry>, id| {
@@ -388,11 +448,22 @@ mod tests {
                         set(&mut index, &mut model, Some(new), ids[which]);
                     }
                     Step::Remove { which } => set(&mut index, &mut model, None, ids[which]),
-                    Step::Lease { originals, large_too } => {
+                    Step::Order => {
+                        for entry in model.values() {
+                            let is_owed = entry.is_waiting() && entry.originals_owed && !entry.needs_person;
+                            prop_assert_eq!(index.order(entry, at(now_ms)), is_owed);
+                            ordered.extend(is_owed.then_some(entry.document_id));
+                        }
+                    }
+                    Step::Lease { lane, large_too } => {
                         index.promote(at(now_ms), SignedDuration::from_secs(3600));
-                        let lane = if originals { Lane::Originals } else { Lane::Documents };
+                        let lane_of = |it: &Entry| match it.originals_owed {
+                            false => Lane::Documents,
+                            true if ordered.contains(&it.document_id) => Lane::Ordered,
+                            true => Lane::Originals,
+                        };
                         let fits = |it: &&Entry| {
-                            it.is_waiting() && it.originals_owed == originals && it.next_try <= at(now_ms)
+                            it.is_waiting() && lane_of(it) == lane && it.next_try <= at(now_ms)
                                 && (large_too || !it.is_large()) && !leased.contains(&it.document_id)
                         };
                         let expected = model.values().filter(fits).min_by_key(|it| (it.priority, it.document_id));
@@ -406,6 +477,8 @@ mod tests {
                     }
                     Step::Pass { ms } => now_ms += ms,
                 }
+                // An order ends with its document, and where a person is needed.
+                ordered.retain(|id| model.get(id).is_some_and(|it| it.is_waiting() && !it.needs_person));
                 let counts = index.counts();
                 let number = |is: &dyn Fn(&Entry) -> bool| model.values().filter(|it| is(it)).count();
                 prop_assert_eq!(counts.waiting, number(&|it| it.is_waiting()));

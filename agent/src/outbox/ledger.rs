@@ -364,9 +364,20 @@ impl Outbox {
         ids.into_iter().filter_map(|id| inner.get(id).transpose()).collect()
     }
 
-    /// The documents that lack only their originals.
-    pub fn owing_originals(&self) -> Vec<DocumentId> {
-        lock(&self.inner).index.owing_originals()
+    /// Asks for the originals that are owed now, by a person's wish, whatever their bytes cost. It holds for these documents
+    /// alone, and ends with each of them: one that cannot go makes no later ones dear. Answers of how many documents they
+    /// are.
+    pub fn order_originals(&self, now: Timestamp) -> io::Result<usize> {
+        let owing = lock(&self.inner).index.owing_originals();
+        let mut count = 0;
+        for page in owing.chunks(PAGE) {
+            let mut inner = lock(&self.inner);
+            for id in page {
+                let Some(entry) = inner.get(*id)? else { continue };
+                count += usize::from(inner.index.order(&entry, now));
+            }
+        }
+        Ok(count)
     }
 
     /// In numbers.

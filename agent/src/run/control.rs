@@ -103,7 +103,7 @@ fn act(floor: &Arc<Floor>, ask: &Ask) -> io::Result<serde_json::Value> {
 
 /// Sends the originals that are owed, whatever it costs. Answers of how many documents they are.
 pub(super) fn send_originals(floor: &Floor) -> io::Result<usize> {
-    let count = floor.originals.ask(&floor.outbox)?;
+    let count = floor.outbox.order_originals(Timestamp::now())?;
     floor.to_deliver.notify_one();
     Ok(count)
 }

@@ -39,7 +39,7 @@ pub(super) async fn deliver_all(floor: Arc<Floor>, mut desk: Desk) -> io::Result
     loop {
         desk.metered.ask().await;
         let now = Timestamp::now();
-        let dear = desk.metered.dear(now).filter(|_| !floor.originals.is_open(&floor.outbox));
+        let dear = desk.metered.dear(now);
         let cheap = dear.is_none();
         let idle = match look(&floor, &mut desk, &mut attempts, cheap, now) {
             Ok(()) => desk.dispatcher.idle_ms(&floor.outbox, cheap, now).map(Duration::from_millis),

@@ -1,5 +1,7 @@
 //! One hot folder: listed, settled, claimed, released.
 
+use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
@@ -15,7 +17,7 @@ use super::Floor;
 use super::aside::Aside;
 use super::pressure::Reserved;
 use crate::Complaint;
-use crate::claim::{Claimed, NoStop, Release, claim, open_inside};
+use crate::claim::{Claimed, Missing, NoStop, Release, claim, open_inside};
 use crate::config::{Events, Source};
 use crate::names::shown;
 use crate::spool::Spool;
@@ -43,6 +45,8 @@ const RELEASE_WAIT: (Duration, Duration) = (Duration::from_secs(1), Duration::fr
 const CHORES_EVERY: Duration = Duration::from_secs(60);
 /// How long a file that was left where it lies is missing before it is forgotten.
 const LEFT_MISSING: Duration = Duration::from_secs(60 * 60);
+/// The same of one whose folder is empty: a share that is not mounted, perhaps over holidays.
+const LEFT_MISSING_IN_EMPTY: Duration = Duration::from_secs(60 * 24 * 3600);
 
 /// A hot folder under watch.
 #[derive(Debug)]
@@ -239,12 +243,12 @@ impl SourceWatch {
         self.release_again(floor);
         let begun = Instant::now();
         let mut listing_cost = Duration::ZERO;
-        let (mut more, mut is_whole) = (false, false);
+        let (mut more, mut empty) = (false, None);
         let name = &self.source.name;
         let resting = |sight: &Sight| floor.ledger.is_left(name, sight);
         match list(&self.source.folder, &self.scope, resting) {
-            Ok(listing) => {
-                is_whole = !listing.has_gaps;
+            Ok(mut listing) => {
+                empty = (!listing.has_gaps).then(|| std::mem::take(&mut listing.empty));
                 let heard = self.watched.notices.as_ref().map(|notices| notices.take()).unwrap_or_default();
                 let changed = self.tray.take_in(listing, &heard, resting, floor.tick());
                 self.weigh(&changed, &heard);
@@ -258,7 +262,7 @@ impl SourceWatch {
             }
         }
         let view = self.tray.view(floor.tick());
-        self.do_chores(floor, is_whole);
+        self.do_chores(floor, empty.as_ref());
         self.unremoved = self.unremoved.take().filter(|_| !self.unreleased.is_empty());
         self.status.trouble = self.status.trouble.take().or_else(|| self.unremoved.clone());
         self.tell(floor, view.count, view.told);
@@ -426,8 +430,8 @@ impl SourceWatch {
         offer.files.iter().any(|file| claimed(&file.name))
     }
 
-    /// What is done now and then, after a listing that was whole or was not.
-    fn do_chores(&mut self, floor: &Floor, is_whole: bool) {
+    /// What is done now and then, after a listing: with its empty folders, where it was whole.
+    fn do_chores(&mut self, floor: &Floor, empty: Option<&BTreeSet<OsString>>) {
         if self.chores_done.is_some_and(|done| done.elapsed() < CHORES_EVERY) {
             return;
         }
@@ -436,8 +440,11 @@ impl SourceWatch {
             self.keep_habits();
         }
         self.status.silence = self.tray.habits.silence(Timestamp::now());
-        if is_whole && let Some(since) = Instant::now().checked_sub(LEFT_MISSING) {
-            floor.ledger.let_go_of_gone(&self.source.name, since);
+        let ago = |time| Instant::now().checked_sub(time);
+        if let Some(empty) = empty
+            && let (Some(since), Some(in_empty_since)) = (ago(LEFT_MISSING), ago(LEFT_MISSING_IN_EMPTY))
+        {
+            floor.ledger.let_go_of_gone(&self.source.name, &Missing { since, empty, in_empty_since });
         }
         if let Err(error) = floor.ledger.tidy() {
             tracing::warn!(source = %self.source.name, %error, "the ledger cannot be written anew; it goes on growing");

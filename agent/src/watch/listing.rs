@@ -4,7 +4,7 @@
 //! whoever may write into a hot folder must not be able to make us read elsewhere. Nested folders are walked to a
 //! limited depth, without following links either.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::fs::{FileType, Metadata};
 use std::io;
@@ -76,6 +76,8 @@ pub struct Listing {
     pub odd: BTreeMap<OsString, String>,
     /// Something in it could not be looked at, or was too much: what is not listed may be there all the same.
     pub has_gaps: bool,
+    /// The nested folders with nothing at all in them, by name. A share that is not mounted looks like this.
+    pub empty: BTreeSet<OsString>,
 }
 
 /// A walk through a source.
@@ -154,7 +156,9 @@ fn list_at_most(
 impl Walk<'_> {
     fn enter(&mut self, folder: &Path, inside: &OsStr, depth: usize) -> io::Result<()> {
         let scope = self.scope;
+        let mut is_empty = depth > 0;
         for entry in std::fs::read_dir(folder)? {
+            is_empty = false;
             if self.moving >= self.most {
                 self.is_cut = true;
                 return Ok(());
@@ -190,6 +194,9 @@ impl Walk<'_> {
                     self.listing.set_apart(name, format!("this folder cannot be listed: {error}"));
                 }
             }
+        }
+        if is_empty {
+            self.listing.empty.insert(inside.to_owned());
         }
         Ok(())
     }
@@ -326,5 +333,11 @@ mod tests {
         source.ignore = vec!["B.*".into()];
         assert_eq!(names(folder.path(), &source), (vec!["a.tif".to_owned(), "inner/c.tif".to_owned()], odd));
         drop(socket);
+
+        std::fs::create_dir_all(path("inner/share")).expect("a folder that is empty");
+        std::fs::create_dir(path("other")).expect("a folder that is not");
+        std::fs::write(path("other/.hidden"), b"x").expect("write");
+        let listing = list(folder.path(), &Scope::of(&source), |_| false).expect("the folder can be read");
+        assert_eq!(listing.empty, BTreeSet::from([OsString::from("inner/share")]));
     }
 }

@@ -109,12 +109,22 @@ pub async fn apply(
     correction: Correction,
     version: u64,
 ) -> Result<Document, Refusal> {
+    let body = event_of(app, caller, record, correction).await?;
+    act(app, caller, record.document.document_id, body, Some(version)).await
+}
+
+/// The event that says what was corrected of a document, with the rules that it does not keep then.
+pub(super) async fn event_of(
+    app: &App,
+    caller: &Caller,
+    record: &Record,
+    correction: Correction,
+) -> Result<EventBody, Refusal> {
     let Correction { document_type, fields, department } = correction;
     let read = read_as(app, caller, record, document_type.as_ref()).await?;
     let corrected = record.corrected(document_type.as_ref(), read.as_ref(), &fields, department.as_ref());
     let violations = violations(app, caller, record, &corrected).await?;
-    let body = EventBody::Corrected { document_type, read, fields, department, violations };
-    act(app, caller, record.document.document_id, body, Some(version)).await
+    Ok(EventBody::Corrected { document_type, read, fields, department, violations })
 }
 
 /// What its pages hold by another type than it was taken for; `None` where the type stays, or there is no text.

@@ -11,7 +11,7 @@ use platen_model::{DocumentId, DocumentType, Violation};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::corrections::read_as;
+use super::corrections::{Correction, event_of, read_as};
 use super::documents::shown;
 use crate::app::App;
 use crate::auth::{Caller, Scope};
@@ -73,22 +73,50 @@ pub async fn decide(
     review: Review,
     version: Option<u64>,
 ) -> Result<Document, Refusal> {
+    let body = body_of(app, caller, document, review, None).await?;
+    act(app, caller, document, body, version).await
+}
+
+/// Decides on a document of which more is corrected than an approval can say: both are written, or neither is. What others
+/// approved was not yet corrected, and stays approved where this is refused.
+pub async fn decide_on_corrected(
+    app: &App,
+    caller: &Caller,
+    record: &Record,
+    correction: Correction,
+    review: Review,
+    version: u64,
+) -> Result<Document, Refusal> {
+    caller.must(Scope::Review)?;
+    let document = record.document.document_id;
+    let decision = body_of(app, caller, document, review, correction.department.as_ref()).await?;
+    let correction = event_of(app, caller, record, correction).await?;
+    append_all(app, caller, document, vec![correction, decision], Some(version)).await
+}
+
+/// The event that a review asks for, of a document whose department is corrected to this one before.
+async fn body_of(
+    app: &App,
+    caller: &Caller,
+    document: DocumentId,
+    review: Review,
+    department: Option<&String>,
+) -> Result<EventBody, Refusal> {
     let too_long = |text: &str| text.chars().count() > TEXT_CHARACTERS;
-    let body = match review {
+    Ok(match review {
         Review::Approve { document_type, fields, comment, override_reason } => {
             if fields.values().chain(&comment).chain(&override_reason).any(|text| too_long(text)) {
                 return Err(Refusal::bad_request(format!("texts have at most {TEXT_CHARACTERS} characters")));
             }
             let reason = override_reason.filter(|reason| !reason.trim().is_empty());
             let approval = Approval { document_type, fields, override_reason: reason };
-            approval.event(app, caller, document, comment).await?
+            approval.event(app, caller, document, comment, department).await?
         }
         Review::Reject { comment } if comment.trim().is_empty() || too_long(&comment) => {
             return Err(Refusal::bad_request("a rejection says why, in at most 4000 characters"));
         }
         Review::Reject { comment } => EventBody::Rejected { comment },
-    };
-    act(app, caller, document, body, version).await
+    })
 }
 
 /// What a person approves.
@@ -107,6 +135,7 @@ impl Approval {
         caller: &Caller,
         document: DocumentId,
         comment: Option<String>,
+        department: Option<&String>,
     ) -> Result<EventBody, Refusal> {
         let Self { document_type, fields, override_reason } = self;
         let record = documents::find(app.store.reading(), caller.tenant(), document).await?;
@@ -117,9 +146,9 @@ impl Approval {
         };
         let violations = match record {
             Some(record) => {
-                let corrected = record.corrected(document_type.as_ref(), read.as_ref(), &fields, None);
+                let corrected = record.corrected(document_type.as_ref(), read.as_ref(), &fields, department);
                 let found = violations(app, caller, &record, &corrected).await?;
-                let is_changed = document_type.is_some() || !fields.is_empty();
+                let is_changed = document_type.is_some() || !fields.is_empty() || department.is_some();
                 if is_changed { found } else { record.not_overridden(found) }
             }
             // Where it is none, or does not wait for review, it is refused for that.
@@ -203,6 +232,17 @@ pub(super) async fn append(
     body: EventBody,
     version: Option<u64>,
 ) -> Result<Document, Refusal> {
+    append_all(app, caller, document, vec![body], version).await
+}
+
+/// The same with several, of which the last says what the document is then.
+async fn append_all(
+    app: &App,
+    caller: &Caller,
+    document: DocumentId,
+    bodies: Vec<EventBody>,
+    version: Option<u64>,
+) -> Result<Document, Refusal> {
     let mut write = app.store.begin().await?;
     if let Some(seen) = version {
         write.hold(document).await?;
@@ -214,9 +254,13 @@ pub(super) async fn append(
                 .help("look at the document again, then decide"));
         }
     }
-    let record = events::append(&mut write, caller.tenant(), document, caller.actor(), body).await?;
+    let mut record = None;
+    for body in bodies {
+        record = Some(events::append(&mut write, caller.tenant(), document, caller.actor(), body).await?);
+    }
     write.commit().await?;
     app.wake.notify_one();
+    let record = record.ok_or_else(|| Refusal::internal("nothing was to be appended"))?;
     Ok(record.document)
 }
 

@@ -1,7 +1,8 @@
 //! `GET /metrics`: figures of this process and its database, as OpenMetrics text for Prometheus and its kin.
 //!
 //! They speak of the whole site and of no tenant, so they are shown to this machine, and to clients with the scope
-//! `metrics`, which only the server's administrator can give (`platen-cloud client add --scope metrics`).
+//! `metrics`, which only the server's administrator can give (`platen-cloud client add --scope metrics`). With `behind_proxy`
+//! only to those: what comes from this machine may have come through the proxy from anywhere.
 
 use std::net::SocketAddr;
 use std::sync::atomic::AtomicI64;
@@ -28,6 +29,9 @@ use crate::store::{self, StoreError};
 
 /// The media type of OpenMetrics text.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+/// What to do where they are not shown.
+const WAY_IN: &str = "send a token with the scope `metrics`: `platen-cloud client add --scope metrics` makes a client that \
+    gets one; without a token they are shown to this machine alone, and not where `behind_proxy` is set";
 /// What a count may take to be made each time.
 const QUICK: Duration = Duration::from_millis(250);
 /// How many times as long as it took to count a count stands.
@@ -215,7 +219,8 @@ pub(super) async fn answer(State(app): State<App>, request: Request) -> Result<R
     let (mut parts, _) = request.into_parts();
     // A proxy on this machine need not say that it is one.
     if app.config.behind_proxy || !is_of_this_machine(&parts.extensions, &parts.headers) {
-        Caller::from_request_parts(&mut parts, &app).await?.must(Scope::Metrics)?;
+        let caller = Caller::from_request_parts(&mut parts, &app).await;
+        caller.and_then(|caller| caller.must(Scope::Metrics)).map_err(|refusal| refusal.help(WAY_IN))?;
     }
     let metrics = &app.metrics;
     metrics.count(&app).await?;

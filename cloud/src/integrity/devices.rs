@@ -91,7 +91,7 @@ async fn replaced(reading: &mut AnyConnection, tenant: &TenantId) -> Result<ByDe
     .await?;
     let mut with_first = BTreeSet::new();
     for row in rows {
-        let (device, key): (String, String) = (row.get("device_id"), row.get("public_key"));
+        let (device, key): (String, String) = (canonical(row.get("device_id")), row.get("public_key"));
         let Some(keys) = known.get_mut(&device) else { continue };
         if !keys.contains(&key) && with_first.insert(device) {
             keys.insert(key);
@@ -103,8 +103,13 @@ async fn replaced(reading: &mut AnyConnection, tenant: &TenantId) -> Result<ByDe
 /// Adds keys from rows; the columns are those of device and key.
 fn note(known: &mut ByDevice, rows: &[DbRow], [device, key]: [&str; 2]) {
     for row in rows {
-        known.entry(row.get(device)).or_default().insert(row.get(key));
+        known.entry(canonical(row.get(device))).or_default().insert(row.get(key));
     }
+}
+
+/// A device's id as ids are written. Old entries of the audit have it as the device itself wrote it, perhaps with capitals.
+fn canonical(id: &str) -> String {
+    id.parse::<DeviceId>().map_or_else(|_| id.to_owned(), |id| id.to_string())
 }
 
 #[cfg(test)]

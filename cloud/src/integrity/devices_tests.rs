@@ -36,11 +36,16 @@ async fn replace(app: &App, document: DocumentId, key: &SigningKey) {
 
 /// Lets a device take another key, as it does over HTTP.
 async fn take(app: &App, device: DeviceId, key: &SigningKey) {
+    take_as(app, device, &device.to_string(), key).await;
+}
+
+/// The same, with the device written like this in the audit.
+async fn take_as(app: &App, device: DeviceId, written: &str, key: &SigningKey) {
     let (id, public) = (device.to_string(), key.public().0);
     let row = format!("UPDATE devices SET public_key = '{public}' WHERE device_id = '{id}'");
     assert_eq!(run(app, row).await, 1);
     let mut write = app.store.begin().await.expect("a write");
-    audit::add(&mut write, &tenant(), &format!("device:{id}"), "device.key", &id, &public)
+    audit::add(&mut write, &tenant(), &format!("device:{id}"), "device.key", written, &public)
         .await
         .expect("noted");
     write.commit().await.expect("committed");
@@ -110,6 +115,17 @@ async fn what_a_device_signed_with_former_keys_is_good_and_what_a_stranger_signe
         replace(&app, *document, theirs).await;
         assert_eq!(wrong(&app).await, "");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_device_that_wrote_its_id_in_capitals_when_it_replaced_its_key_has_had_both() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (_base, app) = site(folder.path()).await;
+    let (device, first, second) = (DeviceId::new(), key(), key());
+    from(&app, device, &first).await;
+    take_as(&app, device, &device.to_string().to_uppercase(), &second).await;
+    from(&app, device, &second).await;
+    assert_eq!(wrong(&app).await, "");
 }
 
 #[tokio::test(flavor = "multi_thread")]

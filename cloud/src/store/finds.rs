@@ -63,8 +63,8 @@ pub(super) struct Search<'a> {
 /// Which finds are read.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Way<'a> {
-    /// Those among so many of the tenant's newest documents, down to the last of them (`None`: to the first of all).
-    AmongNewest(u32, Option<&'a str>),
+    /// Those among the tenant's newest documents, down to this one (`None`: to the first of all).
+    AmongNewest(Option<&'a str>),
     /// All, by the index of words.
     ByWords,
 }
@@ -107,7 +107,7 @@ impl Search<'_> {
         let part = match self.are_frequent().await? {
             true => {
                 let end = self.id(&self.end_of_newest(self.bounds.stretch)).await?;
-                let way = Way::AmongNewest(self.bounds.stretch, end.as_deref());
+                let way = Way::AmongNewest(end.as_deref());
                 Part { items: self.records(&self.finds(way)).await?, end }
             }
             false => Part { items: self.records(&self.finds(Way::ByWords)).await?, end: None },
@@ -172,7 +172,7 @@ impl Search<'_> {
     /// The last of so many of the tenant's newest documents.
     pub(super) fn end_of_newest(&self, number: u32) -> Wording {
         let mut wording = Wording::default();
-        let newest = self.newest_places(&mut wording, "document_id");
+        let newest = self.newest_places(&mut wording, "document_id", "");
         wording.sql = format!("{newest} LIMIT 1 OFFSET {}", number.saturating_sub(1));
         wording
     }
@@ -240,7 +240,7 @@ impl Search<'_> {
 
     /// Counts the finds among the newest documents, up to what makes a word frequent.
     pub(super) fn count_among_newest(&self, end: Option<&str>) -> Wording {
-        self.counting(Way::AmongNewest(self.bounds.newest, end), self.bounds.frequent)
+        self.counting(Way::AmongNewest(end), self.bounds.frequent)
     }
 
     /// Counts all finds, up to one more than are held against a state or type.
@@ -297,12 +297,12 @@ impl Search<'_> {
         end.map_or(String::new(), |end| format!(" AND {place} >= {end}"))
     }
 
-    /// The tenant's places after the cursor, newest first.
-    fn newest_places(&self, wording: &mut Wording, column: &str) -> String {
+    /// The tenant's places after the cursor, newest first, that keep another condition.
+    fn newest_places(&self, wording: &mut Wording, column: &str, and: &str) -> String {
         let tenant = wording.bind(self.tenant);
         let after = self.after(wording, "n.place");
         format!(
-            "SELECT n.{column} FROM search_places n WHERE n.tenant_id = {tenant}{after} ORDER BY n.place DESC"
+            "SELECT n.{column} FROM search_places n WHERE n.tenant_id = {tenant}{after}{and} ORDER BY n.place DESC"
         )
     }
 
@@ -311,7 +311,7 @@ impl Search<'_> {
         match (self.engine(), way) {
             // Of several words the index would be read to its end for one that comes with the others: the documents are
             // read instead.
-            (Engine::Sqlite, Way::AmongNewest(_, end)) if self.question.words().len() > 1 => {
+            (Engine::Sqlite, Way::AmongNewest(end)) if self.question.words().len() > 1 => {
                 let tenant = wording.bind(self.tenant);
                 let (after, from) = (self.after(wording, "p.place"), Self::from(wording, "p.place", end));
                 let held = self.question.held(&mut |text| wording.bind(text));
@@ -325,7 +325,7 @@ impl Search<'_> {
                 let matching = self.matching(wording);
                 let after = self.after(wording, "s.rowid");
                 let from = match way {
-                    Way::AmongNewest(_, end) => Self::from(wording, "s.rowid", end),
+                    Way::AmongNewest(end) => Self::from(wording, "s.rowid", end),
                     Way::ByWords => String::new(),
                 };
                 format!(
@@ -334,11 +334,14 @@ impl Search<'_> {
                 )
             }
             // The fences keep the planner on the way that was chosen.
-            (Engine::Postgres, Way::AmongNewest(number, _)) => {
-                let newest = self.newest_places(wording, "place");
+            (Engine::Postgres, Way::AmongNewest(end)) => {
+                // Down to the very document after which the next page begins: so many of the newest end before it where
+                // others were received meanwhile.
+                let from = Self::from(wording, "n.place", end);
+                let newest = self.newest_places(wording, "place", &from);
                 let matching = self.matching(wording);
                 format!(
-                    "SELECT n.place FROM ({newest} LIMIT {number}) n CROSS JOIN LATERAL
+                    "SELECT n.place FROM ({newest} OFFSET 0) n CROSS JOIN LATERAL
                        (SELECT 1 FROM search_words s WHERE s.place = n.place AND {matching} OFFSET 0) s
                      ORDER BY n.place DESC LIMIT {limit}"
                 )

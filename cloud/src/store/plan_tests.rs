@@ -54,7 +54,7 @@ async fn no_list_and_no_chore_reads_a_table_that_grows() {
         let bounds = Bounds::of(Engine::Sqlite);
         let search = Search { store: &store, tenant: &tenant, filter: &filter, question: &question, bounds };
         let end = DocumentId::new().to_string();
-        let newest = Way::AmongNewest(bounds.newest, Some(&end));
+        let newest = Way::AmongNewest(Some(&end));
         for (what, wording) in [
             ("the end of the newest", search.end_of_newest(bounds.newest)),
             ("finds among the newest", search.finds(newest)),
@@ -94,6 +94,7 @@ async fn no_list_and_no_chore_reads_a_table_that_grows() {
         ("uploads that ended", uploads::EXPIRED),
         ("uploads under way", uploads::UNDER_WAY),
         ("old deliveries", webhooks::FORGET),
+        ("deliveries that are put off", webhooks::PUT_OFF),
         ("garbage", &looking),
         ("garbage that is forgotten", &forgetting),
         ("old pictures", ui::pictures::FORGET),

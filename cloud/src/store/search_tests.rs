@@ -15,7 +15,7 @@ use super::*;
 use crate::blobs::{Blobs, Keep};
 use crate::integrity;
 use crate::store::documents::{self, Filter};
-use crate::store::finds::{Bounds, Search};
+use crate::store::finds::{Bounds, Search, Way};
 use crate::store::{Store, events, people};
 use crate::testing::{database, decision, manifest, part, receive, tenant};
 
@@ -344,7 +344,29 @@ async fn finds_of_a_rare_word_are_all_on_the_first_page_and_only_frequent_words_
     check("odd even", None, &[&[], &[1], &[]]).await;
 }
 
+#[tokio::test]
+async fn a_document_that_is_received_between_two_statements_hides_no_other() {
+    let trial = Trial::start().await;
+    for number in 0..4 {
+        trial.add(&format!("{number}.tif"), "common").await;
+    }
+    let (filter, question) = (Filter { limit: 50, ..Filter::default() }, Question::of("common"));
+    let (tenant, bounds) = (tenant(), Bounds::of(trial.store().engine()));
+    let search =
+        Search { store: trial.store(), tenant: &tenant, filter: &filter, question: &question, bounds };
+    let reading = trial.store().reading();
+    let end = search.end_of_newest(3).query().fetch_one(reading).await.expect("a document");
+    let end: String = end.get("document_id");
+    trial.add("late.tif", "common").await;
+    let finds = search.finds(Way::AmongNewest(Some(&end)));
+    let found = finds.query().fetch_all(reading).await.expect("finds");
+    let found: Vec<Record> = found.iter().map(|row| documents::read(row).expect("a record")).collect();
+    let names: Vec<&str> = found.iter().map(|record| record.document.file_name.as_str()).collect();
+    assert_eq!(names, ["late.tif", "3.tif", "2.tif", "1.tif"], "down to where the next page begins");
+}
+
 crate::testing::also_on_postgres!(
+    a_document_that_is_received_between_two_statements_hides_no_other,
     whatever_is_asked_within_whatever_bounds_all_pages_together_show_each_find_once,
     finds_of_a_rare_word_are_all_on_the_first_page_and_only_frequent_words_seldom_together_leave_it_short,
     a_document_is_found_by_words_phrases_and_beginnings_of_its_text_and_by_its_names,

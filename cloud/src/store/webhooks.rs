@@ -1,5 +1,7 @@
 //! The `webhook_endpoints` and `webhook_deliveries` tables: where a tenant is told of events, and what was sent there.
 
+use std::time::Duration;
+
 use platen_model::TenantId;
 use sqlx::{Any, AssertSqlSafe, Executor, Row as _};
 use uuid::Uuid;
@@ -212,6 +214,44 @@ pub async fn ask_for(write: &mut Write, tenant: &TenantId, delivery: Uuid) -> Re
     };
     jobs::enqueue(write, tenant, job).await
 }
+
+/// Deliveries that wait for an endpoint which may not be called for a while.
+#[derive(Clone, Copy, Debug)]
+pub struct Others {
+    /// The endpoint.
+    pub endpoint: Uuid,
+    /// But for this one, which may call it.
+    pub but: Uuid,
+    /// Those that would ask within this time.
+    pub due_in: Duration,
+}
+
+/// Puts off some deliveries that would ask in vain, as if each had asked; what a person replays comes when it was to come.
+pub async fn put_off(
+    store: &Store,
+    tenant: &TenantId,
+    others: &Others,
+    wait: Duration,
+) -> Result<u64, StoreError> {
+    let ms = |time: Duration| i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
+    let now = store.now_ms().await?;
+    let Others { endpoint, but, due_in } = others;
+    let done = sqlx::query(PUT_OFF)
+        .bind(now.saturating_add(ms(wait)))
+        .bind(tenant.as_str())
+        .bind(now.saturating_add(ms(*due_in)))
+        .bind(endpoint.to_string())
+        .bind(but.to_string())
+        .execute(store.writing())
+        .await?;
+    Ok(done.rows_affected())
+}
+
+pub(super) const PUT_OFF: &str = "UPDATE jobs SET run_at_ms = $1 WHERE state = 'ready' AND job_id IN (
+     SELECT j.job_id FROM jobs j CROSS JOIN webhook_deliveries d
+     WHERE d.delivery_id = j.argument AND j.tenant_id = $2 AND j.state = 'ready' AND j.lane = 'deliver' AND j.run_at_ms <= $3
+       AND d.endpoint_id = $4 AND d.delivery_id <> $5 AND d.state = 'waiting' AND (d.attempts > 0 OR d.tried_ms = 0)
+     ORDER BY j.run_at_ms LIMIT 500)";
 
 /// A delivery of the tenant.
 pub async fn delivery<'e>(

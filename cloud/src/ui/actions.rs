@@ -100,8 +100,7 @@ async fn reviewed(
     match action {
         "approve" if draft.is_unseen => Ok(Done::Unseen),
         "approve" => {
-            let version = corrected_department(app, caller, record, draft, version).await?;
-            decisions::decide(app, caller, document, draft.approval(), Some(version)).await?;
+            approved(app, caller, record, draft, version).await?;
             Ok(Done::Decided)
         }
         "correct" => {
@@ -123,20 +122,22 @@ async fn reviewed(
     }
 }
 
-/// An approval says nothing of departments, so another one is a correction before it. The version that is approved then.
-async fn corrected_department(
+/// An approval says nothing of departments, so another one is a correction, written together with it.
+async fn approved(
     app: &App,
     caller: &Caller,
     record: &Record,
     draft: &Draft,
     version: u64,
-) -> Result<u64, Refusal> {
+) -> Result<(), Refusal> {
     if draft.department.is_none() {
-        return Ok(version);
+        let document = record.document.document_id;
+        return decisions::decide(app, caller, document, draft.approval(), Some(version)).await.map(|_| ());
     }
     let correction = Correction { department: draft.department.clone(), ..Correction::default() };
     correction.check()?;
-    Ok(corrections::apply(app, caller, record, correction, version).await?.version)
+    let decided = decisions::decide_on_corrected(app, caller, record, correction, draft.approval(), version);
+    decided.await.map(|_| ())
 }
 
 /// The document's page once more, with what was typed and why it was refused; the refusal alone where there is no page.

@@ -10,7 +10,7 @@ use sqlx::Row as _;
 use super::list_page::Filter;
 use crate::store::record::Record;
 use crate::store::search::Question;
-use crate::store::{Store, StoreError, documents, json};
+use crate::store::{DbRow, Store, StoreError, documents, json, word};
 
 /// Documents on one page of the list.
 const PAGE: u32 = 50;
@@ -20,8 +20,10 @@ const PATIENCE: Duration = Duration::from_millis(300);
 
 /// Documents that are counted at most in one state: a count that reads a million rows keeps everybody waiting.
 pub(super) const COUNTED: u64 = 1_000;
-/// Documents of the review queue that are read at once: few of them are not for whoever asks.
-const WAITING: i64 = 5;
+/// Documents of the review queue that are read at first, as few of them are not for whoever asks, and then at once.
+const WAITING: [u32; 2] = [5, 50];
+/// Documents of the review queue that are looked through for one page: each may ask the policy.
+pub(super) const LOOKED_THROUGH: u32 = 500;
 /// Document types that are listed at most.
 const TYPES: i64 = 200;
 
@@ -80,38 +82,62 @@ pub(super) async fn oldest_in_review(
     .bind(tenant.as_str())
     .fetch_optional(store.reading())
     .await?;
-    row.map(|row| Ok(json::<Record>(row.get("record"))?.document)).transpose()
+    Ok(row.and_then(|row| readable(&row)).map(|record| record.document))
 }
 
-/// The document that waits longest for review behind a place in the queue, among those that are for a person.
+/// A record of a row. One that cannot be read closes no page on which others are shown: `check` tells of it.
+fn readable(row: &DbRow) -> Option<Record> {
+    let record = json(row.get("record"));
+    record.inspect_err(|error| tracing::warn!(%error, "a document that waits for review cannot be read")).ok()
+}
+
+/// What comes next in the review queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// This document.
+    Found(DocumentId),
+    /// Nothing.
+    Nothing,
+    /// Nothing down to this document: those behind it were not looked at.
+    Further(DocumentId),
+}
+
+/// The document that waits longest for review behind a place in the queue, among those that are for a person. So many are
+/// looked through at most.
 pub(super) async fn next_in_review(
     store: &Store,
     tenant: &TenantId,
-    after: Option<DocumentId>,
+    mut after: Option<DocumentId>,
+    at_most: u32,
     is_for_them: impl Fn(&Record) -> bool,
-) -> Result<Option<DocumentId>, StoreError> {
-    let mut after = after.map(|after| after.to_string()).unwrap_or_default();
-    loop {
+) -> Result<Next, StoreError> {
+    let [mut wanted, then] = WAITING;
+    let mut left = at_most;
+    while left > 0 {
+        wanted = wanted.min(left);
         let rows = sqlx::query(
-            "SELECT record FROM documents WHERE tenant_id = $1 AND status = 'in_review' AND document_id > $2
+            "SELECT document_id, record FROM documents WHERE tenant_id = $1 AND status = 'in_review' AND document_id > $2
              ORDER BY document_id LIMIT $3",
         )
         .bind(tenant.as_str())
-        .bind(after.as_str())
-        .bind(WAITING)
+        .bind(after.map(|after| after.to_string()).unwrap_or_default())
+        .bind(i64::from(wanted))
         .fetch_all(store.reading())
         .await?;
         for row in &rows {
-            let record: Record = json(row.get("record"))?;
-            if is_for_them(&record) {
-                return Ok(Some(record.document.document_id));
+            let document = word(row.get("document_id"))?;
+            if readable(row).is_some_and(|record| is_for_them(&record)) {
+                return Ok(Next::Found(document));
             }
-            after = record.document.document_id.to_string();
+            after = Some(document);
         }
-        if (rows.len() as i64) < WAITING {
-            return Ok(None);
+        if rows.len() < wanted as usize {
+            return Ok(Next::Nothing);
         }
+        left -= wanted;
+        wanted = then;
     }
+    Ok(after.map_or(Next::Nothing, Next::Further))
 }
 
 /// The documents that fit a filter, newest first. A page of a search that is hard may be short: then more are read, for

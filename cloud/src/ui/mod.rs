@@ -16,7 +16,7 @@ use axum::routing::{get, post};
 use platen_capture::classify::RuleSet;
 use platen_model::api::Document;
 use platen_model::event::Event;
-use platen_model::{PageText, PartRole, Problem, TenantId};
+use platen_model::{DocumentId, PageText, PartRole, Problem, TenantId};
 use serde::Deserialize;
 
 use crate::api;
@@ -29,6 +29,7 @@ use crate::store::record::Record;
 use crate::store::{documents, envelopes, events};
 use draft::Draft;
 use form_view::FormView;
+use lookup::Next;
 use session::SignedIn;
 
 mod actions;
@@ -139,15 +140,23 @@ async fn review(State(app): State<App>, who: SignedIn, Query(place): Query<Place
     let caller = Caller::from(who.0.clone());
     let after = place.after.as_deref().and_then(|after| after.parse().ok());
     let is_for_them = |record: &Record| api::review::awaits_others(&app, &caller, record).is_none();
-    match lookup::next_in_review(&app.store, &who.0.tenant, after, is_for_them).await? {
-        Some(document) => {
+    let looked_through = lookup::LOOKED_THROUGH;
+    let next = lookup::next_in_review(&app.store, &who.0.tenant, after, looked_through, is_for_them).await?;
+    match next {
+        Next::Found(document) => {
             let draft = Draft { queue: Some(place.after.unwrap_or_default()), ..Draft::default() };
             let occasion = Occasion { draft, message: None, complaint: None };
             show(&app, &who, &document.to_string(), occasion).await
         }
-        None => {
-            html(&NothingToReview { frame: who.frame(&app, "review").await?, is_at_the_end: after.is_some() })
-        }
+        Next::Nothing | Next::Further(_) => html(&NothingToReview {
+            frame: who.frame(&app, "review").await?,
+            further: match next {
+                Next::Further(document) => Some(document),
+                _ => None,
+            },
+            looked_through,
+            is_at_the_end: after.is_some(),
+        }),
     }
 }
 
@@ -272,6 +281,10 @@ async fn aside_picture(
 #[template(path = "review_empty.html")]
 struct NothingToReview {
     frame: frame::Frame,
+    /// The last that was looked at, where more are behind it.
+    further: Option<DocumentId>,
+    /// So many were looked at then.
+    looked_through: u32,
     /// Only those before were left out.
     is_at_the_end: bool,
 }

@@ -1,5 +1,6 @@
 //! Reviews on the pages, through the real router: what two people see of each other's, and what is left of what they typed.
 
+use platen_model::DocumentId;
 use reqwest::header::LOCATION;
 use reqwest::{Client, Response};
 use tempfile::TempDir;
@@ -8,8 +9,10 @@ use crate::auth::users::hash_password;
 use crate::jobs;
 use crate::journey_tests::{Agent, Server};
 use crate::signing::harness::{cookie, hidden};
-use crate::store::people;
+use crate::store::record::Record;
+use crate::store::{documents, people};
 use crate::testing::{also_on_postgres, decision, tenant};
+use crate::ui::lookup::{self, Next};
 
 const POLICY: &str = "version = '1'
 [validation.type.receipt]
@@ -199,6 +202,76 @@ async fn what_no_route_takes_is_corrected_on_its_page_and_sent_on() {
     assert!(office.page(&ada, &document).await.contains(">archived<"));
 }
 
+/// What is known of the document with this page.
+async fn record_of(office: &Office, document: &str) -> Record {
+    let id = document.trim_start_matches("/documents/").parse().expect("an id");
+    let found = documents::find(office.server.app.store.reading(), &tenant(), id).await;
+    found.expect("readable").expect("a document")
+}
+
+#[tokio::test]
+async fn a_refused_approval_corrects_no_department_and_leaves_what_others_approved() {
+    let office = Office::start().await;
+    let (ada, bob) = (office.sign_in("ada").await, office.sign_in("bob").await);
+    let document = office.send("invoice", &[("total", "5.00 EUR")]).await;
+    let approve = ("action", "approve");
+    office.send_form(&ada, &office.page(&ada, &document).await, &[approve]).await;
+    let before = record_of(&office, &document).await;
+    assert_eq!(before.approved_by, ["user:ada"]);
+
+    let seen = office.page(&bob, &document).await;
+    let as_receipt = [
+        approve,
+        ("department", "legal"),
+        ("document_type", "receipt"),
+        ("shown_type", "receipt"),
+        ("was_type", "invoice"),
+        ("field.total", ""),
+        ("was.total", "5.00 EUR"),
+    ];
+    let answer = office.send_form(&bob, &seen, &as_receipt).await;
+    assert_eq!(answer.status(), 422);
+    assert!(answer.text().await.expect("text").contains("value=\"legal\""), "what was typed is kept");
+    let after = record_of(&office, &document).await;
+    assert_eq!((after.document.version, &after.approved_by), (before.document.version, &before.approved_by));
+    assert_eq!(after.document.department, before.document.department);
+
+    let answer = office.send_form(&bob, &seen, &[approve, ("department", "legal")]).await;
+    assert_eq!(location(&answer), document);
+    let after = record_of(&office, &document).await;
+    assert_eq!(after.document.department.as_deref(), Some("legal"));
+    assert_eq!(after.approved_by, ["user:bob"], "ada approved another department");
+}
+
+#[tokio::test]
+async fn the_queue_passes_over_what_cannot_be_read_and_is_read_so_far_at_once() {
+    let office = Office::start().await;
+    let ada = office.sign_in("ada").await;
+    let fields = [("total", "5.00 EUR")];
+    let mut documents = Vec::new();
+    for _ in 0..3 {
+        documents.push(office.send("invoice", &fields).await);
+    }
+    documents.sort();
+    let ids: Vec<DocumentId> =
+        documents.iter().map(|page| page.trim_start_matches("/documents/").parse().expect("an id")).collect();
+    let (store, tenant) = (&office.server.app.store, tenant());
+    let is_third = |record: &Record| record.document.document_id == ids[2];
+    let next = async |after, at_most| {
+        let next = lookup::next_in_review(store, &tenant, after, at_most, is_third).await;
+        next.expect("readable")
+    };
+    assert_eq!(next(None, 3).await, Next::Found(ids[2]));
+    assert_eq!(next(None, 2).await, Next::Further(ids[1]));
+    assert_eq!(next(Some(ids[1]), 2).await, Next::Found(ids[2]));
+    assert_eq!(next(Some(ids[2]), 2).await, Next::Nothing);
+
+    let damage = format!("UPDATE documents SET record = 'x' WHERE document_id = '{}'", ids[0]);
+    sqlx::query(sqlx::AssertSqlSafe(damage)).execute(store.writing()).await.expect("a row");
+    let page = office.page(&ada, "/review").await;
+    assert!(page.contains(&format!("action=\"{}/review\"", documents[1])), "{page}");
+}
+
 #[tokio::test]
 async fn the_queue_goes_on_behind_what_only_others_may_approve_and_what_is_left_for_later() {
     let office = Office::start().await;
@@ -236,6 +309,8 @@ async fn the_queue_goes_on_behind_what_only_others_may_approve_and_what_is_left_
 }
 
 also_on_postgres! {
+    a_refused_approval_corrects_no_department_and_leaves_what_others_approved,
+    the_queue_passes_over_what_cannot_be_read_and_is_read_so_far_at_once,
     a_refused_review_keeps_what_was_typed_and_tells_what_others_did_meanwhile,
     the_queue_goes_on_behind_what_only_others_may_approve_and_what_is_left_for_later,
 }

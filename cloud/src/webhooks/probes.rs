@@ -2,7 +2,8 @@
 //!
 //! An endpoint that is away may take all of its time to say nothing, and a tenant's deliveries go one after the other: were
 //! each of a dead endpoint's tried, the tenant's other endpoints would hear nothing for days. So while an endpoint fails,
-//! one delivery at a time tries it, and those behind it come back later, the later the longer it has failed.
+//! one delivery at a time tries it, and those behind it come back later, the later the longer it has failed: many at once,
+//! because each that asks by itself costs two commits, and tens of thousands may wait for one endpoint.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -15,6 +16,17 @@ const BETWEEN: Duration = Duration::from_secs(60);
 /// The longest that a delivery waits before it asks again.
 const LONGEST: Duration = Duration::from_secs(3600);
 
+/// What a delivery learns that may not call its endpoint now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Refused {
+    /// How long it waits.
+    pub(super) wait: Duration,
+    /// How long no other may call it either.
+    pub(super) rest: Duration,
+    /// But for the one that called it last.
+    pub(super) but: Uuid,
+}
+
 /// The last calls to endpoints that fail: when, and for which delivery.
 #[derive(Debug, Default)]
 pub(super) struct Probes(Mutex<BTreeMap<Uuid, (Instant, Uuid)>>);
@@ -22,7 +34,7 @@ pub(super) struct Probes(Mutex<BTreeMap<Uuid, (Instant, Uuid)>>);
 impl Probes {
     /// Takes the turn of calling an endpoint that has failed for so long; else how long to wait. The delivery that called it
     /// last has pauses of its own and may do so again.
-    pub(super) fn take(&self, endpoint: Uuid, delivery: Uuid, failing: Duration) -> Result<(), Duration> {
+    pub(super) fn take(&self, endpoint: Uuid, delivery: Uuid, failing: Duration) -> Result<(), Refused> {
         self.take_at(Instant::now(), endpoint, delivery, failing)
     }
 
@@ -32,13 +44,13 @@ impl Probes {
         endpoint: Uuid,
         delivery: Uuid,
         failing: Duration,
-    ) -> Result<(), Duration> {
+    ) -> Result<(), Refused> {
         let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         last.retain(|_, (at, _)| now.saturating_duration_since(*at) < BETWEEN);
         match last.get(&endpoint) {
             Some((at, by)) if *by != delivery => {
                 let rest = BETWEEN.saturating_sub(now.saturating_duration_since(*at));
-                Err(rest.max((failing / 10).min(LONGEST)))
+                Err(Refused { wait: rest.max((failing / 10).min(LONGEST)), rest, but: *by })
             }
             _ => {
                 last.insert(endpoint, (now, delivery));
@@ -59,7 +71,8 @@ mod tests {
         let (endpoint, first, second) = (Uuid::from_u128(1), Uuid::from_u128(2), Uuid::from_u128(3));
         let take = |second_of_test, endpoint, delivery, failing| {
             let now = start + Duration::from_secs(second_of_test);
-            probes.take_at(now, endpoint, delivery, Duration::from_secs(failing))
+            let taken = probes.take_at(now, endpoint, delivery, Duration::from_secs(failing));
+            taken.map_err(|refused| refused.wait)
         };
         assert_eq!(take(0, endpoint, first, 10), Ok(()));
         assert_eq!(take(5, endpoint, first, 15), Ok(()), "by its own pauses");

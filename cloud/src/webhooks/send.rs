@@ -9,6 +9,7 @@ use reqwest::Url;
 use reqwest::header::CONTENT_TYPE;
 use serde_json::{Value, json};
 
+use super::probes::Refused;
 use super::{DEAD_AFTER, PAUSES, SURELY_DEAD_AFTER};
 use crate::api::payload;
 use crate::app::App;
@@ -64,8 +65,11 @@ pub async fn deliver(app: &App, job: &Job) -> Result<Outcome, StepError> {
     if !endpoint.disabled.is_empty() {
         return settle(app, endpoint, delivery, Attempt::Disabled).await;
     }
-    if let Err(wait) = may_be_called(app, &endpoint, &delivery) {
-        return Ok(Outcome::Again(spread(wait, &delivery)));
+    if let Err(refused) = may_be_called(app, &endpoint, &delivery) {
+        let wait = spread(refused.wait, &delivery);
+        let others = rows::Others { endpoint: endpoint.endpoint_id, but: refused.but, due_in: refused.rest };
+        rows::put_off(&app.store, &job.tenant, &others, wait).await?;
+        return Ok(Outcome::Again(wait));
     }
     let Some(event) = events::at(&app.store, &job.tenant, delivery.position).await? else {
         return Err(StepError::later(format!("there is no event at place {}", delivery.position)));
@@ -112,7 +116,7 @@ async fn held(
 /// Whether an endpoint may be called now; else how long to wait, which counts as no attempt. One that fails takes up a
 /// hand for as long as it may take to answer: it is called once in a while, not for each of its deliveries. What a person
 /// replays is tried at once.
-fn may_be_called(app: &App, endpoint: &Endpoint, delivery: &Delivery) -> Result<(), Duration> {
+fn may_be_called(app: &App, endpoint: &Endpoint, delivery: &Delivery) -> Result<(), Refused> {
     let is_replayed = delivery.attempts == 0 && delivery.tried_ms != 0;
     if endpoint.failing_ms == 0 || is_replayed {
         return Ok(());

@@ -341,7 +341,62 @@ async fn while_an_endpoint_fails_one_delivery_tries_it_and_the_others_wait_witho
     assert_eq!(states().await, [(json!(1), delivered.clone(), false), (json!(4), delivered, false)]);
 }
 
+#[tokio::test]
+async fn deliveries_that_may_not_call_a_failing_endpoint_are_put_off_together() {
+    let site = Site::start(&["127.0.0.0/8"]).await;
+    let (receiver, url) = Receiver::start().await;
+    site.endpoint(&url, &["received"]).await;
+    receiver.answers(&[503; 10]);
+    for _ in 0..5 {
+        site.document().await;
+    }
+    let store = &site.server.app.store;
+    let asked = async || {
+        let row = sqlx::query("SELECT CAST(SUM(lease) AS BIGINT) AS asked FROM jobs WHERE kind = 'deliver'");
+        sqlx::Row::get::<i64, _>(&row.fetch_one(store.reading()).await.expect("readable"), "asked")
+    };
+    let before = asked().await;
+    receiver.seen();
+    site.run().await;
+    assert_eq!(receiver.seen().len(), 1, "the one that called it last");
+    assert_eq!(asked().await - before, 2, "it, and one for the four others");
+    let due = sqlx::query("SELECT COUNT(*) AS due FROM jobs WHERE kind = 'deliver' AND run_at_ms > $1")
+        .bind(crate::store::now_ms() + 30_000)
+        .fetch_one(store.reading())
+        .await
+        .expect("readable");
+    assert_eq!(sqlx::Row::get::<i64, _>(&due, "due"), 5);
+    assert!(site.deliveries().await.iter().all(|one| one["state"] == "waiting"));
+}
+
+#[tokio::test]
+async fn a_delivery_whose_job_was_given_up_by_an_older_release_fails_with_the_schema_of_this_one() {
+    let site = Site::start(&["127.0.0.0/8"]).await;
+    let (receiver, url) = Receiver::start().await;
+    site.endpoint(&url, &["received"]).await;
+    receiver.answers(&[503; 10]);
+    for _ in 0..2 {
+        site.document().await;
+    }
+    let deliveries = site.deliveries().await;
+    let id = deliveries[1]["delivery_id"].as_str().expect("an id");
+    let store = &site.server.app.store;
+    for change in [
+        format!("UPDATE jobs SET state = 'dead', last_error = 'given up' WHERE argument = '{id}'"),
+        "DELETE FROM _sqlx_migrations WHERE version = 251".to_owned(),
+    ] {
+        let done = sqlx::query(sqlx::AssertSqlSafe(change)).execute(store.writing()).await;
+        assert_eq!(done.expect("changed").rows_affected(), 1);
+    }
+    store.migrate().await.expect("the schema");
+    let told = site.deliveries().await;
+    let told: Vec<_> = told.iter().map(|one| (one["state"].as_str(), one["trouble"].as_str())).collect();
+    assert_eq!(told, [(Some("waiting"), None), (Some("failed"), Some("given up"))]);
+}
+
 crate::testing::also_on_postgres!(
+    deliveries_that_may_not_call_a_failing_endpoint_are_put_off_together,
+    a_delivery_whose_job_was_given_up_by_an_older_release_fails_with_the_schema_of_this_one,
     what_cannot_be_made_for_a_reason_of_ours_is_tried_over_days_and_not_held_against_the_endpoint,
     inv13_a_delivery_whose_job_is_given_up_says_that_it_failed_and_can_be_replayed,
     while_an_endpoint_fails_one_delivery_tries_it_and_the_others_wait_without_an_attempt,

@@ -59,7 +59,7 @@ fn a_name_that_is_told_does_nothing_to_a_terminal() {
     let mut tray = Tray::new(&source(), Habits::default()).expect("a pattern");
     let odd = BTreeMap::from([("odd\x1b[2J".into(), "it is a pipe, not a file".to_owned())]);
     let files = vec![Sight::made_up("new\nsource desk: 9 ready", 5, 5)];
-    tray.take_in(Listing { files, odd, has_gaps: false }, &Heard::default(), |_| false, Tick(0));
+    tray.take_in(Listing { files, odd, ..Listing::default() }, &Heard::default(), |_| false, Tick(0));
     let told: Vec<String> = tray.view(Tick(0)).told.into_iter().map(|file| file.file).collect();
     assert_eq!(told, ["odd\u{fffd}[2J", "new\u{fffd}source desk: 9 ready"]);
 }

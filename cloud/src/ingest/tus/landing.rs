@@ -44,6 +44,8 @@ const CHECKSUM_MISMATCH: u16 = 460;
 const LAST_BYTES_TIME: Duration = Duration::from_millis(100);
 /// The largest piece, in bytes: what is lost at most when a node dies.
 const PIECE_BYTES: usize = 8 << 20;
+/// Pieces that are looked for at once.
+const LOOKED_FOR_AT_ONCE: usize = 16;
 /// How long the row of an upload that became a blob is kept, in seconds: a client whose answer was lost asks again.
 const FINISHED_SECONDS: i64 = 3_600;
 /// How long a piece that nobody recorded is kept, in seconds: longer than any request writes to one.
@@ -195,12 +197,16 @@ async fn to_pieces(
     let mut stored = Stored::default();
     let outcome = pieces_of(app, tenant, upload, incoming, checksum, &mut stored).await;
     if outcome.is_err() {
-        // Nobody recorded them. Where this fails too, the sweep finds them.
-        for piece in &stored.pieces {
-            let _ = app.keep.blobs.remove_piece(&piece.name).await;
-        }
+        remove_unrecorded(app, &stored.pieces).await;
     }
     outcome
+}
+
+/// Removes pieces that nobody recorded. Where this fails, the sweep finds them.
+async fn remove_unrecorded(app: &App, pieces: &[Piece]) {
+    for piece in pieces {
+        let _ = app.keep.blobs.remove_piece(&piece.name).await;
+    }
 }
 
 /// Pieces that are stored and not yet recorded, and where they end.
@@ -234,8 +240,8 @@ async fn pieces_of(
             incoming.holds(checksum)?;
         }
         if !stored.pieces.is_empty() && (ended || checksum.is_none()) {
-            record(app, tenant, upload, stored.bytes, &stored.pieces).await?;
-            *stored = Stored::default();
+            let Stored { pieces, bytes } = std::mem::take(stored);
+            record(app, tenant, upload, bytes, &pieces).await?;
         }
         if ended {
             return Ok(());
@@ -243,7 +249,8 @@ async fn pieces_of(
     }
 }
 
-/// Records that so many more bytes are durable, if nobody else has moved the offset.
+/// Records that so many more bytes are durable, if nobody else has moved the offset. Where the database answers with an
+/// error they may be recorded all the same, only the answer to the commit was lost: the pieces stay, for the sweep to tell.
 async fn record(
     app: &App,
     tenant: &TenantId,
@@ -255,6 +262,7 @@ async fn record(
     let after = Upload { received: before + bytes, ..upload.clone() };
     if !uploads::advance(&app.store, tenant, &after, before, pieces).await? {
         // Another node was sent them as well, and was first.
+        remove_unrecorded(app, pieces).await;
         let now = find(app, tenant, &upload.upload_id.to_string()).await?;
         return Err(elsewhere(before, now.received));
     }
@@ -382,7 +390,10 @@ pub(super) async fn settle(app: &App, tenant: &TenantId, upload: &mut Upload) ->
                 Err(error) => return Err(Refusal::internal(error)),
             }
         }
-        _ => Some(pieces.iter().map(|piece| piece.bytes).sum()),
+        _ if are_there(app, &pieces, upload.received).await? => {
+            Some(pieces.iter().map(|piece| piece.bytes).sum())
+        }
+        _ => None,
     };
     if held.is_none_or(|held| held < upload.received) {
         tracing::warn!(upload = %upload.upload_id, "the bytes of an upload are gone; it begins anew");
@@ -396,6 +407,24 @@ pub(super) async fn settle(app: &App, tenant: &TenantId, upload: &mut Upload) ->
         complete(app, tenant, upload).await?;
     }
     Ok(())
+}
+
+/// Whether all pieces are where they should be that hold the first so many bytes.
+async fn are_there(app: &App, pieces: &[Piece], received: u64) -> Result<bool, BlobError> {
+    for some in pieces.chunks(LOOKED_FOR_AT_ONCE) {
+        let mut looks = Vec::new();
+        for piece in some {
+            looks.push(app.keep.blobs.piece_bytes(&piece.name));
+        }
+        let found = futures_util::future::try_join_all(looks).await?;
+        for (piece, bytes) in some.iter().zip(found) {
+            // The place of an upload that goes to the bucket itself is recorded before its bytes are there.
+            if piece.begins < received && bytes != Some(piece.bytes) {
+                return Ok(false);
+            }
+        }
+    }
+    Ok(true)
 }
 
 /// Removes pieces that nobody recorded: a node died between storing one and saying so. A chore.
