@@ -14,6 +14,9 @@ run='tesseract-ocr tesseract-ocr-eng tesseract-ocr-deu tesseract-ocr-osd poppler
 # The peers' programs, and the languages of the pages that are read.
 bench_only='python3-venv unpaper ghostscript pngquant tesseract-ocr-fra tesseract-ocr-ita tesseract-ocr-por tesseract-ocr-spa'
 test_only='postgresql chromium chromium-driver debootstrap fonts-liberation fonts-dejavu-core openssl python3-venv curl jq'
+# Pages in other scripts than Latin.
+test_only="$test_only fonts-wqy-microhei tesseract-ocr-rus tesseract-ocr-ell tesseract-ocr-heb"
+test_only="$test_only tesseract-ocr-chi-sim tesseract-ocr-jpn tesseract-ocr-kor"
 # A token in software, for seals by keys that are in one.
 test_only="$test_only softhsm2"
 # Jumps the clock of one program.

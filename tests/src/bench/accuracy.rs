@@ -58,12 +58,8 @@ mod tests {
 
     #[test]
     fn the_mean_is_over_the_scored_pages_of_the_group() {
-        let page = |name: &str, group| Page {
-            name: name.into(),
-            path: name.into(),
-            languages: "eng".into(),
-            group,
-        };
+        let page =
+            |name: &str, group| Page { name: name.into(), path: name.into(), languages: "eng".into(), group };
         let pages = [page("a", Group::Book), page("b", Group::Book), page("c", Group::Receipt)];
         let pages: Vec<&Page> = pages.iter().collect();
         let errors = |characters| Errors { characters, words: characters * 2.0 };

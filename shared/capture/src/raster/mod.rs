@@ -18,6 +18,7 @@ mod ink;
 mod lettering;
 mod litter;
 pub mod measures;
+mod neighbours;
 mod paper;
 mod photo;
 mod quality;
@@ -279,6 +280,8 @@ fn thread_cpu_ms() -> f64 {
 
 #[cfg(test)]
 mod corpus_tests;
+#[cfg(test)]
+mod print_tests;
 #[cfg(test)]
 mod reading_tests;
 #[cfg(test)]

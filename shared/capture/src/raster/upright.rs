@@ -11,6 +11,7 @@ use platen_model::{Failure, Rect, Word};
 
 use super::ink::Ink;
 use super::lettering;
+use super::neighbours;
 use super::reading::{self, TextSize};
 use super::skew::{Glance, Lines};
 use super::turn::gray_by_quarters;
@@ -22,6 +23,9 @@ const LINES_SEEN: f32 = 1.35;
 const LINES_CLEARER: f32 = 1.2;
 /// And this much, for a page to be taken for one on its side without a second opinion.
 const LINES_CLEAREST: f32 = 1.35;
+/// From this part of the letters on that have their nearest neighbour beside them, lines run across the page; where so many
+/// have it above or below, down the page.
+const BESIDE: f32 = 0.75;
 /// Pages come upright as a rule: the letters need only not deny it.
 const UP_ENOUGH: f32 = 1.0;
 /// From this sum of the letters' witnesses on, a turn is worth a second opinion.
@@ -46,13 +50,36 @@ const SAMPLE_CHARACTERS: (f32, f32) = (30.0, 7.0);
 /// The largest page of which a sample is read first, in pixels: beside a larger one (A3 at 600 dpi) the reading model and
 /// the orientation model would not both stay within a worker's memory.
 const SAMPLED_PX_MAX: u64 = 48_000_000;
-/// A page lies as it should where so many letters of its sample...
+/// A page lies as it should where so many letters of its sample are read clearly, see [`Clear`].
 const CLEAR_LETTERS: usize = 20;
-/// ...and such a part of all that was read there are in words that are read with this confidence and so long. Of what is
-/// read upside down, one letter in ten is.
-const CLEAR_SHARE: f32 = 0.4;
-/// See [`CLEAR_SHARE`].
-const CLEAR: (f32, usize) = (0.75, 3);
+
+/// What shows that a sample was not read upside down: a part of all that was read there is in words that are so long and
+/// read with such confidence.
+#[derive(Clone, Copy, Debug)]
+struct Clear {
+    confidence: f32,
+    letters: usize,
+    share: f32,
+}
+
+impl Clear {
+    /// Of what is read upside down, one letter in ten is in such words.
+    const LATIN: Self = Self { confidence: 0.75, letters: 3, share: 0.4 };
+    /// Words of one letter are usual in scripts without blanks; upside down, one letter in five is read as some other.
+    const OTHERS: Self = Self { confidence: 0.8, letters: 1, share: 0.6 };
+
+    fn of(languages: &str) -> Self {
+        if is_latin(languages) { Self::LATIN } else { Self::OTHERS }
+    }
+
+    fn is_met(self, words: &[Word]) -> bool {
+        let letters = |word: &Word| word.text.chars().filter(|letter| letter.is_alphabetic()).count();
+        let is_clear = |word: &&Word| word.confidence >= self.confidence && letters(word) >= self.letters;
+        let all: usize = words.iter().map(letters).sum();
+        let clear: usize = words.iter().filter(is_clear).map(letters).sum();
+        clear >= CLEAR_LETTERS && clear as f32 >= all as f32 * self.share
+    }
+}
 
 /// The outcome: the turn to apply, and the skew that remains after it.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -89,11 +116,13 @@ pub(super) fn find(
     languages: &str,
     engines: &mut Engines,
 ) -> Result<Upright, Failure> {
-    let across = Glance::across(ink);
-    let down = Glance::down(ink, &across);
-    let (own, lines) = own(ink, &across, &down);
+    let (own, lines) = own(ink);
     let own = match own {
-        Own::Sure(turn) if turn != 0 && !is_latin(languages) => Own::Likely(turn, (turn + 180) % 360),
+        // The letters' witnesses speak of Latin letters.
+        Own::Sure(turn) if !is_latin(languages) && lettering::is_enough(ink) => match turn {
+            0 => Own::Unsure(&[180]),
+            turn => Own::Likely(turn, (turn + 180) % 360),
+        },
         own => own,
     };
     let rotation_deg = match own {
@@ -106,35 +135,38 @@ pub(super) fn find(
     let on_its_side = rotation_deg % 180 == 90;
     let lines = match lines {
         (side, lines) if side == on_its_side => lines,
-        _ if on_its_side => down.lines(),
-        _ => across.lines(),
+        _ => {
+            let across = Glance::across(ink);
+            if on_its_side { Glance::down(ink, &across).lines() } else { across.lines() }
+        }
     };
     Ok(Upright { rotation_deg, skew_deg: lines.skew_deg })
 }
 
 /// What the page's own marks say, with the lines it was said of and whether these run down the page.
-fn own(ink: &Ink, across: &Glance, down: &Glance) -> (Own, (bool, Lines)) {
+fn own(ink: &Ink) -> (Own, (bool, Lines)) {
     let clearer = |one: &Glance, other: &Glance, by: f32| {
         one.contrast > LINES_SEEN && one.contrast > other.contrast * by
     };
-    if clearer(across, down, LINES_CLEARER) {
-        let lines = across.lines();
-        let upness = lettering::upness(ink, false, lines);
-        let own = match upness.sum() {
-            up if up > UP_ENOUGH || up > 0.0 && !lettering::is_enough(ink) => Own::Sure(0),
-            up if up < -SURELY_UP && upness.agreeing() >= WITNESSES => Own::Sure(180),
-            up if up < -LIKELY_UP => Own::Likely(180, 0),
-            _ => Own::Unsure(&[180]),
-        };
-        (own, (false, lines))
-    } else if clearer(down, across, LINES_CLEARER) {
+    let across = Glance::across(ink);
+    // Columns of short entries may stand out more clearly than their rows: the letters know better.
+    let beside = neighbours::beside(ink);
+    if beside.is_some_and(|beside| beside >= BESIDE) {
+        return upright_or_not(ink, &across);
+    }
+    let down = Glance::down(ink, &across);
+    let stacked = beside.is_some_and(|beside| beside <= 1.0 - BESIDE);
+    if !stacked && clearer(&across, &down, LINES_CLEARER) {
+        upright_or_not(ink, &across)
+    } else if stacked || clearer(&down, &across, LINES_CLEARER) {
         // Seen after a quarter turn clockwise.
         let lines = down.lines();
         let upness = lettering::upness(ink, true, lines);
         let (turn, other) = if upness.sum() > 0.0 { (90, 270) } else { (270, 90) };
-        let is_sideways = clearer(down, across, LINES_CLEAREST);
+        let is_sideways = stacked || clearer(&down, &across, LINES_CLEAREST);
         let is_sure = upness.sum().abs() > SURELY_UP_SIDEWAYS && upness.agreeing() >= WITNESSES;
         let own = match (is_sideways, is_sure) {
+            (true, true) if clearer(&across, &down, LINES_CLEARER) => Own::Likely(turn, other),
             (true, true) => Own::Sure(turn),
             (true, false) if upness.sum().abs() > LIKELY_UP => Own::Likely(turn, other),
             (true, false) => Own::Either(turn, other),
@@ -148,6 +180,19 @@ fn own(ink: &Ink, across: &Glance, down: &Glance) -> (Own, (bool, Lines)) {
         // A picture, or a word or two: nobody can say, and it is as it is.
         (Own::Sure(0), (false, across.lines()))
     }
+}
+
+/// What the letters say of a page whose lines run across it.
+fn upright_or_not(ink: &Ink, across: &Glance) -> (Own, (bool, Lines)) {
+    let lines = across.lines();
+    let upness = lettering::upness(ink, false, lines);
+    let own = match upness.sum() {
+        up if up > UP_ENOUGH || up > 0.0 && !lettering::is_enough(ink) => Own::Sure(0),
+        up if up < -SURELY_UP && upness.agreeing() >= WITNESSES => Own::Sure(180),
+        up if up < -LIKELY_UP => Own::Likely(180, 0),
+        _ => Own::Unsure(&[180]),
+    };
+    (own, (false, lines))
 }
 
 /// Tesseract's opinion on a page, where the page's own marks did not suffice.
@@ -166,6 +211,8 @@ impl Second<'_> {
         let (turn, other) = match own {
             Own::Sure(turn) => return Ok(turn),
             Own::Either(turn, other) => (turn, other),
+            // The letters' witnesses may err about other letters than Latin ones.
+            Own::Likely(180, 0) if !is_latin(self.languages) && self.reads_as_it_lies()? => return Ok(0),
             Own::Likely(turn, other) => match self.model() {
                 Some(said) if said == turn => return Ok(turn),
                 _ => (turn, other),
@@ -199,7 +246,8 @@ impl Second<'_> {
         let Some(Rect { x, y, w, h }) = sample(self.ink) else { return Ok(false) };
         let part = imageops::crop_imm(self.page, x, y, w, h).to_image();
         let text = TextSize::of(self.ink, Upright::AS_IT_LIES, None);
-        Ok(is_clear(&reading::read_lines(&part, text, self.languages, self.engines)?))
+        let words = reading::read_lines(&part, text, self.languages, self.engines)?;
+        Ok(Clear::of(self.languages).is_met(&words))
     }
 
     /// The turn that the orientation model would make, where it is sure enough to be heard.
@@ -241,15 +289,6 @@ fn sample(ink: &Ink) -> Option<Rect> {
         w: scaled(x, wide, ink.width),
         h: scaled(y, high, ink.height),
     })
-}
-
-/// Whether so much of a sample was read so well that it was not read upside down.
-fn is_clear(words: &[Word]) -> bool {
-    let letters = |word: &Word| word.text.chars().filter(|letter| letter.is_alphabetic()).count();
-    let is_clear = |word: &&Word| word.confidence >= CLEAR.0 && letters(word) >= CLEAR.1;
-    let all: usize = words.iter().map(letters).sum();
-    let clear: usize = words.iter().filter(is_clear).map(letters).sum();
-    clear >= CLEAR_LETTERS && clear as f32 >= all as f32 * CLEAR_SHARE
 }
 
 /// How much was read with confidence.
@@ -324,6 +363,7 @@ mod tests {
         let read = |text: &str, confidence: f32, times: usize| {
             vec![Word { text: text.into(), confidence, rect: Rect::default(), line: 0, block: 0 }; times]
         };
+        let is_clear = |words: &[Word]| Clear::of("eng+deu").is_met(words);
         assert!(is_clear(&[read("paper", 0.9, 6), read("jadad", 0.3, 4)].concat()));
         assert!(!is_clear(&read("paper", 0.9, 2)), "two words are few");
         assert!(!is_clear(&read("paper", 0.5, 20)), "nothing is read with confidence");
@@ -333,5 +373,8 @@ mod tests {
             "most of it is not read"
         );
         assert!(!is_clear(&[]));
+        let is_clear = |words: &[Word]| Clear::of("jpn").is_met(words);
+        assert!(is_clear(&[read("紙", 0.9, 30), read("へ", 0.3, 10)].concat()));
+        assert!(!is_clear(&[read("紙", 0.9, 30), read("へ", 0.3, 30)].concat()), "half of it is not read");
     }
 }
