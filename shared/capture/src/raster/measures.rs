@@ -55,6 +55,11 @@ impl Marks {
         blank::is_blank(page, &self.0)
     }
 
+    /// Whether there is something on the page that only its colour shows.
+    pub fn have_colour(&self, samples: &Samples) -> bool {
+        blank::has_colour(samples, &self.0)
+    }
+
     /// The copy of an upright page that is read.
     pub fn cleaned<'a>(&self, page: &'a GrayImage) -> Cow<'a, GrayImage> {
         let lay = clean::Lay { rotation_deg: 0, skew_deg: 0.0, size: page.dimensions() };

@@ -99,7 +99,7 @@ pub fn finish_page(
 
     let gray = picture.samples.to_gray();
     let ink = Ink::of(&gray);
-    let blank = blank::is_blank(&gray, &ink);
+    let blank = blank::is_blank(&gray, &ink) && !blank::has_colour(&picture.samples, &ink);
     let dpi = resolution::of(gray.dimensions(), picture.dpi, ink.character_height_px(false));
     clock.lap("measure");
 

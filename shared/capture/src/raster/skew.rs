@@ -3,14 +3,16 @@
 //! The upper and lower edges of characters stand on common lines. Projected along the right angle they fall
 //! into few bins, along a wrong one they spread: the sum of squares of the bins is largest at the page's skew
 //! (after Postl's and Baird's projection profiles). Rules, frames, pictures and the scanner's black borders do
-//! not take part where there is text, because they are straight by themselves and need not agree with it.
+//! not take part where there is text, because they are straight by themselves and need not agree with it. Where there is
+//! little text, they do; but hatching, wood and blur are straight as well, in one direction. So what letters do not show
+//! there must show in two directions, at right angles, as it does in frames, forms and staves.
 //!
 //! The search goes from coarse to fine: a few thousand edges find the angle to a quarter of a degree, all of
 //! them find it to a hundredth.
 
 use std::borrow::Cow;
 
-use super::ink::Ink;
+use super::ink::{Ink, Mark};
 
 /// Skews up to this many degrees are found.
 const RANGE_DEG: f32 = 20.0;
@@ -34,6 +36,10 @@ const EDGES_MIN_PX: u64 = 120;
 const EDGE_MAX_PX: u32 = 8;
 /// With fewer marks of text than this, all other marks within the page have a say.
 const TEXT_MARKS_MIN: usize = 120;
+/// So many letters may show the angle of a page with little text, if they show it clearly...
+const LETTERS_MIN: usize = 8;
+/// ...and this is the longest that a letter, or a few that touch, is, as a part of its other side.
+const LETTER_LONG: u32 = 6;
 /// Below this contrast no angle is believed.
 const TRUSTED: f32 = 1.15;
 /// From this contrast on an angle is believed even if only a part of the page shows it.
@@ -82,25 +88,64 @@ pub(super) struct Glance {
     angle_deg: f32,
     /// How much better its angle is than the others: 1 means not at all.
     pub(super) contrast: f32,
+    /// What else there is, where there is too little text to go by.
+    others: Option<Others>,
+}
+
+/// What must agree with an angle that is not that of many lines of text.
+#[derive(Debug)]
+struct Others {
+    /// The edges of letters alone, if there are some.
+    letters: Option<Edges>,
+    /// Those of all marks, in the other direction.
+    crosswise: Edges,
+}
+
+impl Others {
+    /// Of a page with little text.
+    fn of(ink: &Ink, wanted: &Wanted, down: bool) -> Option<Self> {
+        let letters = wanted.letters.as_ref()?;
+        let enough = letters.iter().filter(|letter| **letter).count() >= LETTERS_MIN;
+        let letters = enough.then(|| Edges::of(ink, letters, down));
+        Some(Self { letters, crosswise: Edges::of(ink, &wanted.marks, !down) })
+    }
+
+    /// Whether letters, or else the lines at a right angle, show this angle.
+    fn agree_on(&self, angle_deg: f32) -> bool {
+        let shows = |edges: &Edges, contrast: f32| {
+            let seen = edges.clone().glance(COARSE);
+            seen.contrast >= contrast && (seen.angle_deg - angle_deg).abs() < HALVES_APART_DEG
+        };
+        self.letters.as_ref().is_some_and(|letters| shows(letters, CLEAR)) || shows(&self.crosswise, TRUSTED)
+    }
 }
 
 impl Glance {
     /// Takes the lines of text as they lie.
     pub(super) fn across(ink: &Ink) -> Self {
-        Edges::horizontal(ink).glance(COARSE)
+        let wanted = Wanted::of(ink);
+        let others = Others::of(ink, &wanted, false);
+        Self { others, ..Edges::horizontal(ink, &wanted.marks).glance(COARSE) }
     }
 
     /// Takes the page for one that lies on its side. Where the lines `across` it are far clearer than a quick look finds
     /// those down it, that is enough.
     pub(super) fn down(ink: &Ink, across: &Self) -> Self {
-        let edges = Edges::vertical(ink);
+        let wanted = Wanted::of(ink);
+        let edges = Edges::vertical(ink, &wanted.marks);
         let quick = edges.picked(QUICK).into_owned().glance(QUICK);
-        if across.contrast > quick.contrast * FAR_CLEARER { quick } else { edges.glance(COARSE) }
+        let glance =
+            if across.contrast > quick.contrast * FAR_CLEARER { quick } else { edges.glance(COARSE) };
+        Self { others: Others::of(ink, &wanted, true), ..glance }
     }
 
     /// A close look: the angle to a hundredth of a degree.
     pub(super) fn lines(&self) -> Lines {
-        if self.contrast < TRUSTED || self.contrast < CLEAR && !self.halves_agree() {
+        let is_believed = match &self.others {
+            None => self.contrast >= CLEAR || self.halves_agree(),
+            Some(others) => self.halves_agree() && others.agree_on(self.angle_deg),
+        };
+        if self.contrast < TRUSTED || !is_believed {
             return Lines::default();
         }
         let mut bins = Vec::new();
@@ -140,9 +185,13 @@ struct Edges {
 }
 
 impl Edges {
+    /// Those of lines across the page, or down it.
+    fn of(ink: &Ink, wanted: &[bool], down: bool) -> Self {
+        if down { Self::vertical(ink, wanted) } else { Self::horizontal(ink, wanted) }
+    }
+
     /// Tops and bottoms.
-    fn horizontal(ink: &Ink) -> Self {
-        let wanted = wanted(ink);
+    fn horizontal(ink: &Ink, wanted: &[bool]) -> Self {
         let mut sides = [Vec::new(), Vec::new()];
         for_each_edge(ink, |y, x0, x1, mark, below| {
             if wanted[mark as usize] {
@@ -168,8 +217,7 @@ impl Edges {
     }
 
     /// Left and right edges, in coordinates turned a quarter clockwise.
-    fn vertical(ink: &Ink) -> Self {
-        let wanted = wanted(ink);
+    fn vertical(ink: &Ink, wanted: &[bool]) -> Self {
         let mut sides = [Vec::new(), Vec::new()];
         for run in ink.runs.iter().filter(|run| wanted[run.mark as usize]) {
             let along_twice = 2 * (ink.height - 1 - run.y) as i32;
@@ -187,7 +235,7 @@ impl Edges {
     fn glance(self, search: Search) -> Glance {
         let length: u64 = self.sides.iter().flatten().map(|edge| u64::from(edge.length)).sum();
         if length < EDGES_MIN_PX {
-            return Glance { edges: self, angle_deg: 0.0, contrast: 1.0 };
+            return Glance { edges: self, angle_deg: 0.0, contrast: 1.0, others: None };
         }
         let steps = (RANGE_DEG / search.step_deg) as i32;
         let coarse = self.scores(search, 0.0, steps, &mut Vec::new());
@@ -195,7 +243,7 @@ impl Edges {
         sorted.sort_by(f32::total_cmp);
         let usual = sorted[sorted.len() / 2].max(f32::MIN_POSITIVE);
         let (angle_deg, top) = peak(&coarse);
-        Glance { edges: self, angle_deg, contrast: top / usual }
+        Glance { edges: self, angle_deg, contrast: top / usual, others: None }
     }
 
     /// The edges in one half of the page, across the lines.
@@ -295,21 +343,36 @@ fn pages(ink: &Ink) -> usize {
     ink.width.max(ink.height).div_ceil(ink.long_side().max(1)) as usize
 }
 
-/// Which marks take part: those of text, or all that do not touch the page's edge where there is little text.
-fn wanted(ink: &Ink) -> Vec<bool> {
-    let mut wanted = vec![false; ink.marks.len()];
-    let mut count = 0;
-    for (index, _) in ink.text_like() {
-        wanted[index] = true;
-        count += 1;
-    }
-    if count < TEXT_MARKS_MIN {
+/// Which marks take part.
+struct Wanted {
+    /// Those of text, or all that do not touch the page's edge where there is little text.
+    marks: Vec<bool>,
+    /// Where there is little text: those that may be letters.
+    letters: Option<Vec<bool>>,
+}
+
+impl Wanted {
+    fn of(ink: &Ink) -> Self {
+        let mut marks = vec![false; ink.marks.len()];
+        let mut count = 0;
+        for (index, _) in ink.text_like() {
+            marks[index] = true;
+            count += 1;
+        }
+        if count >= TEXT_MARKS_MIN {
+            return Self { marks, letters: None };
+        }
+        let letter = |(&is_text, mark): (&bool, &Mark)| {
+            let (short, long) = (mark.width().min(mark.height()), mark.width().max(mark.height()));
+            is_text && long <= short * LETTER_LONG
+        };
+        let letters = marks.iter().zip(&ink.marks).map(letter).collect();
         let (right, bottom) = (ink.width - 1, ink.height - 1);
-        for (wanted, mark) in wanted.iter_mut().zip(&ink.marks) {
+        for (wanted, mark) in marks.iter_mut().zip(&ink.marks) {
             *wanted |= mark.x0 > 1 && mark.y0 > 1 && mark.x1 < right && mark.y1 < bottom && mark.area > 8;
         }
+        Self { marks, letters: Some(letters) }
     }
-    wanted
 }
 
 /// Calls `found(row, first, behind last, mark, is below)` for each stretch of a run that has no ink above or below.

@@ -1,7 +1,7 @@
 use std::io::{Cursor, Write};
 
 use image::{DynamicImage, ImageFormat, Luma};
-use imageproc::drawing::draw_filled_rect_mut;
+use imageproc::drawing::{draw_filled_rect_mut, draw_line_segment_mut};
 use imageproc::rect::Rect as Area;
 use proptest::prelude::*;
 
@@ -167,6 +167,71 @@ fn a_page_is_not_turned_where_its_letters_do_not_say_which_way_is_up() {
         let lies = turn::gray_by_quarters(page.clone(), quarters * 90);
         assert_eq!(find_upright(&lies).rotation_deg, 0, "turned by {quarters} quarters");
     }
+}
+
+/// A page with straight strokes: from where to where each goes.
+fn drawn(strokes: impl IntoIterator<Item = [(f32, f32); 2]>) -> GrayImage {
+    let mut page = GrayImage::from_pixel(1_240, 1_754, Luma([250]));
+    for [from, to] in strokes {
+        for thick in [0.0, 1.0, 2.0] {
+            let lower = |(x, y): (f32, f32)| (x, y + thick);
+            draw_line_segment_mut(&mut page, lower(from), lower(to), Luma([20]));
+            draw_line_segment_mut(&mut page, (from.0 + thick, from.1), (to.0 + thick, to.1), Luma([20]));
+        }
+    }
+    page
+}
+
+/// A frame with rules across it.
+fn form() -> Vec<[(f32, f32); 2]> {
+    let (left, right, top, bottom) = (150.0, 1_090.0, 300.0, 1_500.0);
+    let level = [top, 500.0, 700.0, bottom].map(|y| [(left, y), (right, y)]);
+    let upright = [left, 620.0, right].map(|x| [(x, top), (x, bottom)]);
+    level.into_iter().chain(upright).collect()
+}
+
+#[test]
+fn a_straight_frame_with_a_hatched_field_is_straight() {
+    for (slope, step) in [(0.176f32, 18), (0.05, 24), (-0.1, 30)] {
+        let hatch =
+            (320..900).step_by(step).map(|y| [(160.0, y as f32), (1_080.0, y as f32 + 920.0 * slope)]);
+        assert_eq!(skew_of(&drawn(hatch.clone().chain(form()))), 0.0, "hatched at a slope of {slope}");
+        assert_eq!(skew_of(&drawn(hatch)), 0.0, "hatched without a frame at a slope of {slope}");
+    }
+}
+
+#[test]
+fn the_skew_of_a_form_without_text_is_found() {
+    for angle in [-4.0, -1.0, 0.0, 2.5] {
+        let found = skew_of(&turned(&drawn(form()), angle));
+        assert!((found - angle).abs() < 0.1, "turned by {angle}, found {found}");
+    }
+}
+
+#[test]
+fn the_skew_of_a_line_or_two_of_text_is_found() {
+    for lines in [1, 2] {
+        let mut page = GrayImage::from_pixel(1_240, 1_754, Luma([250]));
+        let whole = text_page(11);
+        let first =
+            (0..whole.height()).find(|&y| (0..whole.width()).any(|x| whole.get_pixel(x, y).0[0] < 100));
+        let part = image::imageops::crop_imm(&whole, 0, first.expect("there is text") - 4, 1_240, lines * 40);
+        image::imageops::replace(&mut page, &part.to_image(), 0, 800);
+        for angle in [-3.0, 1.0, 5.0] {
+            let found = skew_of(&turned(&page, angle));
+            assert!((found - angle).abs() < 0.15, "{lines} lines turned by {angle}, found {found}");
+        }
+    }
+}
+
+#[test]
+fn wood_has_no_skew() {
+    // Grain that runs across the picture, and rises.
+    let wood = GrayImage::from_fn(1_240, 1_754, |x, y| {
+        let (x, y) = (x as f32, y as f32 - x as f32 * 0.17);
+        Luma([(130.0 + 40.0 * (y / 9.0 + 2.0 * (x / 300.0).sin()).sin()) as u8])
+    });
+    assert_eq!(skew_of(&wood), 0.0);
 }
 
 #[test]

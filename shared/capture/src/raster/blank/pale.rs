@@ -7,7 +7,7 @@
 
 use image::GrayImage;
 
-use super::{holes, is_inside};
+use super::{Inside, holes};
 use crate::raster::ink::{self, Ink, Mark, Run};
 
 /// Pale strokes are this much darker than what is around them, of 255...
@@ -47,7 +47,8 @@ pub(super) fn has_print(page: &GrayImage, reduction: u32) -> bool {
         return false;
     }
     let (ink, noise) = strokes(&small, reduction);
-    let may_be = |mark: &Mark| mark.width().max(mark.height()) >= HEIGHT_MIN && is_inside(mark, &ink);
+    let inside = Inside::of(&ink);
+    let may_be = |mark: &Mark| mark.width().max(mark.height()) >= HEIGHT_MIN && inside.holds(mark);
     let letters: Vec<(u32, Mark)> = ink
         .text_like()
         .filter(|(_, mark)| may_be(mark) && !holes::may_be(mark, &ink))
@@ -58,14 +59,19 @@ pub(super) fn has_print(page: &GrayImage, reduction: u32) -> bool {
     }
     let mut runs = ink.runs;
     runs.sort_unstable_by_key(|run| run.mark);
-    let finer = (SHARP.1 / ink::long_side(small.dimensions()) as f32).sqrt();
-    let sharp = (SHARP.0 * finer).min(SHARP_MAX);
+    let sharp = sharp(&small);
     let of_height = |down: bool, height: f32| {
         let sharp = if height < LARGE.0 { sharp } else { sharp + LARGE.1 };
         let rows = rows(&letters, height, down).into_iter().filter(|row| row.len() >= STROKES_MIN);
         rows.map(|row| Edges::of(&small, &runs, &row)).any(|edges| edges.are_sharp(sharp, noise))
     };
     [false, true].into_iter().any(|down| HEIGHTS.iter().any(|&height| of_height(down, height)))
+}
+
+/// How steep the steepest step of print is on this copy of a page at least, as a part of the depth of its edges.
+pub(super) fn sharp(small: &GrayImage) -> f32 {
+    let finer = (SHARP.1 / ink::long_side(small.dimensions()) as f32).sqrt();
+    (SHARP.0 * finer).min(SHARP_MAX)
 }
 
 /// The strokes that are darker than their neighbourhood by more than the page's noise, and that noise.
@@ -109,7 +115,7 @@ fn noise(depths: &[f32]) -> f32 {
 }
 
 /// The mean of a square around each pixel; at the page's edge of the part of it that is on the page.
-fn means(page: &GrayImage, reach: usize) -> Vec<f32> {
+pub(super) fn means(page: &GrayImage, reach: usize) -> Vec<f32> {
     let (width, height) = (page.width() as usize, page.height() as usize);
     let side = |at: usize, length: usize| (at + reach + 1).min(length) - at.saturating_sub(reach);
     let sums = sums(page, reach);
@@ -182,7 +188,8 @@ fn rows(letters: &[(u32, Mark)], height: f32, down: bool) -> Vec<Vec<u32>> {
 }
 
 /// The left and right edges of a row's strokes, laid over each other.
-struct Edges {
+#[derive(Debug)]
+pub(super) struct Edges {
     /// Sums of levels, from before an edge to behind it, from paper to stroke.
     levels: [f32; 2 * AROUND],
     count: usize,
@@ -190,7 +197,7 @@ struct Edges {
 
 impl Edges {
     /// `runs` are sorted by mark.
-    fn of(small: &GrayImage, runs: &[Run], row: &[u32]) -> Self {
+    pub(super) fn of(small: &GrayImage, runs: &[Run], row: &[u32]) -> Self {
         let width = small.width() as usize;
         let of_mark = |&mark: &u32| {
             let first = runs.partition_point(|run| run.mark < mark);
@@ -199,7 +206,7 @@ impl Edges {
         let mut edges = Self { levels: [0.0; 2 * AROUND], count: 0 };
         for run in row.iter().flat_map(of_mark) {
             let samples = &small.as_raw()[run.y as usize * width..][..width];
-            // Marks lie within the page's margins, which are wider than what is looked at beside them.
+            // Marks lie farther from the page's edges than what is looked at beside them.
             let level = |x: usize| samples.get(x).map_or(0.0, |&sample| f32::from(sample));
             let (from, behind) = (run.x0 as usize, run.x1 as usize);
             for (at, sum) in edges.levels.iter_mut().enumerate() {
@@ -212,7 +219,7 @@ impl Edges {
     }
 
     /// Whether they are as deep as strokes, beyond doubt, and as steep as this part of their depth.
-    fn are_sharp(&self, sharp: f32, noise: f32) -> bool {
+    pub(super) fn are_sharp(&self, sharp: f32, noise: f32) -> bool {
         let count = self.count.max(1) as f32;
         let most = self.levels.iter().copied().fold(f32::MIN, f32::max) / count;
         let depth = most - self.levels.iter().copied().fold(f32::MAX, f32::min) / count;

@@ -93,6 +93,11 @@ pub(super) fn sides(corners: &Corners) -> [(Point, Point); 4] {
     std::array::from_fn(|at| (corners[at], corners[(at + 1) % 4]))
 }
 
+/// Whether a place lies within the four sides.
+pub(super) fn holds(corners: &Corners, (x, y): Point) -> bool {
+    sides(corners).iter().all(|&(from, to)| cross(from, to, (x, y)) >= 0.0)
+}
+
 /// Whether a camera can see a sheet of paper like this.
 pub(super) fn is_a_sheet(corners: &Corners) -> bool {
     let angles = (0..4).map(|at| {

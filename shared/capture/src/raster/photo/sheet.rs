@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 
 use fast_image_resize::images::{Image as ResizedImage, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
-use image::GrayImage;
+use image::{GrayImage, RgbImage};
 use imageproc::contrast::otsu_level;
 
 use super::quad::{self, Corners, Point};
@@ -31,6 +31,8 @@ const LID_LEVEL_MAX: f32 = 40.0;
 const LID_SPREAD_MAX: f32 = 4.0;
 /// How far above the level that divides light from dark best the sheet is looked for, as parts of the way to white.
 const LEVELS: [f32; 4] = [0.0, 0.3, 0.5, 0.7];
+/// A camera gives the ground noise: of a drawn one, more pixels than this are of the same colour as the next.
+const SAME_SHARE_MAX: f32 = 0.7;
 /// A step at the sheet's edge counts where it is this part of the paper's level.
 const STEP: f32 = 0.08;
 
@@ -70,6 +72,21 @@ pub(super) fn has_ground(samples: &Samples) -> bool {
     let ground = f32::from(*all.select_nth_unstable(ninth).1) * GROUND;
     let dark = edge.iter().filter(|&&level| f32::from(level) < ground).count();
     dark as f32 >= edge.len() as f32 * GROUND_SHARE_MIN
+}
+
+/// Whether what is around the sheet is too even for a camera: the coloured ground of a slide.
+pub(super) fn is_ground_drawn(picture: &RgbImage, corners: &Corners) -> bool {
+    let (width, height) = picture.dimensions();
+    let (mut same, mut all) = (0, 0);
+    for y in (0..height).step_by((height / PROBES).max(1) as usize) {
+        for x in 0..width.saturating_sub(1) {
+            if !quad::holds(corners, (x as f32, y as f32)) {
+                all += 1;
+                same += u32::from(picture.get_pixel(x, y) == picture.get_pixel(x + 1, y));
+            }
+        }
+    }
+    same as f32 > all as f32 * SAME_SHARE_MAX
 }
 
 /// Looks for the sheet: at the level that divides light from dark best, and at higher ones, for a light table.
@@ -318,10 +335,7 @@ fn confidence(small: &GrayImage, inside: &[bool], area: f32, corners: &Corners) 
 
 /// How much of the light area lies outside the corners.
 fn spilled(inside: &[bool], width: u32, corners: &Corners) -> f32 {
-    let sides = quad::sides(corners);
-    let out = |(x, y): Point| {
-        sides.iter().any(|&((ax, ay), (bx, by))| (bx - ax) * (y - ay) - (by - ay) * (x - ax) < 0.0)
-    };
+    let out = |place: Point| !quad::holds(corners, place);
     let place = |at: usize| ((at as u32 % width) as f32 + 0.5, (at as u32 / width) as f32 + 0.5);
     inside.iter().enumerate().filter(|(at, inside)| **inside && out(place(*at))).count() as f32
 }

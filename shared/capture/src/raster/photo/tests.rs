@@ -64,10 +64,11 @@ fn distance(a: Point, b: Point) -> f32 {
 }
 
 /// The corners that were found where the photo is corrected.
-fn found(samples: &Samples) -> Option<Corners> {
-    let sheet = sheet::has_ground(samples).then(|| sheet::find(samples).sheet).flatten()?;
-    let is_taken =
-        sheet.confidence >= CONFIDENCE_MIN && quad::perspective_deg(&sheet.corners) >= PERSPECTIVE_MIN_DEG;
+fn found(picture: &Picture) -> Option<Corners> {
+    let sheet = sheet::has_ground(&picture.samples).then(|| sheet::find(&picture.samples).sheet).flatten()?;
+    let is_taken = sheet.confidence >= CONFIDENCE_MIN
+        && (quad::perspective_deg(&sheet.corners) >= PERSPECTIVE_MIN_DEG
+            || is_of_a_camera(picture, &sheet.corners));
     is_taken.then_some(sheet.corners)
 }
 
@@ -84,7 +85,7 @@ proptest! {
         let corners =
             [(120.0 + far + a, 180.0 + b), (780.0 - far + c, 180.0 + d), (780.0 + e, 1_060.0 + f), (120.0 + g, 1_060.0 + h)];
         prop_assume!(quad::perspective_deg(&corners) >= 2.0);
-        let seen = found(&Samples::Rgb(photo(&corners)));
+        let seen = found(&Picture::new(Samples::Rgb(photo(&corners))));
         let seen = seen.ok_or_else(|| TestCaseError::fail(format!("nothing found at {corners:?}")))?;
         for (seen, corner) in seen.into_iter().zip(corners) {
             // The edges are looked for on a copy of half the size, to about two of its pixels along each edge.
@@ -95,8 +96,41 @@ proptest! {
 
 #[test]
 fn the_page_in_a_photo_becomes_the_page_that_was_photographed() {
-    let corners = [(200.0, 190.0), (690.0, 170.0), (790.0, 1_050.0), (100.0, 1_000.0)];
-    let (picture, seen) = rectified(Picture::new(Samples::Rgb(photo(&corners))));
+    check_flattened(&[(200.0, 190.0), (690.0, 170.0), (790.0, 1_050.0), (100.0, 1_000.0)]);
+}
+
+/// A sheet seen from straight above, turned clockwise by this angle.
+fn flat(turn_deg: f32) -> Corners {
+    let (sine, cosine) = turn_deg.to_radians().sin_cos();
+    [(-240.0, -340.0), (240.0, -340.0), (240.0, 340.0), (-240.0, 340.0)]
+        .map(|(x, y)| (450.0 + x * cosine - y * sine, 600.0 + x * sine + y * cosine))
+}
+
+#[test]
+fn a_sheet_that_was_photographed_from_straight_above_is_cut_out() {
+    for turn_deg in [0.0, 2.0, 8.0, 20.0] {
+        check_flattened(&flat(turn_deg));
+    }
+}
+
+#[test]
+fn what_is_no_picture_of_a_camera_keeps_what_is_around_a_white_panel() {
+    // A scanner's resolution, or the shape of paper.
+    let of_a_scanner = Picture { dpi: Some(300), ..Picture::new(Samples::Rgb(photo(&flat(2.0)))) };
+    assert_eq!(rectified(of_a_scanner).1, None);
+    let cover = image::imageops::crop_imm(&photo(&flat(0.0)), 25, 0, 848, 1_200).to_image();
+    check_kept(Samples::Rgb(cover), false);
+    // A slide, plain and with a gradient.
+    for rise in [0, 120] {
+        let mut slide = RgbImage::from_fn(1_200, 900, |x, _| Rgb([20, 40 + (x * rise / 1_200) as u8, 120]));
+        draw_filled_rect_mut(&mut slide, Area::at(200, 200).of_size(800, 500), Rgb([255; 3]));
+        check_kept(Samples::Rgb(slide), false);
+    }
+}
+
+/// Checks that the sheet with these corners is found in a photo, and becomes the page that lies there.
+fn check_flattened(corners: &Corners) {
+    let (picture, seen) = rectified(Picture::new(Samples::Rgb(photo(corners))));
     let Samples::Rgb(flat) = picture.samples else { panic!("colour stays colour") };
     let seen = seen.expect("it is a photo");
     assert!(seen.corrected && (CONFIDENCE_MIN..=1.0).contains(&seen.confidence), "{seen:?}");
@@ -166,7 +200,7 @@ fn the_record_of_a_page_tells_how_sure_its_sheet_was_found() {
 }
 
 /// The pages of the corpus that may be photos: those that are not black and white.
-fn corpus(folder: &str) -> Vec<(PathBuf, Samples)> {
+fn corpus(folder: &str) -> Vec<(PathBuf, Picture)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpus").join(folder);
     let Ok(entries) = std::fs::read_dir(&folder) else {
         eprintln!("skipped: {} is not here", folder.display());
@@ -178,7 +212,7 @@ fn corpus(folder: &str) -> Vec<(PathBuf, Samples)> {
     let first = |path: PathBuf| {
         let file = File::open(&path).ok()?;
         let picture = Document::open(file, &limits).ok()?.page(0, &limits).ok()?;
-        (!matches!(picture.samples, Samples::Bitonal(_))).then_some((path, picture.samples))
+        (!matches!(picture.samples, Samples::Bitonal(_))).then_some((path, picture))
     };
     paths.into_iter().filter(|path| path.is_file()).filter_map(first).collect()
 }
@@ -186,8 +220,8 @@ fn corpus(folder: &str) -> Vec<(PathBuf, Samples)> {
 #[test]
 fn no_scan_of_the_corpus_is_bent() {
     for folder in ["ocr", "classify", "deskew", "formats"] {
-        for (path, samples) in corpus(folder) {
-            assert_eq!(found(&samples), None, "{}", path.display());
+        for (path, picture) in corpus(folder) {
+            assert_eq!(found(&picture), None, "{}", path.display());
         }
     }
 }
@@ -197,12 +231,12 @@ fn the_sheets_in_the_photos_of_the_corpus_are_found_where_they_lie() {
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpus/photos/manifest.csv");
     let manifest = std::fs::read_to_string(manifest).unwrap_or_default();
     let mut known = 0;
-    for (path, samples) in corpus("photos") {
+    for (path, picture) in corpus("photos") {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let Some(corners) = manifest.lines().find(|line| line.starts_with(&name)).and_then(corners_px) else {
             continue;
         };
-        let seen = found(&samples).unwrap_or_else(|| panic!("nothing found in {name}"));
+        let seen = found(&picture).unwrap_or_else(|| panic!("nothing found in {name}"));
         for (seen, corner) in seen.into_iter().zip(corners) {
             assert!(distance(seen, corner) < 6.0, "{name}: {seen:?} for {corner:?}");
         }
