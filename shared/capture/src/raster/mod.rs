@@ -42,7 +42,7 @@ use crate::decode::{Document, Makeup, Picture};
 use crate::inspection::PageImage;
 use crate::ocr::Engines;
 use crate::options::{Clean, Effort, Options};
-pub use as_scanned::as_scanned;
+pub use as_scanned::{as_picture, as_scanned};
 pub use as_shown::as_shown;
 use clean::Lay;
 pub(crate) use embedded::is_language;

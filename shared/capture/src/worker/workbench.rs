@@ -64,6 +64,11 @@ impl Workbench {
                 hold_to_words(&mut finished.record, options.limits.page_words);
                 keep_page(finished, target)
             }
+            Request::Picture { page, turned_deg, options, passwords } => {
+                let (input, target) = (file(Stage::Page)?, file(Stage::Page)?);
+                let document = self.desk.lay(input, &options.limits, &passwords)?;
+                keep_page(raster::as_picture(document, page, turned_deg, &options)?, target)
+            }
             Request::Notice { lines } => keep_page(pdf::notice(&lines)?, file(Stage::Page)?),
             Request::BindBegin { info } => {
                 self.desk.clear();
