@@ -24,7 +24,7 @@ use hayro_syntax::page::Page;
 use hayro_syntax::xref::XRef;
 use hayro_syntax::{DecryptionError, Filter, LoadPdfError, Pdf};
 use image::{GrayImage, RgbImage};
-use platen_model::{FailureClass, Word};
+use platen_model::{FailureClass, Rect, Word};
 
 use super::pdf_content::{Content, Placement, placements};
 use super::pdf_layout;
@@ -205,6 +205,11 @@ impl Open {
     pub(super) fn page(&mut self, number: u32, limits: &Limits) -> Result<Picture, Fault> {
         let hides_layers = self.hides_layers;
         decoded(self.whole_page(number)?, hides_layers, limits)
+    }
+
+    /// Where page `number` (from 0) draws letters, on a picture of it of this size.
+    pub(super) fn letters(&self, number: u32, size: (u32, u32)) -> Vec<Rect> {
+        self.numbered(number).map(|page| pdf_text::letters(page, size)).unwrap_or_default()
     }
 
     /// The words that page `number` (from 0) brings with it, as they stand on a picture of it of this size.
