@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
-use platen_model::{Failure, FailureClass, Lack, PageRecord, Stage};
+use platen_model::{Failure, FailureClass, Lack, PageRecord, Stage, TextSource};
 
 use crate::decode::{Desk, Ending};
 use crate::ocr::{self, Engines};
@@ -143,9 +143,14 @@ fn hold_to_words(record: &mut PageRecord, page_words: u32) {
     record.words = Vec::new();
     (record.mean_confidence, record.quality) = (0.0, 0.0);
     record.lacks = Some(Lack::Text);
-    let note = format!(
-        "This page has no text: {count} words are over the limit of {page_words} (limits.page_words)."
-    );
+    let over = format!("{count} words are over the limit of {page_words} (limits.page_words)");
+    let is_kept = record.incoming.as_ref().is_some_and(|incoming| incoming.kept);
+    let note = match record.text_source {
+        TextSource::Embedded if is_kept => {
+            format!("The text of this page stands in the PDF and nowhere else: {over}.")
+        }
+        _ => format!("This page has no text: {over}."),
+    };
     record.notes = vec![note];
 }
 
