@@ -368,8 +368,13 @@ mod tests {
                 Some("Tf") => size = number(1).expect("a size"),
                 Some("Tz") => scaling = number(0).expect("a scaling"),
                 Some("Tj") => {
-                    let shown = line.trim_start_matches('<').trim_end_matches("> Tj").len() as f32 / 4.0;
-                    widths.push(shown * size * f32::from(ADVANCE) / 1000.0 * scaling / 100.0 / 0.24);
+                    // Two bytes each, of which some are written as a backslash and what stands for them.
+                    let escaped = line.matches('\\').count();
+                    let digits =
+                        line.split('\\').skip(1).filter(|rest| rest.starts_with(char::is_numeric)).count();
+                    let bytes = line.len() - "() Tj".len() - escaped - 2 * digits;
+                    let natural = bytes as f32 / 2.0 * size * f32::from(ADVANCE) / 1000.0;
+                    widths.push(natural * scaling / 100.0 / 0.24);
                 }
                 _ => {}
             }
