@@ -168,7 +168,7 @@ impl Audit {
                 I::StrokeColorCmyk(_) | I::NonStrokeColorCmyk(_) => self.cmyk(),
                 I::ColorSpaceStroke(space) if space.0.as_ref() == b"DeviceCMYK" => self.cmyk(),
                 I::ColorSpaceNonStroke(space) if space.0.as_ref() == b"DeviceCMYK" => self.cmyk(),
-                I::InlineImage(image) => self.inline_image(&image.0),
+                I::InlineImage(image) => self.inline_image(image.0),
                 _ => {}
             }
         }
