@@ -6,6 +6,9 @@
 //! never look complete when it is not. Only where no page at all can be decoded, or more fail than
 //! `limits.failed_pages`, does the capture fail.
 //!
+//! A page that is kept as it came may fail once more, when it is bound: then it is shown as a picture ([`pictured`]), with the
+//! words that were found on it.
+//!
 //! The danger is in telling a page's fault from the machine's. A failure that names no page (a language that is not
 //! installed, a full disk, a worker that cannot be started) is never a page's: it ends the capture, which may be
 //! repeated once the cause is gone.
@@ -17,7 +20,7 @@ use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use platen_model::{Failure, FailureClass, Lack, PageRecord, Stage};
+use platen_model::{Failure, FailureClass, Incoming, Lack, PageRecord, Stage};
 
 use crate::inspection::PageImage;
 use crate::options::Effort;
@@ -34,14 +37,14 @@ pub(crate) struct Finished {
 }
 
 /// A page to finish.
-struct Task<'c> {
-    input: &'c Input,
+pub(crate) struct Task<'c> {
+    pub(crate) input: &'c Input,
     /// What opens it where it is locked.
-    passwords: &'c Passwords,
+    pub(crate) passwords: &'c Passwords,
     /// Its position in the input.
-    page: u32,
+    pub(crate) page: u32,
     /// Where its image goes.
-    file: PathBuf,
+    pub(crate) file: PathBuf,
 }
 
 /// What became of a page: finished, or why it could not be decoded.
@@ -108,7 +111,7 @@ pub(crate) fn finish_pages(
     }
     ends.into_iter()
         .zip(&tasks)
-        .map(|(end, task)| end.or_else(|failure| stand_in(task, &failure, workshop)))
+        .map(|(end, task)| end.or_else(|failure| stand_in(task, &failure, &mut workshop.pool.lease())))
         .collect()
 }
 
@@ -214,8 +217,61 @@ fn attempt(
     finished(task, worker.call_within(time, &request, &[source.as_fd(), image.as_fd()]))
 }
 
+/// Whether a failure to bind a page may be of its making, and not the machine's.
+pub(crate) fn may_be_of_page(failure: &Failure) -> bool {
+    match failure.class {
+        FailureClass::TimedOut | FailureClass::OutOfMemory => true,
+        FailureClass::Internal => !failure.passing,
+        _ => false,
+    }
+}
+
+/// The picture of a page that cannot be bound as it came for this failure, with the words of its record; where it cannot be
+/// had either, a page that says so.
+///
+/// # Errors
+///
+/// A fault that is not the page's.
+pub(crate) fn pictured(
+    task: &Task<'_>,
+    record: PageRecord,
+    failure: &Failure,
+    worker: &mut Lease<'_>,
+    workshop: &Workshop,
+) -> End {
+    let source = open(&task.input.path, Stage::Page)?;
+    let image = File::create(&task.file).map_err(|error| io_failure(Stage::Page, &task.file, &error))?;
+    let request = Request::Picture {
+        page: task.page,
+        turned_deg: record.rotation_deg,
+        options: workshop.options.clone(),
+        passwords: task.passwords.clone(),
+    };
+    // What failed may have spoilt its state.
+    worker.renew();
+    let answer = finished(task, worker.call(&request, &[source.as_fd(), image.as_fd()]));
+    worker.renew();
+    let Finished { image, file, .. } = match answer {
+        Ok(shown) => shown,
+        Err(failure) if failure.passing => return Err(failure),
+        Err(failure) => {
+            let mut missing = stand_in(task, &failure, worker)?;
+            missing.record = PageRecord { index: record.index, source: record.source, ..missing.record };
+            return Ok(missing);
+        }
+    };
+    let why = because(failure, "binding it as it came");
+    let mut record = record;
+    record.incoming = Some(Incoming { kept: false, reason: format!("It is shown as a picture, for {why}.") });
+    record.lacks.get_or_insert(Lack::Content);
+    record
+        .notes
+        .push(format!("This page is shown as a picture: {why}. The original file is kept as it came."));
+    Ok(Finished { record, image, file })
+}
+
 /// Makes the page that stands where one is missing.
-fn stand_in(task: &Task<'_>, failure: &Failure, workshop: &Workshop) -> End {
+fn stand_in(task: &Task<'_>, failure: &Failure, worker: &mut Lease<'_>) -> End {
     let image = File::create(&task.file).map_err(|error| io_failure(Stage::Page, &task.file, &error))?;
     let page = u64::from(task.page) + 1;
     let why = because(failure, "processing it");
@@ -225,7 +281,7 @@ fn stand_in(task: &Task<'_>, failure: &Failure, workshop: &Workshop) -> End {
         format!("It is page {page} of {}. The original file is kept as it came.", task.input.file_name),
         format!("What helps: {}.", failure.class.what_helps()),
     ];
-    let mut page = finished(task, workshop.pool.call(&Request::Notice { lines }, &[image.as_fd()]))?;
+    let mut page = finished(task, worker.call(&Request::Notice { lines }, &[image.as_fd()]))?;
     page.record.index = task.page;
     page.record.notes.push(format!("This page is missing: {why}. The original file is kept as it came."));
     Ok(page)

@@ -1,5 +1,6 @@
 //! The capture path, named in order.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
@@ -16,11 +17,15 @@ use crate::classify::{Origin, RuleSet};
 use crate::collate::Collation;
 use crate::inspection::{Inspection, PageImage};
 use crate::options::{Options, PdfA};
-use crate::pages::{Finished, finish_pages};
+use crate::pages::{Finished, Task, finish_pages, may_be_of_page, pictured};
 use crate::passwords::Passwords;
 use crate::separate::{self, Group, Separation, separate};
-use crate::worker::pool::{Pool, misfit};
+use crate::worker::pool::{Lease, Pool, misfit};
 use crate::worker::protocol::{BindInfo, Reply, Request};
+
+/// So many pages of a document are given up for pictures one by one; with the next, all that would be kept as they came are.
+/// Each takes its time, and what ails many pages ails what they share.
+const PICTURES_MAX: u32 = 4;
 
 /// One input file, already safe in the caller's keeping.
 #[derive(Clone, Debug)]
@@ -163,7 +168,7 @@ pub fn capture(
     note_what_is_no_page(&opened, &mut pages);
     let pages = workshop.collation.order(pages, &counts);
     // The words of a thousand pages are held once: they move from the page to its document.
-    let (mut records, images): (Vec<PageRecord>, Vec<Kept>) =
+    let (mut records, mut images): (Vec<PageRecord>, Vec<Kept>) =
         pages.into_iter().map(|page| (page.record, Kept { image: page.image, file: page.file })).unzip();
 
     let origins = workshop.collation.order(origins(&opened), &counts);
@@ -182,8 +187,6 @@ pub fn capture(
         let mut text = PageText::new(of_group.collect());
         let aside = group.aside.iter().map(|&(page, why)| SetAside { page: origins[page], why });
         text.set_aside = aside.collect();
-        let (set, rules) = (workshop.document_type.as_ref(), &workshop.rules);
-        let (decision, department) = separate::decide(&text, &group, &inputs[0].origin(workshop), set, rules);
         let batch = (count > 1 || group.has_sheets()).then(|| BatchPlace {
             document: number,
             documents: count,
@@ -196,7 +199,10 @@ pub fn capture(
         });
         workshop.goes_on(Stage::Bind)?;
         let pdf = folder.join(format!("document-{number}.pdf"));
-        let bound = bind(&opened, &text, &images, &origins, &group, &pdf, workshop)?;
+        let bound = bind(&opened, &mut text, &mut images, &origins, &group, &pdf, workshop)?;
+        // Binding may say what a page lacks.
+        let (set, rules) = (workshop.document_type.as_ref(), &workshop.rules);
+        let (decision, department) = separate::decide(&text, &group, &inputs[0].origin(workshop), set, rules);
         let blank_pages = group.blank_pages() as u32;
         documents.push(CapturedDocument {
             text,
@@ -291,16 +297,77 @@ struct BoundFile {
     copy_of_signed: bool,
 }
 
-/// Writes one document's PDF durably and removes its page images.
+/// Writes one document's PDF durably and removes its page images. A page that cannot be bound as it came is shown as a
+/// picture, and its record says so.
 fn bind(
+    opened: &[Opened<'_>],
+    text: &mut PageText,
+    images: &mut [Kept],
+    origins: &[SourcePage],
+    group: &Group,
+    pdf: &Path,
+    workshop: &Workshop,
+) -> Result<BoundFile, Failure> {
+    let mut worker = workshop.pool.lease();
+    let mut failed: BTreeSet<usize> = BTreeSet::new();
+    let mut pictures = 0;
+    loop {
+        workshop.goes_on(Stage::Bind)?;
+        let Unbound { failure, page } =
+            match bind_once(opened, text, images, origins, group, pdf, &mut worker, workshop) {
+                Ok(bound) => return Ok(bound),
+                Err(unbound) => unbound,
+            };
+        let Some(page) = page.filter(|_| may_be_of_page(&failure)) else { return Err(failure) };
+        worker.renew();
+        // What fails at once may be the moment's, or come of a worker that served long.
+        if failed.insert(page) && failure.class != FailureClass::TimedOut {
+            continue;
+        }
+        pictures += 1;
+        let of_document = if pictures < PICTURES_MAX { page..page + 1 } else { 0..text.pages.len() };
+        for page in of_document.filter(|page| is_kept(&text.pages[*page])).collect::<Vec<_>>() {
+            workshop.goes_on(Stage::Bind)?;
+            let kept = &mut images[group.pages[page]];
+            let SourcePage { source, page: number } = origins[group.pages[page]];
+            let Opened { input, passwords, .. } = &opened[source as usize];
+            let task = Task { input, passwords, page: number, file: kept.file.clone() };
+            let record = std::mem::take(&mut text.pages[page]);
+            let shown = pictured(&task, record, &failure, &mut worker, workshop)?;
+            (text.pages[page], kept.image) = (shown.record, shown.image);
+        }
+    }
+}
+
+fn is_kept(record: &PageRecord) -> bool {
+    record.incoming.as_ref().is_some_and(|incoming| incoming.kept)
+}
+
+/// Why a PDF was not finished.
+struct Unbound {
+    failure: Failure,
+    /// The page that was being kept as it came, by its position in the document, where that was when it failed.
+    page: Option<usize>,
+}
+
+impl From<Failure> for Unbound {
+    fn from(failure: Failure) -> Self {
+        Self { failure, page: None }
+    }
+}
+
+/// One attempt at a PDF.
+#[expect(clippy::too_many_arguments, reason = "they are those of the loop around it")]
+fn bind_once(
     opened: &[Opened<'_>],
     text: &PageText,
     images: &[Kept],
     origins: &[SourcePage],
     group: &Group,
     pdf: &Path,
+    worker: &mut Lease<'_>,
     workshop: &Workshop,
-) -> Result<BoundFile, Failure> {
+) -> Result<BoundFile, Unbound> {
     let of_group = || group.pages.iter().map(|&page| &opened[origins[page].source as usize]);
     let copy_of_signed = of_group().any(|of| of.inspection.digitally_signed);
     let info = BindInfo {
@@ -313,11 +380,11 @@ fn bind(
     let failed = |error: io::Error| io_failure(Stage::Bind, pdf, &error);
     let mut target =
         File::options().create(true).truncate(true).read(true).write(true).open(pdf).map_err(failed)?;
-    let mut worker = workshop.pool.lease();
     worker.call(&Request::BindBegin { info }, &[target.as_fd()])?;
-    for (record, &page) in text.pages.iter().zip(&group.pages) {
+    for (position, (record, &page)) in text.pages.iter().zip(&group.pages).enumerate() {
+        let kept = is_kept(record);
         let record = Box::new(record.clone());
-        let (request, file) = if record.incoming.as_ref().is_some_and(|incoming| incoming.kept) {
+        let (request, file) = if kept {
             let SourcePage { source, page } = origins[page];
             let Opened { input, passwords, .. } = &opened[source as usize];
             let (limits, passwords) = (workshop.options.limits.clone(), passwords.clone());
@@ -325,18 +392,21 @@ fn bind(
         } else {
             (Request::BindPage { image: images[page].image.clone(), record }, &images[page].file)
         };
-        worker.call(&request, &[open(file, Stage::Bind)?.as_fd()])?;
+        let file = open(file, Stage::Bind)?;
+        worker
+            .call(&request, &[file.as_fd()])
+            .map_err(|failure| Unbound { failure, page: kept.then_some(position) })?;
     }
     let (bound, pdfa, breaches) = match worker.call(&Request::BindFinish, &[])? {
         Reply::Bound { bytes, pdfa, breaches } => (bytes, pdfa, breaches),
-        other => return Err(misfit(Stage::Bind, &other)),
+        other => return Err(misfit(Stage::Bind, &other).into()),
     };
     target.sync_all().map_err(failed)?;
     io::Seek::rewind(&mut target).map_err(failed)?;
     let (sha256, bytes) = Digest::of_reader(&mut target).map_err(failed)?;
     if bytes != bound {
         let message = format!("the worker wrote {bound} bytes, but the file holds {bytes}");
-        return Err(Failure::new(FailureClass::Internal, Stage::Bind, message));
+        return Err(Failure::new(FailureClass::Internal, Stage::Bind, message).into());
     }
     if let Some(folder) = pdf.parent() {
         durable::sync_folder(folder).map_err(failed)?;

@@ -67,8 +67,101 @@ fn words_that_nobody_sees_do_not_stand_for_the_page() {
     let mut lines: Vec<(&str, &str)> = LINES.map(|line| ("0 g", line)).to_vec();
     lines.push(("1 g", "White on white are the words that nobody sees"));
     let record = read(&lines);
+    assert_eq!(record.text_source, TextSource::Embedded);
+    assert_eq!(words(&record.text()), words(&LINES.join(" ")));
+    // Where a part of the words is nowhere to be seen, none is believed.
+    lines.extend(["Nor does anybody see these", "or any of those words at all"].map(|line| ("1 g", line)));
+    let record = read(&lines);
     assert_eq!(record.text_source, TextSource::Recognised);
     assert!(record.text().contains("confirms") && !record.text().contains("White"), "{}", record.text());
+}
+
+/// Instructions that go on behind a text, draw this, and leave a text begun.
+fn beside(drawing: &str) -> String {
+    format!("ET {drawing} BT /F1 12 Tf 1 0 0 1 72 60 Tm")
+}
+
+#[test]
+fn a_line_too_pale_to_be_seen_for_certain_does_not_cost_the_others_their_exactness() {
+    let mut lines: Vec<(&str, &str)> = LINES.map(|line| ("0 g", line)).to_vec();
+    lines.push(("0 g", "Order 4711-X0O1l is yours."));
+    lines.push(("0.87 g", "Draft copy printed by accounts"));
+    let record = read(&lines);
+    assert_eq!(record.text_source, TextSource::Embedded);
+    let exact = format!("{} Order 4711-X0O1l is yours.", LINES.join(" "));
+    assert!(words(&record.text()).starts_with(&words(&exact)), "{}", record.text());
+}
+
+#[test]
+fn the_dots_of_a_chart_do_not_cost_a_page_its_words_and_become_none() {
+    // An octagon is as round as a dot of four points needs to be.
+    let dot = |at: u32| {
+        let (x, y) = (90 + at * 97 % 430, 150 + at * 61 % 370);
+        let corners = [(3, 1), (1, 3), (-1, 3), (-3, 1), (-3, -1), (-1, -3), (1, -3), (3, -1)];
+        let corners = corners.map(|(across, up)| (x.cast_signed() + across, y.cast_signed() + up));
+        let [(x, y), rest @ ..] = corners;
+        let rest: String = rest.iter().map(|(x, y)| format!("{x} {y} l ")).collect();
+        format!("{x} {y} m {rest}f ")
+    };
+    let chart = beside(&(0..200).map(dot).collect::<String>());
+    let mut lines: Vec<(&str, &str)> = LINES.map(|line| ("0 g", line)).to_vec();
+    lines.push((&chart, "Figure 1"));
+    let record = read(&lines);
+    assert_eq!(record.text_source, TextSource::Embedded);
+    assert_eq!(words(&record.text()), words(&format!("{} Figure 1", LINES.join(" "))));
+}
+
+#[test]
+fn what_is_drawn_as_shapes_beside_words_is_read_beside_them() {
+    // Capitals of straight strokes, as a plotter writes them.
+    let strokes = |letter: char| match letter {
+        'E' => "1 0 m 0 0 l 0 2 l 1 2 l 0 1 m .8 1 l",
+        'H' => "0 0 m 0 2 l 1 0 m 1 2 l 0 1 m 1 1 l",
+        'I' => "0 0 m 0 2 l",
+        'L' => "0 2 m 0 0 l 1 0 l",
+        'M' => "0 0 m 0 2 l .6 .8 l 1.2 2 l 1.2 0 l",
+        'N' => "0 0 m 0 2 l 1 0 l 1 2 l",
+        'T' => "0 2 m 1.2 2 l .6 2 m .6 0 l",
+        'A' => "0 0 m .6 2 l 1.2 0 l .2 .7 m 1 .7 l",
+        'F' => "0 0 m 0 2 l 1 2 l 0 1 m .8 1 l",
+        other => panic!("no strokes for {other}"),
+    };
+    let drawn: String =
+        ["THE LIFT IN THE MAIN HALL", "THE MAIN LINE IN THE FINAL HALL", "ALL MEN ATE IN THE TEA HALL"]
+            .iter()
+            .enumerate()
+            .map(|(line, text)| {
+                let letters = text.chars().enumerate().filter(|(_, letter)| *letter != ' ');
+                let shown = letters.map(|(at, letter)| {
+                    format!(
+                        "q 8 0 0 8 {} {} cm .28 w {} S Q ",
+                        72 + at * 14,
+                        400 - line * 36,
+                        strokes(letter)
+                    )
+                });
+                shown.collect::<String>()
+            })
+            .collect();
+    let drawn = beside(&drawn);
+    let mut lines: Vec<(&str, &str)> = LINES.map(|line| ("0 g", line)).to_vec();
+    lines.push((&drawn, "Figure 1"));
+    let record = read(&lines);
+    assert_eq!(record.text_source, TextSource::Embedded);
+    let text = record.text();
+    let own = format!("{} Figure 1", LINES.join(" "));
+    assert!(words(&text).starts_with(&words(&own)), "{text}");
+    assert!(text.contains("HALL") && text.contains("MAIN"), "{text}");
+}
+
+#[test]
+fn a_page_of_a_few_letters_is_not_blank_and_one_of_letters_that_nobody_sees_is() {
+    for line in ["Annex A", "Page 3", "II."] {
+        assert!(!read(&[("0 g", line)]).blank, "{line}");
+    }
+    assert!(!read(&[("0.8 g", "Annex A")]).blank, "it is pale, and seen");
+    assert!(read(&[("1 g", "Annex A")]).blank && read(&[("3 Tr", "Annex A")]).blank);
+    assert!(read(&[]).blank);
 }
 
 #[test]

@@ -22,12 +22,19 @@ const POISON: u32 = 1;
 
 /// A worker that does to the second page what it is told to.
 fn serve_but(poison: fn(Effort)) -> Result<(), Box<dyn Error>> {
+    serve(|request| {
+        if let Request::Page { page: POISON, effort, .. } = request {
+            poison(*effort);
+        }
+    })
+}
+
+/// A worker that does this before it answers.
+fn serve(first: impl Fn(&Request)) -> Result<(), Box<dyn Error>> {
     let mut socket = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
     let mut bench = Workbench::inside(sandbox::enter(2_048)?);
     while let Some((request, files)) = protocol::receive::<Request>(&mut socket)? {
-        if let Request::Page { page: POISON, effort, .. } = request {
-            poison(effort);
-        }
+        first(&request);
         protocol::send(&mut socket, &bench.answer(request, files), &[])?;
     }
     Ok(())
@@ -76,6 +83,36 @@ fn child_that_starves_unless_it_merely_decodes() -> Result<(), Box<dyn Error>> {
 #[ignore = "is run by other tests as a worker"]
 fn child_that_always_dies() -> Result<(), Box<dyn Error>> {
     serve_but(|_| panic!("a page like this was never seen"))
+}
+
+#[test]
+#[ignore = "is run by other tests as a worker"]
+fn child_that_starves_while_it_binds() -> Result<(), Box<dyn Error>> {
+    serve(|request| {
+        if let Request::BindKept { page: POISON, .. } = request {
+            starve();
+        }
+    })
+}
+
+#[test]
+#[ignore = "is run by other tests as a worker"]
+fn child_that_hangs_while_it_binds() -> Result<(), Box<dyn Error>> {
+    serve(|request| {
+        if let Request::BindKept { page: POISON, .. } = request {
+            hang();
+        }
+    })
+}
+
+#[test]
+#[ignore = "is run by other tests as a worker"]
+fn child_that_binds_no_page_as_it_came() -> Result<(), Box<dyn Error>> {
+    serve(|request| match request {
+        Request::BindKept { .. } => panic!("a page like this was never seen"),
+        Request::Picture { page: POISON, .. } => panic!("nor was its picture"),
+        _ => {}
+    })
 }
 
 /// A page of a TIFF in 8-bit gray.
@@ -227,6 +264,83 @@ fn a_pdf_page_whose_object_is_lost_leaves_a_page_that_says_so_and_the_others_are
     assert_eq!(captured.documents[0].decision.verdict, Verdict::Review);
 }
 
+/// A PDF of so many pages of text, made by a program.
+fn program_made(pages: usize) -> Vec<u8> {
+    let shown: String = LINES.iter().map(|line| format!("({line}) Tj T*\n")).collect();
+    let content = format!("BT /F1 14 Tf 1 0 0 1 72 700 Tm 24 TL\n{shown}ET");
+    let kids: String = (0..pages).map(|page| format!("{} 0 R ", page + 5)).collect();
+    let page = "<</Type/Page/Parent 2 0 R/Contents 3 0 R>>";
+    let leaves: String = (0..pages).map(|at| format!("{} 0 obj\n{page}\nendobj\n", at + 5)).collect();
+    format!(
+        "%PDF-1.5\n1 0 obj\n<</Type/Catalog/Pages 2 0 R>>\nendobj\n\
+         2 0 obj\n<</Type/Pages/Kids[{kids}]/Count {pages}/MediaBox[0 0 612 792]\
+         /Resources<</Font<</F1 4 0 R>>>>>>\nendobj\n\
+         3 0 obj\n<</Length {}>>\nstream\n{content}\nendstream\nendobj\n\
+         4 0 obj\n<</Type/Font/Subtype/Type1/BaseFont/Helvetica/Encoding/WinAnsiEncoding>>\nendobj\n\
+         {leaves}trailer\n<</Size {}/Root 1 0 R>>\nstartxref\n0\n%%EOF\n",
+        content.len(),
+        pages + 5
+    )
+    .into_bytes()
+}
+
+const LINES: [&str; 3] = [
+    "The tenant pays the rent on the first day of each month.",
+    "The landlord keeps the roof and the walls in good order.",
+    "Both sign two copies of this paper and keep one of them.",
+];
+
+/// What each page of a PDF of so many lacks, whether it is kept as it came, and whether it has all its words, in the record
+/// and in the PDF. The PDF is whole.
+fn bound(pages: usize, child: &str, limits: Limits) -> Vec<(Option<Lack>, bool, bool)> {
+    let bytes = program_made(pages);
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("letter.pdf");
+    std::fs::write(&path, &bytes).expect("written");
+    let input =
+        Input { path, file_name: "letter.pdf".into(), source: String::new(), sha256: Digest::of(&bytes) };
+    let captured =
+        capture(&[input], folder.path(), &workshop(child, limits), &|_, _| {}).expect("a document");
+    let [document] = captured.documents.as_slice() else { panic!("{captured:?}") };
+    assert_eq!(document.decision.verdict, Verdict::Review);
+    let left: Vec<_> = std::fs::read_dir(folder.path()).expect("listed").flatten().collect();
+    assert_eq!(left.len(), 2, "beside the PDF that came and the one made nothing stays: {left:?}");
+    let in_pdf = std::process::Command::new("pdftotext").arg("-raw").arg(&document.pdf).arg("-").output();
+    let in_pdf = String::from_utf8(in_pdf.expect("poppler-utils is installed").stdout).expect("text");
+    let expected = LINES.join(" ");
+    let same = |text: &str| text.split_whitespace().eq(expected.split(' '));
+    let records = document.text.pages.iter().zip(in_pdf.split('\u{c}'));
+    records
+        .map(|(record, in_pdf)| {
+            assert_eq!(record.lacks.is_some(), !record.notes.is_empty(), "{:?}", record.notes);
+            assert!(record.source.is_some());
+            let kept = record.incoming.as_ref().is_some_and(|incoming| incoming.kept);
+            (record.lacks, kept, same(&record.text()) && same(in_pdf))
+        })
+        .collect()
+}
+
+#[test]
+fn a_page_that_cannot_be_bound_as_it_came_is_shown_as_a_picture_with_its_words() {
+    let kept = (None, true, true);
+    let shown = (Some(Lack::Content), false, true);
+    let limits = Limits { page_seconds: 20, ..Limits::default() };
+    for (child, limits) in [
+        ("child_that_starves_while_it_binds", Limits::default()),
+        ("child_that_hangs_while_it_binds", limits),
+    ] {
+        assert_eq!(bound(3, child, limits), [kept, shown, kept], "{child}");
+    }
+}
+
+#[test]
+fn where_no_page_can_be_bound_as_it_came_all_are_shown_as_pictures_and_one_without_a_picture_says_so() {
+    let shown = (Some(Lack::Content), false, true);
+    let missing = (Some(Lack::Image), false, false);
+    let pages = bound(5, "child_that_binds_no_page_as_it_came", Limits::default());
+    assert_eq!(pages, [shown, missing, shown, shown, shown]);
+}
+
 #[test]
 fn a_page_of_too_many_words_comes_without_them() {
     let sample = platen_testdata::samples().into_iter().find(|sample| sample.name == "letter-marlow");
@@ -244,6 +358,21 @@ fn a_page_of_too_many_words_comes_without_them() {
     assert!(page.words.is_empty());
     assert_eq!(page.lacks, Some(Lack::Text));
     assert!(page.notes[0].contains("over the limit of 5 (limits.page_words)"), "{:?}", page.notes);
+}
+
+#[test]
+fn a_page_of_too_many_words_that_is_kept_as_it_came_has_them_in_the_pdf_and_its_note_says_so() {
+    let limits = Limits { page_words: 5, ..Limits::default() };
+    let bytes = program_made(1);
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("letter.pdf");
+    std::fs::write(&path, &bytes).expect("written");
+    let input =
+        Input { path, file_name: "letter.pdf".into(), source: String::new(), sha256: Digest::of(&bytes) };
+    let captured = capture(&[input], folder.path(), &workshop("child_that_serves", limits), &|_, _| {});
+    let page = &captured.expect("a document").documents[0].text.pages[0];
+    assert_eq!((page.words.len(), page.lacks), (0, Some(Lack::Text)));
+    assert!(page.notes[0].starts_with("The text of this page stands in the PDF and nowhere else:"));
 }
 
 #[test]

@@ -8,6 +8,7 @@ use std::fs::File;
 use std::io::{self, Write as _};
 use std::net::TcpListener;
 use std::os::fd::AsFd;
+use std::os::unix::fs::FileExt as _;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
@@ -96,6 +97,24 @@ fn child_that_tries_the_fence() -> Result<(), Box<dyn Error>> {
     println!("\nsignal: {:?}", outcome(signal_parent()));
     println!("\nlimits: {:?}", outcome(limit_parent()));
     Ok(())
+}
+
+#[test]
+#[ignore = "is run by other tests as a worker"]
+fn child_that_writes_more_than_it_may_hold() -> Result<(), Box<dyn Error>> {
+    let file = tempfile::tempfile()?;
+    sandbox::enter(MEMORY_MB)?;
+    file.write_all_at(b"%%EOF", (MEMORY_MB + 1) << 20)?;
+    println!("\nwritten: {}", file.metadata()?.len());
+    Ok(())
+}
+
+#[test]
+fn a_pdf_may_be_longer_than_the_memory_of_the_worker_that_binds_it() {
+    let program = std::env::current_exe().expect("this program has a path");
+    let output = Command::new(program).args(arguments("child_that_writes_more_than_it_may_hold")).output();
+    let said = String::from_utf8(output.expect("it runs").stdout).expect("text");
+    assert!(said.contains(&format!("written: {}", ((MEMORY_MB + 1) << 20) + 5)), "{said}");
 }
 
 /// Signal 0 to the parent, which does nothing but ask whether one could be sent.

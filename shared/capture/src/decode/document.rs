@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::Read as _;
 use std::os::unix::fs::MetadataExt as _;
 
-use platen_model::{Failure, FailureClass, Stage, Word};
+use platen_model::{Failure, FailureClass, Rect, Stage, Word};
 
 use super::tiff::Tiff;
 use super::tiff_source::At;
@@ -123,6 +123,13 @@ impl Document {
             Body::Pdf(pdf) => Some(pdf),
             Body::Tiff(_) | Body::Picture(_) => None,
         }
+    }
+
+    /// Where page `page` (from 0) of a PDF draws letters that nothing hides, however few and whatever they say, on its decoded
+    /// picture, whose size this is.
+    pub(crate) fn letters(&mut self, page: u32, size: (u32, u32)) -> Vec<Rect> {
+        let Body::Pdf(pdf) = &self.body else { return Vec::new() };
+        guarded(|| Ok(pdf.letters(page, size))).unwrap_or_default()
     }
 
     /// The words that page `page` (from 0) brings with it and shows, as they stand on its decoded picture, whose size

@@ -44,7 +44,7 @@ use crate::options::Limits;
 use crate::passwords::Passwords;
 pub use document::{Desk, Document, Makeup};
 pub use ending::Ending;
-pub(crate) use pdf::Open as OpenPdf;
+pub(crate) use pdf::{Open as OpenPdf, decoded_within_limit};
 pub(crate) use pdf_source::leads_away;
 pub(crate) use pdf_text::lacking as lacking_words;
 pub use picture::{Chroma, Original, Picture, Samples};

@@ -7,6 +7,7 @@
 //! A page that cannot be read costs no other: it keeps its number, and says why. One of whose images cannot be decoded
 //! is shown without it where it has text of its own, and is missing where the images are the page.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
@@ -23,7 +24,7 @@ use hayro_syntax::page::Page;
 use hayro_syntax::xref::XRef;
 use hayro_syntax::{DecryptionError, Filter, LoadPdfError, Pdf};
 use image::{GrayImage, RgbImage};
-use platen_model::{FailureClass, Word};
+use platen_model::{FailureClass, Rect, Word};
 
 use super::pdf_content::{Content, Placement, placements};
 use super::pdf_layout;
@@ -206,6 +207,11 @@ impl Open {
         decoded(self.whole_page(number)?, hides_layers, limits)
     }
 
+    /// Where page `number` (from 0) draws letters, on a picture of it of this size.
+    pub(super) fn letters(&self, number: u32, size: (u32, u32)) -> Vec<Rect> {
+        self.numbered(number).map(|page| pdf_text::letters(page, size)).unwrap_or_default()
+    }
+
     /// The words that page `number` (from 0) brings with it, as they stand on a picture of it of this size.
     pub(super) fn words(&self, number: u32, size: (u32, u32)) -> Option<Vec<Word>> {
         pdf_text::words(self.numbered(number).ok()?, size)
@@ -380,6 +386,38 @@ fn within_content_limit(page: &Page<'_>) -> Result<(), Fault> {
         }
     }
     Ok(())
+}
+
+/// The decoded data of a stream that is no image, where they are within the limit of a page's instructions. `None` where
+/// they are not, or cannot be had; how long they are is found out without holding them.
+pub(crate) fn decoded_within_limit<'s>(stream: &Stream<'s>) -> Option<Cow<'s, [u8]>> {
+    let filters = stream.filters();
+    let data = stream.raw_data();
+    let most = filters.iter().fold(data.len() as u64, |most, filter| most.saturating_mul(growth(*filter)));
+    if most > CONTENT_BYTES_MAX {
+        if !filters.iter().all(|filter| *filter == Filter::FlateDecode) {
+            return None;
+        }
+        let whole: Box<dyn Read + '_> = Box::new(data.as_ref());
+        let reader = filters.iter().fold(whole, |reader, _| Box::new(flate2::read::ZlibDecoder::new(reader)));
+        let (read, ended) = drained(reader.take(CONTENT_BYTES_MAX + 1));
+        if ended || read > CONTENT_BYTES_MAX {
+            return None;
+        }
+    }
+    stream.decoded_data().ok()
+}
+
+/// By how much data may grow at most when this is undone.
+fn growth(filter: Filter) -> u64 {
+    match filter {
+        // A bit for 258 bytes, in the best of cases two.
+        Filter::FlateDecode => 1_032,
+        // Twelve bits for as many bytes as there are codes.
+        Filter::LzwDecode => 2_731,
+        Filter::RunLengthDecode => 64,
+        _ => 1,
+    }
 }
 
 /// A page's instructions.

@@ -64,6 +64,8 @@ pub(super) struct Reader {
     pub(super) letters: Vec<Letter>,
     /// Glyphs whose character is not known for certain.
     pub(super) unknown: usize,
+    /// The boxes of those of them that have ink.
+    pub(super) strange: Vec<Rect>,
     /// The boxes of glyphs that are drawn by instructions, in units of their font's size.
     drawn: HashMap<u128, Option<Rect>>,
     /// The boxes that everything is clipped to, the innermost last.
@@ -97,6 +99,7 @@ impl Reader {
             every_letter,
             letters: Vec::new(),
             unknown: 0,
+            strange: Vec::new(),
             drawn: HashMap::new(),
             clips: Vec::new(),
             groups: Vec::new(),
@@ -136,6 +139,7 @@ impl Reader {
         }
         let Some(text) = text.and_then(certain) else {
             self.unknown += 1;
+            self.strange.extend(ink.filter(|_| self.strange.len() < LETTERS_MAX));
             return;
         };
         if !self.every_letter {
@@ -146,6 +150,7 @@ impl Reader {
             if text.chars().any(is_right_to_left) {
                 // Drawn in an order that is not the order of reading, it is left to recognition.
                 self.unknown += 1;
+                self.strange.extend(ink.filter(|_| self.strange.len() < LETTERS_MAX));
                 return;
             }
         }
@@ -168,7 +173,8 @@ impl<'a> Device<'a> for Reader {
 
     fn draw_image(&mut self, image: Image<'a, '_>, props: ImageDrawProps<'a>) {
         let covers = is_solid(&image) && self.groups.iter().all(|covers| *covers);
-        if self.every_letter || !covers || self.letters.is_empty() || self.covers >= COVERS_MAX {
+        let is_bare = self.letters.is_empty() && self.strange.is_empty();
+        if self.every_letter || !covers || is_bare || self.covers >= COVERS_MAX {
             return;
         }
         self.covers += 1;
@@ -176,10 +182,9 @@ impl<'a> Device<'a> for Reader {
         let whole = Rect::new(0.0, 0.0, image.width().into(), image.height().into());
         let into_image = props.transform.inverse();
         let clip = self.clips.last().copied().unwrap_or(self.paper);
-        self.letters.retain(|letter| {
-            let middle = letter.ink.center();
-            !(clip.contains(middle) && whole.contains(into_image * middle))
-        });
+        let is_covered = |ink: Rect| clip.contains(ink.center()) && whole.contains(into_image * ink.center());
+        self.letters.retain(|letter| !is_covered(letter.ink));
+        self.strange.retain(|ink| !is_covered(*ink));
     }
 
     fn push_clip_path(&mut self, clip: &ClipPath) {

@@ -10,7 +10,7 @@ use hayro_syntax::page::Page;
 use platen_model::{PageRecord, TextSource, Word};
 
 use super::pdf_letters::{LETTERS_MAX, Letter, Reader, is_private};
-use crate::raster::is_language;
+use crate::raster::{certain, is_language};
 
 /// A page with fewer letters is not a page of text.
 const LETTERS_MIN: usize = 40;
@@ -49,6 +49,21 @@ pub(super) fn words(page: &Page<'_>, size: (u32, u32)) -> Option<Vec<Word>> {
     let signs = take_signs(&mut words);
     let unknown = reader.unknown + signs.among_letters;
     (unknown * UNKNOWN_ONE_IN <= letters && signs.alone * SIGNS_ONE_IN <= letters).then_some(words)
+}
+
+/// Where a page draws letters that nothing hides, on a picture of it of `size` pixels.
+pub(super) fn letters(page: &Page<'_>, size: (u32, u32)) -> Vec<platen_model::Rect> {
+    let reader = Reader::of_seen(page, size);
+    let drawn = reader.letters.iter().filter(|letter| !letter.is_space()).map(|letter| letter.ink);
+    drawn.chain(reader.strange).map(|ink| pixels(ink.intersect(reader.paper))).collect()
+}
+
+/// A box in whole pixels.
+fn pixels(ink: Rect) -> platen_model::Rect {
+    let at = |value: f64| value.max(0.0) as u32;
+    let (x, y) = (at(ink.x0.floor()), at(ink.y0.floor()));
+    let side = |end: f64, start: u32| at(end.ceil()).saturating_sub(start).max(1);
+    platen_model::Rect { x, y, w: side(ink.x1, x), h: side(ink.y1, y) }
 }
 
 /// Whether a page that images cover is one of text all the same, for a program wrote over them at length. What is
@@ -94,11 +109,14 @@ fn is_unreadable(word: &Word) -> bool {
     word.text.chars().all(is_private) && word.text.chars().nth(1).is_some()
 }
 
-/// The words of a record for which its page has none of its own that a search would find, drawn or hidden. The record
-/// is of the page turned as it says.
+/// The words of a record that were read with certainty and for which its page has none of its own that a search would find,
+/// drawn or hidden. The record is of the page turned as it says.
 pub(crate) fn lacking(page: &Page<'_>, record: &PageRecord) -> Vec<Word> {
-    if record.text_source == TextSource::Embedded {
-        return Vec::new();
+    // The page's own are sure beyond doubt; beside them there may be what was read.
+    let is_read = |word: &Word| record.text_source != TextSource::Embedded || word.confidence < 1.0;
+    let read: Vec<Word> = certain(&record.words).filter(|word| is_read(word)).cloned().collect();
+    if read.is_empty() {
+        return read;
     }
     let (wide, high) = (record.width_px, record.height_px);
     let size = if record.rotation_deg % 180 == 90 { (high, wide) } else { (wide, high) };
@@ -107,7 +125,7 @@ pub(crate) fn lacking(page: &Page<'_>, record: &PageRecord) -> Vec<Word> {
     own.retain(|word| !is_unreadable(word));
     if !is_language(&own) {
         // What the page says of its letters is not what they are, and no search finds it.
-        return record.words.clone();
+        return read;
     }
     for word in &mut own {
         word.rect = turned(word.rect, size, record.rotation_deg);
@@ -120,7 +138,7 @@ pub(crate) fn lacking(page: &Page<'_>, record: &PageRecord) -> Vec<Word> {
         let covered: u64 = near.map(|other| common(word.rect, other.rect)).sum();
         covered as f64 >= COVERED * f64::from(word.rect.w) * f64::from(word.rect.h)
     };
-    record.words.iter().filter(|word| !is_covered(word)).cloned().collect()
+    read.into_iter().filter(|word| !is_covered(word)).collect()
 }
 
 /// A box on a page of `size` pixels, after the page is turned clockwise.
@@ -216,15 +234,7 @@ impl Composer {
 
     fn take(&mut self, begun: Option<Begun<'_>>) {
         let Some(Begun { text, ink, .. }) = begun else { return };
-        let ink = ink.intersect(self.paper);
-        let at = |value: f64| value.max(0.0) as u32;
-        let (x, y) = (at(ink.x0.floor()), at(ink.y0.floor()));
-        let rect = platen_model::Rect {
-            x,
-            y,
-            w: at(ink.x1.ceil()).saturating_sub(x).max(1),
-            h: at(ink.y1.ceil()).saturating_sub(y).max(1),
-        };
+        let rect = pixels(ink.intersect(self.paper));
         let is_repeated = |word: &Word| {
             let near = |a: u32, b: u32| a.abs_diff(b) * 8 <= rect.h;
             word.text == text && near(word.rect.x, rect.x) && near(word.rect.y, rect.y)

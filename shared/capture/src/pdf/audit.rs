@@ -12,6 +12,7 @@ use hayro_syntax::content::ops::TypedInstruction;
 use hayro_syntax::object::{Dict, MaybeRef, Name, Object, Stream};
 
 use super::binder::{SIDE_MAX, SIDE_MIN};
+use crate::decode::decoded_within_limit;
 use crate::options::PdfA;
 
 /// The most breaches that are told apart.
@@ -142,6 +143,14 @@ impl Audit {
         }
     }
 
+    /// Looks at the instructions of a form, a pattern or a glyph. Nothing is claimed of what cannot be looked at.
+    pub(super) fn content(&mut self, stream: &Stream<'_>) {
+        match decoded_within_limit(stream) {
+            Some(content) => self.instructions(TypedIter::new(&content)),
+            None => self.note("A part of its drawing instructions is damaged, or too long to be looked at."),
+        }
+    }
+
     /// Looks at instructions.
     pub(super) fn instructions(&mut self, mut instructions: TypedIter<'_>) {
         use TypedInstruction as I;
@@ -159,12 +168,21 @@ impl Audit {
                 I::StrokeColorCmyk(_) | I::NonStrokeColorCmyk(_) => self.cmyk(),
                 I::ColorSpaceStroke(space) if space.0.as_ref() == b"DeviceCMYK" => self.cmyk(),
                 I::ColorSpaceNonStroke(space) if space.0.as_ref() == b"DeviceCMYK" => self.cmyk(),
-                I::InlineImage(image) => {
-                    let value = MaybeRef::NotRef(Object::Stream(image.0.clone()));
-                    self.look(&value, 0);
-                }
+                I::InlineImage(image) => self.inline_image(image.0),
                 _ => {}
             }
+        }
+    }
+
+    /// Looks at an image among instructions. They are copied as they are, and so nothing can be left out of it.
+    fn inline_image(&mut self, image: &Stream<'_>) {
+        self.look(&MaybeRef::NotRef(Object::Stream(image.clone())), 0);
+        if image.filters().contains(&Filter::LzwDecode) {
+            self.note("An image among its drawing instructions is coded in LZW.");
+        }
+        let dict = image.dict();
+        if ["I", "Interpolate"].iter().any(|key| dict.get::<bool>(key) == Some(true)) {
+            self.note("An image among its drawing instructions is to be shown smoother than it is.");
         }
     }
 
@@ -175,6 +193,9 @@ impl Audit {
     fn font(&mut self, font: &Dict<'_>) {
         let subtype = font.get::<Name<'_>>("Subtype");
         let subtype = subtype.as_deref().unwrap_or_default();
+        if subtype == b"Type3" {
+            self.glyphs(font);
+        }
         if matches!(subtype, b"Type0" | b"Type3") {
             return;
         }
@@ -205,6 +226,16 @@ impl Audit {
                 self.note_in_part_1("A TrueType font changes its encoding, which PDF/A-1 does not allow.");
             }
             _ => {}
+        }
+    }
+
+    /// Looks at the glyphs of a font that draws them by instructions.
+    fn glyphs(&mut self, font: &Dict<'_>) {
+        let Some(glyphs) = font.get::<Dict<'_>>("CharProcs") else { return };
+        for (name, _) in glyphs.entries() {
+            if let Some(glyph) = glyphs.get::<Stream<'_>>(&*name) {
+                self.content(&glyph);
+            }
         }
     }
 }

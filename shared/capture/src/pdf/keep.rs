@@ -341,8 +341,10 @@ fn copy_stream(
     let dict = stream.dict();
     let subtype = dict.get::<Name<'_>>("Subtype");
     let is_form = is_form || subtype.as_deref() == Some(b"Form");
-    if is_form && let Ok(content) = stream.decoded_data() {
-        audit.instructions(TypedIter::new(&content));
+    // Patterns draw as forms do.
+    let is_pattern = dict.get::<u32>("PatternType") == Some(1);
+    if is_form || is_pattern {
+        audit.content(stream);
     }
     let mut but: Vec<&[u8]> = vec![b"Length", b"F", b"FFilter", b"FDecodeParms", b"DL"];
     but.extend(LEFT_OUT);

@@ -258,7 +258,9 @@ fn write_line(content: &mut Content, line: &[Shown<'_>], scale: Scale, codes: &m
         let end = match next {
             Some(next) => {
                 let widened = if next - stretch.right > fit.size * APART { 0.0 } else { next - widest_gap };
-                stretch.right.max(widened).min(next - fit.size * GAP_MIN).max(at + (next - at) * 0.5)
+                // Where there is hardly room for the gap, the word has half of what there is.
+                let room = (next - fit.size * GAP_MIN).max(at + (next - at) * 0.5);
+                stretch.right.max(widened).min(room)
             }
             None => stretch.right.max(at + 1.0),
         };
@@ -355,6 +357,40 @@ mod tests {
         assert_eq!(text.matches("BT").count(), 1);
         assert_eq!(text.matches("Tm").count(), 1);
         assert_eq!(text.matches("Tj").count(), 3);
+    }
+
+    /// How wide what is shown is, in pixels, by its scaling: each character has a thousandth of the advance in sizes.
+    fn widths(text: &str) -> Vec<f32> {
+        let (mut size, mut scaling, mut widths) = (0.0, 100.0, Vec::new());
+        for line in text.lines() {
+            let number = |at: usize| line.split(' ').nth(at).and_then(|number| number.parse::<f32>().ok());
+            match line.rsplit(' ').next() {
+                Some("Tf") => size = number(1).expect("a size"),
+                Some("Tz") => scaling = number(0).expect("a scaling"),
+                Some("Tj") => {
+                    // Two bytes each, of which some are written as a backslash and what stands for them.
+                    let escaped = line.matches('\\').count();
+                    let digits =
+                        line.split('\\').skip(1).filter(|rest| rest.starts_with(char::is_numeric)).count();
+                    let bytes = line.len() - "() Tj".len() - escaped - 2 * digits;
+                    let natural = bytes as f32 / 2.0 * size * f32::from(ADVANCE) / 1000.0;
+                    widths.push(natural * scaling / 100.0 / 0.24);
+                }
+                _ => {}
+            }
+        }
+        widths
+    }
+
+    #[test]
+    fn a_word_before_a_wide_gap_is_as_wide_as_its_box_and_the_blank_fills_the_gap() {
+        let text = written(&[word("Total", 100, 100, 120, 40), word("110.00", 1_220, 100, 140, 40)]);
+        let found = widths(&text);
+        let expected = [120.0, 1_000.0, 140.0];
+        assert!(found.iter().zip(expected).all(|(found, width)| (found - width).abs() < 1.0), "{text}");
+        // Words that overlap share what there is.
+        let text = written(&[word("over", 100, 100, 120, 40), word("lap", 200, 100, 60, 40)]);
+        assert!((widths(&text)[..2].iter().sum::<f32>() - 100.0).abs() < 1.0, "{text}");
     }
 
     #[test]

@@ -43,10 +43,10 @@ use crate::decode::{Document, Makeup, Picture};
 use crate::inspection::PageImage;
 use crate::ocr::Engines;
 use crate::options::{Clean, Effort, Options};
-pub use as_scanned::as_scanned;
+pub use as_scanned::{as_picture, as_scanned};
 pub use as_shown::as_shown;
 use clean::Lay;
-pub(crate) use embedded::is_language;
+pub(crate) use embedded::{certain, is_language};
 use ink::Ink;
 use quality::Reading;
 use reading::{Content, TextSize};
@@ -101,6 +101,10 @@ pub fn finish_page(
     let ink = Ink::of(&gray);
     let blank = blank::is_blank(&gray, &ink) && !blank::has_colour(&picture.samples, &ink);
     let dpi = resolution::of(gray.dimensions(), picture.dpi, ink.character_height_px(false));
+    // A page that has but a few letters may look blank; its letters say that it is not.
+    let blank = blank
+        && !(gray.dimensions() == decoded_size
+            && embedded::any_is_there(&input.letters(page, decoded_size), &gray));
     clock.lap("measure");
 
     let mut barcodes = if blank { Vec::new() } else { barcode::find(&gray, dpi, &ink) };
@@ -111,10 +115,11 @@ pub fn finish_page(
     let embedded = (is_read && gray.dimensions() == decoded_size)
         .then(|| input.words(page, decoded_size))
         .flatten()
-        .and_then(|words| embedded::as_seen(words, &gray, &ink));
+        .and_then(|words| embedded::as_seen(words, &gray, &ink, makeup == Some(Makeup::Drawn)));
     clock.lap("embedded");
 
-    let incoming = makeup.map(|makeup| incoming::judged(makeup, embedded.is_some()));
+    let is_all_text = embedded.as_ref().is_some_and(|own| own.is_all);
+    let incoming = makeup.map(|makeup| incoming::judged(makeup, is_all_text));
     let mut upright = if blank || embedded.is_some() {
         Upright::AS_IT_LIES
     } else {
@@ -150,16 +155,23 @@ pub fn finish_page(
     };
     clock.lap("encode");
 
-    let copy = (is_read && embedded.is_none()).then(|| match options.clean {
-        Clean::Off => Cow::Borrowed(&gray),
-        Clean::Reading | Clean::Shown => clean::for_reading(&gray, &ink, gray_lay),
-    });
+    let copy = match (&embedded, options.clean) {
+        (Some(own), _) => own.has_rest.then(|| Cow::Owned(own.rest(&gray))),
+        (None, _) if !is_read => None,
+        (None, Clean::Off) => Some(Cow::Borrowed(&gray)),
+        (None, Clean::Reading | Clean::Shown) => Some(clean::for_reading(&gray, &ink, gray_lay)),
+    };
     clock.lap("clean");
 
     let text_source = embedded.as_ref().map_or(TextSource::Recognised, |_| TextSource::Embedded);
     let mut content = match (copy, embedded) {
-        (Some(copy), _) => reading::read(&copy, text, &options.languages, engines)?,
-        (None, Some(words)) => Content { words, check_boxes: check_boxes::find(&ink) },
+        (Some(copy), None) => reading::read(&copy, text, &options.languages, engines)?,
+        (copy, Some(mut own)) => {
+            if let Some(copy) = copy {
+                own.add(reading::read(&copy, text, &options.languages, engines)?.words);
+            }
+            Content { words: own.words, check_boxes: check_boxes::find(&ink) }
+        }
         (None, None) => Content::default(),
     };
     turn::straighten_rects(content.rects(), gray.dimensions(), size, lean_deg);

@@ -328,7 +328,7 @@ fn internal(stage: Stage, message: String) -> Failure {
 fn stage_of(request: &Request) -> Stage {
     match request {
         Request::Inspect { .. } | Request::Ending { .. } => Stage::Inspect,
-        Request::Page { .. } | Request::Notice { .. } => Stage::Page,
+        Request::Page { .. } | Request::Picture { .. } | Request::Notice { .. } => Stage::Page,
         Request::BindBegin { .. }
         | Request::BindPage { .. }
         | Request::BindKept { .. }

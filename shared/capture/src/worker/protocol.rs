@@ -59,6 +59,17 @@ pub enum Request {
         /// What opens the input where it is locked.
         passwords: Passwords,
     },
+    /// Show one page as a picture, for it cannot be bound as it came. Files: input, image (written).
+    Picture {
+        /// The page, from 0.
+        page: u32,
+        /// How it is turned clockwise, by quarters.
+        turned_deg: u32,
+        /// What was chosen.
+        options: Options,
+        /// What opens the input where it is locked.
+        passwords: Passwords,
+    },
     /// Make a page that says something in letters, to stand where a page is missing. Files: image (written).
     Notice {
         /// What it says: a heading, then paragraphs.
@@ -197,7 +208,7 @@ pub enum Reply {
     Inspected(Inspection),
     /// To [`Request::Ending`].
     Ends(Ending),
-    /// To [`Request::Page`] and [`Request::Notice`].
+    /// To [`Request::Page`], [`Request::Picture`] and [`Request::Notice`].
     Page {
         /// What was found on it.
         record: Box<PageRecord>,

@@ -19,6 +19,11 @@ use seccompiler::{
 };
 use serde::{Deserialize, Serialize};
 
+/// The longest file that a worker may write: no PDF can be longer ([`pdf`](crate::pdf)), and a PDF goes to its file as it is
+/// made, so that it may be longer than a worker's memory. Without a limit a worker in hostile hands could fill the disk
+/// through the one file it may write.
+pub const WRITTEN_BYTES: u64 = 10_000_000_000;
+
 /// What holds once the sandbox is entered; nothing does by default.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sandbox {
@@ -46,9 +51,7 @@ pub fn language_data_folders() -> Vec<PathBuf> {
 pub fn enter(memory_mb: u64) -> io::Result<Sandbox> {
     let bytes = memory_mb.saturating_mul(1 << 20);
     setrlimit(Resource::As, Rlimit { current: Some(bytes), maximum: Some(bytes) })?;
-    // Far more than any result. Without this a worker in hostile hands could fill the disk through the one file it may
-    // write.
-    setrlimit(Resource::Fsize, Rlimit { current: Some(bytes), maximum: Some(bytes) })?;
+    setrlimit(Resource::Fsize, Rlimit { current: Some(WRITTEN_BYTES), maximum: Some(WRITTEN_BYTES) })?;
     setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
     let files = give_up_files().map_err(io::Error::other)?;
     let system_calls = give_up_system_calls()?;

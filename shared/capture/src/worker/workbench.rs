@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
-use platen_model::{Failure, FailureClass, Lack, PageRecord, Stage};
+use platen_model::{Failure, FailureClass, Lack, PageRecord, Stage, TextSource};
 
 use crate::decode::{Desk, Ending};
 use crate::ocr::{self, Engines};
@@ -63,6 +63,11 @@ impl Workbench {
                 })?;
                 hold_to_words(&mut finished.record, options.limits.page_words);
                 keep_page(finished, target)
+            }
+            Request::Picture { page, turned_deg, options, passwords } => {
+                let (input, target) = (file(Stage::Page)?, file(Stage::Page)?);
+                let document = self.desk.lay(input, &options.limits, &passwords)?;
+                keep_page(raster::as_picture(document, page, turned_deg, &options)?, target)
             }
             Request::Notice { lines } => keep_page(pdf::notice(&lines)?, file(Stage::Page)?),
             Request::BindBegin { info } => {
@@ -138,9 +143,14 @@ fn hold_to_words(record: &mut PageRecord, page_words: u32) {
     record.words = Vec::new();
     (record.mean_confidence, record.quality) = (0.0, 0.0);
     record.lacks = Some(Lack::Text);
-    let note = format!(
-        "This page has no text: {count} words are over the limit of {page_words} (limits.page_words)."
-    );
+    let over = format!("{count} words are over the limit of {page_words} (limits.page_words)");
+    let is_kept = record.incoming.as_ref().is_some_and(|incoming| incoming.kept);
+    let note = match record.text_source {
+        TextSource::Embedded if is_kept => {
+            format!("The text of this page stands in the PDF and nowhere else: {over}.")
+        }
+        _ => format!("This page has no text: {over}."),
+    };
     record.notes = vec![note];
 }
 

@@ -8,14 +8,14 @@ use std::path::Path;
 use platen_capture::decode::Document;
 use platen_capture::inspection::Feature;
 use platen_capture::ocr::Engines;
-use platen_capture::pdf::render;
+use platen_capture::pdf::{Binder, Bound, render};
 use platen_capture::worker::protocol::{Answer, BindInfo, Reply, Request};
 use platen_capture::worker::workbench::Workbench;
 use platen_capture::{Effort, Inspection, Limits, Options, Passwords, PdfA, raster};
-use platen_model::{Digest, FailureClass, Lack, PageRecord, TextSource};
+use platen_model::{Digest, FailureClass, Lack, PageRecord, Rect, TextSource, Word};
 use tempfile::NamedTempFile;
 
-use crate::common::{clean, run};
+use crate::common::{clean, info, run};
 
 /// A PDF of these objects from number 1 on, the first being the catalog; `trailer` stands in its trailer.
 pub(crate) fn pdf(objects: &[String], trailer: &str) -> NamedTempFile {
@@ -550,4 +550,103 @@ fn a_sheet_that_no_page_may_have_and_a_font_that_does_not_say_so_break_the_claim
     let untyped = breaches(LETTER, &HELVETICA.replace("/Type/Font", ""));
     assert!(untyped.iter().any(|breach| breach.contains("does not say that it is one")), "{untyped:?}");
     assert!(untyped.iter().any(|breach| breach.contains("is not in the file")), "{untyped:?}");
+}
+
+/// What breaks the standard on a page that draws this, with these resources and objects from number 5 on.
+fn breaches_of(resources: &str, instructions: &str, more: &[String]) -> Vec<String> {
+    let mut objects = vec![
+        "<</Type/Catalog/Pages 2 0 R>>".to_owned(),
+        "<</Type/Pages/Kids[3 0 R]/Count 1>>".to_owned(),
+        format!("<</Type/Page/Parent 2 0 R/Contents 4 0 R/Resources<<{resources}>>{LETTER}>>"),
+        stream("", instructions),
+    ];
+    objects.extend(more.iter().cloned());
+    let (bound, _) = kept(pdf(&objects, "").path(), PdfA::A2b, Vec::new());
+    assert_eq!(bound.pdfa == PdfA::A2b, bound.breaches.is_empty());
+    bound.breaches
+}
+
+/// A PDF of the first page of another as it came, on which these words were read.
+fn kept(source: &Path, pdfa: PdfA, words: Vec<Word>) -> (Bound, NamedTempFile) {
+    let record = PageRecord { width_px: 2_550, height_px: 3_300, dpi: 300, words, ..PageRecord::default() };
+    let mut incoming = Document::open(File::open(source).expect("open"), &Limits::default()).expect("a PDF");
+    let file = NamedTempFile::new().expect("a file");
+    let mut binder = Binder::begin(info(pdfa), file.reopen().expect("open"));
+    binder.keep_page(0, &mut incoming, 0, &record).expect("the page is kept");
+    let bound = binder.finish().expect("finished");
+    clean(file.path());
+    (bound, file)
+}
+
+#[track_caller]
+fn check_breach(breaches: &[String], said: &str) {
+    assert!(breaches.iter().any(|breach| breach.contains(said)), "{said}: {breaches:?}");
+}
+
+#[test]
+fn what_breaks_the_standard_in_patterns_glyphs_and_images_among_instructions_is_said() {
+    let tiling = |draws: &str| {
+        let pattern =
+            "/PatternType 1/PaintType 1/TilingType 1/BBox[0 0 20 20]/XStep 20/YStep 20/Resources<<>>";
+        let fill = "/Pattern cs /P scn 72 72 300 300 re f";
+        breaches_of("/Pattern<</P 5 0 R>>", fill, &[stream(pattern, draws)])
+    };
+    assert_eq!(tiling("0.5 g 0 0 10 10 re f"), Vec::<String>::new());
+    check_breach(&tiling("0 1 1 0 k 0 0 10 10 re f"), "DeviceCMYK");
+
+    let glyph = |draws: &str| {
+        let font = "<</Type/Font/Subtype/Type3/FontBBox[0 0 500 500]/FontMatrix[.001 0 0 .001 0 0]/FirstChar 65\
+                    /LastChar 65/Widths[600]/Encoding<</Type/Encoding/Differences[65/A]>>/CharProcs<</A 6 0 R>>\
+                    /Resources<<>>>>";
+        let glyph = stream("", &format!("600 0 d0 {draws} 0 0 500 500 re f"));
+        breaches_of("/Font<</F1 5 0 R>>", "BT /F1 40 Tf 72 300 Td (AAA) Tj ET", &[font.to_owned(), glyph])
+    };
+    assert_eq!(glyph("0.5 g"), Vec::<String>::new());
+    check_breach(&glyph("0 1 1 0 k"), "DeviceCMYK");
+
+    let image = |entries: &str, data: &str| {
+        let draw = format!("q 72 0 0 72 72 300 cm BI /W 1 /H 1 /BPC 8 /CS /G {entries} ID {data} EI Q");
+        breaches_of("", &draw, &[])
+    };
+    assert_eq!(image("/I false", "@"), Vec::<String>::new());
+    check_breach(&image("/I true", "@"), "smoother");
+    // A clear code, a sample of 64, the end of the data, of nine bits each.
+    check_breach(&image("/F [/AHx /LZW]", "80101010>"), "LZW");
+}
+
+#[test]
+fn a_form_that_grows_without_end_is_not_looked_at_and_nothing_is_claimed_of_it() {
+    let deflated = |data: &mut dyn std::io::Read| {
+        let mut coder = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::best());
+        std::io::copy(data, &mut coder).expect("memory");
+        coder.finish().expect("memory")
+    };
+    let inner = deflated(&mut std::io::Read::take(std::io::repeat(b' '), 1 << 30));
+    let hex: String = deflated(&mut &inner[..]).iter().map(|byte| format!("{byte:02x}")).collect();
+    let form = "/Type/XObject/Subtype/Form/BBox[0 0 9 9]/Filter[/ASCIIHexDecode /FlateDecode /FlateDecode]";
+    let breaches =
+        breaches_of("/XObject<</Unused 5 0 R>>", "0.5 g 72 72 300 300 re f", &[stream(form, &hex)]);
+    check_breach(&breaches, "too long to be looked at");
+}
+
+#[test]
+fn what_does_not_read_with_certainty_is_not_laid_over_a_page_that_is_kept() {
+    let source = page("", LETTER, "0.5 g 72 72 300 300 re f", &[HELVETICA.to_owned()]);
+    let word = |text: &str, confidence: f32, line: u32| Word {
+        text: text.into(),
+        confidence,
+        rect: Rect { x: 300 + 200 * u32::from(text == "two"), y: 300 + 100 * line, w: 120, h: 40 },
+        line,
+        block: 0,
+    };
+    let words = vec![
+        word("lift", 0.95, 0),
+        word("two", 0.9, 0),
+        word("e", 0.9, 1),
+        word("°", 0.85, 1),
+        word("Wbrd", 0.4, 2),
+        word("契約", 0.9, 3),
+    ];
+    let (_, bound) = kept(source.path(), PdfA::Off, words);
+    assert_eq!(self::words(&text_of(bound.path())), ["lift", "two", "契約"]);
 }
