@@ -207,6 +207,20 @@ mod tests {
     }
 
     #[test]
+    fn an_engine_is_made_once_for_each_set_of_languages() {
+        let mut engines = Engines::default();
+        let page = GrayImage::from_pixel(300, 200, image::Luma([255]));
+        let languages = ["eng", "eng+deu", "eng", "eng+deu", "eng"];
+        for languages in languages {
+            engines.read(&page, Some(150), Layout::Page, languages).expect("they are installed");
+            let _ = engines.orientation(&page, 150);
+        }
+        let mut made: Vec<&str> = engines.by_languages.keys().map(String::as_str).collect();
+        made.sort_unstable();
+        assert_eq!(made, ["eng", "eng+deu", ORIENTATION_DATA]);
+    }
+
+    #[test]
     fn a_white_page_holds_no_words_and_says_nothing_of_its_orientation() {
         let mut engines = Engines::default();
         let page = GrayImage::from_pixel(600, 800, image::Luma([255]));

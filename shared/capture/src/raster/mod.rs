@@ -13,6 +13,7 @@ mod check_boxes;
 mod clean;
 mod embedded;
 pub mod encode;
+mod fine_print;
 mod incoming;
 mod ink;
 mod lettering;

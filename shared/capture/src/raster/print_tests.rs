@@ -1,11 +1,15 @@
-//! Which way up pages lie that these tests print with Debian's fonts: in other scripts than Latin, and lists.
+//! Pages that these tests print with Debian's fonts: other scripts than Latin, lists, covers, columns of figures. Which way up
+//! they lie, and what is read on them.
 
 use ab_glyph::{FontVec, PxScale};
 use image::{GrayImage, Luma, imageops};
 use imageproc::drawing::draw_text_mut;
 
+use super::reading::{self, TextSize};
 use super::skew::Glance;
+use super::upright::Upright;
 use super::{Engines, Ink, turn, upright};
+use platen_model::Word;
 
 const SERIF: &str = "/usr/share/fonts/truetype/liberation/LiberationSerif-Regular.ttf";
 const EAST_ASIAN: &str = "/usr/share/fonts/truetype/wqy/wqy-microhei.ttc";
@@ -197,4 +201,97 @@ fn a_list_whose_columns_stand_out_more_than_its_rows_is_put_upright_however_it_l
     let down = Glance::down(&ink, &across);
     assert!(down.contrast > across.contrast, "this list shows nothing: its rows stand out more");
     check_is_put_upright("a price list", &page, "eng", &mut Engines::default());
+}
+
+const SANS: &str = "/usr/share/fonts/truetype/liberation/LiberationSans-Regular.ttf";
+
+/// Prints lines on an A4 page: the left edge, the upper edge, and the height of the type, in pixels.
+fn print(dpi: u32, lines: &[(u32, u32, f32, &str)]) -> GrayImage {
+    let font = font(SANS);
+    let mut page = GrayImage::from_pixel(dpi * 827 / 100, dpi * 1_169 / 100, Luma([255]));
+    for &(x, y, height, text) in lines {
+        let (x, y) = (x.cast_signed(), y.cast_signed());
+        draw_text_mut(&mut page, Luma([0]), x, y, PxScale::from(height), &font, text);
+    }
+    page
+}
+
+fn size_of(page: &GrayImage, dpi: u32) -> TextSize {
+    TextSize::of(&Ink::of(page), Upright::AS_IT_LIES, Some(dpi))
+}
+
+fn words_of(page: &GrayImage) -> Vec<Word> {
+    let text = size_of(page, 300);
+    reading::read(page, text, "eng", &mut Engines::default()).expect("English is installed").words
+}
+
+fn line_of(words: &[Word], with: &str) -> String {
+    let line = words.iter().find(|word| word.text == with).map(|word| word.line);
+    let of_line = words.iter().filter(|word| Some(word.line) == line).map(|word| word.text.as_str());
+    of_line.collect::<Vec<_>>().join(" ")
+}
+
+const CLAUSES: [&str; 8] = [
+    "This agreement is made between the parties named below and binds both of them",
+    "from the day on which the second of them has signed it. The supplier delivers the",
+    "goods to the place named in the order and bears the risk until they are accepted.",
+    "Party of the first part: Halden Timber Works, Harbour Road 14, Port Merrow",
+    "Party of the second part: Brightwater Joinery, Mill Lane 3, Old Carrow",
+    "Number of the agreement: HB-20417. Amount of the order: 48,250.00 EUR",
+    "Invoices are payable within thirty days of receipt without any deduction.",
+    "Neither party may assign it without the consent of the other in writing.",
+];
+
+#[test]
+fn the_copy_that_is_read_is_as_large_as_its_letters_want_it() {
+    let page = |dpi: u32, points: f32| {
+        let height = points * dpi as f32 / 72.0;
+        let lines = (0..16).map(|row| (dpi / 2, dpi / 2 + row * dpi * 3 / 5, height, CLAUSES[row as usize % 8]));
+        print(dpi, &lines.collect::<Vec<_>>())
+    };
+    let height = |dpi: u32, points: f32| size_of(&page(dpi, points), dpi).copy_size((1_000, 1_000)).1;
+    let usual = height(300, 16.0);
+    // Twice the resolution, or twice the type: half as large a copy.
+    for (dpi, points, part) in [(600, 16.0, 0.5), (300, 32.0, 0.5), (400, 16.0, 0.75), (300, 20.0, 0.8)] {
+        let found = f64::from(height(dpi, points)) / f64::from(usual);
+        assert!((found - part).abs() < 0.07, "{points} points at {dpi} dots an inch: {found} of {usual}");
+    }
+    assert!(height(100, 8.0) > 1_000, "small letters are enlarged");
+}
+
+#[test]
+fn the_small_print_below_a_large_title_is_read() {
+    let mut lines =
+        vec![(250, 300, 250.0, "FRAMEWORK"), (250, 600, 250.0, "AGREEMENT"), (250, 900, 250.0, "FOR GOODS")];
+    lines.extend(CLAUSES.iter().zip(0..).map(|(clause, row)| (250, 1_500 + row * 70, 42.0, *clause)));
+    let words = words_of(&print(300, &lines));
+    for wanted in ["FRAMEWORK", "Merrow", "HB-20417.", "48,250.00", "consent", "thirty"] {
+        let read: Vec<&str> = words.iter().map(|word| word.text.as_str()).collect();
+        assert!(read.contains(&wanted), "{wanted} is not among {read:?}");
+    }
+}
+
+#[test]
+fn a_column_of_figures_is_read_with_its_rows() {
+    const ROWS: [(&str, &str, &str); 8] = [
+        ("Blue steel pipe", "1", "42.00"),
+        ("Copper elbow", "8", "13.50"),
+        ("Pressure valve", "6", "97.00"),
+        ("Sealing tape", "4", "11.25"),
+        ("Assembly hours", "2", "67.50"),
+        ("Travel expenses", "9", "99.00"),
+        ("Gate hinges", "7", "23.40"),
+        ("Brass fitting", "5", "18.75"),
+    ];
+    let mut lines: Vec<(u32, u32, f32, &str)> =
+        CLAUSES.iter().zip(0..).map(|(clause, row)| (250, 300 + row * 52, 44.0, *clause)).collect();
+    for ((goods, quantity, amount), row) in ROWS.iter().zip(0..) {
+        let y = 900 + row * 62;
+        lines.extend([(250, y, 44.0, *goods), (1_300, y, 44.0, *quantity), (1_900, y, 44.0, *amount)]);
+    }
+    let words = words_of(&print(300, &lines));
+    for (goods, quantity, amount) in ROWS {
+        let last = goods.rsplit(' ').next().expect("it has a word");
+        assert_eq!(line_of(&words, last), format!("{goods} {quantity} {amount}"));
+    }
 }

@@ -21,7 +21,7 @@ use platen_model::{CheckBox, Failure, FailureClass, Rect, Stage, Word};
 use super::encode::Lettering;
 use super::ink::Ink;
 use super::upright::Upright;
-use super::{check_boxes, lettering, litter, rows, underline, unread};
+use super::{check_boxes, fine_print, lettering, litter, rows, underline, unread};
 use crate::ocr::{Engines, Layout};
 
 /// Below this, a stated resolution is a program's default more often than a scanner's setting.
@@ -37,6 +37,11 @@ const NARROW_CAPITAL_PX: f64 = 28.0;
 const SMALL_CAPITAL_PX: f64 = 20.0;
 /// The most by which the copy is larger than the page. More makes Tesseract take specks for letters.
 const ENLARGED_MAX: f64 = 1.5;
+/// Letters of this height on the copy can just be read. Where large letters decide about its size, as on a cover, it is made
+/// large enough for the small print...
+const FINE_PX: f64 = 9.0;
+/// ...but not of more pixels than this: Tesseract's memory grows with them.
+const FINE_COPY_PX: f64 = 20e6;
 /// The least part of the page's size that the copy has.
 const REDUCED_MIN: f64 = 0.1;
 /// A page that is narrower than this many capitals are high has no columns, but it may look to Tesseract as if it
@@ -57,6 +62,8 @@ const WIDEST_PX: f64 = 32_000.0;
 pub(super) struct TextSize {
     /// The height of capitals, where there were enough characters to measure.
     capital_px: Option<f32>,
+    /// The height of letters in small print, where there are much smaller ones than most of the ink is in.
+    fine_px: Option<f32>,
     /// The part of the lines that goes on behind a wide blank.
     gapped_share: f32,
     /// The resolution, where the file states one that a scanner would. Tesseract lays out a page better by its
@@ -76,9 +83,19 @@ impl TextSize {
         let gapped = || lettering::gapped_share(ink, lines_are_vertical, upright.skew_deg);
         Self {
             capital_px,
+            fine_px: capital_px
+                .and_then(|capital_px| fine_print::height_px(ink, lines_are_vertical, capital_px)),
             gapped_share: if may_be_narrow { gapped() } else { 0.0 },
             stated_dpi: stated_dpi.filter(|dpi| *dpi >= SCANNER_DPI_MIN),
         }
+    }
+
+    /// The size of the copy that is read of a page of this size.
+    #[cfg(test)]
+    pub(super) fn copy_size(&self, page: (u32, u32)) -> (u32, u32) {
+        let (along, across) = self.reading_scale(self.layout(page.0), page);
+        let side = |length: u32, factor: f64| (f64::from(length) * factor).round() as u32;
+        (side(page.0, along), side(page.1, across))
     }
 
     /// What decides how a page of this width may be coded.
@@ -98,14 +115,19 @@ impl TextSize {
     }
 
     /// The size of the copy as a part of the page's: along the lines, and across them.
-    fn reading_scale(&self, layout: Layout) -> (f64, f64) {
+    fn reading_scale(&self, layout: Layout, (width, height): (u32, u32)) -> (f64, f64) {
+        let pixels = f64::from(width) * f64::from(height);
         let Some(height) = self.capital_px.map(f64::from) else { return (1.0, 1.0) };
         let (along, across, smallest) = match layout {
             Layout::Page => (CONDENSED_PX, CAPITAL_PX, SMALL_CAPITAL_PX),
             Layout::Lines => (NARROW_CAPITAL_PX, NARROW_CAPITAL_PX, NARROW_CAPITAL_PX),
         };
         let most = (smallest / height).clamp(1.0, ENLARGED_MAX);
-        let scale = |wanted: f64| (wanted / height).clamp(REDUCED_MIN, most);
+        let fine = match self.fine_px.map(f64::from) {
+            Some(fine) => (FINE_PX / fine).min((FINE_COPY_PX / pixels).sqrt()).min(1.0),
+            None => 0.0,
+        };
+        let scale = |wanted: f64| (wanted / height).max(fine).clamp(REDUCED_MIN, most);
         (scale(along), scale(across))
     }
 }
@@ -147,7 +169,7 @@ pub(super) fn read(
     engines: &mut Engines,
 ) -> Result<Content, Failure> {
     let layout = text.layout(page.width());
-    let (along, across) = text.reading_scale(layout);
+    let (along, across) = text.reading_scale(layout, page.dimensions());
     let along = along.min(WIDEST_PX / f64::from(page.width()));
     let copy = sized(page, along, across)?;
     let dpi = text.stated_dpi.map(|dpi| (f64::from(dpi) * across).round() as u32);
@@ -237,7 +259,7 @@ pub(super) fn read_lines(
     languages: &str,
     engines: &mut Engines,
 ) -> Result<Vec<Word>, Failure> {
-    let (along, across) = text.reading_scale(Layout::Page);
+    let (along, across) = text.reading_scale(Layout::Page, part.dimensions());
     let copy = sized(part, along, across)?;
     engines.read(&copy, None, Layout::Lines, languages)
 }

@@ -5,6 +5,9 @@
 //! like characters and lie in no word's box are gathered into regions, and each region is read again as
 //! plain lines. What is read there counts only if it is clearly better than what stood there before, so
 //! that pictures, stamps and signatures do not become words.
+//!
+//! It also takes a column of figures, one below the other, for one line of text that runs down the page, and makes a word
+//! of nonsense of it. Such columns are read again too.
 
 use std::collections::BTreeMap;
 
@@ -31,13 +34,20 @@ const AREA_MAX: f64 = 0.5;
 const SURE: f32 = 0.75;
 /// And better than what stood there by this factor.
 const BETTER: f32 = 1.1;
+/// A word that is read with less confidence, and so many times as high as it is wide, may be a column of figures. What does
+/// run down the page is read better.
+const STACKED: (f32, u32) = (0.6, 2);
+/// From one figure of a column to the next are at most so many heights of capitals.
+const STACK_GAP: f32 = 4.0;
 
 /// A region to read again, with the words that stand in it already.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Region {
     pub(super) rect: Rect,
     /// Their places in the page's words, ascending.
     pub(super) words: Vec<usize>,
+    /// What stands there is one character below the other, taken for a line down the page: it is worth nothing.
+    is_stack: bool,
 }
 
 impl Region {
@@ -53,8 +63,9 @@ impl Region {
 pub(super) fn regions(ink: &Ink, page: (u32, u32), words: &[Word]) -> Vec<Region> {
     let Some(capital) = ink.capital_height_px(false) else { return Vec::new() };
     let boxes = left_over(ink, capital, words);
+    let stacks = stacks(&boxes, capital, page, words);
     if !(MARKS_MIN..=MARKS_MAX).contains(&boxes.len()) {
-        return Vec::new();
+        return stacks;
     }
     let mut regions: Vec<Region> = grouped(&boxes)
         .into_iter()
@@ -72,7 +83,47 @@ pub(super) fn regions(ink: &Ink, page: (u32, u32), words: &[Word]) -> Vec<Region
         fits
     });
     regions.truncate(REGIONS_MAX);
-    regions
+    // They come first: a word is read again once, and these words are sure to be wrong.
+    [stacks, regions].concat()
+}
+
+/// The columns of characters that were taken for lines down the page, with what stands above and below them and was not read.
+fn stacks(left_over: &[Rect], capital: f32, page: (u32, u32), words: &[Word]) -> Vec<Region> {
+    let mut stacks: Vec<Region> = Vec::new();
+    for (index, word) in words.iter().enumerate() {
+        let is_stacked = word.confidence < STACKED.0
+            && word.rect.h > word.rect.w * STACKED.1
+            && word.text.chars().nth(1).is_some();
+        if !is_stacked {
+            continue;
+        }
+        match stacks.iter_mut().find(|stack| is_below(&stack.rect, &word.rect, capital)) {
+            Some(stack) => {
+                stack.rect = united(stack.rect, word.rect);
+                stack.words.push(index);
+            }
+            None => stacks.push(Region { rect: word.rect, words: vec![index], is_stack: true }),
+        }
+    }
+    stacks.truncate(REGIONS_MAX);
+    for Region { rect, .. } in &mut stacks {
+        while let Some(next) =
+            left_over.iter().find(|mark| is_below(rect, mark, capital) && united(*rect, **mark) != *rect)
+        {
+            *rect = united(*rect, *next);
+        }
+        *rect = with_room(*rect, capital, page);
+    }
+    stacks
+}
+
+/// Whether both stand in one column, and not far from each other.
+fn is_below(one: &Rect, other: &Rect, capital: f32) -> bool {
+    let beside = (one.x + one.w).min(other.x + other.w).saturating_sub(one.x.max(other.x));
+    let apart = one.y.max(other.y).saturating_sub((one.y + one.h).min(other.y + other.h));
+    beside * 2 >= one.w.min(other.w)
+        && one.w.max(other.w) as f32 <= capital * 3.0
+        && apart as f32 <= capital * STACK_GAP
 }
 
 /// The boxes of marks of a character's size that lie in no word's box, in the page's pixels.
@@ -148,10 +199,15 @@ fn around(group: &[Rect], capital: f32, page: (u32, u32), words: &[Word]) -> Reg
         rect = united(rect, word.rect);
     }
     inside.sort_unstable();
+    Region { rect: with_room(rect, capital, page), words: inside, is_stack: false }
+}
+
+/// The box with some of the paper around it.
+fn with_room(rect: Rect, capital: f32, page: (u32, u32)) -> Rect {
     let room = (capital / 2.0) as u32;
     let (x, y) = (rect.x.saturating_sub(room), rect.y.saturating_sub(room));
     let (right, bottom) = ((rect.x + rect.w + room).min(page.0), (rect.y + rect.h + room).min(page.1));
-    Region { rect: Rect { x, y, w: right - x, h: bottom - y }, words: inside }
+    Rect { x, y, w: right - x, h: bottom - y }
 }
 
 fn united(a: Rect, b: Rect) -> Rect {
@@ -172,7 +228,8 @@ pub(super) fn put_in(words: &mut Vec<Word>, read: Vec<(Region, Vec<Word>)>) {
             continue;
         }
         let found = new_words(found, &region, words);
-        if !is_better(&found, region.words.iter().map(|&index| &words[index])) {
+        let before = region.words.iter().filter(|_| !region.is_stack).map(|&index| &words[index]);
+        if !is_better(&found, before) {
             continue;
         }
         region.words.iter().for_each(|&index| replaced[index] = true);
@@ -244,7 +301,7 @@ mod tests {
     }
 
     fn region(y: u32, words: &[usize]) -> Region {
-        Region { rect: Rect { x: 90, y: y - 5, w: 220, h: 30 }, words: words.to_vec() }
+        Region { rect: Rect { x: 90, y: y - 5, w: 220, h: 30 }, words: words.to_vec(), is_stack: false }
     }
 
     /// Five lines of a word each; what is found in the regions is put in.

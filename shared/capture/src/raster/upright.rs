@@ -43,7 +43,7 @@ const SURELY_UP_SIDEWAYS: f32 = 2.5;
 /// A page must read better one way than the other by this factor, and by so many letters more.
 const READS_BETTER: f64 = 1.4;
 const READS_MORE: f64 = 5.0;
-/// The longer side of the copy that is read to compare two ways, in pixels.
+/// The longer side of the copy that is read to compare two ways, in pixels: half as much again at most.
 const COMPARED_PX: u32 = 1_800;
 /// A sample of the text is so many characters wide, and so many high, which are three lines or so.
 const SAMPLE_CHARACTERS: (f32, f32) = (30.0, 7.0);
@@ -224,7 +224,7 @@ impl Second<'_> {
             },
         };
         let long = self.page.width().max(self.page.height());
-        let by = long.div_ceil(COMPARED_PX);
+        let by = (f64::from(long) / f64::from(COMPARED_PX)).round() as u32;
         let small = match by {
             0 | 1 => self.page.clone(),
             by => image::imageops::thumbnail(self.page, self.page.width() / by, self.page.height() / by),
