@@ -246,7 +246,8 @@ const CLAUSES: [&str; 8] = [
 fn the_copy_that_is_read_is_as_large_as_its_letters_want_it() {
     let page = |dpi: u32, points: f32| {
         let height = points * dpi as f32 / 72.0;
-        let lines = (0..16).map(|row| (dpi / 2, dpi / 2 + row * dpi * 3 / 5, height, CLAUSES[row as usize % 8]));
+        let lines =
+            (0..16).map(|row| (dpi / 2, dpi / 2 + row * dpi * 3 / 5, height, CLAUSES[row as usize % 8]));
         print(dpi, &lines.collect::<Vec<_>>())
     };
     let height = |dpi: u32, points: f32| size_of(&page(dpi, points), dpi).copy_size((1_000, 1_000)).1;

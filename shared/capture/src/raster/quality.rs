@@ -35,6 +35,8 @@ const LEANING_DEG: f32 = 1.5;
 const BENT_DEG: f32 = 1.2;
 /// Pages of fewer words say little by their confidence.
 const WORDS_MIN: usize = 8;
+/// Where more marks than this look like letters, a page of few words or none was read poorly.
+const UNREAD_MARKS_MIN: usize = 40;
 /// Of the rows of the page one in so many is looked at.
 const ROW_STEP: usize = 16;
 /// Smaller steps between neighbouring samples are noise.
@@ -97,13 +99,39 @@ fn score(image: &Image, reading: Reading<'_>) -> f32 {
     words.clamp(0.0, 1.0) * WORDS_PART + image * (1.0 - WORDS_PART)
 }
 
+/// Why the page was read poorly, or why a person should look at it.
 fn notes(page: &GrayImage, image: &Image, reading: Reading<'_>, ink: &Ink) -> Vec<String> {
+    // A stamp and a date are few words, and may be read with little confidence without a fault of the page's. Where many
+    // marks look like letters and few words were read, the page itself is to blame.
+    let is_poor = reading.confidence < CONFIDENT
+        && (reading.words.len() >= WORDS_MIN || ink.text_like().nth(UNREAD_MARKS_MIN).is_some());
     if reading.words.is_empty() {
-        return vec!["No text was found on this page.".into()];
+        let mut notes = vec!["No text was found on this page.".to_owned()];
+        if is_poor {
+            notes.extend(causes(page, image, reading));
+        }
+        return notes;
     }
-    if reading.confidence >= CONFIDENT || reading.words.len() < WORDS_MIN {
+    if !is_poor {
         return Vec::new();
     }
+    let mut notes = causes(page, image, reading);
+    if notes.is_empty() {
+        notes.push(if is_handwritten(ink) {
+            "Much of the page seems to be handwritten; handwriting is not read well.".into()
+        } else {
+            format!(
+                "The text was read with little confidence. It may be in another language than `{}`, in an unusual \
+                 typeface, or written by hand.",
+                reading.languages
+            )
+        });
+    }
+    notes
+}
+
+/// What of the image makes reading hard.
+fn causes(page: &GrayImage, image: &Image, reading: Reading<'_>) -> Vec<String> {
     let mut notes = Vec::new();
     if let Some(height) = image.capital_px.filter(|height| *height < SMALL_PX) {
         notes.push(format!(
@@ -129,17 +157,6 @@ fn notes(page: &GrayImage, image: &Image, reading: Reading<'_>, ink: &Ink) -> Ve
             notes.push(format!("The text is still turned {side} by {by:.1}°. Lay the sheet straight."));
         }
         _ => {}
-    }
-    if notes.is_empty() {
-        notes.push(if is_handwritten(ink) {
-            "Much of the page seems to be handwritten; handwriting is not read well.".into()
-        } else {
-            format!(
-                "The text was read with little confidence. It may be in another language than `{}`, in an unusual \
-                 typeface, or written by hand.",
-                reading.languages
-            )
-        });
     }
     notes
 }

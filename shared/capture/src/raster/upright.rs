@@ -119,10 +119,10 @@ pub(super) fn find(
     let (own, lines) = own(ink);
     let own = match own {
         // The letters' witnesses speak of Latin letters.
-        Own::Sure(turn) if !is_latin(languages) && lettering::is_enough(ink) => match turn {
-            0 => Own::Unsure(&[180]),
-            turn => Own::Likely(turn, (turn + 180) % 360),
-        },
+        own if is_latin(languages) || !lettering::is_enough(ink) => own,
+        Own::Sure(0) => Own::Unsure(&[180]),
+        Own::Sure(180) => Own::Likely(180, 0),
+        Own::Sure(turn) | Own::Likely(turn @ (90 | 270), _) => Own::Either(turn, (turn + 180) % 360),
         own => own,
     };
     let rotation_deg = match own {
@@ -210,7 +210,11 @@ impl Second<'_> {
     fn opinion(mut self, own: Own) -> Result<u32, Failure> {
         let (turn, other) = match own {
             Own::Sure(turn) => return Ok(turn),
-            Own::Either(turn, other) => (turn, other),
+            // Its lines say that it must be turned, and the model which way.
+            Own::Either(turn, other) => match self.model() {
+                Some(said) if said == turn || said == other => return Ok(said),
+                _ => (turn, other),
+            },
             // The letters' witnesses may err about other letters than Latin ones.
             Own::Likely(180, 0) if !is_latin(self.languages) && self.reads_as_it_lies()? => return Ok(0),
             Own::Likely(turn, other) => match self.model() {

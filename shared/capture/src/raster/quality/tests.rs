@@ -60,6 +60,34 @@ fn the_note_names_the_cause_that_can_be_measured() {
 }
 
 #[test]
+fn where_letters_stand_and_few_or_no_words_were_read_the_cause_is_named() {
+    let blurred = gaussian_blur_f32(&page(20), 5.0);
+    let notes = |page: &GrayImage, count: usize, confidence: f32| {
+        let words = &words(|_| 0.0)[..count];
+        judge(page, &Ink::of(page), 0, Reading { words, confidence, languages: "eng" }).notes
+    };
+    assert_eq!(notes(&blurred, 3, 0.4), ["The page is blurred."]);
+    assert_eq!(notes(&blurred, 0, 0.0), ["No text was found on this page.", "The page is blurred."]);
+    // A stamp on a page of its own.
+    let mut stamp = GrayImage::from_pixel(1_000, 1_400, Luma([250]));
+    draw_filled_rect_mut(&mut stamp, Area::at(300, 300).of_size(13, 24), Luma([200]));
+    assert_eq!(notes(&stamp, 2, 0.4), Vec::<String>::new());
+    assert_eq!(notes(&stamp, 0, 0.0), ["No text was found on this page."]);
+}
+
+#[test]
+fn marks_of_many_heights_are_taken_for_handwriting() {
+    let mut written = GrayImage::from_pixel(1_000, 1_400, Luma([250]));
+    for (line, letter) in (0..14).flat_map(|line| (0..25).map(move |letter| (line, letter))) {
+        let height = [14, 18, 16, 22, 20, 17, 48, 56][(line * 25 + letter) as usize % 8];
+        let bottom = 140 + line * 88;
+        let area = Area::at(100 + letter * 32, bottom - height).of_size(9, height as u32);
+        draw_filled_rect_mut(&mut written, area, Luma([20]));
+    }
+    check(&written, "seems to be handwritten");
+}
+
+#[test]
 fn a_shadow_over_half_of_the_page_is_named() {
     let mut shaded = page(20);
     shaded.enumerate_pixels_mut().for_each(|(x, _, sample)| {
