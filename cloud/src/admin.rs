@@ -25,9 +25,14 @@ use crate::store::audit::HAND;
 use crate::store::{self, Address, audit, clients as rows, now_ms, people};
 use crate::{checkpoints, chores, http, ingest, integrity, jobs};
 
+/// The tenant that everybody starts with.
+pub const DEFAULT_TENANT: &str = "default";
+
 mod examples;
 mod policies;
 mod seal_keys;
+#[cfg(test)]
+mod tests;
 
 pub use examples::export_examples;
 pub use policies::{check_policy, dry_run, explain, test_policy};
@@ -35,6 +40,7 @@ pub use seal_keys::{Supplied, import_key, show_key};
 
 /// `serve`: until SIGTERM or SIGINT.
 pub async fn serve(config: Config) -> Result<(), String> {
+    config.must_have_languages()?;
     let lock = lock(&config)?;
     let app = App::open(config).await?;
     jobs::recover(&app).await.map_err(text)?;
@@ -212,6 +218,19 @@ pub async fn add_tenant(config: &Config, tenant: &TenantId) -> Result<String, St
     Ok(format!("tenant {tenant} is there"))
 }
 
+/// Refuses a tenant that nobody added: a mistyped one must not become one. `default` is there from the beginning.
+async fn must_be_there(store: &store::Store, tenant: &TenantId) -> Result<(), String> {
+    if tenant.as_str() == DEFAULT_TENANT {
+        return people::add_tenant(store, tenant).await.map_err(text);
+    }
+    if people::tenants(store).await.map_err(text)?.contains(tenant) {
+        return Ok(());
+    }
+    Err(format!(
+        "there is no tenant {tenant}; `platen-cloud tenant list` names those there are, `tenant add` adds one"
+    ))
+}
+
 /// `tenant limits`: gives a tenant limits of its own where they are named, and prints what holds.
 pub async fn tenant_limits(
     config: &Config,
@@ -220,9 +239,7 @@ pub async fn tenant_limits(
     reset: bool,
 ) -> Result<String, String> {
     let store = open_store(config).await?;
-    if !people::tenants(&store).await.map_err(text)?.contains(tenant) {
-        return Err(format!("there is no tenant {tenant}"));
-    }
+    must_be_there(&store, tenant).await?;
     if reset || named != store::limits::Own::default() {
         let before = if reset { None } else { Some(store::limits::own(&store, tenant).await.map_err(text)?) };
         let own = named.or(before.unwrap_or_default());
@@ -260,6 +277,9 @@ pub async fn add_user(
             "{name:?} is not a name to sign in with: it has no spaces and no control characters"
         ));
     }
+    // Before anybody is asked for a password.
+    let store = open_store(config).await?;
+    must_be_there(&store, tenant).await?;
     let password = match password_file {
         Some(path) => {
             std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?
@@ -267,8 +287,6 @@ pub async fn add_user(
         None => password_from_input(name).map_err(|error| format!("the password: {error}"))?,
     };
     let hash = hash_password(password.trim_end_matches(['\r', '\n']))?;
-    let store = open_store(config).await?;
-    people::add_tenant(&store, tenant).await.map_err(text)?;
     if !people::put_user(&store, tenant, name, role.as_str(), &hash).await.map_err(text)? {
         return Err(format!("the name {name} belongs to another tenant; nothing was changed"));
     }
@@ -320,7 +338,7 @@ pub async fn add_client(
         );
     }
     let app = App::open(config.clone()).await?;
-    people::add_tenant(&app.store, tenant).await.map_err(text)?;
+    must_be_there(&app.store, tenant).await?;
     let made = clients::add_by_hand(&app, tenant, name, &scopes, key.map(PublicKey)).await;
     let (id, secret) = made.map_err(|refusal| refusal.problem().detail.clone())?;
     let secret = secret.map(|secret| format!("\nclient_secret {secret}")).unwrap_or_default();
@@ -398,7 +416,7 @@ fn password_from_input(name: &str) -> std::io::Result<String> {
 pub async fn device_code(config: &Config, tenant: &TenantId, ttl_minutes: u32) -> Result<String, String> {
     let code = crate::auth::devices::new_code()?;
     let store = open_store(config).await?;
-    people::add_tenant(&store, tenant).await.map_err(text)?;
+    must_be_there(&store, tenant).await?;
     let expires = now_ms() + i64::from(ttl_minutes) * 60_000;
     people::add_code(&store, tenant, HAND, Digest::of(code.as_bytes()), expires).await.map_err(text)?;
     Ok(code)

@@ -21,6 +21,9 @@ use toml::{Table, Value};
 /// The start of the names of environment variables that override keys.
 const ENVIRONMENT: &str = "PLATEN_CLOUD_";
 
+/// Longest name that signers see, in characters: a certificate's name has 64 with what is added.
+const NAME_CHARACTERS: usize = 50;
+
 /// The configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[error("{place}: {message}")]
@@ -97,6 +100,11 @@ pub struct Tls {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Desk {
+    /// Who asks for signatures, by the name that signers see in messages, on pages and in certificates that are made from
+    /// then on: `Halden & Partners`. The tenant's short name where absent.
+    pub name: Option<String>,
+    /// The names of tenants that do not go by that one.
+    pub tenant_names: BTreeMap<TenantId, String>,
     /// How signers prove who they are: `link`, or `code` for a one-time code by mail as well.
     pub identity: Identity,
     /// The most codes that are sent to a signer on one day (UTC).
@@ -107,7 +115,36 @@ pub struct Desk {
 
 impl Default for Desk {
     fn default() -> Self {
-        Self { identity: Identity::default(), codes_a_day: 10, sms: None }
+        Self {
+            name: None,
+            tenant_names: BTreeMap::new(),
+            identity: Identity::default(),
+            codes_a_day: 10,
+            sms: None,
+        }
+    }
+}
+
+impl Desk {
+    /// Who asks for signatures, by the name that signers see.
+    pub fn name_of(&self, tenant: &TenantId) -> String {
+        self.tenant_names.get(tenant).or(self.name.as_ref()).cloned().unwrap_or_else(|| tenant.to_string())
+    }
+
+    /// Names go into the subjects of messages and into certificates, which have room for so much.
+    fn check_names(&self) -> Result<(), String> {
+        let is_sound = |name: &String| {
+            let letters = name.chars().count();
+            (1..=NAME_CHARACTERS).contains(&letters)
+                && name.trim() == name
+                && !name.chars().any(char::is_control)
+        };
+        match self.name.iter().chain(self.tenant_names.values()).find(|name| !is_sound(name)) {
+            Some(name) => Err(format!(
+                "`desk.name`: {name:?} is not one line of 1 to {NAME_CHARACTERS} characters without blanks around it"
+            )),
+            None => Ok(()),
+        }
     }
 }
 
@@ -276,6 +313,7 @@ impl Config {
         if let Some(sms) = &self.desk.sms {
             sms.check()?;
         }
+        self.desk.check_names()?;
         for (at, account) in self.signing.iter().enumerate() {
             account.check()?;
             if self.signing[..at].iter().any(|other| other.name() == account.name()) {
@@ -283,6 +321,12 @@ impl Config {
             }
         }
         Ok(())
+    }
+
+    /// Refuses languages that no document could be read in here.
+    pub fn must_have_languages(&self) -> Result<(), String> {
+        let found = platen_capture::ocr::require(&self.capture.languages);
+        found.map_err(|failure| format!("`languages` in [capture]: {}", failure.message))
     }
 
     /// The networks of `webhook_networks`.
@@ -349,6 +393,28 @@ mod tests {
         assert!(error.contains("behind_proxy"), "{error}");
         parse("listen = \"0.0.0.0:80\"\nbehind_proxy = true", &[]).expect("a proxy");
         parse("listen = \"[::1]:80\"", &[]).expect("loopback");
+    }
+
+    #[test]
+    fn a_language_that_is_not_installed_is_named_with_its_key_and_its_package() {
+        let config = parse("[capture]\nlanguages = \"eng+xyz\"", &[]).expect("sound");
+        let error = config.must_have_languages().expect_err("not installed");
+        assert!(error.contains("`languages` in [capture]") && error.contains("tesseract-ocr-xyz"), "{error}");
+        Config::default().must_have_languages().expect("installed");
+    }
+
+    #[test]
+    fn signers_see_the_name_of_the_office_or_of_their_tenant() {
+        let text = "[desk]\nname = \"Halden & Partners\"\ntenant_names = { acme = \"Acme\" }";
+        let desk = parse(text, &[]).expect("sound").desk;
+        let name = |desk: &Desk, tenant: &str| desk.name_of(&tenant.parse().expect("a name"));
+        assert_eq!(name(&desk, "default"), "Halden & Partners");
+        assert_eq!(name(&desk, "acme"), "Acme");
+        assert_eq!(name(&Desk::default(), "acme"), "acme");
+        for unsound in ["", " Halden", "Halden\\nBcc: mallory", &"x".repeat(51)] {
+            let error = parse(&format!("[desk]\nname = \"{unsound}\""), &[]).expect_err("unsound");
+            assert!(error.contains("desk.name"), "{error}");
+        }
     }
 
     #[test]

@@ -38,10 +38,14 @@ async fn an_enrolment_code_is_for_one_key_and_ends() {
     let server = Server::start().await;
     let (store, first) = (&server.app.store, key());
     let later = now_ms() + 60_000;
-    people::add_code(store, &tenant(), "test", Digest::of(b"one"), later).await.expect("a code");
-    people::add_code(store, &tenant(), "test", Digest::of(b"two"), now_ms() - 1).await.expect("a code");
-    assert_eq!(enrol(&server, "one", &first).await, StatusCode::OK);
-    assert_eq!(enrol(&server, "one", &first).await, StatusCode::OK, "its answer may have been lost");
+    people::add_code(store, &tenant(), "test", Digest::of(b"ONE"), later).await.expect("a code");
+    people::add_code(store, &tenant(), "test", Digest::of(b"TWO"), now_ms() - 1).await.expect("a code");
+    assert_eq!(enrol(&server, "ONE", &first).await, StatusCode::OK);
+    assert_eq!(
+        enrol(&server, "one", &first).await,
+        StatusCode::OK,
+        "its answer may have been lost; typed by hand"
+    );
     assert_eq!(enrol(&server, "one", &key()).await, StatusCode::FORBIDDEN, "it was used");
     assert_eq!(enrol(&server, "two", &key()).await, StatusCode::FORBIDDEN, "its time is over");
     assert_eq!(enrol(&server, "three", &key()).await, StatusCode::FORBIDDEN, "there is none");

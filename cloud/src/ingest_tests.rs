@@ -129,6 +129,71 @@ async fn a_file_in_one_request_is_captured_classified_and_found_and_keeps_its_by
 }
 
 #[tokio::test]
+async fn a_file_that_was_uploaded_in_pieces_is_taken_in_by_its_digest_as_one_that_is_sent() {
+    let site = Site::start().await;
+    let digest = Digest::of(RECEIPT).to_string();
+    let name = |upload: &str, more: Value| {
+        let mut body = json!({ "upload": upload, "file_name": "C:\\scans\\bon.jpg" });
+        body.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+        site.ask(Method::POST, "/v1/documents").json(&body)
+    };
+    let (status, refused) = problem(name(&digest, json!({})).send().await.expect("an answer")).await;
+    assert_eq!((status, &refused["errors"]["upload"]), (422, &json!("is not here")), "{refused}");
+
+    site.server
+        .app
+        .keep
+        .put(&tenant(), RECEIPT.to_vec(), "application/octet-stream")
+        .await
+        .expect("uploaded");
+    let unsound = name(&digest, json!({ "metadata": { "colour": "blue" } }));
+    assert_eq!(problem(unsound.send().await.expect("an answer")).await.0, 422);
+    let metadata = json!({ "metadata": { "source": "till", "labels": { "shop": "7" } } });
+    let key = "\"bon-1\"";
+    let send = async || {
+        let request = name(&digest, metadata.clone()).header("idempotency-key", key);
+        request.send().await.expect("an answer")
+    };
+    let answer = send().await;
+    assert_eq!(answer.status(), StatusCode::ACCEPTED);
+    let location = header(&answer, "location");
+    let document = site.get(&location).await;
+    assert_eq!(
+        (&document["file_name"], &document["source"], &document["mime_type"]),
+        (&json!("bon.jpg"), &json!("till"), &json!("image/jpeg")),
+        "{document}"
+    );
+    let again = send().await;
+    assert_eq!((again.status(), header(&again, "location")), (StatusCode::OK, location.clone()));
+    assert_eq!(site.send(RECEIPT, "bon.jpg", json!({})).await.status(), StatusCode::OK, "the same bytes");
+    jobs::run_until_idle(&site.server.app).await.expect("jobs");
+    assert_eq!(site.get(&location).await["document_type"], "receipt");
+
+    let text = b"no picture at all".to_vec();
+    let unfit = Digest::of(&text).to_string();
+    site.server.app.keep.put(&tenant(), text, "image/jpeg").await.expect("uploaded");
+    let answer = name(&unfit, json!({})).send().await.expect("an answer");
+    assert_eq!(answer.status(), StatusCode::UNSUPPORTED_MEDIA_TYPE, "it is looked at as one that is sent");
+    let other = "elsewhere".parse().expect("a name");
+    people::add_tenant(&site.server.app.store, &other).await.expect("a tenant");
+    let theirs = b"%PDF-1.4 of another tenant".to_vec();
+    let digest = Digest::of(&theirs).to_string();
+    site.server.app.keep.put(&other, theirs, "application/pdf").await.expect("uploaded");
+    let (status, refused) = problem(name(&digest, json!({})).send().await.expect("an answer")).await;
+    assert_eq!((status, &refused["errors"]["upload"]), (422, &json!("is not here")), "INV-12: {refused}");
+}
+
+#[tokio::test]
+async fn a_language_that_is_not_installed_is_refused_with_the_package_to_install() {
+    let site = Site::start().await;
+    let answer = site.send(RECEIPT, "bon.jpg", json!({ "languages": "eng+xyz" })).await;
+    let (status, refused) = problem(answer).await;
+    let complaint = refused["errors"]["metadata.languages"].as_str().unwrap_or_default();
+    assert!(status == 422 && complaint.contains("tesseract-ocr-xyz"), "{refused}");
+    assert_eq!(site.count().await, 0);
+}
+
+#[tokio::test]
 async fn a_document_belongs_to_the_trace_of_who_sent_it_and_so_does_what_is_done_with_it() {
     let site = Site::start().await;
     let trace = "00-0af7651916cd43dd8448eb211c80319c";

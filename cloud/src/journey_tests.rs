@@ -64,7 +64,7 @@ impl Server {
     pub(crate) async fn enrol(&self, tenant_name: &str) -> Agent {
         let tenant = tenant_name.parse().expect("a name");
         people::add_tenant(&self.app.store, &tenant).await.expect("a tenant");
-        let code = format!("code-{}", DeviceId::new());
+        let code = format!("code-{}", DeviceId::new()).to_uppercase();
         let ends = now_ms() + 60_000;
         people::add_code(&self.app.store, &tenant, "test", Digest::of(code.as_bytes()), ends)
             .await

@@ -59,7 +59,7 @@ pub fn show_key(config: &Config, tenant: &TenantId) -> Result<String, String> {
 }
 
 fn ring(config: &Config) -> KeyRing {
-    KeyRing::new(config.keys.join("tenants"))
+    KeyRing::new(config.keys.join("tenants")).with_names(config.desk.clone())
 }
 
 fn shown(keys: &TenantKeys) -> String {

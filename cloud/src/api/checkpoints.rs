@@ -86,7 +86,7 @@ async fn inclusion_proof(
     let (document, number) = (record.document.document_id, asked.checkpoint.map(i64::from));
     let proof = proofs::prove(&app.store, caller.tenant(), document, number).await?;
     let none = || {
-        Refusal::not_found("a checkpoint that covers this document")
+        Refusal::not_found("checkpoint that covers this document")
             .help("the newest one may be older than the document: ask again when the next one was made")
     };
     Ok(Json(proof.ok_or_else(none)?))

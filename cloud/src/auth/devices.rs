@@ -54,7 +54,8 @@ pub fn routes() -> OpenApiRouter<App> {
 async fn enroll(State(app): State<App>, Body(request): Body<EnrollRequest>) -> Result<Response, Refusal> {
     must_be_key(&request.public_key)?;
     let name: String = request.name.chars().filter(|c| !c.is_control()).take(NAME_CHARACTERS).collect();
-    let code = Digest::of(request.code.trim().as_bytes());
+    // People copy it by hand, and it has capitals only.
+    let code = Digest::of(request.code.trim().to_uppercase().as_bytes());
     let mut write = app.store.begin().await?;
     let device = people::enrol(&mut write, code, &name, &request.public_key).await?;
     if let Some(device) = &device {

@@ -55,9 +55,19 @@ impl Report {
     }
 
     fn check_equal<T: PartialEq + fmt::Debug>(&mut self, claim: impl Into<String>, found: &T, right: &T) {
-        let outcome =
-            if found == right { Ok(()) } else { Err(format!("found {found:?}, expected {right:?}")) };
+        let differs = || format!("found {}, expected {}", plain(found), plain(right));
+        let outcome = if found == right { Ok(()) } else { Err(differs()) };
         self.check(claim, outcome);
+    }
+}
+
+/// A value for people: what may be missing by itself, or as `nothing`.
+fn plain(value: &impl fmt::Debug) -> String {
+    let text = format!("{value:?}");
+    match text.strip_prefix("Some(").and_then(|inner| inner.strip_suffix(')')) {
+        Some(inner) => inner.to_owned(),
+        None if text == "None" => "nothing".to_owned(),
+        None => text,
     }
 }
 

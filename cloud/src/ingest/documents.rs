@@ -13,7 +13,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::commit::{self, MANIFEST_MIME};
-use super::file::{self, SentFile};
+use super::file::{self, SentFile, UploadedFile};
 use crate::app::App;
 use crate::auth::{Caller, Scope, Who};
 use crate::http::read::whole_unpaused;
@@ -40,7 +40,8 @@ pub struct Taken {
 /// under `awaiting`. Repeating the manifest once they are uploaded completes the document.
 ///
 /// From other programs: one file as `multipart/form-data`, `file` and, as JSON, `metadata`. What it is is seen by its
-/// bytes. It is captured afterwards; follow the document, or the events. A file that the tenant has already is answered
+/// bytes. One that was uploaded before, in pieces (`/v1/uploads`), is named as `application/json` by the digest it was
+/// uploaded under, and taken in the same way. It is captured afterwards; follow the document, or the events. A file that the tenant has already is answered
 /// with the document it is (200). `Idempotency-Key` makes a repetition safe for 30 days.
 #[utoipa::path(post, path = "/v1/documents", tag = "documents", operation_id = "commit",
     params(
@@ -51,7 +52,7 @@ pub struct Taken {
         ("Idempotency-Key" = Option<String>, Header, pattern = r#"^"[A-Za-z0-9_.:-]{1,255}"$"#,
             description = "A name for this request, in quotes.")),
     request_body(content((DocumentManifest = "application/vnd.platen.manifest+json"),
-        (SentFile = "multipart/form-data"))),
+        (SentFile = "multipart/form-data"), (UploadedFile = "application/json"))),
     security(("oauth2" = ["documents:write"]), ("session" = [])),
     responses(
         (status = 202, description = "It is durable and on its way.", body = Taken,
@@ -70,15 +71,21 @@ async fn send(State(app): State<App>, caller: Caller, request: Request) -> Resul
         commit::says_deferred(&headers)?;
         return file::send(&app, &caller, &headers, named, request.into_body()).await;
     }
+    if mime.eq_ignore_ascii_case("application/json") {
+        commit::says_deferred(&headers)?;
+        let body = whole_unpaused(request.into_body(), &app).await?;
+        return file::send_uploaded(&app, &caller, &headers, &body).await;
+    }
     if !mime.eq_ignore_ascii_case(MANIFEST_MIME) {
-        let detail =
-            format!("the body is {mime:?}; this address takes {MANIFEST_MIME} and multipart/form-data");
+        let detail = format!(
+            "the body is {mime:?}; this address takes {MANIFEST_MIME}, multipart/form-data and application/json"
+        );
         return Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", detail)
             .help("set Content-Type"));
     }
     let Who::Device(device) = caller.who() else {
         return Err(Refusal::forbidden("only a device can send a manifest")
-            .help("send the file itself as multipart/form-data, or enrol a device"));
+            .help("send the file itself as multipart/form-data, name an upload in application/json, or enrol a device"));
     };
     let body = whole_unpaused(request.into_body(), &app).await?;
     commit::commit(&app, &caller, device, &headers, &body).await

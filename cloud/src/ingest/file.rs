@@ -1,4 +1,5 @@
-//! One file in one request, from a program: `multipart/form-data` with `file` and `metadata`.
+//! One file in one request, from a program: `multipart/form-data` with `file` and `metadata`. One that was uploaded in
+//! pieces before is named by its digest instead, in JSON.
 //!
 //! The file is written as it comes, digested, and looked at by a worker before anything is kept: what it is is told by
 //! its bytes, never by its name or its header (415), and what could not be captured is refused at once, with the reason
@@ -46,7 +47,7 @@ use crate::http::read::unpaused;
 use crate::http::trace::Trace;
 use crate::jobs::capture::LANGUAGES_LABEL;
 use crate::refusal::Refusal;
-use crate::store::blobs::Visible;
+use crate::store::blobs::{self as visibility, Visible};
 use crate::store::record::Record;
 use crate::store::{documents, events};
 
@@ -71,6 +72,20 @@ pub(super) struct SentFile {
     file: Vec<u8>,
     /// What is said of it.
     metadata: Option<Metadata>,
+}
+
+/// A file that was uploaded before, by its digest, and what is said of it.
+#[derive(Clone, Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct UploadedFile {
+    /// The digest of the upload, which has ended.
+    upload: Digest,
+    /// The file's name.
+    #[schema(nullable = false, max_length = 255)]
+    file_name: Option<String>,
+    /// What is said of it.
+    #[serde(default)]
+    metadata: Metadata,
 }
 
 /// What a program says of the file it sends. All of it may be left out.
@@ -98,6 +113,8 @@ pub(crate) struct Metadata {
 /// A form that came whole. The file is removed with it, unless it became a blob.
 pub(crate) struct Form {
     waiting: Waiting,
+    /// It was uploaded before: its bytes are a blob, and not among the incoming files yet.
+    is_uploaded: bool,
     metadata: Metadata,
 }
 
@@ -135,13 +152,39 @@ pub(super) async fn send(
     let tenant = caller.tenant();
     let limits = limits::of(app, tenant).await?;
     let form = read(app, content_type, body, limits.part_bytes).await?;
+    take(app, caller, headers, &limits, form).await
+}
+
+/// Takes in a file that was uploaded before.
+pub(super) async fn send_uploaded(
+    app: &App,
+    caller: &Caller,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Result<Response, Refusal> {
+    let limits = limits::of(app, caller.tenant()).await?;
+    let form = named(app, caller.tenant(), body, limits.part_bytes).await?;
+    take(app, caller, headers, &limits, form).await
+}
+
+async fn take(
+    app: &App,
+    caller: &Caller,
+    headers: &HeaderMap,
+    limits: &limits::TenantLimits,
+    form: Form,
+) -> Result<Response, Refusal> {
+    let tenant = caller.tenant();
     let key = idempotency::key_of(headers, caller, fingerprint(&form))?;
     // Before anything is looked at: a repetition costs nothing, and says what was said before.
     if let Some(record) = known(app, tenant, key.as_ref(), &form).await? {
         return Ok(answer(app, StatusCode::OK, record));
     }
     // Before a worker and the disk are asked for anything; whoever commits counts once more.
-    limits::must_be_in_time(&mut app.store.begin().await?, tenant, &limits).await?;
+    limits::must_be_in_time(&mut app.store.begin().await?, tenant, limits).await?;
+    if form.is_uploaded {
+        fetch(app, tenant, &form.waiting).await?;
+    }
     let (kind, pages) = look(app, &form.waiting).await?;
     if pages > limits.document_pages {
         let complaint =
@@ -167,7 +210,7 @@ pub(super) async fn send(
     let record = match twin(&mut write, tenant, &form).await? {
         Some(record) => record,
         None => {
-            limits::must_be_in_time(&mut write, tenant, &limits).await?;
+            limits::must_be_in_time(&mut write, tenant, limits).await?;
             write.hold(manifest.document_id).await?;
             let record =
                 events::receive(&mut write, tenant, &manifest, manifest_sha256, Vec::new(), caller.actor())
@@ -271,7 +314,52 @@ pub(crate) async fn read(app: &App, content_type: &str, body: Body, largest: u64
     if waiting.bytes == 0 {
         return Err(complain("has no bytes"));
     }
-    Ok(Form { waiting, metadata: metadata.unwrap_or_default() })
+    Ok(Form { waiting, is_uploaded: false, metadata: metadata.unwrap_or_default() })
+}
+
+/// Reads the JSON that names an upload.
+async fn named(app: &App, tenant: &TenantId, body: &[u8], largest: u64) -> Result<Form, Refusal> {
+    let value: serde_json::Value = serde_json::from_slice(body)
+        .map_err(|error| Refusal::bad_request(format!("the body is no JSON: {error}")))?;
+    let wrong = app.contract.body::<UploadedFile>(&value);
+    if !wrong.is_empty() {
+        return Err(Refusal::invalid("the body is not sound", wrong));
+    }
+    let named: UploadedFile = serde_json::from_value(value).map_err(Refusal::bad_request_of)?;
+    let metadata = must_be_sound(named.metadata)?;
+    let blob = visibility::visible(app.store.reading(), tenant, named.upload).await?;
+    let complain = |complaint: &str| {
+        Refusal::invalid("the upload cannot be taken", [("upload".to_owned(), complaint.to_owned())].into())
+    };
+    let blob = blob.ok_or_else(|| {
+        complain("is not here").help("upload all of the file to /v1/uploads, then name it by its digest")
+    })?;
+    if blob.bytes == 0 {
+        return Err(complain("has no bytes"));
+    }
+    if blob.bytes > largest {
+        return Err(over(largest));
+    }
+    let waiting = Waiting {
+        path: incoming(app),
+        file_name: plain_name(named.file_name.as_deref().unwrap_or_default()),
+        sha256: blob.sha256,
+        bytes: blob.bytes,
+    };
+    Ok(Form { waiting, is_uploaded: true, metadata })
+}
+
+/// A new name in the incoming folder.
+fn incoming(app: &App) -> PathBuf {
+    app.keep.blobs.incoming().join(format!("file-{}", Uuid::now_v7()))
+}
+
+/// Copies an upload to where files that are sent come: all that follows is the same for both.
+async fn fetch(app: &App, tenant: &TenantId, waiting: &Waiting) -> Result<(), Refusal> {
+    let (mut file, _) = app.keep.open(tenant, waiting.sha256).await?;
+    let to = waiting.path.clone();
+    off_the_reactor(move || Ok(std::io::copy(&mut file, &mut File::create_new(to)?)?)).await?;
+    Ok(())
 }
 
 /// Reads the metadata, and says which fields are wrong.
@@ -283,11 +371,20 @@ pub(crate) fn metadata_of(app: &App, bytes: &[u8]) -> Result<Metadata, Refusal> 
         let errors = wrong.into_iter().map(|(field, complaint)| (format!("metadata.{field}"), complaint));
         return Err(Refusal::invalid("the metadata is not sound", errors.collect()));
     }
-    let unsound = |field: &str, complaint: String| {
-        Refusal::invalid("the metadata is not sound", [(field.to_owned(), complaint)].into())
-    };
-    let metadata: Metadata =
-        serde_json::from_slice(bytes).map_err(|error| unsound("metadata", error.to_string()))?;
+    must_be_sound(serde_json::from_slice(bytes).map_err(|error| unsound("metadata", error.to_string()))?)
+}
+
+fn unsound(field: &str, complaint: String) -> Refusal {
+    Refusal::invalid("the metadata is not sound", [(field.to_owned(), complaint)].into())
+}
+
+/// Refuses metadata for what no schema says.
+fn must_be_sound(metadata: Metadata) -> Result<Metadata, Refusal> {
+    if let Some(languages) = &metadata.languages {
+        // The first attempt would fail, and so would every other.
+        platen_capture::ocr::require(languages)
+            .map_err(|failure| unsound("metadata.languages", failure.message))?;
+    }
     let too_long = |text: &String| text.chars().count() > LABEL_CHARACTERS;
     if metadata.labels.len() > LABELS
         || metadata.labels.iter().any(|(name, text)| too_long(name) || too_long(text))
@@ -324,7 +421,7 @@ fn over(largest: u64) -> Refusal {
 
 /// Writes the file of a form, durable, and digests it.
 async fn write(app: &App, mut field: Field<'_>, largest: u64) -> Result<Waiting, Refusal> {
-    let path = app.keep.blobs.incoming().join(format!("file-{}", Uuid::now_v7()));
+    let path = incoming(app);
     let file_name = plain_name(field.file_name().unwrap_or_default());
     let mut waiting = Waiting { path, file_name, sha256: Digest::of(b""), bytes: 0 };
     let mut options = tokio::fs::File::options();

@@ -118,8 +118,8 @@ async fn has_blob(
         ("Tus-Resumable" = inline(TusVersion), Header, description = "The protocol's version."),
         ("Upload-Length" = u64, Header, description = "Bytes that will come.", maximum = 9007199254740991i64),
         ("Upload-Metadata" = String, Header, pattern = "^sha256 [A-Za-z0-9+/]{86}==(,mime [A-Za-z0-9+/]*={0,2})?$",
-            description = "Pairs of a key and base64: `sha256`, the digest of the bytes in hex, and `mime`, their \
-                media type."),
+            description = "Pairs of a key and base64: `sha256`, the digest of the bytes in hex, which is asked for \
+                before any byte comes, and `mime`, their media type."),
         ("Upload-Checksum" = Option<String>, Header, pattern = "^sha256 [A-Za-z0-9+/]{43}=$",
             description = "The digest of the bytes that come along, in base64.")),
     request_body(content_type = "application/offset+octet-stream", content = Option<Vec<u8>>,

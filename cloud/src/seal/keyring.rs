@@ -19,6 +19,7 @@ use ring::hmac;
 use ring::rand::{SecureRandom as _, SystemRandom};
 
 use super::{SealError, SealKey};
+use crate::config;
 
 /// Length of a tenant's secret in bytes.
 const SECRET_BYTES: usize = 32;
@@ -31,6 +32,7 @@ const FORMER: &str = "former";
 #[derive(Debug)]
 pub struct KeyRing {
     folder: PathBuf,
+    names: config::Desk,
     opened: Mutex<HashMap<TenantId, Opened>>,
 }
 
@@ -81,7 +83,12 @@ impl TenantKeys {
 impl KeyRing {
     /// The keys kept in `folder`.
     pub fn new(folder: impl Into<PathBuf>) -> Self {
-        Self { folder: folder.into(), opened: Mutex::default() }
+        Self { folder: folder.into(), names: config::Desk::default(), opened: Mutex::default() }
+    }
+
+    /// The same, where new certificates are made out to these names.
+    pub fn with_names(self, names: config::Desk) -> Self {
+        Self { names, ..self }
     }
 
     /// A tenant's keys; made when first asked for. Afterwards the disk is only asked whether the seal is the same.
@@ -105,7 +112,7 @@ impl KeyRing {
         let sandbox_seal = SealKey::open(&folder.join("sandbox.pem"), &name)?;
         let path = folder.join(SEAL);
         let keys = TenantKeys {
-            seal: SealKey::open(&path, &format!("{tenant} (Platen)"))?,
+            seal: SealKey::open(&path, &format!("{} (Platen)", self.names.name_of(tenant)))?,
             sandbox_seal,
             former: former(&folder)?,
             secret,
@@ -218,5 +225,19 @@ mod tests {
         assert_eq!(first, tag(&KeyRing::new(folder.path()), "office", "desk"));
         assert_ne!(first, tag(&ring, "office", "sandbox"));
         assert_ne!(first, tag(&ring, "harbour", "desk"));
+    }
+
+    #[test]
+    fn a_new_certificate_is_made_out_to_the_name_that_signers_see() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let names = config::Desk { name: Some("Halden & Partners".into()), ..config::Desk::default() };
+        let ring = KeyRing::new(folder.path()).with_names(names);
+        let subject = |ring: &KeyRing| {
+            let keys = ring.of(&"default".parse().expect("a tenant")).expect("keys");
+            keys.seal.certificate().tbs_certificate.subject.to_string()
+        };
+        assert!(subject(&ring).contains("CN=Halden & Partners (Platen)"), "{}", subject(&ring));
+        let later = KeyRing::new(folder.path());
+        assert_eq!(subject(&later), subject(&ring), "one that is there stays as it is");
     }
 }

@@ -85,7 +85,7 @@ pub struct Signing {
 impl Signing {
     /// Puts the providers together.
     pub fn open(config: &Config, keep: &Keep, workers: &Arc<Pool>) -> Result<Self, String> {
-        let keys = Arc::new(KeyRing::new(config.keys.join("tenants")));
+        let keys = Arc::new(KeyRing::new(config.keys.join("tenants")).with_names(config.desk.clone()));
         let shelf: Arc<dyn Shelf> = Arc::new(keep.clone());
         let place = Workplace {
             database: keep.store.writing().clone(),

@@ -11,8 +11,8 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use sqlx::any::AnyPoolOptions;
-use sqlx::{Any, AnyConnection, AnyPool, Row as _, Transaction};
+use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
+use sqlx::{Any, AnyConnection, AnyPool, Connection as _, Row as _, Transaction};
 
 pub mod audit;
 pub mod blobs;
@@ -41,6 +41,8 @@ pub use engine::{Address, Engine};
 
 /// How long somebody waits for a free connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(30);
+/// How often a database server is tried that cannot be reached.
+const REACH_EVERY: Duration = Duration::from_secs(1);
 /// Connections that read, on SQLite.
 const READERS: u32 = 4;
 /// Connections of one node, on PostgreSQL.
@@ -82,6 +84,25 @@ pub struct Write {
 #[derive(Debug)]
 pub struct Turn(#[expect(dead_code, reason = "it is held, not used")] Option<Write>);
 
+/// Waits until a database server takes connections, for so long at most. A pool would wait as long and then say nothing but
+/// that it did.
+async fn reach(options: &AnyConnectOptions, patience: Duration) -> Result<(), sqlx::Error> {
+    let end = tokio::time::Instant::now() + patience;
+    let mut is_told = false;
+    loop {
+        let error = match AnyConnection::connect_with(options).await {
+            Ok(connection) => return connection.close().await,
+            Err(error @ sqlx::Error::Io(_)) if tokio::time::Instant::now() + REACH_EVERY < end => error,
+            Err(error) => return Err(error),
+        };
+        if !is_told {
+            tracing::warn!(%error, "the database cannot be reached; it is tried again for {} s", patience.as_secs());
+            is_told = true;
+        }
+        tokio::time::sleep(REACH_EVERY).await;
+    }
+}
+
 impl Store {
     /// Opens the database; a file is made if it is not there. Call [`Store::migrate`] before using it.
     pub async fn open(address: &Address) -> Result<Self, StoreError> {
@@ -104,6 +125,7 @@ impl Store {
                 (writer, pool(READERS).connect_lazy_with(options))
             }
             Engine::Postgres => {
+                reach(&options, ACQUIRE_TIMEOUT).await?;
                 let all = pool(CONNECTIONS).connect_with(options).await?;
                 (all.clone(), all)
             }
@@ -255,4 +277,21 @@ pub(crate) fn json<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, Stor
 /// Writes JSON to be stored.
 pub(crate) fn to_json<T: serde::Serialize>(value: &T) -> String {
     serde_json::to_string(value).expect("our records are plain data with string keys")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_database_server_that_cannot_be_reached_is_named_with_the_reason() {
+        sqlx::any::install_default_drivers();
+        // Nobody listens there any more.
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let port = listener.local_addr().expect("bound").port();
+        drop(listener);
+        let options = format!("postgres://platen@127.0.0.1:{port}/platen").parse().expect("an address");
+        let error = reach(&options, Duration::ZERO).await.expect_err("nobody is there");
+        assert!(error.to_string().to_lowercase().contains("connection refused"), "{error}");
+    }
 }

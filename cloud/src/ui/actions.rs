@@ -97,6 +97,9 @@ async fn reviewed(
 ) -> Result<Done, Refusal> {
     let document = record.document.document_id;
     let version = draft.version.ok_or_else(|| Refusal::bad_request("the form names no version"))?;
+    if matches!(action, "approve" | "correct") {
+        draft.check()?;
+    }
     match action {
         "approve" if draft.is_unseen => Ok(Done::Unseen),
         "approve" => {
@@ -104,6 +107,12 @@ async fn reviewed(
             Ok(Done::Decided)
         }
         "correct" => {
+            if !draft.changes_it() {
+                let detail = "nothing is changed in the form, so there is nothing to correct";
+                return Err(
+                    Refusal::invalid(detail, BTreeMap::new()).help("change what is wrong, or approve it")
+                );
+            }
             let correction = draft.correction();
             correction.check()?;
             corrections::apply(app, caller, record, correction, version).await?;

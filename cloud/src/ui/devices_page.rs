@@ -2,6 +2,7 @@
 
 use askama::Template;
 use jiff::Timestamp;
+use platen_model::FailureClass;
 use platen_model::device::{DeviceReport, OrderKind, ReportedCapture, ReportedSource};
 
 use super::frame::Frame;
@@ -12,6 +13,14 @@ use crate::store::people::DeviceRow;
 
 /// A device that has not reported for so long is not heard of: the agent reports every few minutes.
 const SILENT_SECONDS: i64 = 30 * 60;
+/// What is wrong with the bytes themselves: another attempt finds the same.
+const NEVER_BETTER: [FailureClass; 5] = [
+    FailureClass::Empty,
+    FailureClass::Truncated,
+    FailureClass::Corrupt,
+    FailureClass::Unsupported,
+    FailureClass::NoPages,
+];
 /// Orders that ended and are shown of each device.
 const ENDED_SHOWN: usize = 5;
 
@@ -33,6 +42,8 @@ struct DeviceView {
     heard: String,
     report: Option<ReportView>,
     orders: Vec<OrderView>,
+    /// It still takes orders.
+    serves: bool,
 }
 
 #[derive(Debug)]
@@ -48,6 +59,8 @@ struct ReportView {
     /// Those in quarantine that are not named.
     more: u64,
     quarantine: Vec<CaptureView>,
+    /// A retry can help some of them.
+    retryable: bool,
 }
 
 #[derive(Debug)]
@@ -63,6 +76,8 @@ struct CaptureView {
     since: String,
     /// A retry of it is asked for and not yet confirmed.
     asked: bool,
+    /// The same bytes would fail again, however often.
+    hopeless: bool,
 }
 
 #[derive(Debug)]
@@ -136,6 +151,7 @@ fn device_view(
         heard: heard
             .map_or("It has not reported yet.".into(), |at| format!("Last report {}", words::second(at))),
         report,
+        serves: device.revoked_ms == 0,
         orders: open.chain(ended).map(|kept| order_view(kept)).collect(),
     }
 }
@@ -153,10 +169,16 @@ fn report_view(report: &DeviceReport, orders: &[&KeptOrder]) -> ReportView {
         waits.push(format!("{} of them only with originals", outbox.originals_owed));
     }
     if outbox.needs_person > 0 {
-        waits.push(format!("{} refused by the cloud", outbox.needs_person));
+        waits.push(format!(
+            "{} refused by the cloud (beside the device, `platen-agent outbox list` names them)",
+            outbox.needs_person
+        ));
     }
     let days = outbox.disk_days.map(|days| format!(", enough for {days} days")).unwrap_or_default();
     let named = report.quarantine.len() as u64;
+    let quarantine: Vec<CaptureView> =
+        report.quarantine.iter().map(|capture| capture_view(capture, orders)).collect();
+    let more = report.quarantined.saturating_sub(named);
     ReportView {
         agent: report.agent.clone(),
         alarms: alarms.collect(),
@@ -165,8 +187,9 @@ fn report_view(report: &DeviceReport, orders: &[&KeptOrder]) -> ReportView {
         originals_owed: outbox.originals_owed,
         sources: report.sources.clone(),
         quarantined: report.quarantined,
-        more: report.quarantined.saturating_sub(named),
-        quarantine: report.quarantine.iter().map(|capture| capture_view(capture, orders)).collect(),
+        more,
+        retryable: more > 0 || quarantine.iter().any(|capture| !capture.hopeless),
+        quarantine,
     }
 }
 
@@ -190,6 +213,7 @@ fn capture_view(capture: &ReportedCapture, orders: &[&KeptOrder]) -> CaptureView
         attempts: capture.attempts,
         since: words::minute(capture.at),
         asked: orders.iter().any(asks_for_it),
+        hopeless: NEVER_BETTER.iter().any(|class| class.as_str() == capture.class),
     }
 }
 

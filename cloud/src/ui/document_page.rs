@@ -36,6 +36,8 @@ pub struct DocumentPage {
     status: String,
     tone: &'static str,
     document_type: String,
+    /// It was read and classified; before that nobody knows what it is.
+    is_read: bool,
     confidence: u32,
     received: String,
     department: Option<String>,
@@ -60,6 +62,8 @@ pub struct DocumentPage {
     shown_type: String,
     was_department: String,
     typed_department: String,
+    /// A field that was added by half: what was typed of its name and its value.
+    unfinished: Option<(String, String)>,
     comment: String,
     override_reason: String,
     review_reasons: Vec<String>,
@@ -74,8 +78,8 @@ pub struct DocumentPage {
     line_items: Vec<LineItem>,
     /// The reader may let it go on all the same.
     may_override: bool,
-    /// The reader may show where fields stand.
-    may_teach: bool,
+    /// The reader may review: decide, correct, send on its way, sign on the spot, and show where fields stand.
+    may_review: bool,
     reasons: Vec<ReasonView>,
     envelope: Option<EnvelopeView>,
     seats: Vec<SeatView>,
@@ -114,9 +118,9 @@ struct ComplaintView {
 }
 
 #[derive(Debug)]
-struct Trouble {
-    what: String,
-    help: String,
+pub(super) struct Trouble {
+    pub(super) what: String,
+    pub(super) help: String,
 }
 
 #[derive(Debug)]
@@ -312,8 +316,8 @@ pub struct Material<'a> {
     pub may_override: bool,
     /// What the desk says of its envelope, where that is there.
     pub front: &'a Front,
-    /// The reader may show where fields stand.
-    pub may_teach: bool,
+    /// The reader may review: decide, correct, send on its way, sign on the spot, and show where fields stand.
+    pub may_review: bool,
     /// It was set aside because of what it is.
     pub settleable: bool,
     /// How it will be signed, where it has no envelope yet.
@@ -350,6 +354,7 @@ impl DocumentPage {
             status: words::label(document.status),
             tone: words::tone(document.status),
             document_type: words::title_case(&document.document_type.0),
+            is_read: decision.is_some() || document.confidence > 0.0,
             confidence: words::percent(document.confidence),
             received: words::minute(document.created_at),
             department: document.department.clone(),
@@ -370,6 +375,7 @@ impl DocumentPage {
             shown_type: selected.clone(),
             was_department: document.department.clone().unwrap_or_default(),
             typed_department: draft.department.clone().or(document.department.clone()).unwrap_or_default(),
+            unfinished: draft.unfinished.clone(),
             comment: draft.comment.clone(),
             override_reason: draft.override_reason.clone(),
             review_reasons: review_reasons(events),
@@ -380,7 +386,7 @@ impl DocumentPage {
             invalid: !violations.is_empty(),
             line_items: document.line_items.clone(),
             may_override: material.may_override,
-            may_teach: material.may_teach,
+            may_review: material.may_review,
             reasons: decision.map(reasons).unwrap_or_default(),
             envelope: material.envelope.map(|envelope| envelope_view(envelope, document.status)),
             seats: material.front.seats.iter().map(seat_view).collect(),
@@ -424,13 +430,13 @@ fn review_reasons(events: &[Event]) -> Vec<String> {
 }
 
 /// What went wrong, where the document stands still because of it.
-fn trouble(status: Status, events: &[Event]) -> Option<Trouble> {
+pub(super) fn trouble(status: Status, events: &[Event]) -> Option<Trouble> {
     let passing = |event: &Event| matches!(event.body, EventBody::Retried | EventBody::Corrected { .. });
     let last = events.iter().rev().find(|event| !passing(event))?;
     let help = "The original and everything received are kept unaltered.";
     match (&last.body, status) {
         (EventBody::Quarantined { reason, help, .. }, Status::Quarantined) => {
-            Some(Trouble { what: words::title_case(reason), help: words::title_case(help) })
+            Some(Trouble { what: words::as_sentence(reason), help: words::as_sentence(help) })
         }
         (EventBody::Declined { .. } | EventBody::Expired | EventBody::Voided { .. }, _)
             if matches!(status, Status::Declined | Status::Expired | Status::Voided) =>
@@ -572,17 +578,25 @@ fn complaint(problem: &Problem, form: &FormView, events: &[Event]) -> ComplaintV
     let errors: Vec<_> = problem.errors.iter().filter(|(place, _)| !is_shown(place)).collect();
     let help = match form.violations.is_empty() {
         false if errors.len() < problem.errors.len() => "Mend what is marked in the form.".to_owned(),
+        // What programs are told to look at is what stands below.
+        _ if problem.help.contains('`') => String::new(),
         _ => words::as_sentence(&problem.help),
     };
     let seen = form.draft.version.unwrap_or(u64::MAX);
     ComplaintView {
         what: words::as_sentence(&problem.detail),
         help,
-        errors: errors
-            .into_iter()
-            .map(|(place, why)| (words::title_case(place.trim_start_matches("fields.")), why.clone()))
-            .collect(),
+        errors: errors.into_iter().map(|(place, why)| (label_of(place), words::as_sentence(why))).collect(),
         since: events.iter().filter(|event| event.sequence > seen).map(event_view).collect(),
+    }
+}
+
+/// The place of an error, as the form calls it; nothing where it is about all of it.
+fn label_of(place: &str) -> String {
+    if place.starts_with('(') {
+        String::new()
+    } else {
+        words::title_case(place.trim_start_matches("fields."))
     }
 }
 

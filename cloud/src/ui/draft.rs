@@ -10,6 +10,7 @@ use platen_model::DocumentType;
 use platen_model::api::{Document, Review};
 
 use crate::api::corrections::Correction;
+use crate::refusal::Refusal;
 
 /// What was typed, by what it says of the document.
 #[derive(Clone, Debug, Default)]
@@ -26,6 +27,8 @@ pub struct Draft {
     pub is_unseen: bool,
     /// The fields that were changed.
     pub fields: BTreeMap<String, String>,
+    /// A name and a value for another field, where one of them is missing: neither counts, and neither is lost.
+    pub unfinished: Option<(String, String)>,
     /// Another department.
     pub department: Option<String>,
     /// The comment.
@@ -54,10 +57,22 @@ impl Draft {
             document_type: chosen.clone().filter(|chosen| is_new(chosen, "was_type", own)).map(DocumentType),
             chosen: chosen.map(DocumentType),
             fields: fields(form, document),
+            unfinished: Some(added(form)).filter(|(name, value)| name.is_empty() != value.is_empty()),
             department: given("department").filter(|value| is_new(value, "was_department", department)),
             comment: text("comment").to_owned(),
             override_reason: text("override_reason").to_owned(),
         }
+    }
+
+    /// Refuses one with a field that is only half told.
+    pub fn check(&self) -> Result<(), Refusal> {
+        let complaint = match &self.unfinished {
+            None => return Ok(()),
+            Some((name, _)) if name.is_empty() => "give the field a name".to_owned(),
+            Some((name, _)) => format!("give {} a value", super::words::title_case(name)),
+        };
+        let errors = BTreeMap::from([("another_field".to_owned(), complaint)]);
+        Err(Refusal::invalid("a field was added by half", errors).help("complete it, or empty it"))
     }
 
     /// Whether it says anything of the document that is not known of it.
@@ -94,13 +109,16 @@ fn fields(form: &BTreeMap<String, String>, document: &Document) -> BTreeMap<Stri
         let shown = form.get(&format!("was.{name}")).map_or(read, String::as_str);
         (value != shown.trim()).then(|| (name.to_owned(), value.to_owned()))
     });
-    let added = form.get("new_name").zip(form.get("new_value"));
-    // Fields are shown by their names with blanks and a capital, so they may be named like that.
-    let added = added.map(|(name, value)| {
-        let words: Vec<&str> = name.split_whitespace().collect();
-        (words.join("_").to_lowercase(), value.trim().to_owned())
-    });
-    changed.chain(added.filter(|(name, value)| !name.is_empty() && !value.is_empty())).collect()
+    let added = Some(added(form)).filter(|(name, value)| !name.is_empty() && !value.is_empty());
+    changed.chain(added).collect()
+}
+
+/// The field that was added, as far as it was told. Fields are shown by their names with blanks and a capital, so they may
+/// be named like that.
+fn added(form: &BTreeMap<String, String>) -> (String, String) {
+    let text = |name: &str| form.get(name).map(|text| text.trim()).unwrap_or_default();
+    let words: Vec<&str> = text("new_name").split_whitespace().collect();
+    (words.join("_").to_lowercase(), text("new_value").to_owned())
 }
 
 #[cfg(test)]
@@ -127,6 +145,21 @@ mod tests {
         check(&[("field.number", ""), ("was.number", "")], &[]);
         check(&[("new_name", "Order number"), ("new_value", "7")], &[("order_number", "7")]);
         check(&[("new_name", ""), ("new_value", "7")], &[]);
+    }
+
+    #[test]
+    fn a_field_that_is_told_by_half_is_refused_and_kept() {
+        let check = |name: &str, value: &str, complaint: Option<&str>| {
+            let found = draft(&[("new_name", name), ("new_value", value)]);
+            let refused =
+                found.check().err().map(|refusal| refusal.problem().errors["another_field"].clone());
+            assert_eq!(refused.as_deref(), complaint, "{name:?}: {value:?}");
+            assert_eq!(found.unfinished.is_some(), complaint.is_some(), "what was typed is kept");
+        };
+        check("", "", None);
+        check("Order number", "7", None);
+        check(" ", "7", Some("give the field a name"));
+        check("Order number", " ", Some("give Order number a value"));
     }
 
     #[test]

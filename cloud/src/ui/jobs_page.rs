@@ -5,6 +5,7 @@ use askama::Template;
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Redirect};
 use jiff::Timestamp;
+use platen_model::TenantId;
 use serde::Deserialize;
 
 use super::actions::Token;
@@ -16,10 +17,13 @@ use crate::app::App;
 use crate::auth::Role;
 use crate::http::paging::Limit;
 use crate::http::read::Form;
+use crate::jobs::kinds;
+use crate::refusal::Refusal;
 use crate::signing::accounts::{IDLE_MAX, IDLE_SHOWN};
 use crate::signing::inbox::{self, Idle};
 use crate::store::envelopes::{self, Overdue};
 use crate::store::jobs::{self, Listed, State as JobState};
+use crate::store::webhooks::{self, Delivery};
 
 /// Overdue envelopes that are listed; those that wait longest come first.
 const OVERDUE_ROWS: u32 = 50;
@@ -94,6 +98,8 @@ impl From<Overdue> for OverdueRow {
 struct Row {
     id: String,
     kind: String,
+    /// The endpoint that is to be told of an event.
+    endpoint: Option<String>,
     state: &'static str,
     tone: &'static str,
     document: Option<String>,
@@ -124,6 +130,7 @@ impl From<Listed> for Row {
         Self {
             id: outside(&job.job_id),
             kind: words::title_case(&job.kind),
+            endpoint: None,
             state,
             tone,
             document: job.document_id.map(|document| document.to_string()),
@@ -147,6 +154,21 @@ pub(super) async fn page(State(app): State<App>, who: SignedIn, Query(which): Qu
     let found = jobs::list(&app.store, tenant, Some(state), Some(&after), limit.to_read()).await?;
     let page = limit.page(found, |job| outside(&job.job_id));
     let counts = jobs::counts(&app.store, tenant).await?;
+    let endpoints = webhooks::list(app.store.reading(), tenant).await?;
+    let (next, mut rows) = (page.next, Vec::new());
+    for job in page.items {
+        let delivery = delivery_of(&app, tenant, &job).await?;
+        let mut row = Row::from(job);
+        if let Some(delivery) = delivery {
+            let endpoint = endpoints.iter().find(|one| one.endpoint_id == delivery.endpoint_id);
+            row.endpoint = endpoint.map(|endpoint| endpoint.url.clone());
+            // Its attempts are the delivery's own; the job itself went well each time.
+            if row.reason.is_empty() {
+                row.reason = delivery.trouble;
+            }
+        }
+        rows.push(row);
+    }
     let count = |state| counts.iter().find(|(of, _)| *of == state).map_or(0, |(_, count)| *count);
     let since = Timestamp::now() - IDLE_SHOWN;
     html(&JobsPage {
@@ -160,8 +182,8 @@ pub(super) async fn page(State(app): State<App>, who: SignedIn, Query(which): Qu
         dead: count(JobState::Dead),
         only_dead: state == JobState::Dead,
         message: (!which.replayed.is_empty()).then_some("The job will run again."),
-        rows: page.items.into_iter().map(Row::from).collect(),
-        next: page.next.map(|after| format!("/jobs?state={}&after={}", state.as_str(), encode(&after))),
+        rows,
+        next: next.map(|after| format!("/jobs?state={}&after={}", state.as_str(), encode(&after))),
         overdue: envelopes::overdue(&app.store, tenant, OVERDUE_ROWS)
             .await?
             .into_iter()
@@ -169,6 +191,15 @@ pub(super) async fn page(State(app): State<App>, who: SignedIn, Query(which): Qu
             .collect(),
         frame: who.frame(&app, "jobs").await?,
     })
+}
+
+/// What is to be delivered by a job that delivers.
+async fn delivery_of(app: &App, tenant: &TenantId, job: &Listed) -> Result<Option<Delivery>, Refusal> {
+    let id = job.argument.parse().ok().filter(|_| job.kind == kinds::DELIVER);
+    match id {
+        Some(id) => Ok(webhooks::delivery(app.store.reading(), tenant, id).await?),
+        None => Ok(None),
+    }
 }
 
 /// `POST /jobs/{id}/replay`.

@@ -216,7 +216,7 @@ async fn show(app: &App, who: &SignedIn, id: &str, occasion: Occasion) -> PageRe
         envelope: envelope.as_ref(),
         form: &form,
         complaint: complaint.as_ref(),
-        may_teach: who.0.role >= Role::Reviewer,
+        may_review: who.0.role >= Role::Reviewer,
         settleable: crate::machine::awaits_a_type(record.document.status, record.resume),
         may_override: policy.may_override(&Scopes::of_role(who.0.role)),
         front: &front,

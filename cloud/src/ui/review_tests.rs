@@ -149,6 +149,29 @@ async fn a_refused_review_keeps_what_was_typed_and_tells_what_others_did_meanwhi
 }
 
 #[tokio::test]
+async fn a_value_without_a_name_is_refused_and_kept_and_what_was_corrected_is_told() {
+    let office = Office::start().await;
+    let ada = office.sign_in("ada").await;
+    let document = office.send("receipt", &[("number", "7")]).await;
+    let seen = office.page(&ada, &document).await;
+    for action in ["approve", "correct"] {
+        let typed = [("action", action), ("new_name", " "), ("new_value", "4711")];
+        let answer = office.send_form(&ada, &seen, &typed).await;
+        assert_eq!(answer.status(), 422, "{action}");
+        let again = answer.text().await.expect("text");
+        assert!(again.contains("Give the field a name.") && again.contains("value=\"4711\""), "{again}");
+    }
+    let nothing = office.send_form(&ada, &seen, &[("action", "correct")]).await;
+    assert_eq!(nothing.status(), 422);
+    let said = nothing.text().await.expect("text");
+    assert!(said.contains("Nothing is changed in the form") && !said.contains("(all of it)"), "{said}");
+    let typed = [("action", "correct"), ("new_name", "Order number"), ("new_value", "4711")];
+    assert_eq!(office.send_form(&ada, &seen, &typed).await.status(), 303);
+    let page = office.page(&ada, &document).await;
+    assert!(page.contains("Corrected: Order number.") && page.contains("4711"), "{page}");
+}
+
+#[tokio::test]
 async fn a_type_that_is_changed_shows_its_fields_before_it_is_approved() {
     let office = Office::start().await;
     let ada = office.sign_in("ada").await;

@@ -5,18 +5,23 @@ use std::collections::BTreeMap;
 use askama::Template as _;
 use jiff::Timestamp;
 use platen_model::api::{Document, Envelope};
+use platen_model::device::{DeviceReport, ReportedCapture};
 use platen_model::event::{Actor, Event, EventBody, Status};
+use platen_model::keys::PublicKey;
 use platen_model::{
-    Aside, CaptureId, CorrelationId, Decision, Digest, DocumentType, EnvelopeId, Field, PageRecord, PageText,
-    PolicyRef, Problem, Reason, Recipient, Rect, SetAside, SourcePage, Verdict, Violation, Word,
+    Aside, CaptureId, CorrelationId, Decision, DeviceId, Digest, DocumentType, EnvelopeId, FailureClass,
+    Field, PageRecord, PageText, PolicyRef, Problem, Reason, Recipient, Rect, SetAside, SourcePage, Verdict,
+    Violation, Word,
 };
 
 use super::draft::Draft;
 use super::form_view::FormView;
 use super::frame::Frame;
-use super::{document_page, list_page};
+use super::{devices_page, document_page, list_page};
 use crate::refusal::Refusal;
 use crate::signing::desk::front::Front;
+use crate::store::devices::Reported;
+use crate::store::people::DeviceRow;
 
 const HOSTILE: &str = "<script>alert('1')</script>\"><img src=x>";
 
@@ -122,6 +127,10 @@ struct Beside<'b> {
     replaced_by: &'b [Document],
     violations: &'b [Violation],
     may_override: bool,
+    /// It was received, and nothing more.
+    unread: bool,
+    /// The reader may look, and no more.
+    only_reads: bool,
     draft: Draft,
     more_pages: usize,
     complaint: Option<&'b Problem>,
@@ -138,8 +147,12 @@ fn document_page_among(
 }
 
 fn document_page_with(status: Status, name: &str, aside: &[(u32, u32)], beside: &Beside<'_>) -> String {
-    let document = document(status, name);
-    let events = events(&document, name);
+    let mut document = document(status, name);
+    let mut events = events(&document, name);
+    if beside.unread {
+        document.confidence = 0.0;
+        events.truncate(1);
+    }
     let word = |text: &str, line, rect| Word { text: text.into(), confidence: 0.9, rect, line, block: line };
     let words = vec![
         word(name, 0, Rect { x: 180, y: 200, w: 400, h: 70 }),
@@ -179,7 +192,7 @@ fn document_page_with(status: Status, name: &str, aside: &[(u32, u32)], beside: 
         complaint: beside.complaint,
         may_override: beside.may_override,
         front: &Front::default(),
-        may_teach: true,
+        may_review: !beside.only_reads,
         settleable: status == Status::Quarantined,
         plan: None,
         replaces: beside.replaces,
@@ -218,6 +231,110 @@ fn only_a_document_that_waits_for_review_offers_one() {
             matches!(status, Status::Declined | Status::Expired | Status::Voided | Status::Quarantined);
         assert_eq!(page.contains("/retry\""), waits, "{status}");
     }
+}
+
+#[test]
+fn whoever_may_only_look_is_offered_nothing_to_send() {
+    for status in Status::ALL {
+        let beside = Beside { only_reads: true, ..Beside::default() };
+        let page = document_page_with(status, "scan.tif", &[], &beside);
+        assert!(!page.contains("method=\"post\" action=\"/documents"), "{status}: {page}");
+        assert!(!page.contains("/teach/"), "{status}");
+        assert!(page.contains("Only 58 % sure"), "{status}: what is known is shown all the same");
+    }
+}
+
+#[test]
+fn what_helps_is_said_word_for_word() {
+    let mut events = events(&document(Status::Quarantined, "scan.tif"), "x");
+    let last = events.last_mut().expect("an event");
+    let (reason, help) = ("no data for `xyz`", "install the package tesseract-ocr-chi-sim, then retry");
+    last.body = EventBody::Quarantined { reason: reason.into(), help: help.into(), returned: None };
+    let trouble = document_page::trouble(Status::Quarantined, &events).expect("it stands still");
+    assert_eq!(trouble.what, "No data for `xyz`.");
+    assert_eq!(trouble.help, "Install the package tesseract-ocr-chi-sim, then retry.");
+}
+
+#[test]
+fn a_device_offers_a_retry_where_one_can_help() {
+    let (device_id, capture) = (DeviceId::new(), CaptureId::new());
+    let check = |class: FailureClass, revoked_ms: i64, offered: bool| {
+        let device = DeviceRow {
+            device_id,
+            tenant: "office".parse().expect("a tenant"),
+            name: "front desk".into(),
+            public_key: PublicKey("key".into()),
+            created_ms: 0,
+            revoked_ms,
+        };
+        let held = ReportedCapture {
+            capture_id: capture,
+            source: "inbox".into(),
+            files: "scan.tif".into(),
+            class: class.as_str().into(),
+            stage: "open".into(),
+            message: "it is cut off".into(),
+            attempts: 1,
+            help: class.what_helps().into(),
+            at: Timestamp::UNIX_EPOCH,
+        };
+        let report = DeviceReport { quarantined: 1, quarantine: vec![held], ..DeviceReport::default() };
+        let material = devices_page::Material {
+            devices: vec![device],
+            reports: vec![Reported { device_id, received_ms: 0, report }],
+            orders: Vec::new(),
+            may_order: true,
+            now: Timestamp::UNIX_EPOCH,
+        };
+        let page = devices_page::DevicesPage::new(frame(), material).render().expect("the template fits");
+        assert_eq!(page.contains("value=\"retry\""), offered, "{class}, revoked {revoked_ms}: {page}");
+        assert!(page.contains(&format!("<code class=\"faint\">{capture}</code>")), "what commands ask for");
+        page
+    };
+    check(FailureClass::Locked, 0, true);
+    check(FailureClass::Internal, 0, true);
+    check(FailureClass::Internal, 1, false);
+    for class in [
+        FailureClass::Empty,
+        FailureClass::Truncated,
+        FailureClass::Corrupt,
+        FailureClass::Unsupported,
+        FailureClass::NoPages,
+    ] {
+        let page = check(class, 0, false);
+        assert!(page.contains(&format!("platen-agent quarantine discard {capture}")), "{page}");
+    }
+}
+
+#[test]
+fn a_document_that_was_not_read_is_not_said_to_be_unknown() {
+    let check = |read: bool, said: &str| {
+        let page = document_page_with(
+            Status::Received,
+            "scan.tif",
+            &[],
+            &Beside { unread: !read, ..Beside::default() },
+        );
+        assert!(page.contains(said), "{said}: {page}");
+        assert_eq!(page.contains("not read yet"), !read);
+    };
+    check(true, "Invoice, 58 % sure");
+    check(false, "It was not read yet.");
+}
+
+#[test]
+fn people_are_told_which_field_is_wrong_and_nothing_of_what_programs_are() {
+    let errors = BTreeMap::from([
+        ("(all of it)".to_owned(), "corrects nothing".to_owned()),
+        ("another_field".to_owned(), "give the field a name".to_owned()),
+    ]);
+    let refusal = Refusal::invalid("the correction is not sound", errors);
+    let draft = Draft { unfinished: Some((String::new(), "4711".into())), ..Draft::default() };
+    let beside = Beside { draft, complaint: Some(refusal.problem()), ..Beside::default() };
+    let page = document_page_with(Status::InReview, "scan.tif", &[], &beside);
+    assert!(page.contains("<strong>Another field:</strong> Give the field a name."), "{page}");
+    assert!(page.contains("name=\"new_value\" maxlength=\"4000\" value=\"4711\""), "{page}");
+    assert!(!page.contains("(all of it)") && !page.contains("`errors`"), "{page}");
 }
 
 #[test]

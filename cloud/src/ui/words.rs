@@ -26,9 +26,16 @@ pub fn label(status: Status) -> String {
     }
 }
 
+/// Words of types that are initials.
+const INITIALS: [&str; 2] = ["hr", "nda"];
+
 /// A name from a rule file or an API as words: `invoice_number` as "Invoice number".
 pub fn title_case(name: &str) -> String {
-    let words = name.replace(['_', '-'], " ");
+    let words: Vec<_> = name
+        .split(['_', '-'])
+        .map(|word| if INITIALS.contains(&word) { word.to_uppercase() } else { word.to_owned() })
+        .collect();
+    let words = words.join(" ");
     let mut letters = words.chars();
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
@@ -101,7 +108,7 @@ pub fn sentence(event: &Event) -> String {
                 text += &format!(" as {}", title_case(&document_type.0));
             }
             if !fields.is_empty() {
-                text += &format!(", {} corrected", fields.len());
+                text += &format!(", {} corrected", named(fields.keys()));
             }
             text += &said(comment.as_deref());
             if let Some(reason) = override_reason {
@@ -143,11 +150,19 @@ pub fn sentence(event: &Event) -> String {
         EventBody::Archived { .. } => "Archived with its evidence.".into(),
         EventBody::Quarantined { reason, .. } => format!("Set aside: {reason}."),
         EventBody::Retried => "Sent on its way again.".into(),
-        EventBody::Corrected { document_type: Some(to), .. } => {
-            format!("Corrected: it is {}.", title_case(&to.0))
+        EventBody::Corrected { document_type, fields, department, .. } => {
+            let to = document_type.iter().map(|to| format!("it is {}", title_case(&to.0)));
+            let fields = (!fields.is_empty()).then(|| named(fields.keys()));
+            let department = department.iter().map(|name| format!("the department is {name}"));
+            let all: Vec<String> = to.chain(fields).chain(department).collect();
+            format!("Corrected: {}.", all.join("; "))
         }
-        EventBody::Corrected { .. } => "Corrected.".into(),
     }
+}
+
+/// Fields by their names for people.
+fn named<'a>(names: impl Iterator<Item = &'a String>) -> String {
+    names.map(|name| title_case(name)).collect::<Vec<_>>().join(", ")
 }
 
 /// So many originals.
@@ -187,6 +202,7 @@ mod tests {
     #[test]
     fn names_from_files_become_words_and_certainty_is_not_rounded_up() {
         assert_eq!(title_case("invoice_number"), "Invoice number");
+        assert_eq!((title_case("hr_form"), title_case("nda")), ("HR form".into(), "NDA".into()));
         assert_eq!(title_case(""), "");
         assert_eq!((percent(0.999), percent(1.0), percent(f32::NAN)), (99, 100, 0));
         assert_eq!(minute(Timestamp::UNIX_EPOCH), "1970-01-01 00:00 UTC");

@@ -13,10 +13,11 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use standardwebhooks::Webhook;
 
+use crate::auth::users::{self, Login};
 use crate::contract_tests::token;
 use crate::jobs;
 use crate::journey_tests::Server;
-use crate::store::{documents, jobs as rows};
+use crate::store::{documents, jobs as rows, people};
 use crate::testing::tenant;
 
 /// A program that is told of events: what it was sent, and what it answers.
@@ -135,6 +136,26 @@ async fn an_event_is_sent_to_who_asked_for_it_and_the_receivers_library_believes
     assert!(deliveries.iter().all(|one| one["state"] == "delivered" && one["response_status"] == 204));
     site.run().await;
     assert!(receiver.seen().is_empty(), "once is enough");
+}
+
+#[tokio::test]
+async fn a_delivery_that_waits_is_on_the_page_of_jobs_with_where_it_goes_and_what_went_wrong() {
+    let site = Site::start(&["127.0.0.0/8"]).await;
+    let (receiver, url) = Receiver::start().await;
+    site.endpoint(&url, &["received"]).await;
+    receiver.answers(&[500]);
+    site.document().await;
+    let trouble = site.deliveries().await[0]["trouble"].as_str().expect("a trouble").to_owned();
+    let (app, hash) = (&site.server.app, users::hash_password("correct horse").expect("a hash"));
+    people::put_user(&app.store, &tenant(), "chief", "admin", &hash).await.expect("a user");
+    let Login::Open(session) = users::login(app, "chief", "correct horse").await.expect("an outcome") else {
+        panic!("the chief is let in");
+    };
+    let request = site.server.client.get(format!("{}/jobs?state=ready", site.server.url));
+    let answer = request.header("cookie", format!("platen_session={session}")).send().await;
+    let page = answer.expect("an answer").text().await.expect("text");
+    assert!(page.contains(&format!("to {url}")), "{page}");
+    assert!(!trouble.is_empty() && page.contains(&trouble), "{trouble}: {page}");
 }
 
 #[tokio::test]

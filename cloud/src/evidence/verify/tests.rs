@@ -282,3 +282,11 @@ fn an_envelope_that_came_to_nothing_is_history_once_the_document_was_captured_an
     assert!(report.holds() && report.to_string().contains("without a signature"), "{report}");
     assert!(!self::story().retold(unsent).report().holds(), "it came back, and nothing had been sent");
 }
+
+#[test]
+fn values_are_told_as_people_write_them() {
+    let check = |value: Option<u8>, said: &str| assert_eq!(super::plain(&value), said);
+    check(Some(7), "7");
+    check(None, "nothing");
+    assert_eq!(super::plain(&7), "7");
+}

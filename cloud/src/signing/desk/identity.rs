@@ -117,14 +117,14 @@ impl Desk {
 
     /// Carries a code to whoever it is for: to the telephone where a number is known, else to the address.
     async fn carry_code(&self, visit: &Visit, code: &str, now: i64) -> Result<(), ProviderError> {
-        let (title, tenant) = (visit.title(), &visit.tenant);
+        let (title, sender) = (visit.title(), &visit.sender);
         if let Some(phone) = visit.phone() {
             let Some(gateway) = &self.sms else {
                 return Err(internal("there is no gateway for codes by telephone (`[desk.sms]`)"));
             };
             let short: String = mail::one_line(title).chars().take(SMS_TITLE_MAX).collect();
             let text =
-                format!("{code} is your code to sign \"{short}\" for {tenant}. It holds for ten minutes.");
+                format!("{code} is your code to sign \"{short}\" for {sender}. It holds for ten minutes.");
             return gateway.send(phone, &text).await;
         }
         let message = mail::Letter {
@@ -132,7 +132,7 @@ impl Desk {
             subject: &format!("Your code for \"{title}\""),
             text: &format!(
                 "Your code is {code}\r\n\r\nType it on the page where you sign \"{title}\". It holds for ten minutes.\r\n\
-                 If you did not ask for it, somebody else has your link: tell {tenant}.\r\n",
+                 If you did not ask for it, somebody else has your link: tell {sender}.\r\n",
             ),
             id: format!("{}.{}.code.{now}", visit.reference, visit.position()),
         };

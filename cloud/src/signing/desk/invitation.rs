@@ -48,8 +48,8 @@ impl std::fmt::Debug for Token {
 /// The message that asks someone to sign, approve, or gives a copy.
 #[derive(Clone, Debug)]
 pub struct Invitation<'a> {
-    /// The tenant's name.
-    pub tenant: &'a str,
+    /// Who asks, by the name that signers see.
+    pub sender: &'a str,
     /// The document's name.
     pub title: &'a str,
     /// The signing link.
@@ -73,17 +73,17 @@ impl Invitation<'_> {
 
     /// What it says.
     pub fn text(&self) -> String {
-        let (tenant, title, link) = (self.tenant, one_line(self.title), self.link);
+        let (sender, title, link) = (self.sender, one_line(self.title), self.link);
         let until = self.expires_at.strftime("%Y-%m-%d %H:%M UTC");
         let verb = match self.role {
             "cc" => {
-                return format!("All have signed \"{title}\" for {tenant}. Your copy is here:\r\n{link}\r\n");
+                return format!("All have signed \"{title}\" for {sender}. Your copy is here:\r\n{link}\r\n");
             }
             "approver" => "approve",
             _ => "sign",
         };
         format!(
-            "{tenant} asks you to {verb} \"{title}\".\r\n\r\n\
+            "{sender} asks you to {verb} \"{title}\".\r\n\r\n\
              Read it and {verb} it, or decline, here:\r\n{link}\r\n\r\n\
              The link is for you alone: whoever has it can {verb} in your name. It ends on {until}.\r\n"
         )

@@ -92,14 +92,16 @@ pub struct Desk {
     codes_a_day: u32,
     sms: Option<Sms>,
     card: Card,
+    names: config::Desk,
 }
 
 impl Desk {
     /// A desk in this workplace, with this post, where signers prove their identity as it is configured.
     pub fn new(place: Workplace, post: Post, config: &config::Desk) -> Self {
         let book = Book::new(place.database.clone());
-        let config::Desk { identity, codes_a_day, sms } = config.clone();
-        Self { place, book, post, identity, codes_a_day, sms, card: Card::of_all(NAME, can(config)) }
+        let config::Desk { identity, codes_a_day, sms, .. } = config.clone();
+        let (card, names) = (Card::of_all(NAME, can(config)), config.clone());
+        Self { place, book, post, identity, codes_a_day, sms, card, names }
     }
 
     fn secret(&self, tenant: &TenantId) -> Result<hmac::Key, ProviderError> {
@@ -154,6 +156,7 @@ impl Desk {
             return Ok(());
         }
         let key: EnvelopeId = envelope.envelope_id.parse().map_err(internal)?;
+        let sender = self.names.name_of(tenant);
         let mut failed: Option<ProviderError> = None;
         let is_next = |signer: &&SignerRow| match turn {
             Some(turn) => signer.acts() && signer.turn == turn && signer.signed_ms.is_none(),
@@ -173,7 +176,7 @@ impl Desk {
             };
             let link = self.link(tenant, key, signer.position())?;
             let invitation = Invitation {
-                tenant: tenant.as_str(),
+                sender: &sender,
                 title: &envelope.title,
                 link: &link,
                 expires_at: from_ms(envelope.expires_ms),
@@ -299,7 +302,7 @@ impl Desk {
             None => {
                 let (_, signed) = newest(&envelope, &signers)?;
                 let pins = self.book.pins(tenant, reference).await?;
-                let facts = sections(&envelope, &signers, &pins, signed);
+                let facts = sections(&envelope, &self.names.name_of(tenant), &signers, &pins, signed);
                 let pdf = certificate("Certificate of completion", &facts);
                 let pdf = self.place.shelf.put(tenant, pdf).await?;
                 let sealed = self.place.seal(tenant, pdf, SealOf::Tenant, certificate_seal(&signers)).await?;
@@ -331,7 +334,13 @@ fn all_sealed(signers: &[SignerRow]) -> bool {
 }
 
 /// What the certificate says.
-fn sections(envelope: &EnvelopeRow, signers: &[SignerRow], pins: &[PinRow], signed: Digest) -> Vec<Section> {
+fn sections(
+    envelope: &EnvelopeRow,
+    sender: &str,
+    signers: &[SignerRow],
+    pins: &[PinRow],
+    signed: Digest,
+) -> Vec<Section> {
     let fact = |label: &str, value: String| (label.to_owned(), value);
     let time = |ms: Option<i64>| match ms {
         Some(ms) => from_ms(ms).strftime("%Y-%m-%d %H:%M:%S UTC").to_string(),
@@ -345,7 +354,7 @@ fn sections(envelope: &EnvelopeRow, signers: &[SignerRow], pins: &[PinRow], sign
             fact("SHA-256 before signing", envelope.pdf_sha256.clone()),
             fact("SHA-256 after signing", signed.to_string()),
             fact("Seals", envelope.level()),
-            fact("Sent by", envelope.tenant_id.clone()),
+            fact("Sent by", sender.to_owned()),
             fact("Sent at", time(Some(envelope.created_ms))),
         ],
     }];

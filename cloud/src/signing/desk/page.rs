@@ -35,6 +35,8 @@ pub struct Visitor {
 pub struct Visit {
     /// The tenant that asks.
     pub tenant: TenantId,
+    /// Its name, as signers see it.
+    pub sender: String,
     /// The envelope.
     pub reference: Reference,
     envelope: EnvelopeRow,
@@ -176,7 +178,8 @@ impl Desk {
         let (envelope, signers) = self.book.read(&tenant, &reference).await?;
         let pins = self.book.pins(&tenant, &reference).await?;
         let pin = pins.into_iter().find(|pin| pin.position == position);
-        Ok(Some(Visit { tenant, reference, envelope, signers, pin, position, token }))
+        let sender = self.names.name_of(&tenant);
+        Ok(Some(Visit { tenant, sender, reference, envelope, signers, pin, position, token }))
     }
 
     /// Notes that the signer has the document before their eyes.
@@ -344,7 +347,7 @@ impl Visit {
     /// The page that asks for the PIN.
     pub fn pin_page(&self, message: Option<&str>) -> PinPage {
         PinPage {
-            tenant: self.tenant.to_string(),
+            tenant: self.sender.clone(),
             title: self.envelope.title.clone(),
             token: self.token.as_str().to_owned(),
             locked: self.pin.as_ref().is_some_and(PinRow::is_locked),
@@ -355,7 +358,7 @@ impl Visit {
     /// The page that asks for the code.
     pub fn code_page(&self, sent: bool, message: Option<&str>) -> CodePage {
         CodePage {
-            tenant: self.tenant.to_string(),
+            tenant: self.sender.clone(),
             title: self.envelope.title.clone(),
             address: self.code_goes_to(),
             token: self.token.as_str().to_owned(),
@@ -402,7 +405,7 @@ impl Visit {
     /// The page with the document. `message` says what was wrong with what was sent.
     pub fn sign_page(&self, page_count: u32, name: &str, message: Option<String>) -> SignPage {
         SignPage {
-            tenant: self.tenant.to_string(),
+            tenant: self.sender.clone(),
             signer: self.signer().map(|signer| signer.address.clone()).unwrap_or_default(),
             title: self.envelope.title.clone(),
             token: self.token.as_str().to_owned(),
@@ -430,7 +433,7 @@ impl Visit {
         // A signature of an envelope that came to nothing is on record all the same; whoever gave it is told.
         let deed = if signer.is_some_and(SignerRow::signs) { "signature" } else { "approval" };
         let on_record = signed_ms.map(|at| {
-            let (at, sender) = (words::second(from_ms(at)), &self.tenant);
+            let (at, sender) = (words::second(from_ms(at)), &self.sender);
             format!(" Your {deed} of {at} is on record; ask {sender} if you want a copy of the document.")
         });
         let on_record = on_record.unwrap_or_default();
@@ -441,17 +444,17 @@ impl Visit {
             ),
             (EnvelopeState::Voided { .. }, _) => (
                 "Withdrawn",
-                format!("{} has withdrawn this document. There is nothing to sign.{on_record}", self.tenant),
+                format!("{} has withdrawn this document. There is nothing to sign.{on_record}", self.sender),
             ),
             (EnvelopeState::Expired, None) => (
                 "The time to sign has run out",
-                format!("Ask {} to send the document again if you still want to sign it.", self.tenant),
+                format!("Ask {} to send the document again if you still want to sign it.", self.sender),
             ),
             (EnvelopeState::Expired, Some(_)) => {
                 ("The time to sign has run out", format!("Not everybody has signed in time.{on_record}"))
             }
             (EnvelopeState::Completed { .. }, None) if is_copy => {
-                ("Your copy", format!("All have signed this document for {}.", self.tenant))
+                ("Your copy", format!("All have signed this document for {}.", self.sender))
             }
             (_, Some(at)) if signer.is_some_and(|signer| !signer.signs()) => {
                 ("Approved", format!("Your approval was recorded on {}.", words::second(from_ms(at))))
@@ -467,7 +470,7 @@ impl Visit {
         let download = ((signed_ms.is_some() || is_copy) && sealed && self.may_see())
             .then(|| format!("/sign/{}/document.pdf", self.token.as_str()));
         EndPage {
-            tenant: self.tenant.to_string(),
+            tenant: self.sender.clone(),
             title: self.envelope.title.clone(),
             heading: heading.to_owned(),
             text,

@@ -29,6 +29,20 @@ fn with_post(trial: &Trial, post: Post, identity: Identity) -> Desk {
     Desk::new(trial.place.clone(), post, &config)
 }
 
+#[tokio::test]
+async fn signers_see_the_name_of_who_asks_in_the_message_and_on_the_page() {
+    let trial = Trial::new().await;
+    let post =
+        Post { from: "desk@office.example".into(), way: Way::Folder(trial.folder.path().join("mail")) };
+    let config = config::Desk { name: Some("Halden & Partners".into()), ..config::Desk::default() };
+    let desk = Desk::new(trial.place.clone(), post, &config);
+    desk.create(&trial.order(&[ADA])).await.expect("taken");
+    let letter = letters(&trial).concat();
+    assert!(letter.contains("Halden & Partners asks you to sign"), "{letter}");
+    let page = follow_link(&trial, &desk, ADA).await.sign_page(1, "", None).render().expect("a page");
+    assert!(page.contains("Halden &#38; Partners") || page.contains("Halden &amp; Partners"), "{page}");
+}
+
 /// Follows the link in the newest invitation of an address.
 async fn follow_link(trial: &Trial, desk: &Desk, address: &str) -> Visit {
     let letters = std::fs::read_dir(trial.folder.path().join("mail")).expect("invitations");
