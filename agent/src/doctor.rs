@@ -324,10 +324,11 @@ async fn try_access(config: &Config, url: String, identity: Identity) -> Finding
     let tried = "access to the cloud";
     let anew = "ask the cloud's administrator whether this device was revoked, and for a new code: platen-agent enroll \
                 --url URL --code CODE";
-    // One that is not there would be made.
-    let has_key = std::fs::exists(key_file(&config.state)).unwrap_or(true);
+    // It would be made, and the cloud does not know it.
+    if !key_file(&config.state).exists() {
+        return Finding::bad(tried, "the device's key is not there, or not to be seen by this user", anew);
+    }
     let key = match identity::key(&config.state) {
-        _ if !has_key => return Finding::bad(tried, "the device's key is gone", anew),
         Ok(key) => key,
         Err(error) => return Finding::bad(tried, error, "run as the user the agent runs as"),
     };

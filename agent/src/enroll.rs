@@ -71,7 +71,8 @@ pub async fn enroll(state: &Path, cloud: &Cloud, url: &str, code: &str) -> Resul
     };
     identity.write(state).map_err(unwritable)?;
     let is_another = before.is_some_and(|before| before.device_id != identity.device_id);
-    let waiting = if is_another { waiting(state).map_err(unwritable)? } else { 0 };
+    // It is enrolled: what cannot be counted is no reason to say otherwise.
+    let waiting = if is_another { waiting(state).unwrap_or_default() } else { 0 };
     let is_running = matches!(instance::ask(state, &Ask::Status), Ok(Some(_)));
     Ok(Enrolled { device_id: identity.device_id, is_another, is_running, waiting })
 }
@@ -96,20 +97,20 @@ fn waiting(state: &Path) -> io::Result<usize> {
 impl Enrolled {
     /// What came of it, for a person.
     pub fn to_text(&self) -> String {
-        let mut text = format!("enrolled as device {}\n", self.device_id);
-        if self.is_another && self.waiting > 0 {
-            let count = self.waiting;
-            text.push_str(&format!(
+        let waiting = match self.waiting {
+            count if self.is_another && count > 0 => format!(
                 "  documents that wait: {count}, captured under the enrolment before; they go as this device\n"
-            ));
-        }
-        if self.is_another && self.is_running {
-            text.push_str(
-                "  the agent that runs begins anew as this device within seconds; if `platen-agent status` does not \
-                 show it, restart it: sudo systemctl restart platen-agent\n",
-            );
-        }
-        text
+            ),
+            _ => String::new(),
+        };
+        let running = match self.is_another && self.is_running {
+            true => {
+                "  the agent that runs begins anew as this device within seconds; if its log does not say so, restart \
+                 it: sudo systemctl restart platen-agent\n"
+            }
+            false => "",
+        };
+        format!("enrolled as device {}\n{waiting}{running}", self.device_id)
     }
 }
 
