@@ -9,7 +9,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use jiff::tz::TimeZone;
-use platen_capture::{Options, Separation};
+use platen_capture::{Options, Separation, ocr};
 use serde::{Deserialize, Serialize};
 
 use crate::Complaint;
@@ -228,6 +228,9 @@ impl Config {
         if let Err(what) = self.separation.check() {
             return wrong(what);
         }
+        if let Some(Err(what)) = self.cloud.url.as_deref().map(check_address) {
+            return wrong(format!("cloud.url: {what}"));
+        }
         for source in &self.sources {
             if let Some(Err(what)) = source.separation.as_ref().map(Separation::check) {
                 return wrong(format!("source {:?}: {what}", source.name));
@@ -251,6 +254,11 @@ impl Config {
             }
             if let Err(what) = source.check() {
                 return wrong(format!("source {name:?}: {what}"));
+            }
+        }
+        for (place, languages) in self.languages() {
+            if let Err(what) = ocr::check_form(languages) {
+                return wrong(format!("{place}: {what}"));
             }
         }
         let encryption = &self.encryption;
@@ -282,6 +290,21 @@ impl Config {
         Ok(())
     }
 
+    /// Every set of languages that some scan is read in, and where it is configured.
+    pub fn languages(&self) -> Vec<(String, &str)> {
+        let mut sets = vec![("capture.languages".to_owned(), self.capture.languages.as_str())];
+        for source in &self.sources {
+            let own = source.languages.as_deref();
+            sets.extend(own.map(|set| (format!("source {:?}: languages", source.name), set)));
+            let inside =
+                source.subfolders.iter().filter_map(|folder| Some((folder, folder.languages.as_deref()?)));
+            sets.extend(inside.map(|(folder, set)| {
+                (format!("source {:?}: subfolder {}: languages", source.name, folder.path.display()), set)
+            }));
+        }
+        sets
+    }
+
     /// The priorities of the sources that have one of their own.
     pub fn priorities(&self) -> Priorities {
         let own = |source: &Source| source.priority.map(|priority| (source.name.clone(), priority));
@@ -308,6 +331,19 @@ impl Config {
     pub fn to_toml(&self) -> String {
         toml::to_string_pretty(self).expect("tables of plain values have a TOML form")
     }
+}
+
+/// Checks that this is the address of a cloud. Without its scheme it would only be found wrong when it is first used.
+///
+/// # Errors
+///
+/// What is wrong, with an example.
+pub fn check_address(url: &str) -> Result<(), String> {
+    let read = reqwest::Url::parse(url);
+    if read.is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host()) {
+        return Ok(());
+    }
+    Err(format!("{url:?} is no web address; write it with its scheme, as in \"https://platen.example.org\""))
 }
 
 fn override_by(
@@ -394,6 +430,33 @@ mod tests {
         check("\n\n[capture]\nlanguages = 3\n", "agent.toml:4: invalid type");
         check("[capture.limits]\npages = -1\n", "agent.toml:2: invalid value");
         check("[cloud\n", "agent.toml:1: ");
+    }
+
+    #[test]
+    fn languages_that_are_not_joined_by_a_plus_are_refused_when_they_are_read() {
+        let source = "[[source]]\nname = \"a\"\nfolder = \"b\"\nnested = true\n";
+        let check = |text: &str, named: &str| {
+            let error = parse(text, &[]).expect_err(text);
+            assert!(error.contains(named) && error.contains("write \"eng+deu\""), "{error}");
+        };
+        check("[capture]\nlanguages = \"eng,deu\"\n", "agent.toml: capture.languages:");
+        check(&format!("{source}languages = \"eng deu\"\n"), "source \"a\": languages:");
+        let inside = format!("{source}[[source.subfolder]]\npath = \"c\"\nlanguages = \"eng;deu\"\n");
+        check(&inside, "source \"a\": subfolder c: languages:");
+        parse("[capture]\nlanguages = \"eng+deu\"\n", &[]).expect("as it should be");
+    }
+
+    #[test]
+    fn an_address_without_its_scheme_is_refused_when_it_is_read() {
+        for wrong in
+            ["platen.example.org", "platen.example.org:8443", "//platen", "ftp://platen", "https://", ""]
+        {
+            let error = parse(&format!("[cloud]\nurl = {wrong:?}\n"), &[]).expect_err(wrong);
+            assert!(error.contains("cloud.url") && error.contains("https://platen.example.org"), "{error}");
+        }
+        for right in ["https://platen.example.org", "http://127.0.0.1:8080/", "https://example.org/platen"] {
+            parse(&format!("[cloud]\nurl = {right:?}\n"), &[]).expect(right);
+        }
     }
 
     #[test]

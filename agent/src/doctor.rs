@@ -15,14 +15,19 @@ use platen_model::{Failure, FailureClass, Stage, TenantId, durable};
 use serde::Serialize;
 use uuid::Uuid;
 
-use crate::config::{Cloud, Config};
+use crate::config::{Cloud, Config, Source};
+use crate::deliver::Trouble;
+use crate::deliver::access::{Access, Badge};
 use crate::deliver::trouble::of_another;
 use crate::deliver::wire::Wire;
-use crate::identity::Identity;
+use crate::identity::{self, Identity, key_file};
+use crate::names::for_shell;
 use crate::outbox::shelf::{BROKEN, Why};
 use crate::spool::Spool;
 use crate::status::{EncryptionStatus, free_bytes};
 use crate::vault::Vault;
+use crate::watch::Scope;
+use crate::watch::listing::files_inside;
 use crate::{rules, run};
 
 /// Less free space than this is reported.
@@ -72,7 +77,9 @@ pub async fn examine(config: &Config) -> Vec<Finding> {
     }
     for source in &config.sources {
         findings.push(try_folder(&format!("hot folder {}", source.name), &source.folder));
+        findings.extend(try_inside(source));
     }
+    findings.extend(passwords_files(config).into_iter().map(try_passwords));
     findings.extend(languages(config).into_iter().map(try_language));
     findings.push(try_rules(config));
     findings.push(try_worker(config));
@@ -99,15 +106,46 @@ fn try_folder(name: &str, folder: &Path) -> Finding {
             let _ = durable::remove_file(&probe);
             let _ = durable::remove_file(&renamed);
             let fix = match error.kind() {
-                io::ErrorKind::NotFound => format!("sudo install -d -o platen {}", folder.display()),
+                io::ErrorKind::NotFound => format!("sudo install -d -o platen {}", for_shell(folder)),
                 io::ErrorKind::PermissionDenied => {
-                    format!("sudo setfacl -m u:platen:rwx {}", folder.display())
+                    format!("sudo setfacl -m u:platen:rwx {}", for_shell(folder))
                 }
                 io::ErrorKind::StorageFull => "free some space on that disk".to_owned(),
                 _ => "check that disk or network share".to_owned(),
             };
             Finding::bad(tried, error, fix)
         }
+    }
+}
+
+/// Whether scans lie where nobody looks for them. They may do so on purpose.
+fn try_inside(source: &Source) -> Option<Finding> {
+    let count = files_inside(&source.folder, &Scope::of(source));
+    let tried = format!("folders inside hot folder {}", source.name);
+    let seen = format!("{count} files in them are not taken");
+    let fix = Some("nested = true takes them".to_owned());
+    (count > 0).then(|| Finding { fix, ..Finding::good(tried, seen) })
+}
+
+/// Every file of passwords that some locked PDF is tried with.
+fn passwords_files(config: &Config) -> BTreeSet<&Path> {
+    let own = config.sources.iter().filter_map(|source| source.passwords_file.as_deref());
+    own.chain(config.capture.passwords_file.as_deref()).collect()
+}
+
+fn try_passwords(file: &Path) -> Finding {
+    let tried = format!("passwords_file {}", file.display());
+    match std::fs::File::open(file).and_then(|file| file.metadata()) {
+        Ok(found) if found.is_file() => Finding::good(tried, "can be read"),
+        Ok(_) => Finding::bad(tried, "is not a file", "name a file with one password a line"),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let fix = format!(
+                "correct `passwords_file`, or make it: sudo install -m 640 -g platen /dev/null {}",
+                for_shell(file)
+            );
+            Finding::bad(tried, error, fix)
+        }
+        Err(error) => Finding::bad(tried, error, format!("sudo setfacl -m u:platen:r {}", for_shell(file))),
     }
 }
 
@@ -177,11 +215,7 @@ fn try_encryption(config: &Config) -> Finding {
 
 /// Every language that some scan is read in.
 fn languages(config: &Config) -> BTreeSet<&str> {
-    let sources = config.sources.iter().flat_map(|source| {
-        let inside = source.subfolders.iter().filter_map(|folder| folder.languages.as_deref());
-        source.languages.as_deref().into_iter().chain(inside)
-    });
-    sources.chain([config.capture.languages.as_str()]).flat_map(|languages| languages.split('+')).collect()
+    config.languages().into_iter().flat_map(|(_, languages)| languages.split('+')).collect()
 }
 
 /// Whether the rules can be used: the agent refuses to start with others.
@@ -274,11 +308,51 @@ async fn try_cloud(config: &Config) -> Vec<Finding> {
     let identity = identity.ok().flatten();
     let mut findings = vec![enrolled];
     findings.extend(identity.as_ref().and_then(|identity| try_tenants(config, &identity.tenant_id)));
-    let url = config.cloud.url.clone().or(identity.map(|identity| identity.url));
-    if let Some(url) = url {
-        findings.extend(try_url(&config.cloud, &url).await);
+    let url = config.cloud.url.clone().or_else(|| identity.as_ref().map(|identity| identity.url.clone()));
+    let Some(url) = url else { return findings };
+    let reached = try_url(&config.cloud, &url).await;
+    let answers = reached.first().is_some_and(|finding| finding.works);
+    findings.extend(reached);
+    if let Some(identity) = identity.filter(|_| answers) {
+        findings.push(try_access(config, url, identity).await);
     }
     findings
+}
+
+/// Whether the cloud lets this device in: it may have been revoked since it was enrolled.
+async fn try_access(config: &Config, url: String, identity: Identity) -> Finding {
+    let tried = "access to the cloud";
+    let anew = "ask the cloud's administrator whether this device was revoked, and for a new code: platen-agent enroll \
+                --url URL --code CODE";
+    // It would be made, and the cloud does not know it.
+    if !key_file(&config.state).exists() {
+        return Finding::bad(tried, "the device's key is not there, or not to be seen by this user", anew);
+    }
+    let key = match identity::key(&config.state) {
+        Ok(key) => key,
+        Err(error) => return Finding::bad(tried, error, "run as the user the agent runs as"),
+    };
+    let wire = match Wire::new(&config.cloud, &url, REQUEST_TIME) {
+        Ok(wire) => wire,
+        Err(error) => return Finding::bad(tried, error, "correct that value in the configuration"),
+    };
+    let badge = Badge { url, device: identity.device_id, key, receipt_key: identity.receipt_key };
+    let mut access = Access::default();
+    // A second time where the first showed that the clock is wrong.
+    for _ in 0..2 {
+        let now = Timestamp::now();
+        let answered = match wire.exchange(access.request(&badge, now)).await {
+            Ok(answer) => access.answered(&answer, now),
+            Err(cut) => return Finding::bad(tried, cut, "try again: the cloud answered a moment ago"),
+        };
+        match answered {
+            Ok(()) if access.token(now).is_some() => return Finding::good(tried, "this device is let in"),
+            Ok(()) => {}
+            Err(trouble @ Trouble::Access(_)) => return Finding::bad(tried, trouble, anew),
+            Err(trouble) => return Finding::bad(tried, trouble, "try again in a while"),
+        }
+    }
+    Finding::bad(tried, "the cloud gives no token", anew)
 }
 
 async fn try_url(cloud: &Cloud, url: &str) -> Vec<Finding> {
@@ -316,7 +390,7 @@ async fn try_url(cloud: &Cloud, url: &str) -> Vec<Finding> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Source, Subfolder};
+    use crate::config::Subfolder;
 
     #[test]
     fn the_languages_of_every_source_and_of_the_folders_inside_are_tried() {
@@ -327,6 +401,34 @@ mod tests {
         let source = Source { languages: Some("eng+fra".into()), subfolders: vec![inside], ..source };
         config.sources = vec![source, Source::new("attic", "other")];
         assert_eq!(languages(&config).into_iter().collect::<Vec<_>>(), ["deu", "eng", "fra", "tur"]);
+    }
+
+    #[test]
+    fn a_passwords_file_that_is_not_there_is_found_wherever_it_is_configured() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let there = folder.path().join("there");
+        std::fs::write(&there, "secret\n").expect("a file");
+        let mut config = Config::default();
+        config.capture.passwords_file = Some(there.clone());
+        let gone = folder.path().join("not there");
+        config.sources = vec![Source { passwords_file: Some(gone.clone()), ..Source::new("desk", "in") }];
+        let findings: Vec<Finding> = passwords_files(&config).into_iter().map(try_passwords).collect();
+        assert_eq!(findings.iter().map(|finding| finding.works).collect::<Vec<_>>(), [false, true]);
+        let fix = findings[0].fix.clone().unwrap_or_default();
+        assert!(fix.ends_with(&format!("'{}'", gone.display())), "quoted for its blank: {fix}");
+        assert!(!try_passwords(folder.path()).works, "a folder holds no passwords");
+    }
+
+    #[test]
+    fn scans_in_folders_inside_that_nobody_takes_are_told() {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::create_dir(folder.path().join("monday")).expect("a folder inside");
+        std::fs::write(folder.path().join("monday/scan.tif"), b"scan").expect("a scan");
+        let mut source = Source::new("desk", folder.path());
+        let told = try_inside(&source).expect("it is told").to_text();
+        assert!(told.contains("1 files") && told.contains("nested = true"), "{told}");
+        source.nested = true;
+        assert_eq!(try_inside(&source), None);
     }
 
     #[test]

@@ -28,6 +28,9 @@ pub struct Identity {
     pub tenant_id: TenantId,
     /// The key the cloud signs receipts with.
     pub receipt_key: PublicKey,
+    /// The keys of clouds that this device was enrolled with before.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier_receipt_keys: Vec<PublicKey>,
 }
 
 impl Identity {

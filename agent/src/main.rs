@@ -16,6 +16,7 @@
 mod command_line;
 
 use std::io::{self, Write as _};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -26,14 +27,15 @@ use command_line::{
     RulesCommand, SheetArguments,
 };
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use platen_agent::config::Config;
-use platen_agent::outbox::{Entry, command as outbox};
+use platen_agent::outbox::command::{self as outbox, Listed};
 use platen_agent::process::{self, Order, Outcome};
 use platen_agent::vault::Vault;
 use platen_agent::{Complaint, doctor, enroll, quarantine, rules, run, sheet, status};
 use platen_capture::classify::RuleSet;
 use platen_capture::worker::{Pool, Program};
-use platen_capture::{Options, Workshop};
+use platen_capture::{Options, Workshop, ocr};
 
 /// Where the configuration is looked for when `--config` names no other place.
 const CONFIG_FILE: &str = "/etc/platen/agent.toml";
@@ -79,7 +81,22 @@ fn run_daemon(config: Option<PathBuf>, print_config: bool) -> Result<(), Ended> 
     }
     log_to_stderr();
     let rules = rules::in_force(config.rules.as_deref()).map_err(Ended::Refused)?;
-    run::run(config, rules).map_err(Ended::Failed)
+    match run::run(config, rules).map_err(Ended::Failed)? {
+        run::Ended::Stopped => Ok(()),
+        run::Ended::EnrolledAnew => begin_anew(),
+    }
+}
+
+/// Puts this program, with the same arguments, in its own place. It needs no goodbye: what was cut off is repeated from
+/// what is on disk, and the lock on the state folder goes with the old one.
+fn begin_anew() -> Result<(), Ended> {
+    // The very file that runs, though a newer one may have its name by now.
+    let error = std::process::Command::new("/proc/self/exe").args(std::env::args_os().skip(1)).exec();
+    Err(Ended::Failed(Complaint::new(
+        format!("this device was enrolled anew, but the agent cannot begin anew: {error}"),
+        "scans that were taken are in its spool, the others in their hot folders",
+        "start it again",
+    )))
 }
 
 fn run_process(config: Option<PathBuf>, arguments: ProcessArguments) -> Result<(), Ended> {
@@ -140,7 +157,9 @@ fn run_outbox(config: Option<PathBuf>, command: OutboxCommand) -> Result<(), End
     match command {
         OutboxCommand::List { json, limit } => {
             let entries = outbox::list(&vault, limit).map_err(Ended::Failed)?;
-            print(&if json { to_json(&entries) } else { entries.iter().map(entry_line).collect() })?;
+            let (now, zone) = (Timestamp::now(), TimeZone::system());
+            let to_text = |entries: &[Listed]| entries.iter().map(|one| one.to_text(now, &zone)).collect();
+            print(&if json { to_json(&entries) } else { to_text(&entries) })?;
             if entries.len() == limit {
                 eprintln!("only the first {limit} are shown; see --limit");
             }
@@ -176,21 +195,6 @@ fn run_outbox(config: Option<PathBuf>, command: OutboxCommand) -> Result<(), End
             Err(Ended::Told)
         }
     }
-}
-
-fn entry_line(entry: &Entry) -> String {
-    let state = match (&entry.delivered, entry.needs_person) {
-        (Some(delivered), _) => format!("delivered at {}", delivered.at),
-        (None, true) => "needs a person".to_owned(),
-        (None, false) if entry.originals_owed => "in the cloud but for its originals".to_owned(),
-        (None, false) => format!("waiting, next try {}", entry.next_try),
-    };
-    let error = entry.last_error.as_ref().map(|error| format!("\n  {error}")).unwrap_or_default();
-    let failed = match entry.attempt_count {
-        0 => String::new(),
-        count => format!(", failed attempts: {count}"),
-    };
-    format!("{}  {state}{failed}{error}\n", entry.document_id)
 }
 
 fn run_quarantine(config: Option<PathBuf>, command: QuarantineCommand) -> Result<(), Ended> {
@@ -251,8 +255,7 @@ fn run_doctor(config: Option<PathBuf>, json: bool) -> Result<(), Ended> {
 fn run_enroll(config: Option<PathBuf>, url: &str, code: &str) -> Result<(), Ended> {
     let config = load(config)?;
     let enrolled = enroll::enroll(&config.state, &config.cloud, url, code);
-    let device = runtime()?.block_on(enrolled).map_err(Ended::Failed)?;
-    print(&format!("enrolled as device {device}\n"))
+    print(&runtime()?.block_on(enrolled).map_err(Ended::Failed)?.to_text())
 }
 
 fn load(config: Option<PathBuf>) -> Result<Config, Ended> {
@@ -277,6 +280,13 @@ fn workshop(
         None => Config { capture: Options::default(), ..Config::default() },
     };
     let options = choices.over(config.capture);
+    ocr::check_form(&options.languages).map_err(|what| {
+        Ended::Refused(Complaint::new(
+            format!("languages: {what}"),
+            "nothing was begun",
+            "name languages by their three letters, joined by `+`; `tesseract --list-langs` lists those installed",
+        ))
+    })?;
     let rules = match rules {
         Some(rules) => rules,
         None => rules::in_force(config.rules.as_deref()).map_err(Ended::Refused)?,

@@ -148,7 +148,7 @@ impl Run<'_> {
 
     fn documents_of(&self, index: usize) -> Result<Vec<ProcessRecord>, (Option<Digest>, Failure)> {
         let source = &self.order.files[index];
-        let unread = |error: io::Error| (None, trouble(Stage::Claim, source, &error));
+        let unread = |error: io::Error| (None, unreadable(source, &error));
         let metadata = source.metadata().map_err(unread)?;
         if !metadata.is_file() {
             let failure = Failure::new(FailureClass::Unsupported, Stage::Claim, "this is not a file");
@@ -291,6 +291,19 @@ impl Run<'_> {
 
     fn lock_names(&self) -> std::sync::MutexGuard<'_, Names> {
         self.names.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The input cannot be read: most often its name is wrong, or it is somebody else's.
+fn unreadable(source: &Path, error: &io::Error) -> Failure {
+    match error.kind() {
+        io::ErrorKind::NotFound => {
+            Failure::new(FailureClass::Unreadable, Stage::Claim, "there is no such file")
+        }
+        io::ErrorKind::PermissionDenied => {
+            Failure::new(FailureClass::Unreadable, Stage::Claim, "this user may not read it")
+        }
+        _ => trouble(Stage::Claim, source, error),
     }
 }
 

@@ -35,6 +35,8 @@ pub struct QuarantineLine {
     pub attempts: u32,
     /// What would help.
     pub help: String,
+    /// Whether only another file would, and trying this one again never will.
+    pub wants_another_file: bool,
     /// When it was given up.
     pub at: jiff::Timestamp,
 }
@@ -47,9 +49,10 @@ impl From<Quarantined> for QuarantineLine {
             files: one.file_names(),
             class: one.reason.failure.class.as_str(),
             stage: one.reason.failure.stage.to_string(),
-            message: one.reason.failure.message,
+            message: one.reason.failure.message.clone(),
             attempts: one.reason.attempts,
             help: one.reason.help,
+            wants_another_file: one.reason.failure.class.wants_another_file(),
             at: one.reason.at,
         }
     }
@@ -59,10 +62,14 @@ impl QuarantineLine {
     /// The capture as lines for a person.
     pub fn to_text(&self) -> String {
         let mut text = String::new();
+        let then = if self.wants_another_file {
+            "; put the new file into the hot folder, then platen-agent quarantine discard"
+        } else {
+            ", then platen-agent quarantine retry"
+        };
         writeln!(
             text,
-            "{}  {}  {}: {} ({})\n  safe: the files lie untouched in the quarantine\n  try: {}, then \
-             platen-agent quarantine retry {}",
+            "{}  {}  {}: {} ({})\n  safe: the files lie untouched in the quarantine\n  try: {}{then} {}",
             self.capture_id,
             self.files.join(", "),
             self.stage,
@@ -167,4 +174,35 @@ pub(crate) fn trouble(state: &Path, error: &io::Error) -> Complaint {
         ("nothing was changed", help)
     };
     Complaint::new(format!("state folder {}: {error}", state.display()), safe, help)
+}
+
+#[cfg(test)]
+mod tests {
+    use platen_model::{Failure, FailureClass, Stage};
+
+    use super::*;
+    use crate::spool::Reason;
+
+    #[test]
+    fn what_is_advised_can_help() {
+        let check = |class, then: &str| {
+            let reason = Reason::new(Failure::new(class, Stage::Inspect, "it is so"), 1);
+            let line =
+                QuarantineLine::from(Quarantined { capture_id: CaptureId::new(), record: None, reason });
+            let text = line.to_text();
+            assert!(text.ends_with(&format!("{then} {}\n", line.capture_id)), "{text}");
+        };
+        for class in [
+            FailureClass::Empty,
+            FailureClass::Truncated,
+            FailureClass::Corrupt,
+            FailureClass::Unsupported,
+            FailureClass::NoPages,
+        ] {
+            check(class, "; put the new file into the hot folder, then platen-agent quarantine discard");
+        }
+        for class in [FailureClass::Locked, FailureClass::NoLanguage, FailureClass::TooLarge] {
+            check(class, ", then platen-agent quarantine retry");
+        }
+    }
 }

@@ -23,9 +23,9 @@ use std::time::{Duration, Instant};
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
-use platen_capture::Workshop;
 use platen_capture::classify::RuleSet;
 use platen_capture::worker::{Pool, Program};
+use platen_capture::{Workshop, ocr};
 use platen_model::{DeviceId, TenantId};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, mpsc};
@@ -41,6 +41,7 @@ use crate::deliver::pace::Bandwidth;
 use crate::deliver::windows::Windows;
 use crate::deliver::wire::Wire;
 use crate::deliver::{Dispatcher, Tools};
+use crate::identity::Identity;
 use crate::outbox::Outbox;
 use crate::outbox::ledger::Priorities;
 use crate::spool::{KnownClasses, Spool};
@@ -53,6 +54,9 @@ use deliveries::Desk;
 use gate::Gate;
 use pressure::Pressure;
 use sources::SourceWatch;
+
+/// How often it is looked whether the device was enrolled anew.
+const IDENTITY_LOOK: Duration = Duration::from_secs(2);
 
 /// What all parts share.
 #[derive(Debug)]
@@ -103,12 +107,22 @@ impl Floor {
     }
 }
 
-/// Runs until SIGTERM or SIGINT.
+/// Why the agent ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// It was told to.
+    Stopped,
+    /// The device was enrolled anew while it ran: it is to begin anew, as that device.
+    EnrolledAnew,
+}
+
+/// Runs until SIGTERM or SIGINT, or until the device is enrolled anew.
 ///
 /// # Errors
 ///
 /// A complaint where the agent cannot start, or a part of it cannot go on. Whatever was taken is in the spool.
-pub fn run(config: Config, rules: RuleSet) -> Result<(), Complaint> {
+pub fn run(config: Config, rules: RuleSet) -> Result<Ended, Complaint> {
+    require_languages(&config)?;
     let state = config.state.clone();
     let unusable = |error: io::Error| unusable(&state, &error);
     let Some(_lock) = instance::lock(&state).map_err(unusable)? else {
@@ -124,13 +138,14 @@ pub fn run(config: Config, rules: RuleSet) -> Result<(), Complaint> {
     let url = config.cloud.url.clone().unwrap_or_else(|| identity.url.clone());
     let wire = Wire::new(&config.cloud, &url, Duration::from_secs(config.outbox.request_s))
         .map_err(|error| unusable(io::Error::other(error)))?;
-    let badge = Badge { url, device: identity.device_id, key, receipt_key: identity.receipt_key };
+    let receipt_key = identity.receipt_key.clone();
+    let badge = Badge { url, device: identity.device_id, key, receipt_key };
 
     // From here on all is encrypted that is written, where it is so configured.
     if vault.begin(Timestamp::now()).map_err(unusable)? {
         tracing::info!("the state folder is encrypted from now on");
     }
-    let spool = Spool::open_in(&vault).map_err(unusable)?;
+    let spool = Spool::open_in(&vault).map_err(unusable)?.trusting(&identity.earlier_receipt_keys);
     let ledger = Ledger::open_in(&vault).map_err(unusable)?;
     let recovered = recover(&spool, &ledger).map_err(unusable)?;
     let outbox = Outbox::open_in(&vault).map_err(unusable)?;
@@ -181,7 +196,7 @@ pub fn run(config: Config, rules: RuleSet) -> Result<(), Complaint> {
     let watches = SourceWatch::all(&floor, recovered.unreleased)?;
 
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(unusable)?;
-    let ended = runtime.block_on(supervise(Arc::clone(&floor), desk, captures, watches));
+    let ended = runtime.block_on(supervise(Arc::clone(&floor), desk, captures, watches, identity));
     // Pages in work are abandoned: the spool has their capture, and the next start repeats it.
     runtime.shutdown_background();
     ended
@@ -230,12 +245,27 @@ pub(crate) fn require_tenant(config: &Config, ours: &TenantId) -> Result<(), Com
     ))
 }
 
+/// Refuses a configuration with which every scan would go to quarantine.
+fn require_languages(config: &Config) -> Result<(), Complaint> {
+    for (place, languages) in config.languages() {
+        ocr::require(languages).map_err(|failure| {
+            Complaint::new(
+                format!("{place}: {}", failure.message),
+                "scans stay in their hot folders; nothing was taken",
+                format!("{}; platen-agent doctor says what is missing", failure.class.what_helps()),
+            )
+        })?;
+    }
+    Ok(())
+}
+
 async fn supervise(
     floor: Arc<Floor>,
     desk: Desk,
     captures: mpsc::UnboundedReceiver<Released>,
     watches: Vec<SourceWatch>,
-) -> Result<(), Complaint> {
+    identity: Identity,
+) -> Result<Ended, Complaint> {
     let state = floor.config.state.clone();
     let mut parts: JoinSet<io::Result<()>> = JoinSet::new();
     for watch in watches {
@@ -250,10 +280,14 @@ async fn supervise(
     let mut terminate = signal(SignalKind::terminate()).map_err(|error| unusable(&state, &error))?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| unusable(&state, &error))?;
     let ended = tokio::select! {
-        _ = terminate.recv() => Ok(()),
-        _ = interrupt.recv() => Ok(()),
+        _ = terminate.recv() => Ok(Ended::Stopped),
+        _ = interrupt.recv() => Ok(Ended::Stopped),
+        () = enrolled_anew(&state, &identity) => {
+            tracing::info!("this device was enrolled anew; the agent begins anew as that device");
+            Ok(Ended::EnrolledAnew)
+        }
         Some(part) = parts.join_next() => match part {
-            Ok(Ok(())) => Ok(()),
+            Ok(Ok(())) => Ok(Ended::Stopped),
             Ok(Err(error)) => Err(unusable(&state, &error)),
             Err(error) => Err(unusable(&state, &io::Error::other(error))),
         },
@@ -261,6 +295,17 @@ async fn supervise(
     floor.stop.cancel();
     tracing::info!("the agent stops");
     ended
+}
+
+/// Ends once another identity lies in the state folder than the one that is in force.
+async fn enrolled_anew(state: &Path, in_force: &Identity) {
+    loop {
+        tokio::time::sleep(IDENTITY_LOOK).await;
+        // One that cannot be read now says nothing: the agent goes on as it is.
+        if matches!(Identity::read(state), Ok(Some(found)) if found != *in_force) {
+            return;
+        }
+    }
 }
 
 fn unusable(state: &Path, error: &io::Error) -> Complaint {

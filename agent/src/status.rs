@@ -91,9 +91,18 @@ pub struct SourceStatus {
     /// How long a file stands still before it counts as whole where nothing else shows that it is, in milliseconds.
     #[serde(default)]
     pub quiet_ms: u64,
+    /// The same for a file to which a page may be added when it seems whole (TIFF, PDF), in milliseconds.
+    #[serde(default)]
+    pub growable_quiet_ms: u64,
     /// Whether that was learned from the pauses of its writers.
     #[serde(default)]
     pub quiet_is_learned: bool,
+    /// Whether it is to be learned, and too little was seen yet.
+    #[serde(default)]
+    pub quiet_is_unknown: bool,
+    /// Files in folders inside it, which are not taken because it is not `nested`.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub files_inside: usize,
     /// Files taken today (UTC).
     #[serde(default)]
     pub taken_today: u32,
@@ -205,7 +214,27 @@ pub struct LinkStatus {
     pub metered: Option<String>,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_zero(number: &usize) -> bool {
+    *number == 0
+}
+
 impl SourceStatus {
+    /// How long files stand still here before they count as whole.
+    fn quiet_time(&self) -> String {
+        let seconds = |ms| format!("{:.1} s", Duration::from_millis(ms).as_secs_f32());
+        let how = match (self.quiet_is_learned, self.quiet_is_unknown) {
+            (true, _) => " (learned)",
+            (_, true) => " (until it is learned)",
+            _ => "",
+        };
+        let quiet = format!("quiet time {}{how}", seconds(self.quiet_ms));
+        if self.growable_quiet_ms <= self.quiet_ms {
+            return quiet;
+        }
+        format!("{quiet}, {} for TIFF and PDF", seconds(self.growable_quiet_ms))
+    }
+
     /// The hot folder as lines for a person.
     fn lines(&self) -> Vec<String> {
         let TrayCount { ready, growing, waiting, stalled, unfit } = self.files;
@@ -220,19 +249,27 @@ impl SourceStatus {
             count => format!(", {count} duplicates"),
         };
         let mut lines = vec![format!(
-            "source {}: {ready} ready{counts}; {} taken today{duplicates}; by {}, quiet time {:.1} s{}",
+            "source {}: {ready} ready{counts}; {} taken today{duplicates}; by {}, {}",
             self.name,
             self.taken_today,
             self.watched_by,
-            Duration::from_millis(self.quiet_ms).as_secs_f32(),
-            if self.quiet_is_learned { " (learned)" } else { "" }
+            self.quiet_time(),
         )];
         lines.extend(self.silence.iter().map(|silence| format!("  silent: {silence}")));
         lines.extend(self.trouble.iter().map(|trouble| format!("  {trouble}")));
         let told = self.told.iter().take(SOURCE_FILES_SHOWN);
-        lines.extend(told.map(|file| format!("  {}: {}, {}", file.file, file.state, file.why)));
+        lines.extend(told.map(|file| {
+            let ready = file.ready_in_ms.map(|ms| {
+                let seconds = i64::try_from(ms.div_ceil(1_000)).unwrap_or(i64::MAX);
+                format!("; ready in about {}", length(seconds))
+            });
+            format!("  {}: {}, {}{}", file.file, file.state, file.why, ready.unwrap_or_default())
+        }));
         if let Some(more) = self.told.len().checked_sub(SOURCE_FILES_SHOWN).filter(|more| *more > 0) {
             lines.push(format!("  and {more} more; see: platen-agent status --json"));
+        }
+        if self.files_inside > 0 {
+            lines.push(format!("  {} files in folders inside (nested = true takes them)", self.files_inside));
         }
         lines
     }
@@ -316,7 +353,7 @@ fn length(seconds: i64) -> String {
 }
 
 /// A moment on the clock on the wall; with its date where that is not near.
-fn clock(at: Timestamp, now: Timestamp, zone: &TimeZone) -> String {
+pub(crate) fn clock(at: Timestamp, now: Timestamp, zone: &TimeZone) -> String {
     let near = now.duration_since(at).as_hours().abs() < 20;
     at.to_zoned(zone.clone()).strftime(if near { "%H:%M" } else { "%Y-%m-%d %H:%M" }).to_string()
 }
@@ -451,6 +488,30 @@ mod tests {
             assert!(text.contains(words), "{words:?} in {text}");
         }
         assert!(!Status::default().to_text(Timestamp::UNIX_EPOCH).contains("blank"));
+    }
+
+    #[test]
+    fn a_source_says_how_long_its_files_stand_still_and_when_each_is_ready() {
+        let check = |status: SourceStatus, words: &str| {
+            let line = status.lines().remove(0);
+            assert!(line.ends_with(words), "{words:?} in {line}");
+        };
+        let of =
+            |quiet_ms, growable_quiet_ms| SourceStatus { quiet_ms, growable_quiet_ms, ..Default::default() };
+        check(of(500, 500), ", quiet time 0.5 s");
+        check(
+            SourceStatus { quiet_is_unknown: true, ..of(45_000, 45_000) },
+            ", quiet time 45.0 s (until it is learned)",
+        );
+        check(
+            SourceStatus { quiet_is_learned: true, ..of(2_000, 45_000) },
+            ", quiet time 2.0 s (learned), 45.0 s for TIFF and PDF",
+        );
+        let (file, state, why) = ("a.tif".into(), "growing".into(), "it may grow".into());
+        let told = vec![FileState { file, state, why, ready_in_ms: Some(42_300) }];
+        let lines = SourceStatus { told, files_inside: 3, ..of(2_000, 45_000) }.lines();
+        assert_eq!(lines[1], "  a.tif: growing, it may grow; ready in about 43 s");
+        assert_eq!(lines[2], "  3 files in folders inside (nested = true takes them)");
     }
 
     #[test]

@@ -25,9 +25,10 @@ use platen_agent::outbox::{Arrival, Lane, Outbox};
 use platen_agent::spool::{Spool, SpooledDocument};
 use platen_agent::watch::{Offer, Scope, listing};
 use platen_capture::{CapturedDocument, Inspection, Kind};
-use platen_model::keys::SigningKey;
+use platen_model::keys::{PublicKey, SigningKey};
 use platen_model::{
-    Decision, DeviceId, Digest, DocumentId, DocumentType, PageRecord, PageText, PolicyRef, Verdict, durable,
+    Decision, DeviceId, Digest, DocumentId, DocumentManifest, DocumentType, PageRecord, PageText, PolicyRef,
+    Verdict, durable,
 };
 use stand_in::{Cloud, Fault};
 
@@ -321,4 +322,50 @@ async fn inv2_a_kept_receipt_counts_even_when_the_database_is_lost() {
         .expect("reconciled");
     let entry = outbox.get(id).expect("the outbox").expect("an entry");
     assert!(!entry.is_waiting(), "it will not be delivered twice");
+}
+
+#[tokio::test]
+async fn inv5_a_document_from_before_the_device_was_enrolled_anew_goes_as_it_is_under_its_new_name() {
+    let office = office(2_500).await;
+    let before = handed_over_to_another(&office);
+    // A part was on its way when the device became another.
+    office.cloud.will(&[Fault::HalfAChunk, Fault::Amnesia]);
+    office.deliver().await.expect("delivered");
+    let after = office.document();
+    assert_eq!(after.manifest.device_id, Some(office.cloud.device));
+    let named_as_before = DocumentManifest { device_id: before.device_id, ..after.manifest.clone() };
+    assert_eq!(named_as_before, before, "id, digests and all else stayed");
+    assert_eq!(office.cloud.lock().manifests, [after.manifest_bytes], "one manifest is committed");
+}
+
+#[tokio::test]
+async fn inv5_a_document_that_arrived_before_the_device_was_enrolled_anew_keeps_its_manifest() {
+    let office = office(2_500).await;
+    handed_over_to_another(&office);
+    let known = office.document().manifest_bytes;
+    // Its receipt was lost on its way.
+    office.cloud.lock().manifests.push(known.clone());
+    office.deliver().await.expect("delivered");
+    assert_eq!(office.document().manifest_bytes, known);
+    assert_eq!(office.cloud.lock().manifests, [known]);
+}
+
+#[tokio::test]
+async fn inv3_what_the_cloud_from_before_receipted_is_delivered_and_not_sent_to_the_next() {
+    let office = office(2_500).await;
+    office.deliver().await.expect("delivered");
+    let document = |keys: &[PublicKey]| {
+        office.spool.clone().trusting(keys).open_document(office.id).expect("the document is in the spool")
+    };
+    let next = SigningKey::generate().expect("randomness").public();
+    assert!(document(&[]).receipted(&next).is_none(), "nobody knows that cloud");
+    let receipt = document(&[office.cloud.receipt_key()]).receipted(&next).expect("it was ours");
+    assert_eq!(receipt.document_id(), office.id);
+}
+
+/// The document as it would be had another device captured it.
+fn handed_over_to_another(office: &Office) -> DocumentManifest {
+    let mut document = office.document();
+    document.hand_over_to(DeviceId::new()).expect("written");
+    document.manifest
 }

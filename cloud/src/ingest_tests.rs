@@ -370,6 +370,27 @@ async fn a_manifest_under_a_key_that_stood_for_another_is_refused() {
 }
 
 #[tokio::test]
+async fn inv5_a_known_manifest_is_repeated_by_another_device_of_its_tenant_and_a_new_one_only_by_its_own() {
+    let server = Server::start().await;
+    let (one, other, foreign) =
+        (server.enrol("default").await, server.enrol("default").await, server.enrol("elsewhere").await);
+    let manifest = server.prepare(&one, "nda").await;
+    let bytes = serde_json::to_vec(&manifest).expect("plain data");
+    let refused = async |by| {
+        let (status, problem) = problem(server.commit(by, &bytes, &by.key.sign(&bytes)).await).await;
+        assert_eq!((status, problem["errors"]["device_id"].is_string()), (422, true), "{problem}");
+    };
+    refused(&other).await;
+    let first = server.commit(&one, &bytes, &one.key.sign(&bytes)).await;
+    assert_eq!(first.status(), StatusCode::ACCEPTED);
+    let again = server.commit(&other, &bytes, &other.key.sign(&bytes)).await;
+    assert_eq!(again.status(), StatusCode::OK);
+    let receipt = async |answer: Response| answer.json::<Value>().await.expect("JSON")["receipt"].clone();
+    assert_eq!(receipt(first).await, receipt(again).await);
+    refused(&foreign).await;
+}
+
+#[tokio::test]
 async fn inv13_a_tenants_own_limits_are_answered_with_413_422_and_429_and_when_to_come_again() {
     let site = Site::start().await;
     let limit = async |own: Own| {
@@ -793,6 +814,7 @@ crate::testing::also_on_postgres!(
     inv13_of_two_documents_at_once_the_second_counts_the_first,
     a_file_in_one_request_is_captured_classified_and_found_and_keeps_its_bytes,
     the_same_bytes_are_answered_with_where_they_are_unless_they_are_meant_again,
+    inv5_a_known_manifest_is_repeated_by_another_device_of_its_tenant_and_a_new_one_only_by_its_own,
     inv5_a_request_repeated_under_its_key_makes_one_document_and_another_body_is_refused,
     inv13_a_tenants_own_limits_are_answered_with_413_422_and_429_and_when_to_come_again,
     inv8_a_document_captured_anew_has_a_further_version_and_the_one_before_as_it_was,

@@ -207,3 +207,29 @@ fn wrong_usage_ends_with_status_2() {
     let output = Programs::of_this_build().agent().args(["process"]).output().expect("it starts");
     assert_eq!(output.status.code(), Some(2));
 }
+
+#[test]
+fn a_file_that_is_not_there_and_languages_that_are_none_are_not_said_to_be_our_fault() {
+    let nowhere = process(&["/nowhere/nosuch.pdf".into()]);
+    let errors = nowhere.errors();
+    assert_eq!(nowhere.output.status.code(), Some(1), "{errors}");
+    assert!(errors.contains("there is no such file") && !errors.contains("report"), "{errors}");
+    assert_eq!(nowhere.records()[0]["error"]["class"], "unreadable");
+
+    let languages = |languages: &str| {
+        let out = tempfile::tempdir().expect("a folder");
+        let scan = platen_testdata::samples().remove(0).paths().remove(0);
+        let mut agent = Programs::of_this_build().agent();
+        agent.args(["process", "--lang", languages, "--out"]).arg(out.path()).arg(scan);
+        let output = agent.output().expect("the agent starts");
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let (status, said) = languages("eng,deu");
+    assert!(status == Some(2) && said.contains("write \"eng+deu\""), "{said}");
+    let (status, said) = languages("eng+nosuch");
+    assert!(
+        status == Some(1) && said.contains("no_language") && said.contains("tesseract-ocr-nosuch"),
+        "{said}"
+    );
+    assert!(said.contains("install the language data") && !said.contains("report"), "{said}");
+}

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use image::{GrayImage, imageops};
 use platen_model::{DocumentManifest, Verdict};
-use platen_tests::Programs;
 use platen_tests::desk::Desk;
 use platen_tests::scans::{letter, pdf_of};
+use platen_tests::{Programs, wait};
 
 const DEADLINE: Duration = Duration::from_secs(240);
 
@@ -95,4 +95,42 @@ async fn leaves_whose_sides_do_not_match_go_to_a_person_and_nothing_is_lost() {
     for document in &documents {
         assert_eq!(document.decision.verdict, Verdict::Review, "{document:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_whose_languages_are_not_installed_says_so_at_its_start_and_takes_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut desk = desk(folder.path(), "languages = \"eng+nosuch\"");
+    pdf_of(&desk.inbox(), "plain.pdf", &[&letter()]);
+    desk.start().expect("the program starts");
+    let ended = wait::until("the agent to end", DEADLINE, || {
+        let said = desk.last_lines();
+        async move { said.contains("tesseract-ocr-nosuch").then_some(said) }
+    });
+    let said = ended.await.expect("it ends");
+    assert!(said.contains("source \"feeder\": languages") && said.contains("nothing was taken"), "{said}");
+    assert!(desk.inbox().join("plain.pdf").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hot_folder_that_is_missing_is_said_once_in_the_log_and_taken_from_when_it_is_there() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut desk = desk(folder.path(), "poll_ms = 10\nrescan_ms = 10");
+    platen_model::durable::remove_folder(&desk.inbox()).expect("removed");
+    desk.start().expect("the agent starts");
+    let missed = wait::until("the folder to be missed", DEADLINE, || {
+        let told =
+            desk.command(&[], &["status"]).is_ok_and(|status| status.contains("cannot list the folder"));
+        async move { told.then_some(()) }
+    });
+    missed.await.unwrap_or_else(|error| panic!("{error}\n{}", desk.last_lines()));
+    // Many looks later.
+    for _ in 0..20 {
+        desk.command(&[], &["status"]).expect("a status");
+    }
+    let watched = desk.last_lines().matches("cannot be looked at").count();
+    assert_eq!(watched, 1, "{}", desk.last_lines());
+    std::fs::create_dir(desk.inbox()).expect("a folder");
+    pdf_of(&desk.inbox(), "plain.pdf", &[&letter()]);
+    assert_eq!(desk.settled(DEADLINE).await.expect("all is taken").len(), 1, "{}", desk.last_lines());
 }

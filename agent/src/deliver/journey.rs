@@ -29,6 +29,9 @@ use crate::spool::{Acceptance, Spool, SpooledDocument};
 /// The media type of a manifest.
 pub const MANIFEST_TYPE: &str = "application/vnd.platen.manifest+json";
 
+/// The field of a manifest that names the device which delivers it, as the cloud complains of it.
+const DEVICE_FIELD: &str = "device_id";
+
 /// What all journeys share.
 #[derive(Debug)]
 pub struct Tools {
@@ -281,7 +284,18 @@ impl Journey {
     }
 
     fn committed(&mut self, tools: &Tools, answer: &Answer) -> Result<(), Trouble> {
-        let Some(document) = &self.document else { return Ok(()) };
+        let Some(document) = &mut self.document else { return Ok(()) };
+        let device = tools.badge.device;
+        if answer.status == 422
+            && document.manifest.device_id != Some(device)
+            && answer.complains_of(DEVICE_FIELD)
+        {
+            // Captured before the device was enrolled anew. The cloud does not have it: of a document it has, it takes the
+            // manifest that it knows from any device of the tenant.
+            tracing::info!(document = %document.manifest.document_id, %device, "handed over to the device enrolled now");
+            document.hand_over_to(device).map_err(|error| unreadable(&error))?;
+            return Ok(());
+        }
         if answer.status == 422 && !std::mem::replace(&mut self.asked_again, true) {
             // Perhaps it lacks a part that it had a moment ago: every part is asked for once more.
             self.state = self.part_from(0);

@@ -18,6 +18,9 @@ const SLOWEST_BYTES_PER_S: u64 = 1_000;
 /// Most bytes of an answer that are read: receipts and problems are small.
 const ANSWER_BYTES_MAX: usize = 1 << 20;
 
+/// Most of the cloud's complaints of single fields that are said one by one.
+const ERRORS_SAID: usize = 5;
+
 /// A method of HTTP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Method {
@@ -85,9 +88,22 @@ impl Answer {
     /// What the cloud says is wrong, as the end of a sentence; empty where it says nothing.
     pub fn problem(&self) -> String {
         match serde_json::from_slice::<Problem>(&self.body) {
-            Ok(problem) => format!(", {}: {}; {}", problem.title, problem.detail, problem.help),
+            Ok(problem) => {
+                let errors = problem.errors.iter().take(ERRORS_SAID);
+                let errors: String = errors.map(|(field, wrong)| format!("; {field}: {wrong}")).collect();
+                let more = match problem.errors.len().saturating_sub(ERRORS_SAID) {
+                    0 => String::new(),
+                    count => format!("; and {count} more"),
+                };
+                format!(", {}: {}; {}{errors}{more}", problem.title, problem.detail, problem.help)
+            }
             Err(_) => String::new(),
         }
+    }
+
+    /// Whether the cloud complains of this field of what it was sent.
+    pub fn complains_of(&self, field: &str) -> bool {
+        serde_json::from_slice::<Problem>(&self.body).is_ok_and(|problem| problem.errors.contains_key(field))
     }
 }
 
@@ -177,5 +193,29 @@ impl Wire {
             body.extend_from_slice(&bytes);
         }
         Ok(Answer { status, headers, body })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_cloud_complains_of_is_said_field_by_field() {
+        let refusal = |errors: usize| {
+            let errors: serde_json::Map<_, _> =
+                (0..errors).map(|index| (format!("field_{index}"), "is wrong".into())).collect();
+            let problem = serde_json::json!({
+                "type": "urn:platen:problem:invalid", "title": "invalid", "status": 422, "detail": "not sound",
+                "safe": "nothing was changed", "help": "correct it", "errors": errors,
+            });
+            Answer { status: 422, headers: Vec::new(), body: problem.to_string().into_bytes() }
+        };
+        assert_eq!(refusal(0).problem(), ", invalid: not sound; correct it");
+        assert_eq!(refusal(1).problem(), ", invalid: not sound; correct it; field_0: is wrong");
+        let many = refusal(8).problem();
+        assert!(many.ends_with("; field_4: is wrong; and 3 more"), "{many}");
+        assert!(refusal(1).complains_of("field_0") && !refusal(1).complains_of("field_1"));
+        assert!(!Answer::default().complains_of("field_0"));
     }
 }

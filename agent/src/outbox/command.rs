@@ -1,28 +1,82 @@
 //! `platen-agent outbox`: what is not yet the cloud's, and what a person can do about it.
 
+use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use platen_model::{CaptureId, DocumentId, DocumentManifest};
+use jiff::tz::TimeZone;
+use platen_model::{CaptureId, DocumentId, DocumentManifest, PartRole};
+use serde::Serialize;
 
 use super::entry::Entry;
 use super::ledger::{Outbox, Priorities};
 use crate::Complaint;
 use crate::identity::Identity;
 use crate::instance::{self, Ask};
+use crate::names::shown;
 use crate::quarantine::{ask_or_do, trouble};
 use crate::spool::Spool;
+use crate::status::clock;
 use crate::vault::Vault;
 
 /// The records in the order of delivery: the daemon's, or the database's where none runs.
-pub fn list(vault: &Vault, limit: usize) -> Result<Vec<Entry>, Complaint> {
-    let listed = match instance::ask(vault.state(), &Ask::Outbox { limit }) {
+pub fn list(vault: &Vault, limit: usize) -> Result<Vec<Listed>, Complaint> {
+    let listed: io::Result<Vec<Entry>> = match instance::ask(vault.state(), &Ask::Outbox { limit }) {
         Ok(Some(answer)) => serde_json::from_value(answer).map_err(io::Error::from),
         Ok(None) => open_alone(vault).and_then(|outbox| outbox.entries(limit)),
         Err(error) => Err(error),
     };
+    let spool = Spool::looking(vault);
+    let listed = listed.map(|entries| entries.into_iter().map(|entry| Listed::of(&spool, entry)).collect());
     listed.map_err(|error| trouble(vault.state(), &error))
+}
+
+/// A record, with what people know the document by.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Listed {
+    /// The record.
+    #[serde(flatten)]
+    pub entry: Entry,
+    /// The name of its first file; absent where its manifest cannot be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file_name: Option<String>,
+    /// The source it came from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+}
+
+impl Listed {
+    fn of(spool: &Spool, entry: Entry) -> Self {
+        // Released since it was listed, or damaged: the record is shown all the same.
+        let manifest = spool.open_document(entry.document_id).ok().map(|document| document.manifest);
+        let original = |manifest: &DocumentManifest| {
+            let mut originals = manifest.parts.iter().filter(|part| part.role == PartRole::Original);
+            originals.next()?.file_name.clone()
+        };
+        Self { file_name: manifest.as_ref().and_then(original), source: manifest.map(|it| it.source), entry }
+    }
+
+    /// The record as lines for a person.
+    pub fn to_text(&self, now: Timestamp, zone: &TimeZone) -> String {
+        let entry = &self.entry;
+        let state = match (&entry.delivered, entry.needs_person) {
+            (Some(delivered), _) => format!("delivered at {}", clock(delivered.at, now, zone)),
+            (None, true) => "needs a person".to_owned(),
+            (None, false) if entry.originals_owed => "in the cloud but for its originals".to_owned(),
+            (None, false) if entry.next_try <= now => "waiting".to_owned(),
+            (None, false) => format!("waiting, next try {}", clock(entry.next_try, now, zone)),
+        };
+        let failed = match entry.attempt_count {
+            0 => String::new(),
+            count => format!(", failed attempts: {count}"),
+        };
+        let error = entry.last_error.as_ref().map(|error| format!("\n  {error}")).unwrap_or_default();
+        let name = self.file_name.as_ref().map(|name| shown(OsStr::new(name)));
+        let source = self.source.as_ref().map(|source| format!(" from {source}")).unwrap_or_default();
+        let name = name.unwrap_or_else(|| "(unknown)".to_owned());
+        format!("{}  {name}{source}  {state}{failed}{error}\n", entry.document_id)
+    }
 }
 
 /// One document's manifest.
@@ -121,11 +175,40 @@ fn open_outbox(vault: &Vault) -> io::Result<Outbox> {
     let outbox = Outbox::open_in(vault)?;
     if let Some(identity) = Identity::read(vault.state())? {
         outbox.reconcile(
-            &Spool::open_in(vault)?,
+            &Spool::open_in(vault)?.trusting(&identity.earlier_receipt_keys),
             &identity.receipt_key,
             &Priorities::new(),
             Timestamp::now(),
         )?;
     }
     Ok(outbox)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::outbox::Delivered;
+    use platen_model::Digest;
+
+    #[test]
+    fn a_document_is_listed_by_its_file_its_source_and_the_clock_on_the_wall() {
+        let now: Timestamp = "2026-03-02T09:30:00.123456789Z".parse().expect("a moment");
+        let zone = TimeZone::fixed(jiff::tz::offset(1));
+        let waiting = Entry::new(CaptureId::new().document(0), now);
+        let id = waiting.document_id;
+        let check = |entry: Entry, file_name: Option<&str>, expected: &str| {
+            let source = file_name.map(|_| "desk".to_owned());
+            let listed = Listed { entry, file_name: file_name.map(str::to_owned), source };
+            assert_eq!(listed.to_text(now, &zone), format!("{id}  {expected}\n"));
+        };
+        check(waiting.clone(), Some("a.tif"), "a.tif from desk  waiting");
+        check(waiting.clone(), None, "(unknown)  waiting");
+        check(waiting.clone(), Some("a\x1b[2J.tif"), "a\u{fffd}[2J.tif from desk  waiting");
+        let next_try = "2026-03-02T09:45:07Z".parse().expect("a moment");
+        let last_error = Some("no".to_owned());
+        let failed = Entry { next_try, attempt_count: 2, last_error, ..waiting.clone() };
+        check(failed, Some("a.tif"), "a.tif from desk  waiting, next try 10:45, failed attempts: 2\n  no");
+        let delivered = Some(Delivered { receipt_sha256: Digest::of(b"r"), at: now });
+        check(Entry { delivered, ..waiting }, Some("a.tif"), "a.tif from desk  delivered at 10:30");
+    }
 }

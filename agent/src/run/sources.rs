@@ -23,7 +23,7 @@ use crate::names::shown;
 use crate::spool::Spool;
 use crate::spool::capture::stored_name;
 use crate::status::{SourceStatus, WatchedBy};
-use crate::watch::listing::list;
+use crate::watch::listing::{files_inside, list};
 use crate::watch::notices::{self, Heard, Notices};
 use crate::watch::probe::{self, Doubt};
 use crate::watch::{Habits, Identity, Offer, Scope, Sight, Tray};
@@ -96,6 +96,8 @@ struct Watched {
     distrusted: bool,
     /// There is something to compare changes with.
     listed_before: bool,
+    /// What was last said of it in the log.
+    announced: Option<WatchedBy>,
 }
 
 /// How far a claim came.
@@ -182,6 +184,7 @@ impl SourceWatch {
                     doubt: Doubt::default(),
                     distrusted: source.events == Events::Never,
                     listed_before: false,
+                    announced: None,
                 },
                 source: source.clone(),
             });
@@ -234,7 +237,11 @@ impl SourceWatch {
                 Err(error) => polling(&format!("no file can be made in it to try events: {error}")),
             },
         };
-        tracing::info!(source = %self.source.name, watched_by = %self.status.watched_by, "watched");
+        // A folder that is missing is looked for at every listing.
+        if self.watched.announced.as_ref() != Some(&self.status.watched_by) {
+            tracing::info!(source = %self.source.name, watched_by = %self.status.watched_by, "watched");
+            self.watched.announced = Some(self.status.watched_by.clone());
+        }
     }
 
     /// Looks once: releases what waits, lists, looks into what stands still, claims what is whole.
@@ -440,6 +447,7 @@ impl SourceWatch {
             self.keep_habits();
         }
         self.status.silence = self.tray.habits.silence(Timestamp::now());
+        self.status.files_inside = files_inside(&self.source.folder, &self.scope);
         let ago = |time| Instant::now().checked_sub(time);
         if let Some(empty) = empty
             && let (Some(since), Some(in_empty_since)) = (ago(LEFT_MISSING), ago(LEFT_MISSING_IN_EMPTY))
@@ -468,8 +476,12 @@ impl SourceWatch {
     ) {
         self.status.files = count;
         self.status.told = told;
-        self.status.quiet_ms = self.tray.patience().quiet_ms;
-        self.status.quiet_is_learned = self.source.quiet_ms.is_none();
+        let patience = self.tray.patience();
+        self.status.quiet_ms = patience.quiet_ms;
+        self.status.growable_quiet_ms = patience.growable_quiet_ms;
+        let is_to_be_learned = self.source.quiet_ms.is_none();
+        self.status.quiet_is_learned = is_to_be_learned && self.tray.habits.has_learned();
+        self.status.quiet_is_unknown = is_to_be_learned && !self.tray.habits.has_learned();
         self.status.taken_today = self.tray.habits.taken_today(Timestamp::now());
         floor.board.source(self.status.clone());
     }

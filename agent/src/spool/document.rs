@@ -196,6 +196,19 @@ impl SpooledDocument {
         Ok(bytes)
     }
 
+    /// Says in the manifest that this device delivers it. For a document that was captured before the device was enrolled
+    /// anew, and that the cloud does not have: id, parts and everything else of it stay (INV-5).
+    ///
+    /// The manifest is replaced as a whole: after a crash it is one or the other, and either can be sent.
+    pub fn hand_over_to(&mut self, device: DeviceId) -> io::Result<()> {
+        let manifest = DocumentManifest { device_id: Some(device), ..self.manifest.clone() };
+        let bytes = serde_json::to_vec(&manifest)?;
+        self.spool.durably().write(&self.folder.join(MANIFEST_FILE), &bytes)?;
+        crash::point("the document is handed over");
+        (self.manifest, self.manifest_bytes) = (manifest, bytes);
+        Ok(())
+    }
+
     /// Compares a part's bytes with the manifest. Answers what is wrong, as a sentence.
     ///
     /// # Errors
@@ -234,10 +247,13 @@ impl SpooledDocument {
     /// The proof from a receipt that was kept earlier, checked again.
     pub fn receipted(&self, key: &PublicKey) -> Option<Receipted> {
         let receipt: SignedReceipt = self.spool.read_json(&self.folder.join(RECEIPT_FILE)).ok()?;
-        match self.check(&receipt, key) {
-            Ok(Acceptance::Whole(proof)) => Some(proof),
-            _ => None,
-        }
+        // One of the cloud that this device was enrolled with when it was given: what was delivered there is delivered.
+        std::iter::once(key).chain(self.spool.earlier_keys()).find_map(|key| {
+            match self.check(&receipt, key) {
+                Ok(Acceptance::Whole(proof)) => Some(proof),
+                _ => None,
+            }
+        })
     }
 
     fn check(&self, signed: &SignedReceipt, key: &PublicKey) -> Result<Acceptance, BadReceipt> {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use platen_model::disk::{self, Disk, Machine};
 use platen_model::durable::{self, On};
+use platen_model::keys::PublicKey;
 use platen_model::{CaptureId, DocumentId};
 use rustix::fs::{Mode, OFlags};
 
@@ -26,6 +27,8 @@ pub struct Spool {
     /// Where page images and plain copies are, while a capture is worked on: in memory, where the disk is encrypted. In the
     /// capture's own folder where absent.
     work: Option<PathBuf>,
+    /// The keys of clouds that the device was enrolled with before: their receipts go on to hold.
+    earlier_keys: Arc<[PublicKey]>,
 }
 
 impl Spool {
@@ -60,7 +63,18 @@ impl Spool {
 
     /// The spool under a state folder for looking at: makes nothing, and is empty where there is none.
     pub fn at(state: &Path) -> Self {
-        Self { root: state.join("spool"), disk: Arc::new(Machine), work: None }
+        Self { root: state.join("spool"), disk: Arc::new(Machine), work: None, earlier_keys: Arc::default() }
+    }
+
+    /// The same spool, in which receipts by these keys count beside those by the key in force.
+    #[must_use]
+    pub fn trusting(self, earlier_keys: &[PublicKey]) -> Self {
+        Self { earlier_keys: earlier_keys.into(), ..self }
+    }
+
+    /// The keys of clouds that the device was enrolled with before.
+    pub(super) fn earlier_keys(&self) -> &[PublicKey] {
+        &self.earlier_keys
     }
 
     /// The disk it lies on.

@@ -115,9 +115,14 @@ impl Habits {
         }
     }
 
+    /// Whether enough was seen to conclude a quiet time from.
+    pub fn has_learned(&self) -> bool {
+        self.taken >= LEARNING_FILES
+    }
+
     /// The quiet time, in milliseconds.
     pub fn quiet_ms(&self) -> u64 {
-        if self.taken < LEARNING_FILES {
+        if !self.has_learned() {
             return CAUTIOUS_QUIET_MS;
         }
         let longest = self.pauses.iter().map(|pause| pause.ms).max().unwrap_or(0);

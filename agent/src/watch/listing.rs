@@ -21,6 +21,8 @@ use crate::config::{After, Source};
 const DEPTH_MAX: usize = 16;
 /// The most files that one listing holds, those that rest not counted. The others are seen once some of these are taken.
 const FILES_MAX: usize = 200_000;
+/// The most files in folders inside a source that are counted.
+const INSIDE_MAX: usize = 1_000;
 /// The most odd things that one listing names.
 const ODD_MAX: usize = 1_000;
 /// The folder inside a hot folder for [`After::Done`], and for markers that have bytes.
@@ -151,6 +153,21 @@ fn list_at_most(
     }
     listing.files.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(listing)
+}
+
+/// How many files lie in folders inside a source that is not nested: they are never taken. Counted up to a limit, and
+/// only where they can be seen.
+pub fn files_inside(folder: &Path, scope: &Scope) -> usize {
+    if scope.nested {
+        return 0;
+    }
+    let inside = Scope { nested: true, ..scope.clone() };
+    let listing = list_at_most(INSIDE_MAX, folder, &inside, &|sight| !is_inside(&sight.name));
+    listing.map_or(0, |listing| listing.files.iter().filter(|sight| is_inside(&sight.name)).count())
+}
+
+fn is_inside(name: &OsStr) -> bool {
+    name.as_bytes().contains(&b'/')
 }
 
 impl Walk<'_> {
@@ -309,6 +326,22 @@ mod tests {
         let listing = list_at_most(5, folder.path(), &scope, &rests).expect("the folder can be read");
         assert_eq!(listing.files.len(), 5);
         assert!(listing.odd.values().any(|why| why.contains("more than 5 files")), "{:?}", listing.odd);
+    }
+
+    #[test]
+    fn files_in_folders_inside_are_counted_where_they_are_not_taken() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut source = Source::new("desk", folder.path());
+        let count = |source: &Source| files_inside(folder.path(), &Scope::of(source));
+        for name in ["a.tif", "monday/b.tif", "monday/early/c.tif", "monday/d.tmp", "done/old.tif"] {
+            let path = folder.path().join(name);
+            std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+            std::fs::write(path, b"scan").expect("write");
+        }
+        assert_eq!(count(&source), 2, "not what lies beside, is in the making, or is done with");
+        source.nested = true;
+        assert_eq!(count(&source), 0);
+        assert_eq!(files_inside(Path::new("/nowhere/at-all"), &Scope::of(&Source::new("a", "b"))), 0);
     }
 
     #[test]

@@ -98,6 +98,9 @@ pub struct FileState {
     pub state: String,
     /// The reason.
     pub why: String,
+    /// When it is ready if nothing changes, in milliseconds; absent where that cannot be said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ready_in_ms: Option<u64>,
 }
 
 /// A look at the tray: what can be taken, what is to be looked into, how the rest stands.
@@ -249,7 +252,19 @@ impl Tray {
                 }
             };
             view.wake_in(next);
-            view.tell(name, verdict.as_str(), verdict.why());
+            let is_cut_off = matches!(file.ending, Some(Ending::Unfinished { .. }));
+            let ready_in_ms = match &verdict {
+                Verdict::Growing { ready_in_ms, .. } if !is_cut_off && file.ending.is_some() => {
+                    Some(*ready_in_ms)
+                }
+                _ => None,
+            };
+            view.tell_of(FileState {
+                file: shown(name),
+                state: verdict.as_str().to_owned(),
+                why: verdict.why().to_owned(),
+                ready_in_ms,
+            });
         }
         view.count.unfit += self.odd.len();
         for (name, why) in &self.odd {
@@ -343,10 +358,14 @@ impl View {
     }
 
     fn tell(&mut self, name: &OsStr, state: &str, why: &str) {
+        let (file, state, why) = (shown(name), state.to_owned(), why.to_owned());
+        self.tell_of(FileState { file, state, why, ready_in_ms: None });
+    }
+
+    fn tell_of(&mut self, file: FileState) {
         // What merely grows is told while there is room; what is stuck is told in any case, up to the limit.
-        if self.told.len() < TOLD_MAX * if state == "growing" { 1 } else { 4 } {
-            let file = shown(name);
-            self.told.push(FileState { file, state: state.to_owned(), why: why.to_owned() });
+        if self.told.len() < TOLD_MAX * if file.state == "growing" { 1 } else { 4 } {
+            self.told.push(file);
         }
     }
 }

@@ -276,6 +276,14 @@ async fn commit(State(cloud): Shared, headers: HeaderMap, body: Bytes) -> Respon
         return StatusCode::UNPROCESSABLE_ENTITY.into_response();
     }
     let repeated = inner.manifests.contains(&body.to_vec());
+    if !repeated && manifest.device_id != Some(cloud.device) {
+        let problem = serde_json::json!({
+            "type": "urn:platen:problem:invalid", "title": "invalid", "status": 422, "detail": "not sound",
+            "safe": "nothing was changed", "help": "correct it",
+            "errors": { "device_id": "is not the device that sent it" },
+        });
+        return (StatusCode::UNPROCESSABLE_ENTITY, axum::Json(problem)).into_response();
+    }
     if !repeated {
         inner.manifests.push(body.to_vec());
     }

@@ -51,7 +51,7 @@ pub(super) async fn commit(
     let manifest: DocumentManifest = serde_json::from_slice(body)
         .map_err(|error| Refusal::bad_request(format!("the manifest: {error}")))?;
     let limits = limits::of(app, &device.tenant).await?;
-    must_be_sound(device.device_id, &manifest)?;
+    must_be_sound(sender(app, device, &manifest, body).await?, &manifest)?;
     let deferred = is_deferred(headers, &manifest)?;
     let missing = must_have_parts(app, device, &manifest, deferred).await?;
 
@@ -108,6 +108,23 @@ pub(super) async fn commit(
     let location = format!("/v1/documents/{}", record.document.document_id);
     let body = Json(Taken { document: record.document, receipt });
     Ok((status, [(header::LOCATION, location)], body).into_response())
+}
+
+/// The device that a manifest may name: the one that sent it. One that was committed before is repeated by whatever
+/// device of the tenant holds it: a machine that was enrolled anew may not know that its document arrived, and another
+/// manifest for the same document would be refused.
+async fn sender(
+    app: &App,
+    device: &DeviceRow,
+    manifest: &DocumentManifest,
+    body: &[u8],
+) -> Result<DeviceId, Refusal> {
+    let Some(named) = manifest.device_id.filter(|named| *named != device.device_id) else {
+        return Ok(device.device_id);
+    };
+    let known = documents::find(app.store.reading(), &device.tenant, manifest.document_id).await?;
+    let is_known = known.is_some_and(|record| record.manifest_sha256 == Digest::of(body));
+    Ok(if is_known { named } else { device.device_id })
 }
 
 /// The receipt of a committed document: the same each time, as long as it awaits the same originals.

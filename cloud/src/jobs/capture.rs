@@ -194,7 +194,7 @@ fn as_step_error(failure: Failure) -> StepError {
         return StepError::Busy(failure.to_string());
     }
     match failure.class {
-        F::Internal | F::TimedOut | F::OutOfMemory => StepError::later(failure),
+        F::Internal | F::NoLanguage | F::TimedOut | F::OutOfMemory => StepError::later(failure),
         class => StepError::SetAside { reason: failure.to_string(), help: class.what_helps().into() },
     }
 }

@@ -43,7 +43,10 @@ pub const CLOUD: &[&str] = &[
 /// The agent's points that only a document comes to whose originals follow later.
 pub const AGENT_DEFERRED: &[&str] = &["the first receipt is kept", "the originals are owed"];
 
-/// The cloud's point that only such a document comes to.
+/// The agent's point that only a document comes to which waited while its device was enrolled anew.
+pub const AGENT_ENROLLED_ANEW: &[&str] = &["the document is handed over"];
+
+/// The cloud's point that only a document comes to whose originals follow later.
 pub const CLOUD_DEFERRED: &[&str] = &["the originals are committed"];
 
 /// The cloud's point that only a document comes to which came as a file only.
@@ -53,7 +56,7 @@ pub const CLOUD_CAPTURED: &[&str] = &["a document is captured"];
 #[inline]
 pub fn point(name: &str) {
     if cfg!(debug_assertions) {
-        let lists = [AGENT, CLOUD, AGENT_DEFERRED, CLOUD_DEFERRED, CLOUD_CAPTURED];
+        let lists = [AGENT, CLOUD, AGENT_DEFERRED, AGENT_ENROLLED_ANEW, CLOUD_DEFERRED, CLOUD_CAPTURED];
         debug_assert!(lists.iter().any(|list| list.contains(&name)), "{name:?} is in no list");
         if std::env::var_os(VARIABLE).is_some_and(|at| at == name) {
             die();

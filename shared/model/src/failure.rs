@@ -28,6 +28,10 @@ pub enum FailureClass {
     NoPages,
     /// There are separator sheets, and nothing that they separate.
     NoDocument,
+    /// The data of a language that is to be read are not installed.
+    NoLanguage,
+    /// There is no such file, or it may not be read.
+    Unreadable,
     /// Our own fault, or the machine's.
     Internal,
 }
@@ -46,6 +50,8 @@ impl FailureClass {
             Self::OutOfMemory => "out_of_memory",
             Self::NoPages => "no_pages",
             Self::NoDocument => "no_document",
+            Self::NoLanguage => "no_language",
+            Self::Unreadable => "unreadable",
             Self::Internal => "internal",
         }
     }
@@ -70,8 +76,18 @@ impl FailureClass {
             Self::NoDocument => {
                 "scan the sheet together with its pages; to keep the sheet itself, process it with --separate off"
             }
+            Self::NoLanguage => {
+                "install the language data named above, or correct `languages` in the configuration (`--lang` of \
+                 `process`)"
+            }
+            Self::Unreadable => "check the name, and that this user may read the file",
             Self::Internal => "retry; if it fails again, report it with the message above",
         }
+    }
+
+    /// Whether only another file helps: the same bytes fail in the same way however often they are tried.
+    pub fn wants_another_file(self) -> bool {
+        matches!(self, Self::Empty | Self::Truncated | Self::Corrupt | Self::Unsupported | Self::NoPages)
     }
 }
 

@@ -252,7 +252,9 @@ fn start(tools: &Tools, scratch: &Path) -> Result<(Start, Start), String> {
     let receipt_key = SigningKey::generate().map_err(|error| error.to_string())?.public();
     let tenant_id = "bench".parse().map_err(|_| "no name of a tenant")?;
     let url = "http://127.0.0.1:9".to_owned();
-    Identity { url, device_id: DeviceId::new(), tenant_id, receipt_key }.write(&state).map_err(text)?;
+    Identity { url, device_id: DeviceId::new(), tenant_id, receipt_key, earlier_receipt_keys: Vec::new() }
+        .write(&state)
+        .map_err(text)?;
     identity::key(&state).map_err(text)?;
     let config = folder.path().join("agent.toml");
     // Nothing is sent meanwhile: what is measured is the start.

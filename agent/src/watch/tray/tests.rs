@@ -161,3 +161,15 @@ fn the_sides_of_a_stack_are_offered_together() {
     let view = drive(&mut tray, &[(1_000, &[("3.pdf", 5)]), (7_000, &[("3.pdf", 5)])], |_| whole());
     assert_eq!((names(&view), view.offers[0].stack), (vec![vec!["3.pdf".to_owned()]], Some(Stack::Half)));
 }
+
+#[test]
+fn each_growing_file_says_when_it_is_ready_unless_it_is_cut_off() {
+    let ready_in = |ending: Ending| {
+        let mut tray = Tray::new(&source(), Habits::default()).expect("a pattern");
+        let view = drive(&mut tray, &[(0, &[("a.pdf", 5)]), (250, &[("a.pdf", 5)])], |_| ending.clone());
+        assert_eq!(view.told[0].state, "growing");
+        view.told[0].ready_in_ms
+    };
+    assert_eq!(ready_in(whole()), Some(50));
+    assert_eq!(ready_in(Ending::Unfinished { why: "no end".into() }), None);
+}

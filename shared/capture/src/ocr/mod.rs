@@ -103,14 +103,13 @@ pub fn require(languages: &str) -> Result<(), Failure> {
 /// The first of `folders` that holds the data of all `languages`.
 fn data_folder(languages: &str, folders: &[PathBuf]) -> Result<PathBuf, Failure> {
     let holds = |folder: &Path, language: &str| folder.join(format!("{language}.traineddata")).is_file();
+    check_form(languages).map_err(|what| Failure::new(FailureClass::NoLanguage, Stage::Page, what))?;
     let names: Vec<&str> = languages.split('+').collect();
     if let Some(folder) = folders.iter().find(|folder| names.iter().all(|name| holds(folder, name))) {
         return Ok(folder.clone());
     }
-    let missing: Vec<&str> = names
-        .into_iter()
-        .filter(|name| name.is_empty() || !folders.iter().any(|folder| holds(folder, name)))
-        .collect();
+    let missing: Vec<&str> =
+        names.into_iter().filter(|name| !folders.iter().any(|folder| holds(folder, name))).collect();
     let message = match missing.as_slice() {
         [] => format!("the data of the languages `{languages}` lie in different folders; put them into one"),
         missing => {
@@ -122,7 +121,28 @@ fn data_folder(languages: &str, folders: &[PathBuf]) -> Result<PathBuf, Failure>
             )
         }
     };
-    Err(Failure::new(FailureClass::Internal, Stage::Page, message))
+    Err(Failure::new(FailureClass::NoLanguage, Stage::Page, message))
+}
+
+/// Checks that these are names of languages joined by `+`, whether they are installed or not.
+///
+/// # Errors
+///
+/// What is wrong, and how it could be meant.
+pub fn check_form(languages: &str) -> Result<(), String> {
+    let is_name = |name: &str| {
+        let is_one = |part: &str| {
+            !part.is_empty() && part.chars().all(|one| one.is_ascii_alphanumeric() || "_-".contains(one))
+        };
+        is_one(name.strip_prefix("script/").unwrap_or(name))
+    };
+    if languages.split('+').all(is_name) {
+        return Ok(());
+    }
+    let names = languages.split(|one: char| !one.is_ascii_alphanumeric() && !"_-/".contains(one));
+    let names: Vec<&str> = names.filter(|name| is_name(name)).collect();
+    let meant = if names.is_empty() { "eng+deu".to_owned() } else { names.join("+") };
+    Err(format!("{languages:?} are no languages joined by `+`; write \"{meant}\""))
 }
 
 /// The name of the script that these data are for, where they are not for a language: `Cyrillic` as Debian installs them,
@@ -165,6 +185,25 @@ mod tests {
         let failure = data_folder("eng+chi_sim", &["/nowhere".into()]).expect_err("nothing is there");
         assert!(failure.message.contains("`eng`, `chi_sim`"), "{failure}");
         assert!(failure.message.contains("tesseract-ocr-eng tesseract-ocr-chi-sim"), "{failure}");
+    }
+
+    #[test]
+    fn languages_that_are_not_joined_by_a_plus_are_said_to_be_wrong_and_not_to_be_missing() {
+        for (wrong, meant) in [
+            ("eng,deu", "eng+deu"),
+            ("eng, deu", "eng+deu"),
+            ("eng+", "eng"),
+            ("../eng", "eng+deu"),
+            ("", "eng+deu"),
+        ] {
+            let what = check_form(wrong).expect_err(wrong);
+            assert!(what.contains(&format!("write \"{meant}\"")), "{what}");
+            let failure = data_folder(wrong, &language_data_folders()).expect_err(wrong);
+            assert_eq!((failure.class, failure.message), (FailureClass::NoLanguage, what));
+        }
+        for right in ["eng", "eng+deu", "chi_sim_vert", "script/Cyrillic+osd", "deu-frak"] {
+            assert_eq!(check_form(right), Ok(()), "{right}");
+        }
     }
 
     #[test]
