@@ -164,6 +164,10 @@ pub(super) fn decoded(file: &[u8]) -> Result<(Samples, bool), Fault> {
     let headers = headers(file)?;
     let data = Data::of(file);
     let strictly = match headers.restart_interval {
+        // The decoder does not miss whole scans.
+        _ if data.components < headers.components.into() => {
+            Err(Fault::corrupt("the JPEG ends before its last scan"))
+        }
         0 => attempt(&data.sealed(file), headers, true),
         // The decoder looks for a restart marker behind the last block too. Where data are missing, markers are.
         _ if !headers.has_restarts(data.restarts) => {
@@ -212,12 +216,14 @@ struct Data {
     end: usize,
     /// How many restart markers there are.
     restarts: u64,
+    /// How many components the scans have together.
+    components: u32,
 }
 
 impl Data {
     /// Walks the segments up to the end of the picture, or of the file.
     fn of(file: &[u8]) -> Self {
-        let mut data = Self { end: file.len(), restarts: 0 };
+        let mut data = Self { end: file.len(), restarts: 0, components: 0 };
         let (mut at, mut in_scan) = (2, false);
         while let Some(found) = file.get(at..).and_then(|rest| rest.iter().position(|&byte| byte == 0xff)) {
             let begin = at + found;
@@ -233,6 +239,9 @@ impl Data {
                     }
                     if marker == END_OF_IMAGE {
                         break;
+                    }
+                    if marker == START_OF_SCAN {
+                        data.components += file.get(at + 2).map_or(0, |count| u32::from(*count));
                     }
                     let length = file.get(at..).and_then(|rest| rest.first_chunk());
                     at += length.map_or(0, |length| usize::from(u16::from_be_bytes(*length)));
