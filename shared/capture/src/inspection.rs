@@ -141,6 +141,11 @@ pub enum Feature {
         /// How many.
         count: u32,
     },
+    /// Further pictures behind the first, as animations have them and cameras with two lenses.
+    Pictures {
+        /// How many, with the first.
+        count: u32,
+    },
 }
 
 impl Feature {
@@ -152,6 +157,7 @@ impl Feature {
                 | Self::UnseenEntries { .. }
                 | Self::Portfolio
                 | Self::FewerPages { .. }
+                | Self::Pictures { .. }
         )
     }
 
@@ -194,6 +200,9 @@ impl Feature {
             Self::Scripts => "It holds scripts; none was run, and they are only in the original.".to_owned(),
             Self::FewerPages { declared, found } => {
                 format!("It says that it has {declared} pages, but only {found} are in it: some may be lost.")
+            }
+            Self::Pictures { count } => {
+                format!("It holds {count} pictures, and only the first is shown here; the original has all of them.")
             }
             Self::Thumbnails { count: 1 } => {
                 "It holds a small copy of a page, which is no page of its own and was left out.".to_owned()

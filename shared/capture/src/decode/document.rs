@@ -12,10 +12,10 @@ use platen_model::{Failure, FailureClass, Rect, Stage, Word};
 
 use super::tiff::Tiff;
 use super::tiff_source::At;
-use super::{Fault, PDF_LEAD_BYTES, guarded, jpeg2000, pdf, sniff, still, within_file_limit};
+use super::{Fault, PDF_LEAD_BYTES, frames, guarded, jpeg2000, pdf, sniff, still, within_file_limit};
 use crate::Kind;
 use crate::decode::Picture;
-use crate::inspection::Inspection;
+use crate::inspection::{Feature, Inspection};
 use crate::options::Limits;
 use crate::passwords::Passwords;
 
@@ -87,7 +87,14 @@ impl Document {
             Body::Picture(bytes) if self.kind == Kind::Jpeg2000 => {
                 jpeg2000::inspect(bytes, limits).map(|()| plain(self.kind, 1))
             }
-            Body::Picture(bytes) => still::inspect(bytes, self.kind, limits).map(|()| plain(self.kind, 1)),
+            Body::Picture(bytes) => {
+                still::inspect(bytes, self.kind, limits)?;
+                let features = match frames::count(bytes, self.kind) {
+                    1 => Vec::new(),
+                    count => vec![Feature::Pictures { count }],
+                };
+                Ok(Inspection { features, ..plain(self.kind, 1) })
+            }
         })
         .map_err(|fault| fault.at(Stage::Inspect))
     }

@@ -79,6 +79,11 @@ impl Page {
         (image, self.flawless)
     }
 
+    /// Whether it has no row yet.
+    pub(super) fn is_empty(&self) -> bool {
+        self.rows() == 0
+    }
+
     fn rows(&self) -> u32 {
         (self.samples.len() / self.coding.width.max(1) as usize) as u32
     }

@@ -17,14 +17,23 @@ const INCHES_PER_METRE: f64 = 0.0254;
 
 /// Checks the headers: size within limits, and that the file is whole.
 pub(super) fn inspect(file: &[u8], limits: &Limits) -> Result<(), Fault> {
-    open(file, limits, None).map(drop)
+    open(file, limits, None, false).map(drop)
 }
 
-/// Decodes the picture, on white where it is transparent.
+/// Decodes the picture, on white where it is transparent: by the rules of its coding, or else as far as it can be.
 pub(super) fn page(file: &[u8], limits: &Limits) -> Result<Picture, Fault> {
-    let whole = open(file, limits, None)?;
+    match decoded(file, limits, true) {
+        Err(fault) if fault.class == FailureClass::Corrupt => {
+            decoded(file, limits, false).map(Picture::damaged)
+        }
+        decoded => decoded,
+    }
+}
+
+fn decoded(file: &[u8], limits: &Limits, strict: bool) -> Result<Picture, Fault> {
+    let whole = open(file, limits, None, strict)?;
     let (full, wanted) = ((whole.width(), whole.height()), fitting((whole.width(), whole.height())));
-    let image = if wanted == full { whole } else { open(file, limits, Some(asked(full, wanted)))? };
+    let image = if wanted == full { whole } else { open(file, limits, Some(asked(full, wanted)), strict)? };
     let size = (image.width(), image.height());
     let channels = usize::from(match image.color_space() {
         ColorSpace::Gray => 1,
@@ -43,7 +52,9 @@ pub(super) fn page(file: &[u8], limits: &Limits) -> Result<Picture, Fault> {
     picture.remarks.extend(remark(full, size));
     let coarser = f64::from(size.0) / f64::from(full.0);
     Ok(match resolution(file) {
-        Some((horizontal, vertical)) => picture.with_resolution(horizontal * coarser, vertical * coarser),
+        Some((horizontal, vertical)) => {
+            picture.with_stated_resolution(horizontal * coarser, vertical * coarser)
+        }
         None => picture,
     })
 }
@@ -74,8 +85,13 @@ pub(super) fn remark(full: (u32, u32), shown: (u32, u32)) -> Option<String> {
     })
 }
 
-fn open<'f>(file: &'f [u8], limits: &Limits, size: Option<(u32, u32)>) -> Result<Image<'f>, Fault> {
-    let settings = DecodeSettings { target_resolution: size, ..DecodeSettings::default() };
+fn open<'f>(
+    file: &'f [u8],
+    limits: &Limits,
+    size: Option<(u32, u32)>,
+    strict: bool,
+) -> Result<Image<'f>, Fault> {
+    let settings = DecodeSettings { target_resolution: size, strict, ..DecodeSettings::default() };
     let image = Image::new(file, &settings).map_err(|error| fault(&error))?;
     within_pixel_limit(image.width().into(), image.height().into(), limits)?;
     // The end marker is the same as in JPEG, and packets cannot hold it (T.800, annex A).

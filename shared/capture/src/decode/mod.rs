@@ -13,6 +13,7 @@ mod document;
 mod ending;
 mod exif;
 mod fax;
+mod frames;
 mod jpeg;
 mod jpeg2000;
 mod pdf;

@@ -27,6 +27,7 @@ use image::{GrayImage, RgbImage};
 use platen_model::{FailureClass, Rect, Word};
 
 use super::pdf_content::{Content, Placement, placements};
+use super::pdf_image::Undone;
 use super::pdf_layout;
 use super::pdf_pages::{self, Leaf};
 use super::pdf_source::Source;
@@ -61,6 +62,8 @@ const CONTENT_BYTES_MAX: u64 = 256 << 20;
 /// How far from the end the trailer may stand, whatever is behind it.
 const TRAILER_BYTES: usize = 8_192;
 const POINTS_PER_INCH: f64 = 72.0;
+/// Why something is missing that the instructions name.
+const NOT_IN_THE_FILE: &str = "an image or drawing that its instructions show is not in the file";
 /// To say which image of a page is damaged, so many are tried at most.
 const IMAGES_NAMED_MAX: usize = 64;
 /// What a page may say of its units: Acrobat takes no larger ones.
@@ -230,30 +233,42 @@ fn decoded(page: &Page<'_>, hides_layers: bool, limits: &Limits) -> Result<Pictu
 
 fn shown(page: &Page<'_>, hides_layers: bool, limits: &Limits) -> Result<Picture, Fault> {
     let mut content = placements(page);
+    if content.is_missing && content.images.is_empty() && !content.other_ink {
+        return Err(Fault::corrupt(NOT_IN_THE_FILE));
+    }
     // Which of its images are hidden, the renderer knows.
     content.other_ink |= hides_layers;
+    let picture = of_content(page, &content, limits)?;
+    Ok(if content.is_missing { lacking(picture, NOT_IN_THE_FILE) } else { picture })
+}
+
+fn of_content(page: &Page<'_>, content: &Content<'_>, limits: &Limits) -> Result<Picture, Fault> {
     for image in &content.images {
         let (width, height) = image.full.unwrap_or((image.width, image.height));
         within_pixel_limit(width.into(), height.into(), limits)?;
     }
-    let Some(grid) = pdf_layout::page_grid(page, &content) else {
-        let finest = pdf_layout::finest_dpi(page, &content) / user_unit(page);
+    let Some(grid) = pdf_layout::page_grid(page, content) else {
+        let finest = pdf_layout::finest_dpi(page, content) / user_unit(page);
         let (picture, is_whole) = render(page, finest.max(RENDER_DPI), limits)?;
-        return Ok(if is_whole { picture } else { with_missing_image(picture, &content) });
+        let is_whole = is_whole && !any_is_nothing(content);
+        return Ok(if is_whole { picture } else { with_missing_image(picture, content) });
     };
-    if let Some(mut picture) = pdf_layout::laid_out(page, &content, grid, limits)? {
-        let true_dpi = |dpi: u32| (f64::from(dpi) / user_unit(page)).round() as u32;
-        picture.dpi = picture.dpi.map(true_dpi).filter(|dpi| *dpi > 0);
-        return Ok(picture);
-    }
+    let is_nothing = match pdf_layout::laid_out(page, content, grid, limits)? {
+        Ok(mut picture) => {
+            let true_dpi = |dpi: u32| (f64::from(dpi) / user_unit(page)).round() as u32;
+            picture.dpi = picture.dpi.map(true_dpi).filter(|dpi| *dpi > 0);
+            return Ok(picture);
+        }
+        Err(undone) => undone == Undone::Nothing || any_is_nothing(content),
+    };
     let images_only = !content.other_ink && !annotations::any_is_seen(page);
     let least = if images_only { IMAGE_DPI_MIN } else { RENDER_DPI };
     let (mut picture, is_whole) = render(page, (grid.dpi() / user_unit(page)).max(least), limits)?;
-    if !is_whole {
+    if !is_whole || is_nothing {
         // Its images are the page, unless it is a page of text on one.
         return match pdf_text::words(page, picture.dimensions()) {
-            Some(_) => Ok(with_missing_image(picture, &content)),
-            None => Err(Fault::corrupt(missing_image(&content))),
+            Some(_) => Ok(with_missing_image(picture, content)),
+            None => Err(Fault::corrupt(missing_image(content))),
         };
     }
     let black = |image: &Placement<'_>| image.bits == 1 && image.ink.is_none_or(|ink| ink == [0; 3]);
@@ -263,10 +278,27 @@ fn shown(page: &Page<'_>, hides_layers: bool, limits: &Limits) -> Result<Picture
     Ok(picture)
 }
 
+/// Whether an image in Deflate coding is none: the renderer passes over such an image without a word. Its first bytes tell.
+fn any_is_nothing(content: &Content<'_>) -> bool {
+    let streams = content.images.iter().filter_map(|image| image.stream.as_ref());
+    streams.filter(|stream| stream.filters().first() == Some(&Filter::FlateDecode)).any(|stream| {
+        let begins = |data: &[u8]| {
+            let read = flate2::read::ZlibDecoder::new(data).read(&mut [0; 16]);
+            read.is_ok_and(|count| count > 0)
+        };
+        !begins(&stream.raw_data())
+            && stream.decoded_image(&ImageDecodeParams::default()).map_or(true, |image| image.data.is_empty())
+    })
+}
+
 /// The picture of a page of which an image could not be decoded, saying so.
-fn with_missing_image(mut picture: Picture, content: &Content<'_>) -> Picture {
-    let note = format!("Something is missing on this page, for {}.", missing_image(content));
-    picture.remarks.push(note);
+fn with_missing_image(picture: Picture, content: &Content<'_>) -> Picture {
+    lacking(picture, &missing_image(content))
+}
+
+/// The picture of a page on which something is missing, for this reason.
+fn lacking(mut picture: Picture, why: &str) -> Picture {
+    picture.remarks.push(format!("Something is missing on this page, for {why}."));
     picture.is_incomplete = true;
     picture
 }

@@ -48,6 +48,8 @@ pub(super) struct Content<'a> {
     /// Whether anything but images is visible (paths, shadings, text that is not hidden), or an image in an unusual
     /// way.
     pub(super) other_ink: bool,
+    /// Whether something is to be shown that is not in the file.
+    pub(super) is_missing: bool,
     instructions: u32,
 }
 
@@ -155,7 +157,10 @@ impl<'a> Content<'a> {
     }
 
     fn draw(&mut self, name: &Name<'_>, resources: &Resources<'a>, mut state: State, depth: u32) {
-        let Some(object) = resources.get_x_object(name) else { return };
+        let Some(object) = resources.get_x_object(name) else {
+            self.is_missing = true;
+            return;
+        };
         let dictionary = object.dict();
         match dictionary.get::<Name<'_>>("Subtype").as_deref() {
             Some(b"Image") => self.image(object, &state),

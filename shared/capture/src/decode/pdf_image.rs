@@ -10,7 +10,6 @@ use hayro_syntax::object::{Array, Dict, Name, Object, Stream, String as PdfStrin
 use super::pdf_content::Placement;
 use super::picture::{Original, Picture, Samples};
 use super::{colours, fax, jpeg, jpeg2000, still};
-use crate::Kind;
 use crate::options::Limits;
 use hayro_ccitt::EncodingMode;
 use hayro_jbig2::{DecodeSettings, Globals, Page as Jbig2Page};
@@ -25,23 +24,32 @@ enum Colours {
     Coded,
 }
 
-/// Decodes an image; `None` where that takes the renderer, or where the data are damaged.
-pub(super) fn picture(image: &Placement<'_>, limits: &Limits) -> Option<Picture> {
-    let stream = image.stream.as_ref()?;
+/// Why there is no picture of an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Undone {
+    /// It takes the renderer.
+    Unusual,
+    /// Its data decode to nothing.
+    Nothing,
+}
+
+/// Decodes an image. One whose data are damaged is shown as far as it can be, and says so.
+pub(super) fn picture(image: &Placement<'_>, limits: &Limits) -> Result<Picture, Undone> {
+    let stream = image.stream.as_ref().ok_or(Undone::Unusual)?;
     let dictionary = stream.dict();
     if ["SMask", "Mask"].iter().any(|name| dictionary.contains_key(name)) {
-        return None;
+        return Err(Undone::Unusual);
     }
     let filters = stream.filters();
-    let colours = colours_of(image, stream, &filters)?;
-    let inverted = inverted(dictionary, &colours)?;
+    let colours = colours_of(image, stream, &filters).ok_or(Undone::Unusual)?;
+    let inverted = inverted(dictionary, &colours).ok_or(Undone::Unusual)?;
     match filters.as_slice() {
         [Filter::DctDecode] => from_jpeg(image, stream, &colours, inverted, limits),
         [Filter::CcittFaxDecode] if matches!(colours, Colours::Gray) => from_ccitt(image, stream, inverted),
         [Filter::Jbig2Decode] if matches!(colours, Colours::Gray) => {
             let mut picture = from_samples(image, stream, &colours, inverted)?;
             picture.original = jbig2_original(image, stream).filter(|_| !inverted);
-            Some(picture)
+            Ok(picture)
         }
         _ => from_samples(image, stream, &colours, inverted),
     }
@@ -144,33 +152,33 @@ fn from_jpeg(
     colours: &Colours,
     inverted: bool,
     limits: &Limits,
-) -> Option<Picture> {
+) -> Result<Picture, Undone> {
     let components = match colours {
         Colours::Gray => 1,
         Colours::Rgb => 3,
-        Colours::Palette(_) | Colours::Coded => return None,
+        Colours::Palette(_) | Colours::Coded => return Err(Undone::Unusual),
     };
     let bytes = stream.raw_data();
-    let headers = jpeg::headers(&bytes).ok()?;
+    let headers = jpeg::headers(&bytes).map_err(|_| Undone::Unusual)?;
     let told = stream.dict().get::<Dict<'_>>("DecodeParms");
     let told = told.is_some_and(|parameters| parameters.contains_key("ColorTransform"));
     if inverted || told || headers.components != components || headers.unusual_colours {
-        return None;
+        return Err(Undone::Unusual);
     }
-    let mut picture = still::as_stored(&bytes, Kind::Jpeg, limits).ok()?;
-    picture.dpi = None;
-    (picture.dimensions() == (image.width, image.height)).then_some(picture)
+    let picture = still::jpeg_as_stored(&bytes, limits).map_err(|_| Undone::Unusual)?;
+    if picture.dimensions() == (image.width, image.height) { Ok(picture) } else { Err(Undone::Unusual) }
 }
 
 /// CCITT data, which are kept where they are group 4 in the form that we write ourselves.
-fn from_ccitt(image: &Placement<'_>, stream: &Stream<'_>, inverted: bool) -> Option<Picture> {
+fn from_ccitt(image: &Placement<'_>, stream: &Stream<'_>, inverted: bool) -> Result<Picture, Undone> {
     let dictionary = stream.dict();
-    let parameters = dictionary.get::<Dict<'_>>("DecodeParms").or_else(|| {
-        dictionary.get::<Array<'_>>("DecodeParms").and_then(|all| all.iter::<Dict<'_>>().next())
-    })?;
+    let parameters = dictionary
+        .get::<Dict<'_>>("DecodeParms")
+        .or_else(|| dictionary.get::<Array<'_>>("DecodeParms").and_then(|all| all.iter::<Dict<'_>>().next()));
+    let parameters = parameters.ok_or(Undone::Unusual)?;
     let flag = |name: &str| parameters.get::<bool>(name).unwrap_or(false);
     if parameters.get::<u32>("Columns").unwrap_or(1_728) != image.width {
-        return None;
+        return Err(Undone::Unusual);
     }
     let coding = fax::Coding {
         mode: match parameters.get::<i32>("K").unwrap_or(0) {
@@ -184,14 +192,20 @@ fn from_ccitt(image: &Placement<'_>, stream: &Stream<'_>, inverted: bool) -> Opt
     };
     let bytes = stream.raw_data();
     let mut page = fax::Page::new(coding, image.height);
-    page.add(&bytes, image.height).ok()?;
+    let is_whole = page.add(&bytes, image.height).is_ok();
+    if page.is_empty() {
+        return Err(Undone::Nothing);
+    }
     let (samples, flawless) = page.finish();
     let mut picture = Picture::bitonal(samples);
+    if !is_whole {
+        return Ok(picture.damaged());
+    }
     let ours = matches!(coding.mode, EncodingMode::Group4) && !coding.rows_are_bytes && !coding.inverted;
     if ours && flawless && fax::ends_with_end_of_block(&bytes) {
         picture.original = Some(Original::CcittG4(bytes.into_owned()));
     }
-    Some(picture)
+    Ok(picture)
 }
 
 fn from_samples(
@@ -199,7 +213,7 @@ fn from_samples(
     stream: &Stream<'_>,
     colours: &Colours,
     inverted: bool,
-) -> Option<Picture> {
+) -> Result<Picture, Undone> {
     let is_indexed = matches!(colours, Colours::Palette(_));
     let parameters = ImageDecodeParams {
         is_indexed,
@@ -213,39 +227,50 @@ fn from_samples(
         width: image.full.map_or(image.width, |(width, _)| width),
         height: image.full.map_or(image.height, |(_, height)| height),
     };
-    let decoded = stream.decoded_image(&parameters).ok()?;
+    let decoded = stream.decoded_image(&parameters).map_err(|_| Undone::Nothing)?;
+    if decoded.data.is_empty() {
+        return Err(Undone::Nothing);
+    }
     let mut bits = image.bits;
     let mut channels = if matches!(colours, Colours::Rgb) { 3 } else { 1 };
     if let Some(of) = &decoded.image_data {
         if of.alpha.is_some() || (of.width, of.height) != (image.width, image.height) {
-            return None;
+            return Err(Undone::Unusual);
         }
         bits = u32::from(of.bits_per_component);
         channels = match (colours, of.color_space) {
             (Colours::Gray | Colours::Coded, Some(ImageColorSpace::Gray)) => 1,
             (Colours::Rgb | Colours::Coded, Some(ImageColorSpace::Rgb)) => 3,
             (Colours::Palette(_), _) => 1,
-            _ => return None,
+            _ => return Err(Undone::Unusual),
         };
     }
     let size = (image.width, image.height);
     let bitonal = bits == 1 || image.bits == 1;
+    let row = (image.width as usize * channels * bits as usize).div_ceil(8);
+    let mut bytes = decoded.data;
+    let missing = (row * image.height as usize).saturating_sub(bytes.len());
+    if missing > 0 {
+        // A viewer would stretch what is there over the place of all.
+        bytes.to_mut().resize(row * image.height as usize, if inverted { 0 } else { 0xff });
+    }
     let data = match bits {
-        8 => decoded.data.into_owned(),
-        1 if !is_indexed => colours::unpacked(&decoded.data, image.width, image.height),
-        1 | 2 | 4 => colours::spread(&decoded.data, bits, image.width as usize * channels, !is_indexed),
-        16 => decoded.data.as_chunks::<2>().0.iter().map(|&[high, _]| high).collect(),
-        _ => return None,
+        8 => bytes.into_owned(),
+        1 if !is_indexed => colours::unpacked(&bytes, image.width, image.height),
+        1 | 2 | 4 => colours::spread(&bytes, bits, image.width as usize * channels, !is_indexed),
+        16 => bytes.as_chunks::<2>().0.iter().map(|&[high, _]| high).collect(),
+        _ => return Err(Undone::Unusual),
     };
     let mut samples = match colours {
         Colours::Palette(table) => {
             let pixels = data.iter().flat_map(|&value| {
                 table.get(usize::from(value)).or(table.last()).copied().unwrap_or_default()
             });
-            colours::samples(size, pixels.collect(), 3, false)?
+            colours::samples(size, pixels.collect(), 3, false)
         }
-        _ => colours::samples(size, data, channels, false)?,
-    };
+        _ => colours::samples(size, data, channels, false),
+    }
+    .ok_or(Undone::Unusual)?;
     if inverted && let Samples::Gray(gray) = &mut samples {
         gray.iter_mut().for_each(|sample| *sample = !*sample);
     }
@@ -254,5 +279,9 @@ fn from_samples(
         samples => Picture::new(samples),
     };
     picture.remarks.extend(image.full.and_then(|full| jpeg2000::remark(full, size)));
-    Some(picture)
+    // A row that is not quite full nobody misses.
+    if missing >= row {
+        return Ok(picture.damaged());
+    }
+    Ok(picture)
 }

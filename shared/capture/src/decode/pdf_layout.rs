@@ -1,15 +1,17 @@
 //! PDF pages that are nothing but images: the images laid out in their own pixels.
 //!
 //! The page's grid is the images' grid, so no pixel is redrawn; only images coarser than the finest are enlarged.
-//! Images are shifted by less than half a pixel to fall into the grid, no more.
+//! Images are shifted by less than half a pixel to fall into the grid, and may be two pixels larger or smaller than their
+//! place, no more.
 
 use hayro_syntax::page::{Page, Rotation};
 use image::metadata::Orientation;
 use image::{GrayImage, RgbImage};
 
 use super::pdf_content::{Area, Content, Placement};
+use super::pdf_image::{self, Undone};
 use super::picture::{Picture, Samples};
-use super::{Fault, pdf_annotations as annotations, pdf_image, within_pixel_limit};
+use super::{Fault, pdf_annotations as annotations, within_pixel_limit};
 use crate::options::Limits;
 
 const POINTS_PER_INCH: f64 = 72.0;
@@ -19,6 +21,14 @@ const IMAGE_DPI: std::ops::RangeInclusive<f64> = 70.0..=2_400.0;
 const COVER_MIN: f64 = 0.5;
 /// The part of the page from which on an image's resolution counts for the page.
 const LARGE: f64 = 0.25;
+/// The part of the page from which on the resolution of its sharp layers counts, which have one bit: those that are as
+/// fine, together. What is smaller is a signature or a stamp.
+const SHARP: f64 = 0.02;
+/// The finest layers that count so, and the most pixels that a page may get by them.
+const SHARP_DPI_MAX: f64 = 605.0;
+const SHARP_PIXELS_MAX: f64 = 36_000_000.0;
+/// How many pixels an image may be larger or smaller than its place to be laid there as it is.
+const OFF_MAX: f64 = 2.0;
 /// How far the grains of several images may differ.
 const GRAIN_TOLERANCE: f64 = 0.01;
 
@@ -56,13 +66,15 @@ fn grid(image: &Placement<'_>) -> Option<Grid> {
     }
 }
 
-/// The grid of a page whose images make up most of it: the one that they share, or that of the finest large one.
+/// The grid of a page whose images make up most of it: the one that they share, or that of the finest large one, or of sharp
+/// layers that are large together.
 /// Devices that make small files lay sharp stencils of the letters over a coarse picture of the rest.
 pub(super) fn page_grid(page: &Page<'_>, content: &Content<'_>) -> Option<Grid> {
     let frame = frame(page)?;
     let first = grid(content.images.first()?)?;
     let (mut covered, mut alike) = (0.0, true);
     let mut finest: Option<Grid> = None;
+    let mut sharp: Vec<(Grid, f64)> = Vec::new();
     for image in &content.images {
         let grid = grid(image)?;
         let share = size(common(area(image), frame)) / size(frame);
@@ -71,10 +83,32 @@ pub(super) fn page_grid(page: &Page<'_>, content: &Content<'_>) -> Option<Grid> 
         if share >= LARGE && finest.is_none_or(|finest| finest.dpi() < grid.dpi()) {
             finest = Some(grid);
         }
+        if image.bits == 1 {
+            sharp.push((grid, share));
+        }
     }
-    let grid = if alike { first } else { finest? };
+    let grid = match finest_sharp(sharp, frame).filter(|_| !alike) {
+        Some(sharp) if finest.is_none_or(|finest| finest.dpi() < sharp.dpi()) => sharp,
+        _ if alike => first,
+        _ => finest?,
+    };
     let square = (grid.x / grid.y).max(grid.y / grid.x) < 4.2;
     (covered >= COVER_MIN && square && IMAGE_DPI.contains(&grid.dpi())).then_some(grid)
+}
+
+/// The finest grid of layers of one bit, with their parts of the page, that together make up enough of it.
+fn finest_sharp(mut layers: Vec<(Grid, f64)>, frame: Area) -> Option<Grid> {
+    layers
+        .retain(|(grid, _)| grid.dpi() <= SHARP_DPI_MAX && size(frame) * grid.x * grid.y <= SHARP_PIXELS_MAX);
+    layers.sort_by(|(one, _), (other, _)| other.dpi().total_cmp(&one.dpi()));
+    let mut covered = 0.0;
+    for (grid, share) in layers {
+        covered += share;
+        if covered >= SHARP {
+            return Some(grid);
+        }
+    }
+    None
 }
 
 /// Whether a page is nothing but images that make up most of it and lean: scans that were laid on it at an angle.
@@ -98,34 +132,42 @@ pub(super) fn finest_dpi(page: &Page<'_>, content: &Content<'_>) -> f64 {
     content.images.iter().filter(larger).filter_map(grid).map(Grid::dpi).fold(0.0, f64::max)
 }
 
-/// The page, laid out of its images; `None` where that takes the renderer.
+/// The page, laid out of its images, or why it cannot be.
 pub(super) fn laid_out(
     page: &Page<'_>,
     content: &Content<'_>,
     grid: Grid,
     limits: &Limits,
-) -> Result<Option<Picture>, Fault> {
-    let Some(frame) = frame(page) else { return Ok(None) };
+) -> Result<Result<Picture, Undone>, Fault> {
+    let Some(frame) = frame(page) else { return Ok(Err(Undone::Unusual)) };
     let plain = !content.other_ink
         && !annotations::any_is_seen(page)
         && content.images.iter().all(|image| wholly_visible(image, frame));
     if !plain {
-        return Ok(None);
+        return Ok(Err(Undone::Unusual));
     }
     let wide = ((frame[2] - frame[0]) * grid.x).round().max(1.0) as u32;
     let high = ((frame[3] - frame[1]) * grid.y).round().max(1.0) as u32;
     within_pixel_limit(wide.into(), high.into(), limits)?;
 
+    let mut is_incomplete = false;
     let mut sheet = Sheet { width: wide, height: high, picture: None };
     for image in &content.images {
-        let Some(picture) = pdf_image::picture(image, limits) else { return Ok(None) };
+        let picture = match pdf_image::picture(image, limits) {
+            Ok(picture) => picture,
+            Err(undone) => return Ok(Err(undone)),
+        };
+        is_incomplete |= picture.is_incomplete;
         let place = area(image);
         let left = ((place[0] - frame[0]) * grid.x).round() as i64;
         let top = ((frame[3] - place[3]) * grid.y).round() as i64;
         let mut picture = picture.oriented(standing(image));
-        if !self::grid(image).is_some_and(|own| own.like(grid)) {
-            let side = |points: f64, scale: f64| (points * scale).round().max(1.0) as u32;
-            let (width, height) = (side(place[2] - place[0], grid.x), side(place[3] - place[1], grid.y));
+        let (wide, high) = ((place[2] - place[0]) * grid.x, (place[3] - place[1]) * grid.y);
+        let (own_wide, own_high) = picture.dimensions();
+        let is_off = |own: u32, place: f64| (f64::from(own) - place).abs() > OFF_MAX;
+        if is_off(own_wide, wide) || is_off(own_high, high) {
+            let side = |pixels: f64| pixels.round().max(1.0) as u32;
+            let (width, height) = (side(wide), side(high));
             within_pixel_limit(width.into(), height.into(), limits)?;
             picture.samples = picture.samples.stretched(width, height);
             picture.original = None;
@@ -137,9 +179,13 @@ pub(super) fn laid_out(
             _ => sheet.lay(picture, left, top),
         }
     }
-    let Some(picture) = sheet.picture else { return Ok(None) };
+    let Some(mut picture) = sheet.picture else { return Ok(Err(Undone::Unusual)) };
+    picture.remarks.dedup();
+    if is_incomplete {
+        picture = picture.damaged();
+    }
     let (horizontal, vertical) = (grid.x * POINTS_PER_INCH, grid.y * POINTS_PER_INCH);
-    Ok(Some(match page.rotation() {
+    Ok(Ok(match page.rotation() {
         Rotation::None => picture.with_resolution(horizontal, vertical),
         Rotation::Horizontal => picture.oriented(Orientation::Rotate90).with_resolution(vertical, horizontal),
         Rotation::Flipped => picture.oriented(Orientation::Rotate180).with_resolution(horizontal, vertical),
@@ -223,10 +269,12 @@ impl Sheet {
             below.map_or((None, Vec::new()), |(samples, remarks)| (Some(samples), remarks));
         let below = below
             .unwrap_or_else(|| Samples::Bitonal(GrayImage::from_pixel(size.0, size.1, image::Luma([255]))));
+        // The shades of a stencil that was made smaller make shades on black and white.
+        let has_shades = stencil.as_raw().iter().any(|dot| !matches!(dot, 0 | 255));
         let [red, green, blue] = ink;
         let neutral = red == green && green == blue;
         let samples = match below {
-            Samples::Bitonal(mut sheet) if neutral && matches!(red, 0 | 255) => {
+            Samples::Bitonal(mut sheet) if neutral && matches!(red, 0 | 255) && !has_shades => {
                 stamp::<1>(&mut sheet, size.0, &stencil, [red], (left, top));
                 Samples::Bitonal(sheet)
             }
@@ -245,7 +293,7 @@ impl Sheet {
     }
 }
 
-/// Colours the pixels of a sheet `width` pixels wide that lie under dark dots of a stencil.
+/// Colours the pixels of a sheet `width` pixels wide as far as they lie under dark dots of a stencil.
 fn stamp<const N: usize>(
     sheet: &mut [u8],
     width: u32,
@@ -259,8 +307,16 @@ fn stamp<const N: usize>(
     let rows = stencil.as_raw().chunks_exact(stencil.width() as usize).skip(skip(top));
     for (target, dots) in pixels.chunks_exact_mut(width as usize).skip(into(top)).zip(rows) {
         for (pixel, dot) in target.iter_mut().skip(into(left)).zip(dots.iter().skip(skip(left))) {
-            if *dot < 128 {
-                *pixel = ink;
+            match *dot {
+                0 => *pixel = ink,
+                255 => {}
+                light => {
+                    for (below, ink) in pixel.iter_mut().zip(ink) {
+                        let light = u32::from(light);
+                        *below =
+                            ((u32::from(*below) * light + u32::from(ink) * (255 - light) + 127) / 255) as u8;
+                    }
+                }
             }
         }
     }

@@ -74,6 +74,25 @@ const CREDIBLE_DPI: std::ops::RangeInclusive<f64> = 70.0..=2_400.0;
 /// is bounded with it.
 const RATIO_MAX: f64 = 4.2;
 
+/// What a page says whose data are damaged, as far as they were decoded all the same.
+const DAMAGED: &str =
+    "The data of this page's picture are damaged: a part of it is missing or not what was scanned.";
+
+/// Pixels no longer than this beside their width count as square: fax calls 204 x 196 so.
+const SQUARE_MAX: f64 = 1.05;
+
+/// How much longer than wide sheets of paper are: ISO A and B, letter, legal.
+const PAPERS: [f64; 3] = [std::f64::consts::SQRT_2, 11.0 / 8.5, 14.0 / 8.5];
+
+/// Whether these are the dots an inch of a fax along a line and across the lines, or those of one that lies on its side.
+fn is_of_fax(horizontal: f64, vertical: f64) -> bool {
+    let of_lines = |dpi: f64| (198.0..=210.0).contains(&dpi) || (396.0..=410.0).contains(&dpi);
+    let of_rows = |dpi: f64| {
+        (96.0..=102.0).contains(&dpi) || (192.0..=204.0).contains(&dpi) || (384.0..=408.0).contains(&dpi)
+    };
+    (of_lines(horizontal) && of_rows(vertical)) || (of_rows(horizontal) && of_lines(vertical))
+}
+
 impl Picture {
     /// A picture of unknown resolution.
     pub fn new(samples: Samples) -> Self {
@@ -99,6 +118,17 @@ impl Picture {
         }
     }
 
+    /// The same picture, of which a part could not be decoded as it was coded. A person is told.
+    #[must_use]
+    pub(super) fn damaged(mut self) -> Self {
+        if !self.remarks.iter().any(|remark| remark == DAMAGED) {
+            self.remarks.push(DAMAGED.to_owned());
+        }
+        self.is_incomplete = true;
+        self.original = None;
+        self
+    }
+
     /// Sets the resolution from what the file says of its two axes, and makes pixels square: a fax line is
     /// twice as high as its dots are wide.
     #[must_use]
@@ -113,12 +143,29 @@ impl Picture {
         self.dpi = Some(dpi.round() as u32);
         let stretch = |length: u32, axis: f64| (f64::from(length) * dpi / axis).round() as u32;
         let (wide, high) = (stretch(width, horizontal), stretch(height, vertical));
-        // Four per cent: fax calls 204 x 196 "square", and so can we.
-        if ratio > 1.05 {
+        if ratio > SQUARE_MAX {
             self.samples = self.samples.stretched(wide, high);
             self.original = None;
         }
         self
+    }
+
+    /// Sets the resolution from what tags say of the two axes. A tag that would stretch the page is believed where that
+    /// makes it more like a sheet of paper, or where it is what fax machines write: others are slips.
+    #[must_use]
+    pub(super) fn with_stated_resolution(self, horizontal: f64, vertical: f64) -> Self {
+        let (width, height) = self.dimensions();
+        let (wide, high) = (f64::from(width), f64::from(height));
+        let stretched = (wide / horizontal).max(high / vertical) / (wide / horizontal).min(high / vertical);
+        let is_stretched = horizontal.max(vertical) / horizontal.min(vertical) > SQUARE_MAX;
+        let unlike = |proportion: f64| {
+            PAPERS.into_iter().map(|paper| (proportion / paper).ln().abs()).fold(f64::MAX, f64::min)
+        };
+        let is_paper = unlike(stretched) < unlike(wide.max(high) / wide.min(high));
+        if is_stretched && !is_paper && !is_of_fax(horizontal, vertical) {
+            return self;
+        }
+        self.with_resolution(horizontal, vertical)
     }
 
     /// Turns the picture as its EXIF or TIFF orientation says.
@@ -201,6 +248,10 @@ impl Samples {
         };
         let whole = "the resized picture has all its samples";
         match self {
+            // Dots that are left out would be strokes with gaps: fewer of them are shades of gray.
+            Self::Bitonal(image) if width < image.width() || height < image.height() => {
+                Self::Gray(image).stretched(width, height)
+            }
             // Rows are repeated, so that black stays black.
             Self::Bitonal(image) => Self::Bitonal(repeated(&image, width, height)),
             Self::Gray(image) => {

@@ -7,7 +7,7 @@ use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Rg
 use platen_model::FailureClass;
 
 use super::picture::{Original, Picture, Samples};
-use super::{Fault, colours, jpeg, within_pixel_limit};
+use super::{Fault, jpeg, within_pixel_limit};
 use crate::Kind;
 use crate::options::Limits;
 
@@ -26,34 +26,39 @@ pub(super) fn page(file: &[u8], kind: Kind, limits: &Limits) -> Result<Picture, 
     Ok(picture.oriented(orientation))
 }
 
-/// The same as its samples lie in the file. What stands in a PDF is shown so, whatever its metadata say.
-pub(super) fn as_stored(file: &[u8], kind: Kind, limits: &Limits) -> Result<Picture, Fault> {
-    decoded(file, kind, limits).map(|(picture, _)| picture)
+/// A JPEG as it stands in a PDF: shown as its samples lie, whatever its metadata say. One without its end is decoded too,
+/// for what counts is whether its data are there.
+pub(super) fn jpeg_as_stored(file: &[u8], limits: &Limits) -> Result<Picture, Fault> {
+    open(file, Kind::Jpeg, limits)?;
+    from_jpeg(file)
+}
+
+fn from_jpeg(file: &[u8]) -> Result<Picture, Fault> {
+    let headers = jpeg::headers(file)?;
+    let (samples, is_whole) = jpeg::decoded(file)?;
+    let mut picture = Picture::new(samples);
+    picture.chroma = headers.chroma;
+    if !is_whole {
+        return Ok(picture.damaged());
+    }
+    picture.original = (headers.fits_a_pdf() && jpeg::has_end(file))
+        .then(|| Original::Jpeg { bytes: file.to_vec(), components: headers.components });
+    Ok(picture)
 }
 
 fn decoded(file: &[u8], kind: Kind, limits: &Limits) -> Result<(Picture, Orientation), Fault> {
     whole(file, kind)?;
     let mut decoder = open(file, kind, limits)?;
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-    let headers = if kind == Kind::Jpeg { Some(jpeg::headers(file)?) } else { None };
-    let mut picture = Picture::new(match headers {
-        Some(headers) if headers.are_inks() => {
-            let size = decoder.dimensions();
-            let missing = || Fault::corrupt("the picture has fewer samples than pixels");
-            colours::samples(size, jpeg::inks(file)?, 4, false).ok_or_else(missing)?
-        }
-        _ => samples(DynamicImage::from_decoder(decoder).map_err(|error| fault(&error))?),
-    });
-    if let Some(headers) = headers {
-        picture.chroma = headers.chroma;
-        picture.original = headers
-            .fits_a_pdf()
-            .then(|| Original::Jpeg { bytes: file.to_vec(), components: headers.components });
-    }
-    let picture = match resolution(file, kind) {
-        Some((horizontal, vertical)) => picture.with_resolution(horizontal, vertical),
-        None => picture,
+    let mut picture = if kind == Kind::Jpeg {
+        drop(decoder);
+        from_jpeg(file)?
+    } else {
+        Picture::new(samples(DynamicImage::from_decoder(decoder).map_err(|error| fault(&error))?, kind))
     };
+    if let Some((horizontal, vertical)) = resolution(file, kind) {
+        picture = picture.with_stated_resolution(horizontal, vertical);
+    }
     Ok((picture, orientation))
 }
 
@@ -89,8 +94,14 @@ fn open<'f>(file: &'f [u8], kind: Kind, limits: &Limits) -> Result<impl ImageDec
     Ok(decoder)
 }
 
-fn samples(image: DynamicImage) -> Samples {
+fn samples(image: DynamicImage, kind: Kind) -> Samples {
     match image {
+        // Programs that know of no opacity leave the fourth byte zero.
+        DynamicImage::ImageRgba8(image)
+            if kind == Kind::Bmp && image.pixels().all(|Rgba([_, _, _, alpha])| *alpha == 0) =>
+        {
+            Samples::Rgb(DynamicImage::ImageRgba8(image).into_rgb8())
+        }
         DynamicImage::ImageLuma8(image) => Samples::Gray(image),
         DynamicImage::ImageLuma16(_) => Samples::Gray(image.into_luma8()),
         DynamicImage::ImageRgb8(image) => Samples::Rgb(image),

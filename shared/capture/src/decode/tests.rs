@@ -166,12 +166,38 @@ fn fax_lines_are_stretched_to_square_pixels_and_absurd_resolutions_are_ignored()
 }
 
 #[test]
+fn a_resolution_that_would_stretch_a_page_is_believed_where_it_makes_paper_of_it_or_is_that_of_a_fax() {
+    let check = |size: (u32, u32),
+                 (horizontal, vertical): (f64, f64),
+                 expected: ((u32, u32), Option<u32>)| {
+        let picture = Picture::new(Samples::Gray(drawing(size.0, size.1)));
+        let picture = picture.with_stated_resolution(horizontal, vertical);
+        assert_eq!((picture.dimensions(), picture.dpi), expected, "{size:?} at {horizontal} x {vertical}");
+    };
+    let a4 = (248, 351);
+    check(a4, (300.0, 300.0), (a4, Some(300)));
+    // Slips of the pen: the pixels are those of the page.
+    check(a4, (300.0, 100.0), (a4, None));
+    check(a4, (100.0, 300.0), (a4, None));
+    // Half the lines, and half the columns of a page that lies on its side.
+    check((248, 176), (300.0, 150.0), ((248, 352), Some(300)));
+    check((176, 248), (150.0, 300.0), ((352, 248), Some(300)));
+    // Faxes of any length.
+    check((204, 98), (204.0, 98.0), ((204, 204), Some(204)));
+    check((204, 300), (204.0, 391.0), ((391, 300), Some(391)));
+    check((200, 80), (200.0, 100.0), ((200, 160), Some(200)));
+    check((98, 204), (98.0, 204.0), ((204, 204), Some(204)));
+}
+
+#[test]
 fn a_decoder_that_panics_says_corrupt() {
     let fault = guarded::<()>(|| panic!("index out of bounds")).expect_err("it panicked");
     assert_eq!(fault.class, FailureClass::Corrupt);
     assert!(fault.message.contains("index out of bounds"));
 }
 
+#[path = "tests/damage.rs"]
+mod damage;
 #[path = "tests/desk.rs"]
 mod desk;
 #[path = "tests/formats.rs"]

@@ -91,8 +91,8 @@ impl Tiff {
             Err(fault) => return Err(fault),
         };
         Ok(match directory.resolution {
-            Some((x, y)) if directory.orientation >= 5 => picture.with_resolution(y, x),
-            Some((x, y)) => picture.with_resolution(x, y),
+            Some((x, y)) if directory.orientation >= 5 => picture.with_stated_resolution(y, x),
+            Some((x, y)) => picture.with_stated_resolution(x, y),
             None => picture,
         })
     }
@@ -107,6 +107,15 @@ impl Tiff {
             Some(Decoded::Bitonal(image)) => Ok(Picture::new(Samples::Bitonal(image))),
             Some(Decoded::Gray(image)) => Ok(Picture::new(Samples::Gray(image))),
             Some(Decoded::Rgb(image)) => Ok(Picture::new(Samples::Rgb(image))),
+            None if !matches!(page.sample_format, 1 | 4) => {
+                let kind = if page.sample_format == 2 { "signed" } else { "floating-point or complex" };
+                let message = format!(
+                    "its samples are {kind} numbers of {} bits, as measurements are and scans are not; let the \
+                     device write gray or colours of 8 or 16 bits",
+                    page.bits
+                );
+                Err(Fault::new(FailureClass::Unsupported, message))
+            }
             None if usual(page.compression) => {
                 Err(Fault::corrupt("the page's data break the rules of their coding"))
             }
@@ -172,8 +181,13 @@ fn from_strips(file: &File, page: &Directory, coding: fax::Coding) -> Result<Pic
         }
         image.add(&strip, rows)?;
     }
+    let is_cut = (page.strips.len() as u64).saturating_mul(rows.into()) < u64::from(height);
     let (image, flawless) = image.finish();
     let mut picture = Picture::bitonal(image);
+    if is_cut {
+        // White stands where the directory names no strips.
+        return Ok(picture.damaged());
+    }
     let storable = coding.mode == EncodingMode::Group4 && !coding.inverted && page.strips.len() == 1;
     if storable && flawless && fax::ends_with_end_of_block(&strip) {
         picture.original = Some(Original::CcittG4(strip));

@@ -23,6 +23,9 @@ pub(super) const OLD_DEFLATE: u64 = 32_946;
 /// Of [`Directory::predictor`]: samples are differences to those of the pixel before.
 pub(super) const DIFFERENCES: u64 = 2;
 
+/// How many bytes behind a strip's last row are unpacked to reach its check sum: tiles are filled up.
+const BEHIND_MAX: u64 = 64 << 20;
+
 /// The bytes of a strip or tile as they stand in the file.
 type Bytes<'f> = BufReader<Ordered<Take<At<'f>>>>;
 
@@ -32,6 +35,8 @@ pub(super) struct Rows<'f> {
     row: Vec<u8>,
     /// How samples are had back, where rows hold differences.
     differences: Option<Differences>,
+    /// Whether the coding ends with a check sum.
+    has_check_sum: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -73,7 +78,8 @@ impl<'f> Rows<'f> {
             is_wide: page.bits == 16,
             little_endian: page.little_endian,
         });
-        Ok(Self { unpacked, row: vec![0; row_bytes], differences })
+        let has_check_sum = matches!(page.compression, DEFLATE | OLD_DEFLATE);
+        Ok(Self { unpacked, row: vec![0; row_bytes], differences, has_check_sum })
     }
 
     /// The next row.
@@ -91,6 +97,20 @@ impl<'f> Rows<'f> {
             differences.undo(&mut self.row);
         }
         Ok(&self.row)
+    }
+}
+
+impl Rows<'_> {
+    /// Reads what is behind the last row that is needed, where a check sum may be; `false` where it is not that of the data.
+    pub(super) fn is_sound_to_its_end(mut self) -> bool {
+        if !self.has_check_sum {
+            return true;
+        }
+        match io::copy(&mut self.unpacked.by_ref().take(BEHIND_MAX), &mut io::sink()) {
+            Ok(_) => true,
+            // Some programs leave the check sum out.
+            Err(error) => error.kind() == io::ErrorKind::UnexpectedEof,
+        }
     }
 }
 

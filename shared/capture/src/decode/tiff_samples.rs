@@ -9,7 +9,7 @@ use std::fs::File;
 use std::io::{Cursor, Read as _, Seek as _, SeekFrom};
 
 use image::codecs::jpeg::JpegDecoder;
-use image::{DynamicImage, GrayImage, ImageDecoder as _, RgbImage};
+use image::{GrayImage, ImageDecoder as _, RgbImage};
 use platen_model::FailureClass;
 
 use super::Fault;
@@ -17,7 +17,7 @@ use super::picture::{Picture, Samples};
 use super::tiff_directory::Directory;
 use super::tiff_rows::{self, Rows};
 use super::tiff_source::At;
-use super::{colours, still};
+use super::{colours, jpeg, still};
 
 const WHITE_IS_ZERO: u64 = 0;
 const BLACK_IS_ZERO: u64 = 1;
@@ -39,11 +39,28 @@ const WIDTH_MAX: u64 = 1 << 20;
 pub(super) fn decoded(file: &File, page: &Directory) -> Result<Picture, Fault> {
     let seldom = || Fault::new(FailureClass::Unsupported, "a coding that is seldom used");
     let grid = Grid::of(page).ok_or_else(seldom)?;
-    let colours = Colours::of(page).ok_or_else(seldom)?;
-    let mut sheet = Sheet::new(&grid, colours.channels());
+    let mut colours = Colours::of(page).ok_or_else(seldom)?;
     if page.compression == JPEG {
-        return from_jpeg(file, page, &grid, &colours, sheet);
+        return from_jpeg(file, page, &grid, &colours, Sheet::new(&grid, colours.channels()));
     }
+    let (picture, is_all_transparent) = from_rows(file, page, &grid, &colours)?;
+    if is_all_transparent && page.extra_sample.is_none() {
+        // Nobody said that the fourth sample is opacity, and it cannot be.
+        colours.alpha = None;
+        return from_rows(file, page, &grid, &colours).map(|(picture, _)| picture);
+    }
+    Ok(picture)
+}
+
+/// Puts a page together from its rows; says whether all of it is transparent.
+fn from_rows(
+    file: &File,
+    page: &Directory,
+    grid: &Grid,
+    colours: &Colours,
+) -> Result<(Picture, bool), Fault> {
+    let mut sheet = Sheet::new(grid, colours.channels());
+    let mut is_all_transparent = colours.alpha.is_some();
     let planes = if page.planar { grid.samples } else { 1 };
     let together = grid.samples / planes;
     let row_bits = grid.chunk_width * together * page.bits as usize;
@@ -61,10 +78,18 @@ pub(super) fn decoded(file: &File, page: &Directory) -> Result<Picture, Fault> {
                 spread(rows.next()?, page, &mut samples[plane..], planes);
             }
             let width = place.right - place.left;
-            colours.convert(&samples[..width * grid.samples], grid.samples, sheet.row(y, place.left, width));
+            let pixels = &samples[..width * grid.samples];
+            if let Some((at, _)) = colours.alpha.filter(|_| is_all_transparent) {
+                is_all_transparent = pixels.chunks_exact(grid.samples).all(|pixel| pixel[at] == 0);
+            }
+            colours.convert(pixels, grid.samples, sheet.row(y, place.left, width));
+        }
+        for rows in rows {
+            sheet.is_damaged |= !rows.is_sound_to_its_end();
         }
     }
-    Ok(sheet.picture(page.bits == 1 && grid.samples == 1 && matches!(colours.of, Inks::Gray { .. })))
+    let is_bitonal = page.bits == 1 && grid.samples == 1 && matches!(colours.of, Inks::Gray { .. });
+    Ok((sheet.picture(is_bitonal), is_all_transparent))
 }
 
 /// Lays samples of any depth out as bytes, every `step`-th of them. Palettes keep their numbers.
@@ -157,13 +182,15 @@ struct Sheet {
     size: (u32, u32),
     channels: usize,
     samples: Vec<u8>,
+    /// Whether what was decoded broke a rule of its coding.
+    is_damaged: bool,
 }
 
 impl Sheet {
     fn new(grid: &Grid, channels: usize) -> Self {
         let size = (grid.width as u32, grid.height as u32);
         // Memory that is not written to costs none, so a JPEG that becomes the picture itself does not double it.
-        Self { size, channels, samples: vec![0; grid.width * grid.height * channels] }
+        Self { size, channels, samples: vec![0; grid.width * grid.height * channels], is_damaged: false }
     }
 
     fn row(&mut self, y: usize, left: usize, width: usize) -> &mut [u8] {
@@ -174,11 +201,13 @@ impl Sheet {
     fn picture(self, is_bitonal: bool) -> Picture {
         let (width, height) = self.size;
         let whole = "the sheet was made in its size";
-        if self.channels == 3 {
-            return Picture::new(Samples::Rgb(RgbImage::from_raw(width, height, self.samples).expect(whole)));
-        }
-        let image = GrayImage::from_raw(width, height, self.samples).expect(whole);
-        if is_bitonal { Picture::bitonal(image) } else { Picture::new(Samples::Gray(image)) }
+        let picture = if self.channels == 3 {
+            Picture::new(Samples::Rgb(RgbImage::from_raw(width, height, self.samples).expect(whole)))
+        } else {
+            let image = GrayImage::from_raw(width, height, self.samples).expect(whole);
+            if is_bitonal { Picture::bitonal(image) } else { Picture::new(Samples::Gray(image)) }
+        };
+        if self.is_damaged { picture.damaged() } else { picture }
     }
 }
 
@@ -301,8 +330,9 @@ fn from_jpeg(
     for chunk in 0..grid.across * grid.down {
         let place = grid.place(chunk);
         let coded = jpeg_file(file, page, grid.bytes_of(page, chunk, 0)?)?;
-        let decoder = JpegDecoder::new(Cursor::new(coded)).map_err(|error| still::fault(&error))?;
+        let decoder = JpegDecoder::new(Cursor::new(&coded)).map_err(|error| still::fault(&error))?;
         let size = decoder.dimensions();
+        drop(decoder);
         let (width, height) = (place.right - place.left, place.bottom - place.top);
         let covers = size.0 as usize >= width && size.1 as usize >= height;
         // Some devices fill a strip up to whole blocks.
@@ -314,12 +344,11 @@ fn from_jpeg(
                 size.0, size.1
             )));
         }
-        let samples = match (
-            DynamicImage::from_decoder(decoder).map_err(|error| still::fault(&error))?,
-            colours.channels(),
-        ) {
-            (DynamicImage::ImageLuma8(image), 1) => image.into_raw(),
-            (DynamicImage::ImageRgb8(image), 3) => image.into_raw(),
+        let (samples, is_whole) = jpeg::decoded(&coded)?;
+        sheet.is_damaged |= !is_whole;
+        let samples = match (samples, colours.channels()) {
+            (Samples::Gray(image), 1) => image.into_raw(),
+            (Samples::Rgb(image), 3) => image.into_raw(),
             _ => return Err(Fault::corrupt("a JPEG in the page has other colours than the page")),
         };
         let of_pixel = sheet.channels;

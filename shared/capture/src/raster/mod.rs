@@ -100,7 +100,8 @@ pub fn finish_page(
 
     let gray = picture.samples.to_gray();
     let ink = Ink::of(&gray);
-    let blank = blank::is_blank(&gray, &ink) && !blank::has_colour(&picture.samples, &ink);
+    // What is missing of a page may be what stood on it.
+    let blank = !is_incomplete && blank::is_blank(&gray, &ink) && !blank::has_colour(&picture.samples, &ink);
     let dpi = resolution::of(gray.dimensions(), picture.dpi, ink.character_height_px(false));
     // A page that has but a few letters may look blank; its letters say that it is not.
     let blank = blank

@@ -404,7 +404,7 @@ fn the_resolution_of_a_tiff_is_taken_in_either_unit_and_never_where_it_is_absurd
 }
 
 /// A JPEG with a further segment behind its first marker.
-fn with_segment(jpeg: &[u8], marker: u8, segment: &[u8]) -> Vec<u8> {
+pub(super) fn with_segment(jpeg: &[u8], marker: u8, segment: &[u8]) -> Vec<u8> {
     let length = (segment.len() as u16 + 2).to_be_bytes();
     [&jpeg[..2], &[0xff, marker], &length, segment, &jpeg[2..]].concat()
 }
@@ -492,10 +492,14 @@ fn the_resolution_of_a_jpeg_is_that_of_jfif_and_else_that_of_exif() {
         Some(300),
         "JFIF without a unit"
     );
+    let usual = [&b"JFIF\0\x01\x01"[..], &[1, 0, 72, 0, 72, 0, 0]].concat();
+    assert_eq!(dpi(&with_segment(&bare, 0xe0, &usual)), Some(72));
+    let both = with_segment(&with_segment(&bare, 0xe1, &exif), 0xe0, &usual);
+    assert_eq!(dpi(&both), Some(300), "72 is what JFIF states where nobody knows");
 }
 
 /// A PNG (third edition) of these rows, which are packed already.
-fn png(depth: u8, kind: u8, rows: &[Vec<u8>], chunks: &[(&[u8; 4], Vec<u8>)]) -> Vec<u8> {
+pub(super) fn png(depth: u8, kind: u8, rows: &[Vec<u8>], chunks: &[(&[u8; 4], Vec<u8>)]) -> Vec<u8> {
     let mut deflate = ZlibEncoder::new(Vec::new(), Compression::best());
     for row in rows {
         deflate.write_all(&[&[0][..], row].concat()).expect("memory takes all");
