@@ -102,7 +102,7 @@ impl<'f> Rows<'f> {
 
 impl Rows<'_> {
     /// Reads what is behind the last row that is needed, where a check sum may be; `false` where it is not that of the data.
-    pub(super) fn is_sound_to_its_end(mut self) -> bool {
+    pub(super) fn ends_soundly(mut self) -> bool {
         if !self.has_check_sum {
             return true;
         }

@@ -85,7 +85,7 @@ fn from_rows(
             colours.convert(pixels, grid.samples, sheet.row(y, place.left, width));
         }
         for rows in rows {
-            sheet.is_damaged |= !rows.is_sound_to_its_end();
+            sheet.is_damaged |= !rows.ends_soundly();
         }
     }
     let is_bitonal = page.bits == 1 && grid.samples == 1 && matches!(colours.of, Inks::Gray { .. });
