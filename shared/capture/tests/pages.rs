@@ -424,6 +424,6 @@ fn a_language_that_is_not_installed_is_no_fault_of_a_page() {
     let input =
         Input { path, file_name: "scan.tif".into(), source: String::new(), sha256: Digest::of(&bytes) };
     let failure = capture(&[input], folder.path(), &workshop, &|_, _| {}).expect_err("it cannot be read");
-    assert_eq!((failure.class, failure.page), (FailureClass::Internal, None), "{failure}");
+    assert_eq!((failure.class, failure.page), (FailureClass::NoLanguage, None), "{failure}");
     assert!(failure.message.contains("tesseract-ocr-xyz"), "{failure}");
 }

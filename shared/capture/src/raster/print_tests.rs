@@ -1,7 +1,7 @@
 //! Pages that these tests print with Debian's fonts: other scripts than Latin, lists, covers, columns of figures. Which way up
 //! they lie, and what is read on them.
 
-use ab_glyph::{FontVec, PxScale};
+use ab_glyph::{Font, FontVec, PxScale};
 use image::{GrayImage, Luma, imageops};
 use imageproc::drawing::draw_text_mut;
 
@@ -12,6 +12,7 @@ use super::{Engines, Ink, turn, upright};
 use platen_model::Word;
 
 const SERIF: &str = "/usr/share/fonts/truetype/liberation/LiberationSerif-Regular.ttf";
+const HEBREW: &str = "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf";
 const EAST_ASIAN: &str = "/usr/share/fonts/truetype/wqy/wqy-microhei.ttc";
 /// Dots an inch.
 const DPI: u32 = 200;
@@ -54,7 +55,7 @@ const SCRIPTS: &[Script] = &[
     },
     Script {
         language: "heb",
-        font: SERIF,
+        font: HEBREW,
         is_right_to_left: true,
         lines: &[
             "כל בני האדם נולדו בני חורין ושווים בערכם ובזכויותיהם. כולם",
@@ -116,6 +117,13 @@ fn font(path: &str) -> FontVec {
 fn letter_in(script: &Script) -> GrayImage {
     let font = font(script.font);
     let mut page = GrayImage::from_pixel(1_654, 2_339, Luma([244]));
+    let mut letters = script.lines.iter().flat_map(|line| line.chars());
+    assert!(
+        letters.all(|letter| font.glyph_id(letter).0 != 0),
+        "{} lacks letters of {}",
+        script.font,
+        script.language
+    );
     let paragraphs = [script.lines, script.lines, &script.lines[..2]];
     let mut y = 250;
     for paragraph in paragraphs {
