@@ -25,9 +25,9 @@ async fn what_is_in_quarantine_beside_the_scanner_is_seen_and_retried_from_the_c
         .expect("a file that is none");
     site.start(Part::Agent).expect("it starts");
     let seen = |count: usize| {
-        let heading = format!("In quarantine: {count}");
-        wait::until("the quarantine on the page", DEADLINE, || {
-            let (mut person, heading) = (person.clone(), heading.clone());
+        let (clerk, heading) = (person.clone(), format!("In quarantine: {count}"));
+        wait::until("the quarantine on the page", DEADLINE, move || {
+            let (mut person, heading) = (clerk.clone(), heading.clone());
             async move { person.page("/devices").await.ok().filter(|page| page.contains(&heading)) }
         })
     };
