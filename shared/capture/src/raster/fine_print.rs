@@ -12,6 +12,10 @@ const SMALL: f32 = 0.45;
 const LETTERS_MIN: usize = 20;
 /// ...and with more than this it is the grain of paper.
 const LETTERS_MAX: usize = 10_000;
+/// What is lower than this on the page, in pixels, is a dot or a dash of a printed rule, or too small to be read.
+const LOWEST_PX: u32 = 8;
+/// Letters are at most so many times as wide as high: what is wider is a dash.
+const WIDEST: u32 = 2;
 /// Letters of one word are at most so many heights apart.
 const APART: u32 = 1;
 /// And differ by less than this in height.
@@ -20,9 +24,13 @@ const ALIKE: f32 = 1.8;
 /// The height of its letters in page pixels; `None` where no print is much smaller than these capitals.
 pub(super) fn height_px(ink: &Ink, lines_are_vertical: bool, capital_px: f32) -> Option<f32> {
     let highest = capital_px * SMALL / ink.reduction as f32;
-    let seen = |mark: &Mark| Letter::of(mark, lines_are_vertical);
-    let small =
-        ink.text_like().map(|(_, mark)| seen(mark)).filter(|letter| letter.height() as f32 <= highest);
+    let seen = ink.text_like().map(|(_, mark)| Letter::of(mark, lines_are_vertical));
+    let small = seen.filter(|letter| {
+        let height = letter.height();
+        height as f32 <= highest
+            && height * ink.reduction >= LOWEST_PX
+            && letter.to - letter.from <= height * WIDEST
+    });
     let mut small: Vec<Letter> = small.collect();
     if !(LETTERS_MIN..=LETTERS_MAX).contains(&small.len()) {
         return None;
