@@ -4,7 +4,7 @@
 //! less to do: not read, then merely decoded. What it lacks in the end is noted in its record, and its document goes
 //! to a person. A page that cannot be decoded leaves a page in its place that says so in letters, for a document must
 //! never look complete when it is not. Only where no page at all can be decoded, or more fail than
-//! `limits.failed_pages`, does the capture fail.
+//! `capture.limits.failed_pages`, does the capture fail.
 //!
 //! A page that is kept as it came may fail once more, when it is bound: then it is shown as a picture ([`pictured`]), with the
 //! words that were found on it.
@@ -129,8 +129,10 @@ fn finish_page(task: &Task<'_>, workshop: &Workshop, poor: &AtomicU32) -> Result
     let lacks = end.as_ref().map_or(true, |finished| finished.record.lacks.is_some());
     let most = workshop.options.limits.failed_pages;
     if lacks && poor.fetch_add(1, Ordering::Relaxed) >= most {
-        let message =
-            format!("more pages than the limit of {most} failed (limits.failed_pages): {}", failure.message);
+        let message = format!(
+            "more pages than the limit of {most} failed (capture.limits.failed_pages): {}",
+            failure.message
+        );
         return Err(Failure { message, ..failure });
     }
     Ok(end)

@@ -278,7 +278,7 @@ fn inspect_with(input: &Input, passwords: &Passwords, workshop: &Workshop) -> Re
     }
     if length > limits.file_bytes {
         let message =
-            format!("{length} bytes are over the limit of {} (limits.file_bytes)", limits.file_bytes);
+            format!("{length} bytes are over the limit of {} (capture.limits.file_bytes)", limits.file_bytes);
         return Err(Failure::new(FailureClass::TooLarge, Stage::Inspect, message));
     }
     let request = Request::Inspect { limits, passwords: passwords.clone() };

@@ -208,7 +208,10 @@ fn a_page_that_hangs_while_it_is_read_comes_without_its_text() {
     let limits = Limits { page_seconds: 6, ..Limits::default() };
     let child = "child_that_hangs_while_it_reads";
     let note = check(SOUND, child, limits, Lack::Text, Reason::PAGE_WITHOUT_TEXT);
-    assert_eq!(note, "This page has no text: reading it passed the limit of 6 s (limits.page_seconds).");
+    assert_eq!(
+        note,
+        "This page has no text: reading it passed the limit of 6 s (capture.limits.page_seconds)."
+    );
 }
 
 #[test]
@@ -357,7 +360,7 @@ fn a_page_of_too_many_words_comes_without_them() {
     let page = &captured.expect("a document").documents[0].text.pages[0];
     assert!(page.words.is_empty());
     assert_eq!(page.lacks, Some(Lack::Text));
-    assert!(page.notes[0].contains("over the limit of 5 (limits.page_words)"), "{:?}", page.notes);
+    assert!(page.notes[0].contains("over the limit of 5 (capture.limits.page_words)"), "{:?}", page.notes);
 }
 
 #[test]

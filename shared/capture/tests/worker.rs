@@ -21,6 +21,7 @@ use platen_capture::worker::protocol::{self, BindInfo, Reply, Request};
 use platen_capture::worker::workbench::Workbench;
 use platen_capture::worker::{Pool, Program, sandbox, serve};
 use platen_model::{FailureClass, PageRecord};
+use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
 
 const MEMORY_MB: u64 = 1_024;
 
@@ -152,6 +153,36 @@ fn inv7_a_worker_can_open_no_socket_no_program_no_process_and_no_file() {
     } else {
         eprintln!("NOT CHECKED: this kernel has no Landlock, so nothing keeps a worker from opening files");
     }
+}
+
+/// What a worker says of its sandbox where the kernel answers this call as one that does not know it would.
+#[track_caller]
+fn check_held_without(call: libc::c_long, errno: libc::c_int, held: &str) {
+    let without = SeccompFilter::new(
+        [(call, Vec::new())].into(),
+        SeccompAction::Allow,
+        SeccompAction::Errno(errno.unsigned_abs()),
+        std::env::consts::ARCH.try_into().expect("seccomp knows this machine"),
+    );
+    let without: BpfProgram = without.and_then(TryInto::try_into).expect("a filter");
+    // The filter holds for a thread and what it starts.
+    let started = std::thread::spawn(move || {
+        seccompiler::apply_filter(&without).expect("it is entered");
+        let program = std::env::current_exe().expect("this program has a path");
+        Command::new(program).args(arguments("child_that_tries_the_fence")).output().expect("run")
+    });
+    let child = started.join().expect("it ends");
+    let said = String::from_utf8_lossy(&child.stdout);
+    assert!(said.contains(held), "{said}{}", String::from_utf8_lossy(&child.stderr));
+}
+
+#[test]
+fn a_worker_of_a_kernel_without_landlock_or_seccomp_works_and_says_what_does_not_hold() {
+    let no_files = "files held: false, system calls held: true";
+    check_held_without(libc::SYS_landlock_create_ruleset, libc::ENOSYS, no_files);
+    check_held_without(libc::SYS_landlock_create_ruleset, libc::EOPNOTSUPP, no_files);
+    check_held_without(libc::SYS_seccomp, libc::ENOSYS, "system calls held: false");
+    check_held_without(libc::SYS_seccomp, libc::EINVAL, "system calls held: false");
 }
 
 /// One request that ends the worker, and then one that must be answered as ever.

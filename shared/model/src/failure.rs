@@ -70,8 +70,8 @@ impl FailureClass {
             Self::TooLarge => {
                 "split the file, scan at a lower resolution, or raise the limit in the configuration"
             }
-            Self::TimedOut => "retry when the machine is less busy, or raise `limits.page_seconds`",
-            Self::OutOfMemory => "scan at a lower resolution, or raise `limits.worker_memory_mb`",
+            Self::TimedOut => "retry when the machine is less busy, or raise `capture.limits.page_seconds`",
+            Self::OutOfMemory => "scan at a lower resolution, or raise `capture.limits.worker_memory_mb`",
             Self::NoPages => "check that the file holds pages; some programs write empty documents",
             Self::NoDocument => {
                 "scan the sheet together with its pages; to keep the sheet itself, process it with --separate off"

@@ -13,6 +13,7 @@ use jiff::civil::Date;
 use regex::{Captures, Match, Regex};
 
 use super::fuzzy;
+use super::pattern::pattern;
 
 /// Which number comes first in a date written with numbers only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,10 +89,6 @@ pub(super) struct Found {
 const YEARS: std::ops::RangeInclusive<i16> = 1900..=2099;
 /// Two-digit years up to this belong to this century, later ones to the last.
 const CENTURY_PIVOT: i16 = 68;
-fn pattern(text: &str) -> Regex {
-    Regex::new(text).expect("a constant pattern")
-}
-
 static YEAR_FIRST: LazyLock<Regex> =
     LazyLock::new(|| pattern(r"\b(?P<year>\d{4})[-./](?P<month>\d{1,2})[-./](?P<day>\d{1,2})(?:\b|T)"));
 static NUMBERS: LazyLock<Regex> = LazyLock::new(|| {

@@ -11,6 +11,7 @@ use regex::Regex;
 
 use super::dates;
 use super::money;
+use super::pattern::pattern;
 use super::tax_ids::mod_97;
 
 /// Something that was found: its bytes in the text, its normal form, and how far it is proven (0 to 1).
@@ -27,10 +28,6 @@ const OTHER_THINGS: [&str; 22] = [
 ];
 /// Certainty of a telephone number whose country is that of the document.
 const NATIONAL: f32 = 0.9;
-
-fn pattern(text: &str) -> Regex {
-    Regex::new(text).expect("a constant pattern")
-}
 
 // Recognisers like to set a blank before the sign; a word alone before "@example.com" can only belong to it.
 static EMAIL: LazyLock<Regex> = LazyLock::new(|| {

@@ -11,6 +11,7 @@ use regex::Regex;
 
 use super::fields::field;
 use super::fuzzy;
+use super::pattern::pattern;
 use super::reading::Reading;
 
 /// Lines at the head that compete.
@@ -228,10 +229,6 @@ static REGISTRATION: LazyLock<Regex> = LazyLock::new(|| {
 });
 static POSTAL_CODE: LazyLock<Regex> =
     LazyLock::new(|| pattern(r"\b(?:[A-Z]{1,2}-)?\d{4,5}\b|\b[A-Z]{1,2}\d{1,2}[A-Z]? ?\d[A-Z]{2}\b"));
-
-fn pattern(text: &str) -> Regex {
-    Regex::new(text).expect("a constant pattern")
-}
 
 /// What one line of a name or an address looks like.
 pub(super) struct Line {

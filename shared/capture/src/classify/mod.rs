@@ -23,6 +23,7 @@ mod letterhead;
 mod money;
 pub mod normal;
 mod parties;
+mod pattern;
 mod reading;
 mod rules;
 mod table;

@@ -9,6 +9,8 @@ use std::sync::LazyLock;
 
 use regex::{Captures, Regex};
 
+use super::pattern::pattern;
+
 /// An amount that was found.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Found {
@@ -187,10 +189,6 @@ const SIGNS: &str = r"\b(?:US|CA|CDN|AU|NZ|SG|HK|NT|MX|C|A|S|R)\$|\bCN¥|[€$£
 const NUMBER: &str = r"0[.,]\d{3,4}|[1-9]\d?(?:,\d{2})+,\d{3}(?:\.\d{2})?|[1-9]\d{0,2}(?:[., '’]\d{3})+(?:[.,] ?\d{2})?|\d+(?:[.,] ?\d{2})?";
 /// What makes an amount negative where it stands before it.
 const MINUS: [char; 3] = ['-', '\u{2212}', '\u{2013}'];
-
-fn pattern(text: &str) -> Regex {
-    Regex::new(text).expect("a constant pattern")
-}
 
 static AMOUNT: LazyLock<Regex> = LazyLock::new(|| {
     let (codes, worldly) = (CODES.join("|"), WORDLY.join("|"));

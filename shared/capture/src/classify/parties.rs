@@ -5,6 +5,8 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+use super::pattern::pattern;
+
 /// Longest name of a party in characters.
 const NAME_LENGTH: usize = 80;
 
@@ -14,8 +16,7 @@ static BETWEEN: LazyLock<Vec<Regex>> = LazyLock::new(|| {
         r"\bzwischen\b:? +(.{3,400}?) +und\b +(.{3,200})",
         r"\bentre\b:? +(.{3,400}?) +(?:et|y)\b +(.{3,200})",
     ];
-    let compiled = pairs.iter().map(|text| Regex::new(&format!("(?i){text}")).expect("a constant pattern"));
-    compiled.collect()
+    pairs.iter().map(|text| pattern(&format!("(?i){text}"))).collect()
 });
 /// Words that stand for the parties before they are named, and name nobody.
 static ROLES: LazyLock<Regex> = LazyLock::new(|| {
@@ -26,7 +27,7 @@ static ROLES: LazyLock<Regex> = LazyLock::new(|| {
         "(?:les )?(?:soussign[ée]e?s|parties)\\b.*",
         "(?:los |las )?(?:abajo firmantes|partes)\\b.*",
     ];
-    Regex::new(&format!("(?i)^(?:{})$", roles.join("|"))).expect("a constant pattern")
+    pattern(&format!("(?i)^(?:{})$", roles.join("|")))
 });
 /// Most places where parties may begin that are looked at.
 const PLACES: usize = 16;

@@ -11,6 +11,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::identifiers::{Found, as_digit};
+use super::pattern::pattern;
 use sums::*;
 
 pub(super) use sums::mod_97;
@@ -81,7 +82,7 @@ static COUNTRIES: [Country; 35] = [
 static PREFIX: LazyLock<Regex> = LazyLock::new(|| {
     let mut codes: Vec<&str> = COUNTRIES.iter().map(|country| country.code).collect();
     codes.dedup();
-    Regex::new(&format!(r"\b(?:{})", codes.join("|"))).expect("a constant pattern")
+    pattern(&format!(r"\b(?:{})", codes.join("|")))
 });
 
 /// The first value-added tax number with a right check sum: its country and the number, without blanks.
@@ -178,19 +179,15 @@ static NATIONAL: LazyLock<Vec<(Regex, National)>> = LazyLock::new(|| {
         National { pattern: r"[A-Z\d]", shape: "X9999999X", is_right: spanish, certainty: 1.0 },
     ];
     let edge = |national: &National| format!(r"(?:^|[^\w./-])({})", national.pattern);
-    all.into_iter()
-        .map(|national| (Regex::new(&edge(&national)).expect("a constant pattern"), national))
-        .collect()
+    all.into_iter().map(|national| (pattern(&edge(&national)), national)).collect()
 });
 /// The United States: an employer's number.
-static EIN: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\b(\d{2})-\d{7}\b").expect("a constant pattern"));
+static EIN: LazyLock<Regex> = LazyLock::new(|| pattern(r"\b(\d{2})-\d{7}\b"));
 /// Germany: the number a tax office gives, in the forms of the states that have bars.
-static BARRED: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"\b(?:\d{2,3} ?/ ?\d{3,4} ?/ ?\d{4,5}|\d{5} ?/ ?\d{5})\b").expect("a constant pattern")
-});
+static BARRED: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r"\b(?:\d{2,3} ?/ ?\d{3,4} ?/ ?\d{4,5}|\d{5} ?/ ?\d{5})\b"));
 /// The same, in the form with blanks.
-static SPACED: LazyLock<Regex> =
-    LazyLock::new(|| Regex::new(r"\b0\d{2} \d{3} \d{5}\b").expect("a constant pattern"));
+static SPACED: LazyLock<Regex> = LazyLock::new(|| pattern(r"\b0\d{2} \d{3} \d{5}\b"));
 
 /// The first tax number of one country in a text that stands beside its label: digits and letters without blanks, with
 /// the dash or bars that belong to its form.

@@ -147,7 +147,8 @@ fn within_file_limit(length: u64, limits: &Limits) -> Result<(), Fault> {
     if length <= limits.file_bytes {
         return Ok(());
     }
-    let message = format!("{length} bytes are over the limit of {} (limits.file_bytes)", limits.file_bytes);
+    let message =
+        format!("{length} bytes are over the limit of {} (capture.limits.file_bytes)", limits.file_bytes);
     Err(Fault::new(FailureClass::TooLarge, message))
 }
 
@@ -160,7 +161,7 @@ fn within_pixel_limit(width: u64, height: u64, limits: &Limits) -> Result<(), Fa
         return Ok(());
     }
     let message = format!(
-        "a page of {width} x {height} pixels is over the limit of {} (limits.page_pixels)",
+        "a page of {width} x {height} pixels is over the limit of {} (capture.limits.page_pixels)",
         limits.page_pixels
     );
     Err(Fault::new(FailureClass::TooLarge, message))
@@ -172,7 +173,7 @@ fn within_page_limit(pages: u64, limits: &Limits) -> Result<u32, Fault> {
         Ok(pages) if pages <= limits.pages => Ok(pages),
         _ => Err(Fault::new(
             FailureClass::TooLarge,
-            format!("more pages than the limit of {} (limits.pages)", limits.pages),
+            format!("more pages than the limit of {} (capture.limits.pages)", limits.pages),
         )),
     }
 }

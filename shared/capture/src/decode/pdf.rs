@@ -529,7 +529,7 @@ fn drawn_dpi(page: &Page<'_>, wanted: f64, limits: &Limits) -> (f64, Option<Stri
             );
         }
         let limit = match by_pixels < by_side {
-            true => format!("{} pixels (limits.page_pixels)", limits.page_pixels),
+            true => format!("{} pixels (capture.limits.page_pixels)", limits.page_pixels),
             false => format!("{DRAWN_SIDE_MAX} pixels along one side"),
         };
         format!(

@@ -215,7 +215,11 @@ const SANS: &str = "/usr/share/fonts/truetype/liberation/LiberationSans-Regular.
 
 /// Prints lines on an A4 page: the left edge, the upper edge, and the height of the type, in pixels.
 fn print(dpi: u32, lines: &[(u32, u32, f32, &str)]) -> GrayImage {
-    let font = font(SANS);
+    print_in(SANS, dpi, lines)
+}
+
+fn print_in(typeface: &str, dpi: u32, lines: &[(u32, u32, f32, &str)]) -> GrayImage {
+    let font = font(typeface);
     let mut page = GrayImage::from_pixel(dpi * 827 / 100, dpi * 1_169 / 100, Luma([255]));
     for &(x, y, height, text) in lines {
         let (x, y) = (x.cast_signed(), y.cast_signed());
@@ -292,15 +296,19 @@ fn a_column_of_figures_is_read_with_its_rows() {
         ("Gate hinges", "7", "23.40"),
         ("Brass fitting", "5", "18.75"),
     ];
-    let mut lines: Vec<(u32, u32, f32, &str)> =
-        CLAUSES.iter().zip(0..).map(|(clause, row)| (250, 300 + row * 52, 44.0, *clause)).collect();
-    for ((goods, quantity, amount), row) in ROWS.iter().zip(0..) {
-        let y = 900 + row * 62;
-        lines.extend([(250, y, 44.0, *goods), (1_300, y, 44.0, *quantity), (1_900, y, 44.0, *amount)]);
-    }
-    let words = words_of(&print(300, &lines));
-    for (goods, quantity, amount) in ROWS {
-        let last = goods.rsplit(' ').next().expect("it has a word");
-        assert_eq!(line_of(&words, last), format!("{goods} {quantity} {amount}"));
+    // From one row to the next, in pixels.
+    for (typeface, pitch) in [(SANS, 54), (SERIF, 62), (SANS, 62), (SERIF, 75), (SANS, 90), (SERIF, 110)] {
+        let mut lines: Vec<(u32, u32, f32, &str)> =
+            CLAUSES.iter().zip(0..).map(|(clause, row)| (250, 300 + row * 52, 44.0, *clause)).collect();
+        for ((goods, quantity, amount), row) in ROWS.iter().zip(0..) {
+            let y = 900 + row * pitch;
+            lines.extend([(250, y, 44.0, *goods), (1_300, y, 44.0, *quantity), (1_900, y, 44.0, *amount)]);
+        }
+        let words = words_of(&print_in(typeface, 300, &lines));
+        for (goods, quantity, amount) in ROWS {
+            let last = goods.rsplit(' ').next().expect("it has a word");
+            let row = format!("{goods} {quantity} {amount}");
+            assert_eq!(line_of(&words, last), row, "{typeface}, {pitch} pixels from row to row");
+        }
     }
 }

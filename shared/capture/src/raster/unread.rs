@@ -34,9 +34,11 @@ const AREA_MAX: f64 = 0.5;
 const SURE: f32 = 0.75;
 /// And better than what stood there by this factor.
 const BETTER: f32 = 1.1;
-/// A word that is read with less confidence, and so many times as high as it is wide, may be a column of figures. What does
+/// A line that is read with less confidence, and so many times as high as it is wide, may be a column of figures. What does
 /// run down the page is read better.
 const STACKED: (f32, u32) = (0.6, 2);
+/// A column of figures is at most so many capitals wide.
+const STACK_WIDTH: f32 = 3.0;
 /// From one figure of a column to the next are at most so many heights of capitals.
 const STACK_GAP: f32 = 4.0;
 
@@ -90,19 +92,17 @@ pub(super) fn regions(ink: &Ink, page: (u32, u32), words: &[Word]) -> Vec<Region
 /// The columns of characters that were taken for lines down the page, with what stands above and below them and was not read.
 fn stacks(left_over: &[Rect], capital: f32, page: (u32, u32), words: &[Word]) -> Vec<Region> {
     let mut stacks: Vec<Region> = Vec::new();
-    for (index, word) in words.iter().enumerate() {
-        let is_stacked = word.confidence < STACKED.0
-            && word.rect.h > word.rect.w * STACKED.1
-            && word.text.chars().nth(1).is_some();
-        if !is_stacked {
-            continue;
-        }
-        match stacks.iter_mut().find(|stack| is_below(&stack.rect, &word.rect, capital)) {
+    let mut first = 0;
+    for line in words.chunk_by(|a, b| a.line == b.line) {
+        let places = first..first + line.len();
+        first = places.end;
+        let Some(rect) = stacked(line, capital) else { continue };
+        match stacks.iter_mut().find(|stack| is_below(&stack.rect, &rect, capital)) {
             Some(stack) => {
-                stack.rect = united(stack.rect, word.rect);
-                stack.words.push(index);
+                stack.rect = united(stack.rect, rect);
+                stack.words.extend(places);
             }
-            None => stacks.push(Region { rect: word.rect, words: vec![index], is_stack: true }),
+            None => stacks.push(Region { rect, words: places.collect(), is_stack: true }),
         }
     }
     stacks.truncate(REGIONS_MAX);
@@ -117,12 +117,25 @@ fn stacks(left_over: &[Rect], capital: f32, page: (u32, u32), words: &[Word]) ->
     stacks
 }
 
+/// Where the words of a line stand, if it runs down the page and is read as badly as a column of figures is: as one long word,
+/// or as a word for each figure or two.
+fn stacked(line: &[Word], capital: f32) -> Option<Rect> {
+    let rect = line.iter().map(|word| word.rect).reduce(united)?;
+    let characters: usize = line.iter().map(|word| word.text.chars().count()).sum();
+    let confidence = line.iter().map(|word| word.confidence).sum::<f32>() / line.len() as f32;
+    let is_stacked = confidence < STACKED.0
+        && rect.h > rect.w * STACKED.1
+        && (line.len() == 1 || rect.w as f32 <= capital * STACK_WIDTH)
+        && characters >= 2;
+    is_stacked.then_some(rect)
+}
+
 /// Whether both stand in one column, and not far from each other.
 fn is_below(one: &Rect, other: &Rect, capital: f32) -> bool {
     let beside = (one.x + one.w).min(other.x + other.w).saturating_sub(one.x.max(other.x));
     let apart = one.y.max(other.y).saturating_sub((one.y + one.h).min(other.y + other.h));
     beside * 2 >= one.w.min(other.w)
-        && one.w.max(other.w) as f32 <= capital * 3.0
+        && one.w.max(other.w) as f32 <= capital * STACK_WIDTH
         && apart as f32 <= capital * STACK_GAP
 }
 

@@ -244,7 +244,8 @@ impl Worker {
             return internal(stage, error.to_string());
         };
         if error.kind() == io::ErrorKind::TimedOut {
-            let message = format!("passed the limit of {} s (limits.page_seconds)", limits.page_seconds);
+            let message =
+                format!("passed the limit of {} s (capture.limits.page_seconds)", limits.page_seconds);
             return Failure::new(FailureClass::TimedOut, stage, message);
         }
         // It closed its socket, so it is ending: how, is told only if we do not kill it first.
@@ -256,8 +257,10 @@ impl Worker {
         let words = String::from_utf8_lossy(&words);
         let starved = ["memory allocation of", "bad_alloc", "Cannot allocate memory", "capacity overflow"];
         if starved.iter().any(|sign| words.contains(sign)) {
-            let message =
-                format!("passed the limit of {} MiB (limits.worker_memory_mb)", limits.worker_memory_mb);
+            let message = format!(
+                "passed the limit of {} MiB (capture.limits.worker_memory_mb)",
+                limits.worker_memory_mb
+            );
             return Failure::new(FailureClass::OutOfMemory, stage, message);
         }
         let signal = status.as_ref().ok().and_then(ExitStatus::signal).filter(|_| ended_by_itself);

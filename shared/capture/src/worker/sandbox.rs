@@ -156,11 +156,11 @@ fn refuse(calls: BTreeMap<libc::c_long, Vec<SeccompRule>>, errno: libc::c_int) -
     let filter =
         SeccompFilter::new(calls, SeccompAction::Allow, refusal, architecture).map_err(io::Error::other)?;
     let program: BpfProgram = filter.try_into().map_err(io::Error::other)?;
-    // Sets no_new_privs first; `EINVAL` means a kernel built without seccomp.
+    // Sets no_new_privs first. `EINVAL` means a kernel built without filters, `ENOSYS` one without seccomp.
     match seccompiler::apply_filter(&program) {
         Ok(()) => Ok(true),
         Err(seccompiler::Error::Seccomp(error) | seccompiler::Error::Prctl(error))
-            if error.raw_os_error() == Some(libc::EINVAL) =>
+            if matches!(error.raw_os_error(), Some(libc::EINVAL | libc::ENOSYS)) =>
         {
             Ok(false)
         }

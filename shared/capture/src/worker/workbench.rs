@@ -143,7 +143,7 @@ fn hold_to_words(record: &mut PageRecord, page_words: u32) {
     record.words = Vec::new();
     (record.mean_confidence, record.quality) = (0.0, 0.0);
     record.lacks = Some(Lack::Text);
-    let over = format!("{count} words are over the limit of {page_words} (limits.page_words)");
+    let over = format!("{count} words are over the limit of {page_words} (capture.limits.page_words)");
     let is_kept = record.incoming.as_ref().is_some_and(|incoming| incoming.kept);
     let note = match record.text_source {
         TextSource::Embedded if is_kept => {
