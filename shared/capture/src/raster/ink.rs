@@ -12,6 +12,8 @@ use image::GrayImage;
 const LONG_SIDE_PX: u32 = 1_700;
 /// Ink is darker than this part of its neighbourhood's mean.
 const DARKER_THAN_MEAN: f32 = 0.86;
+/// And by so many levels: a black border has grain, of which a level or two is much of its mean.
+const DARKER_LEVELS: f32 = 8.0;
 /// Half the side of the neighbourhood, as a part of the longer side.
 const NEIGHBOURHOOD: u32 = 48;
 /// The most pixels that a neighbourhood reaches to each side: its columns' sums fit 16 bits.
@@ -199,7 +201,7 @@ fn runs(page: &GrayImage) -> Vec<Run> {
     // row it wraps around; the difference of two is right all the same.
     let mut prefix = vec![0u32; width + 2 * reach + 1];
     let in_reach = |x: usize| (x + reach + 1).min(width) - x.saturating_sub(reach);
-    let shares: Vec<f32> = (0..width).map(|x| in_reach(x) as f32 / DARKER_THAN_MEAN).collect();
+    let counts: Vec<f32> = (0..width).map(|x| in_reach(x) as f32).collect();
     let mut is_ink = vec![0u8; width.next_multiple_of(8)];
     for y in 0..height {
         while behind < (y + reach + 1).min(height) {
@@ -223,12 +225,14 @@ fn runs(page: &GrayImage) -> Vec<Run> {
         prefix[reach + 1 + width..].fill(sum);
         let rows_in_reach = (behind - first) as f32;
         let windows = prefix.iter().zip(&prefix[2 * reach + 1..]);
-        for (((is_ink, &sample), &share), (left, right)) in
-            is_ink.iter_mut().zip(here).zip(&shares).zip(windows)
+        for (((is_ink, &sample), &count), (left, right)) in
+            is_ink.iter_mut().zip(here).zip(&counts).zip(windows)
         {
             // A window's sum fits 24 bits: signed numbers become floats in one instruction, unsigned ones do not.
             let window = right.wrapping_sub(*left).cast_signed();
-            *is_ink = u8::from(f32::from(sample) * (share * rows_in_reach) < window as f32);
+            let sample = f32::from(sample);
+            let least = (sample / DARKER_THAN_MEAN).max(sample + DARKER_LEVELS);
+            *is_ink = u8::from(least * (count * rows_in_reach) < window as f32);
         }
         append_runs(&is_ink, y as u32, &mut runs);
     }

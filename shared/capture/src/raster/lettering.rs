@@ -17,6 +17,8 @@ use super::skew::Lines;
 
 /// With fewer marks than this there is no telling.
 const LETTERS_MIN: usize = 30;
+/// So many of the marks may stand apart from the text, at either side of it.
+const STRAY_SHARE: f32 = 0.01;
 /// Letters on each side of one, in its line, that it is compared with.
 const NEIGHBOURS: usize = 6;
 
@@ -114,6 +116,27 @@ pub(super) fn gapped_share(ink: &Ink, on_its_side: bool, skew_deg: f32) -> f32 {
     };
     let going_on = pieces.iter().filter(|piece| goes_on(piece)).count();
     going_on as f32 / (pieces.len() - going_on).max(1) as f32
+}
+
+/// From where to where text stands along its lines, in reduced pixels, but for what stands apart from nearly all of it: the
+/// lines of a receipt on the glass of a scanner are as narrow as those of one that was scanned by itself.
+pub(super) fn width(ink: &Ink, on_its_side: bool, skew_deg: f32) -> u32 {
+    let slope = skew_deg.to_radians().tan();
+    let marks = ink.text_like().map(|(_, mark)| Letter::of(mark, ink.height, on_its_side, slope));
+    let (mut left, mut right): (Vec<f32>, Vec<f32>) = marks
+        .map(|letter| {
+            let shift = letter.middle() * slope;
+            (letter.left + shift, letter.right + shift)
+        })
+        .unzip();
+    let few = (left.len() as f32 * STRAY_SHARE) as usize;
+    match left.len().checked_sub(1 + few) {
+        None => 0,
+        Some(most) => {
+            let left = *left.select_nth_unstable_by(few, f32::total_cmp).1;
+            (*right.select_nth_unstable_by(most, f32::total_cmp).1 - left).max(0.0) as u32
+        }
+    }
 }
 
 /// A mark with the page's skew taken out of its place.

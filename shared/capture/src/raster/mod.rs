@@ -153,7 +153,7 @@ pub fn finish_page(
         drop(picture);
         (PageImage::none(size), Vec::new())
     } else {
-        encode::encode(picture, text.lettering(dpi, size.0), options.profile)?
+        encode::encode(picture, text.lettering(dpi), options.profile)?
     };
     clock.lap("encode");
 

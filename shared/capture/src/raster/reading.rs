@@ -44,7 +44,7 @@ const FINE_PX: f64 = 9.0;
 const FINE_COPY_PX: f64 = 20e6;
 /// The least part of the page's size that the copy has.
 const REDUCED_MIN: f64 = 0.1;
-/// A page that is narrower than this many capitals are high has no columns, but it may look to Tesseract as if it
+/// Text that is narrower than this many capitals are high has no columns, but it may look to Tesseract as if it
 /// had: the prices of a receipt belong to their lines...
 const NARROW_CAPITALS: f32 = 37.0;
 /// ...where such a part of its lines goes on behind a wide blank. A book in large print is as narrow, and prose is read
@@ -64,6 +64,8 @@ pub(super) struct TextSize {
     capital_px: Option<f32>,
     /// The height of letters in small print, where there are much smaller ones than most of the ink is in.
     fine_px: Option<f32>,
+    /// How wide its lines are, in pixels.
+    width_px: u32,
     /// The part of the lines that goes on behind a wide blank.
     gapped_share: f32,
     /// The resolution, where the file states one that a scanner would. Tesseract lays out a page better by its
@@ -76,13 +78,12 @@ impl TextSize {
     pub(super) fn of(ink: &Ink, upright: Upright, stated_dpi: Option<u32>) -> Self {
         let lines_are_vertical = upright.rotation_deg % 180 == 90;
         let capital_px = ink.capital_height_px(lines_are_vertical);
-        let side = if lines_are_vertical { ink.height } else { ink.width };
-        let width = side * ink.reduction;
-        // A page that is turned by its skew becomes a little wider.
-        let may_be_narrow = capital_px.is_some_and(|height| (width as f32) < height * NARROW_CAPITALS * 1.1);
+        let width_px = lettering::width(ink, lines_are_vertical, upright.skew_deg) * ink.reduction;
+        let may_be_narrow = capital_px.is_some_and(|height| (width_px as f32) < height * NARROW_CAPITALS);
         let gapped = || lettering::gapped_share(ink, lines_are_vertical, upright.skew_deg);
         Self {
             capital_px,
+            width_px,
             fine_px: capital_px
                 .and_then(|capital_px| fine_print::height_px(ink, lines_are_vertical, capital_px)),
             gapped_share: if may_be_narrow { gapped() } else { 0.0 },
@@ -93,21 +94,23 @@ impl TextSize {
     /// The size of the copy that is read of a page of this size.
     #[cfg(test)]
     pub(super) fn copy_size(&self, page: (u32, u32)) -> (u32, u32) {
-        let (along, across) = self.reading_scale(self.layout(page.0), page);
+        let (along, across) = self.reading_scale(self.layout(), page);
         let side = |length: u32, factor: f64| (f64::from(length) * factor).round() as u32;
         (side(page.0, along), side(page.1, across))
     }
 
-    /// What decides how a page of this width may be coded.
-    pub(super) fn lettering(&self, dpi: u32, width: u32) -> Lettering {
-        let is_narrow = self.layout(width) == Layout::Lines;
+    /// What decides how the page may be coded.
+    pub(super) fn lettering(&self, dpi: u32) -> Lettering {
+        let is_narrow = self.layout() == Layout::Lines;
         Lettering { dpi, capital_px: self.capital_px, is_narrow }
     }
 
-    /// How a page of this width is laid out, as far as that can be told before it is read.
-    fn layout(&self, width: u32) -> Layout {
+    /// How a page is laid out, as far as that can be told before it is read.
+    fn layout(&self) -> Layout {
         match self.capital_px {
-            Some(height) if (width as f32) < height * NARROW_CAPITALS && self.gapped_share >= GAPPED => {
+            Some(height)
+                if (self.width_px as f32) < height * NARROW_CAPITALS && self.gapped_share >= GAPPED =>
+            {
                 Layout::Lines
             }
             _ => Layout::Page,
@@ -168,7 +171,7 @@ pub(super) fn read(
     languages: &str,
     engines: &mut Engines,
 ) -> Result<Content, Failure> {
-    let layout = text.layout(page.width());
+    let layout = text.layout();
     let (along, across) = text.reading_scale(layout, page.dimensions());
     let along = along.min(WIDEST_PX / f64::from(page.width()));
     let copy = sized(page, along, across)?;

@@ -233,6 +233,8 @@ fn united(a: Rect, b: Rect) -> Rect {
 pub(super) fn put_in(words: &mut Vec<Word>, read: Vec<(Region, Vec<Word>)>) {
     let mut replaced = vec![false; words.len()];
     let mut insertions: BTreeMap<usize, Vec<Word>> = BTreeMap::new();
+    // Where words were put in: what two regions share is read with both of them.
+    let mut taken: Vec<Rect> = Vec::new();
     // Numbers that no word has, until all are numbered anew.
     let mut line = u32::MAX;
     for (region, found) in read {
@@ -240,12 +242,13 @@ pub(super) fn put_in(words: &mut Vec<Word>, read: Vec<(Region, Vec<Word>)>) {
         if region.words.iter().any(|&index| replaced[index]) {
             continue;
         }
-        let found = new_words(found, &region, words);
+        let found = new_words(found, &region, words, &taken);
         let before = region.words.iter().filter(|_| !region.is_stack).map(|&index| &words[index]);
         if !is_better(&found, before) {
             continue;
         }
         region.words.iter().for_each(|&index| replaced[index] = true);
+        taken.extend(found.iter().map(|word| word.rect));
         let place = region.words.first().copied().unwrap_or_else(|| place_of(region.rect, words));
         let into = insertions.entry(place).or_default();
         for same_line in found.chunk_by(|a, b| a.line == b.line) {
@@ -268,14 +271,15 @@ pub(super) fn put_in(words: &mut Vec<Word>, read: Vec<(Region, Vec<Word>)>) {
     litter::number_lines(words);
 }
 
-/// What was found in a region but for the words around it that its box happened to touch.
-fn new_words(found: Vec<Word>, region: &Region, words: &[Word]) -> Vec<Word> {
+/// What was found in a region but for the words around it that its box happened to touch, and for those that another region
+/// gave already.
+fn new_words(found: Vec<Word>, region: &Region, words: &[Word], taken: &[Rect]) -> Vec<Word> {
     let is_there = |word: &Word| {
         let (x, y) = (word.rect.x + word.rect.w / 2, word.rect.y + word.rect.h / 2);
-        let holds = |r: Rect| (r.x..r.x + r.w).contains(&x) && (r.y..r.y + r.h).contains(&y);
+        let holds = |r: &Rect| (r.x..r.x + r.w).contains(&x) && (r.y..r.y + r.h).contains(&y);
         let mut others =
             words.iter().enumerate().filter(|(index, _)| region.words.binary_search(index).is_err());
-        others.any(|(_, other)| holds(other.rect))
+        others.any(|(_, other)| holds(&other.rect)) || taken.iter().any(holds)
     };
     found.into_iter().filter(|word| !is_there(word)).collect()
 }

@@ -187,7 +187,8 @@ fn upright_or_not(ink: &Ink, across: &Glance) -> (Own, (bool, Lines)) {
     let lines = across.lines();
     let upness = lettering::upness(ink, false, lines);
     let own = match upness.sum() {
-        up if up > UP_ENOUGH || up > 0.0 && !lettering::is_enough(ink) => Own::Sure(0),
+        up if up > UP_ENOUGH && upness.agreeing() >= WITNESSES => Own::Sure(0),
+        up if up > 0.0 && !lettering::is_enough(ink) => Own::Sure(0),
         up if up < -SURELY_UP && upness.agreeing() >= WITNESSES => Own::Sure(180),
         up if up < -LIKELY_UP => Own::Likely(180, 0),
         _ => Own::Unsure(&[180]),
@@ -295,14 +296,14 @@ fn sample(ink: &Ink) -> Option<Rect> {
     })
 }
 
-/// How much was read with confidence.
+/// How much was read with confidence. Tesseract reads lines that run down a page too: words of some letters which are
+/// higher than wide prove the page to lie on its side, however well they were read.
 fn legible(words: &[Word]) -> f64 {
+    let letters = |word: &Word| word.text.chars().filter(|c| c.is_alphanumeric()).count();
     words
         .iter()
-        .filter(|word| word.confidence > 0.6)
-        .map(|word| {
-            f64::from(word.confidence) * word.text.chars().filter(|c| c.is_alphanumeric()).count() as f64
-        })
+        .filter(|word| word.confidence > 0.6 && (word.rect.w > word.rect.h || letters(word) < 3))
+        .map(|word| f64::from(word.confidence) * letters(word) as f64)
         .sum()
 }
 
