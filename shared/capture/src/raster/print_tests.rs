@@ -181,6 +181,14 @@ fn price_list() -> GrayImage {
     imageops::blur(&page, 0.7)
 }
 
+/// Numbers without an order, the same in each run.
+fn scattered(mut state: u32) -> impl FnMut() -> u32 {
+    move || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        state >> 16
+    }
+}
+
 /// Lays a page in all four ways, and checks that each is undone.
 fn check_is_put_upright(what: &str, page: &GrayImage, languages: &str, engines: &mut Engines) {
     for quarters in 0..4 {
@@ -211,7 +219,65 @@ fn a_list_whose_columns_stand_out_more_than_its_rows_is_put_upright_however_it_l
     check_is_put_upright("a price list", &page, "eng", &mut Engines::default());
 }
 
+#[test]
+fn the_grain_of_a_black_ground_around_a_page_turns_it_no_way() {
+    let page = price_list();
+    let mut random = scattered(7);
+    let mut ground = GrayImage::from_fn(page.width() + 400, page.height() + 400, |_, _| {
+        // About what a lid or a glass without one gives: black, with some levels of noise.
+        Luma([8 + (random() % 7) as u8 + (random() % 7) as u8 - 6])
+    });
+    imageops::replace(&mut ground, &page, 200, 200);
+    let marks = Ink::of(&ground).text_like().count();
+    let of_the_page = Ink::of(&page).text_like().count();
+    assert!(marks < of_the_page * 11 / 10, "{marks} marks, {of_the_page} of them print");
+    check_is_put_upright("a price list on black", &ground, "eng", &mut Engines::default());
+}
+
+#[test]
+fn a_page_of_figures_only_is_put_upright_however_it_lies() {
+    let font = font(SERIF);
+    let mut random = scattered(11);
+    let mut page = GrayImage::from_pixel(1_654, 2_339, Luma([244]));
+    for row in 0i32..30 {
+        for column in 0i32..6 {
+            let figure = (random() % 9_000 + 100).to_string();
+            let (x, y) = (150 + column * 230, 200 + row * 62);
+            draw_text_mut(&mut page, Luma([30]), x, y, PxScale::from(34.0), &font, &figure);
+        }
+    }
+    check_is_put_upright("figures", &imageops::blur(&page, 0.7), "eng", &mut Engines::default());
+}
+
 const SANS: &str = "/usr/share/fonts/truetype/liberation/LiberationSans-Regular.ttf";
+
+#[test]
+fn a_receipt_on_the_glass_is_read_by_its_lines_wherever_it_lies() {
+    const GOODS: [(&str, &str); 9] = [
+        ("OAT MILK 1L", "2.49"),
+        ("RYE BREAD", "3.15"),
+        ("APPLES 1KG", "2.80"),
+        ("BUTTER", "2.39"),
+        ("SALT", "0.81"),
+        ("COFFEE 500G", "8.10"),
+        ("TEA", "1.95"),
+        ("EGGS 10", "3.49"),
+        ("TOTAL", "25.18"),
+    ];
+    const DASHES: &str = "- - - - - - - - - - - - - - - - - - - - - -";
+    for left in [150, 1_300] {
+        let mut lines = vec![(left, 400, 44.0, DASHES), (left, 1_010, 44.0, DASHES)];
+        for ((goods, price), row) in GOODS.iter().zip(0..) {
+            let y = 460 + row * 60;
+            lines.extend([(left, y, 44.0, *goods), (left + 600, y, 44.0, *price)]);
+        }
+        let words = words_of(&print(300, &lines));
+        for (goods, price) in GOODS {
+            let first = goods.split(' ').next().expect("it has a word");
+            assert_eq!(line_of(&words, first), format!("{goods} {price}"), "{left} pixels from the left");
+        }
+    }
+}
 
 /// Prints lines on an A4 page: the left edge, the upper edge, and the height of the type, in pixels.
 fn print(dpi: u32, lines: &[(u32, u32, f32, &str)]) -> GrayImage {

@@ -362,6 +362,13 @@ mod tests {
     }
 
     #[test]
+    fn a_word_that_two_regions_hold_is_put_in_once() {
+        let first = (region(150, &[1]), vec![word("twenty", 0.9, 150, 0), word("between", 0.9, 175, 1)]);
+        let second = (region(200, &[2]), vec![word("between", 0.9, 175, 0), word("thirty", 0.9, 200, 1)]);
+        check(vec![first, second], &["one", "twenty", "between", "thirty", "fo", "five"]);
+    }
+
+    #[test]
     fn a_word_is_replaced_once() {
         let first = (region(150, &[1]), vec![word("twenty", 0.9, 150, 0)]);
         let again = (region(150, &[1, 2]), vec![word("twentythree", 0.9, 150, 0)]);
