@@ -14,6 +14,7 @@ mod clean;
 mod embedded;
 pub mod encode;
 mod fine_print;
+mod grain;
 mod incoming;
 mod ink;
 mod lettering;
@@ -48,6 +49,7 @@ pub use as_scanned::{as_picture, as_scanned};
 pub use as_shown::as_shown;
 use clean::Lay;
 pub(crate) use embedded::{certain, is_language};
+use grain::Grain;
 use ink::Ink;
 use quality::Reading;
 use reading::{Content, TextSize};
@@ -113,6 +115,17 @@ pub fn finish_page(
     let searched_size = gray.dimensions();
     clock.lap("barcodes");
 
+    // From here on grain is in the way. What is blank is told by it, and bars may be finer.
+    let without_grain = if blank { None } else { Grain::taken_out(&gray) };
+    let (grain, gray, ink) = match without_grain {
+        Some((grain, gray)) => {
+            let ink = Ink::of(&gray);
+            (Some(grain), gray, ink)
+        }
+        None => (None, gray, ink),
+    };
+    clock.lap("grain");
+
     let is_read = !blank && effort == Effort::Whole;
     let embedded = (is_read && gray.dimensions() == decoded_size)
         .then(|| input.words(page, decoded_size))
@@ -134,7 +147,7 @@ pub fn finish_page(
     clock.lap("orient");
 
     let Straightened { mut picture, picture_lay, gray, gray_lay, lean_deg } =
-        straighten(picture, gray, &ink, upright);
+        straighten(picture, gray, &ink, upright, grain);
     clock.lap("deskew");
 
     let is_kept = incoming.as_ref().is_some_and(|incoming| incoming.kept);
@@ -148,6 +161,7 @@ pub fn finish_page(
     let size = picture.dimensions();
     barcode::move_along(&mut barcodes, searched_size, upright.rotation_deg, upright.skew_deg, size);
     let text = TextSize::of(&ink, upright, stated_dpi);
+    let text = if grain.is_some() { text.not_enlarged() } else { text };
     let (image, bytes) = if is_kept {
         // The page itself goes into the PDF.
         drop(picture);
@@ -183,7 +197,7 @@ pub fn finish_page(
 
     let confidence = mean_confidence(&words);
     let read = Reading { words: &words, confidence, languages: &options.languages };
-    let quality = is_read.then(|| quality::judge(&gray, &ink, upright.rotation_deg, read));
+    let quality = is_read.then(|| quality::judge(&gray, &ink, upright.rotation_deg, grain, read));
     let (quality, mut notes) = quality.map_or((0.0, Vec::new()), |quality| (quality.score, quality.notes));
     let is_kept_as_it_is = photo.is_some_and(|photo| !photo.corrected);
     notes.extend(is_kept_as_it_is.then(|| photo::EDGES_NOT_FOUND.to_owned()));
@@ -225,8 +239,14 @@ struct Straightened {
     lean_deg: f32,
 }
 
-/// Turns the page upright and takes its skew out; a page that lies well stays as it is.
-fn straighten(mut picture: Picture, mut gray: GrayImage, ink: &Ink, upright: Upright) -> Straightened {
+/// Turns the page upright and takes its skew out; a page that lies well stays as it is. The gray copy has no grain.
+fn straighten(
+    mut picture: Picture,
+    mut gray: GrayImage,
+    ink: &Ink,
+    upright: Upright,
+    grain: Option<Grain>,
+) -> Straightened {
     let Upright { rotation_deg, skew_deg } = upright;
     if rotation_deg != 0 {
         picture.samples = turn::by_quarters(picture.samples, rotation_deg);
@@ -253,6 +273,10 @@ fn straighten(mut picture: Picture, mut gray: GrayImage, ink: &Ink, upright: Upr
     drop(gray);
     let (samples, gray) = turn::straightened_to_read(picture.samples, skew_deg, size);
     picture.samples = samples;
+    let gray = match grain {
+        Some(grain) => grain.without(&gray),
+        None => gray,
+    };
     Straightened { picture, picture_lay: straight, gray, gray_lay: straight, lean_deg: 0.0 }
 }
 

@@ -10,6 +10,7 @@ use image::GrayImage;
 use platen_model::Word;
 
 use super::clean::light::Paper;
+use super::grain::Grain;
 use super::ink::Ink;
 use lean::Lean;
 
@@ -25,6 +26,9 @@ const WORDS_PART: f32 = 0.7;
 const BLURRED: f32 = 0.22;
 /// Ink whose step to the paper is less than this part of full scale is pale.
 const PALE: f32 = 0.30;
+/// What is said of pale print on grainy paper.
+const GRAINY: &str =
+    "The text is hardly darker than the grain of the paper. Scan with more light or more contrast.";
 /// Capitals lower than this are too small to read well.
 const SMALL_PX: f32 = 14.0;
 /// More of the paper in shadow than this is uneven light.
@@ -67,10 +71,16 @@ pub(super) struct Reading<'a> {
 }
 
 /// Judges a page that is not blank, as it was read. `ink` are the marks found on it before it was turned by
-/// `rotation_deg`.
-pub(super) fn judge(page: &GrayImage, ink: &Ink, rotation_deg: u32, reading: Reading<'_>) -> Quality {
+/// `rotation_deg`; `grain` was taken out of both.
+pub(super) fn judge(
+    page: &GrayImage,
+    ink: &Ink,
+    rotation_deg: u32,
+    grain: Option<Grain>,
+    reading: Reading<'_>,
+) -> Quality {
     let capital_px = ink.capital_height_px(rotation_deg % 180 == 90);
-    let image = Image { edges: Edges::of(page), capital_px };
+    let image = Image { edges: Edges::of(page), capital_px, grain };
     Quality { score: score(&image, reading), notes: notes(page, &image, reading, ink) }
 }
 
@@ -81,19 +91,27 @@ struct Image {
     edges: Option<Edges>,
     /// The height of capitals, where there are enough characters to measure.
     capital_px: Option<f32>,
+    /// The grain that was taken out of it. Then the edges are not those that the page has.
+    grain: Option<Grain>,
 }
 
 impl Image {
     /// The width of an edge as a part of a capital's height.
     fn blur(&self) -> Option<f32> {
-        Some(self.edges?.width_px / self.capital_px?)
+        let edges = self.edges.filter(|_| self.grain.is_none());
+        Some(edges?.width_px / self.capital_px?)
+    }
+
+    /// How much darker than the paper the print is, as a part of full scale.
+    fn contrast(&self) -> Option<f32> {
+        self.grain.map(Grain::contrast).or(self.edges.map(|edges| edges.contrast))
     }
 }
 
 fn score(image: &Image, reading: Reading<'_>) -> f32 {
     let words = (reading.confidence - HOPELESS) / (CERTAIN - HOPELESS);
     let sharpness = image.blur().map_or(1.0, |blur| 1.5 - blur / BLURRED * 0.75);
-    let contrast = image.edges.map_or(1.0, |edges| edges.contrast / PALE * 0.5);
+    let contrast = image.contrast().map_or(1.0, |contrast| contrast / PALE * 0.5);
     let size = image.capital_px.map_or(1.0, |height| height / SMALL_PX * 0.75);
     let image = sharpness.min(contrast).min(size).clamp(0.0, 1.0);
     words.clamp(0.0, 1.0) * WORDS_PART + image * (1.0 - WORDS_PART)
@@ -141,8 +159,11 @@ fn causes(page: &GrayImage, image: &Image, reading: Reading<'_>) -> Vec<String> 
     if image.blur().is_some_and(|blur| blur > BLURRED) {
         notes.push("The page is blurred.".into());
     }
-    if image.edges.is_some_and(|edges| edges.contrast < PALE) {
-        notes.push("The text is pale against the paper.".into());
+    if image.contrast().is_some_and(|contrast| contrast < PALE) {
+        notes.push(match image.grain {
+            Some(_) => GRAINY.into(),
+            None => "The text is pale against the paper.".into(),
+        });
     }
     if Paper::of(page).shadow_share > SHADOWED {
         notes.push("The light on the page is uneven.".into());

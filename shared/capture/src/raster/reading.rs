@@ -71,6 +71,8 @@ pub(super) struct TextSize {
     /// The resolution, where the file states one that a scanner would. Tesseract lays out a page better by its
     /// own estimate than by a resolution that is merely a default.
     stated_dpi: Option<u32>,
+    /// The most by which the copy is larger than the page.
+    enlarged_max: f64,
 }
 
 impl TextSize {
@@ -88,7 +90,14 @@ impl TextSize {
                 .and_then(|capital_px| fine_print::height_px(ink, lines_are_vertical, capital_px)),
             gapped_share: if may_be_narrow { gapped() } else { 0.0 },
             stated_dpi: stated_dpi.filter(|dpi| *dpi >= SCANNER_DPI_MIN),
+            enlarged_max: ENLARGED_MAX,
         }
+    }
+
+    /// The same, of a page whose copy is not to be larger: it was smoothed, so that small letters are no clearer there,
+    /// and what is left of its grain would be taken for some.
+    pub(super) fn not_enlarged(self) -> Self {
+        Self { enlarged_max: 1.0, ..self }
     }
 
     /// The size of the copy that is read of a page of this size.
@@ -125,7 +134,7 @@ impl TextSize {
             Layout::Page => (CONDENSED_PX, CAPITAL_PX, SMALL_CAPITAL_PX),
             Layout::Lines => (NARROW_CAPITAL_PX, NARROW_CAPITAL_PX, NARROW_CAPITAL_PX),
         };
-        let most = (smallest / height).clamp(1.0, ENLARGED_MAX);
+        let most = (smallest / height).clamp(1.0, self.enlarged_max);
         let fine = match self.fine_px.map(f64::from) {
             Some(fine) => (FINE_PX / fine).min((FINE_COPY_PX / pixels).sqrt()).min(1.0),
             None => 0.0,

@@ -112,7 +112,7 @@ impl Dirt {
 pub(super) fn for_reading<'a>(page: &'a GrayImage, ink: &Ink, lay: Lay) -> Cow<'a, GrayImage> {
     let mut copy = Cow::Borrowed(page);
     let paper = Paper::of(page);
-    if paper.is_even() && speckle::is_on(page) {
+    if speckle::may_be_on(&paper) && speckle::is_on(page) {
         copy = Cow::Owned(speckle::removed(page));
     }
     if let Some(dirt) = Dirt::on(&copy, paper, ink, lay, Use::Read) {
@@ -131,7 +131,7 @@ pub(super) fn for_reading<'a>(page: &'a GrayImage, ink: &Ink, lay: Lay) -> Cow<'
 /// Cleans the picture that is shown. Rows of dashes stay: only to the recogniser they are dirt.
 pub(super) fn shown(picture: &mut Picture, ink: &Ink, lay: Lay) {
     if let Samples::Bitonal(image) | Samples::Gray(image) = &mut picture.samples
-        && Paper::of(image).is_even()
+        && speckle::may_be_on(&Paper::of(image))
         && speckle::is_on(image)
     {
         *image = speckle::removed(image);

@@ -6,14 +6,23 @@
 
 use image::GrayImage;
 
+use super::light::Paper;
+
 /// Of the rows of the page one in so many is looked at.
 const ROW_STEP: usize = 24;
 /// A page is speckled when more than this part of its paper is lonely dark samples.
 const SPECKS_MAX: f32 = 0.0045;
 /// Darker is ink. Pages with specks are black and white, or were.
 const DARK: u8 = 128;
+/// Paper that is not lighter than this has grain on both sides of [`DARK`]: taking that out would blacken it.
+const LIGHT_PAPER: u8 = 160;
 /// The darkness of the neighbours that makes a light sample lonely.
 const MOST: usize = 7;
+
+/// Whether paper is such that specks can be told from it.
+pub(super) fn may_be_on(paper: &Paper) -> bool {
+    paper.is_even() && paper.white > LIGHT_PAPER
+}
 
 /// Whether a page is speckled, by a few of its rows.
 pub(super) fn is_on(page: &GrayImage) -> bool {
@@ -79,6 +88,13 @@ mod tests {
         let wrong = clean.pixels().zip(page(usize::MAX).pixels()).skip(1).filter(|(a, b)| a != b).count();
         // What lies along the edge of the bar or of the page has other neighbours.
         assert!(wrong < 40, "{wrong} samples differ");
+    }
+
+    #[test]
+    fn the_grain_of_dark_paper_is_not_taken_for_specks() {
+        let dark = GrayImage::from_fn(400, 600, |x, y| Luma([112 + ((x * 7 + y * 13) % 23) as u8]));
+        assert!(!may_be_on(&Paper::of(&dark)));
+        assert!(may_be_on(&Paper::of(&page(97))));
     }
 
     #[test]
