@@ -4,13 +4,14 @@ CARGO ?= cargo
 export CARGO_TERM_COLOR ?= auto
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help demo test bench packages build fmt samples build-deps test-deps bench-deps
+.PHONY: help demo test bench bench-guard packages build fmt samples build-deps test-deps bench-deps
 
 help:
 	@echo "make demo        carry sample scans from a hot folder to a signature, and stay up (ONCE=1: end by itself)"
 	@echo "make test        every test"
 	@echo "make packages    .deb files in $(TARGET)/packages"
 	@echo "make bench       benchmark tables, beside tesseract and OCRmyPDF (BENCH_FLAGS=--quick: a dozen pages)"
+	@echo "make bench-guard the steps of page processing against their bounds, on any machine"
 	@echo "make build       release binaries"
 	@echo "make samples     make the sample scans in testdata/samples anew"
 
@@ -52,3 +53,7 @@ test: test-deps
 # BENCH_FLAGS: --quick for a dozen pages, --rounds N for medians, --write docs/benchmarks.md to renew the tables there.
 bench: build bench-deps
 	$(TARGET)/release/platen-bench --programs $(TARGET)/release --peers $(TARGET)/bench/peers $(BENCH_FLAGS)
+
+# Fails and names the step of page processing that takes longer than its bound, in passes over the page.
+bench-guard: build-deps
+	$(CARGO) bench --locked --workspace --bench ratios

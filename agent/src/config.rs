@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::tz::TimeZone;
 use platen_capture::{Options, Separation, ocr};
+use platen_model::Failure;
 use serde::{Deserialize, Serialize};
 
 use crate::Complaint;
@@ -303,6 +304,17 @@ impl Config {
             }));
         }
         sets
+    }
+
+    /// Every set of languages that scans of a source are read in.
+    fn languages_of<'c>(&'c self, source: &'c Source) -> impl Iterator<Item = &'c str> {
+        let own = source.languages.as_deref().unwrap_or(&self.capture.languages);
+        std::iter::once(own).chain(source.subfolders.iter().filter_map(|inside| inside.languages.as_deref()))
+    }
+
+    /// Why scans of a source cannot be read: data of a language that are not installed, as far as is known now.
+    pub fn lacks_language(&self, source: &Source) -> Option<Failure> {
+        self.languages_of(source).find_map(|languages| ocr::require(languages).err())
     }
 
     /// The priorities of the sources that have one of their own.

@@ -2,7 +2,7 @@
 //!
 //! It leaves nothing behind and touches no scan.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::Path;
 use std::time::Duration;
@@ -80,7 +80,7 @@ pub async fn examine(config: &Config) -> Vec<Finding> {
         findings.extend(try_inside(source));
     }
     findings.extend(passwords_files(config).into_iter().map(try_passwords));
-    findings.extend(languages(config).into_iter().map(try_language));
+    findings.extend(languages(config).into_iter().map(|(language, places)| try_language(language, &places)));
     findings.push(try_rules(config));
     findings.push(try_worker(config));
     findings.extend(try_cloud(config).await);
@@ -213,9 +213,15 @@ fn try_encryption(config: &Config) -> Finding {
     }
 }
 
-/// Every language that some scan is read in.
-fn languages(config: &Config) -> BTreeSet<&str> {
-    config.languages().into_iter().flat_map(|(_, languages)| languages.split('+')).collect()
+/// Every language that some scan is read in, and where it is configured.
+fn languages(config: &Config) -> BTreeMap<&str, Vec<String>> {
+    let mut places: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for (place, languages) in config.languages() {
+        for language in languages.split('+') {
+            places.entry(language).or_default().push(place.clone());
+        }
+    }
+    places
 }
 
 /// Whether the rules can be used: the agent refuses to start with others.
@@ -233,7 +239,7 @@ fn try_tenants(config: &Config, ours: &TenantId) -> Option<Finding> {
     Some(Finding::bad("the tenants of the sources", complaint.failed, complaint.help))
 }
 
-fn try_language(language: &str) -> Finding {
+fn try_language(language: &str, places: &[String]) -> Finding {
     let tried = format!("language {language}");
     let file = format!("{language}.traineddata");
     match language_data_folders().iter().map(|folder| folder.join(&file)).find(|path| path.is_file()) {
@@ -242,7 +248,7 @@ fn try_language(language: &str) -> Finding {
             let package = language.replace('_', "-");
             Finding::bad(
                 tried,
-                format!("{file} is missing"),
+                format!("{file} is missing, for {}", places.join(", ")),
                 format!("sudo apt-get install tesseract-ocr-{package}"),
             )
         }
@@ -400,7 +406,11 @@ mod tests {
         let source = Source::new("desk", "in");
         let source = Source { languages: Some("eng+fra".into()), subfolders: vec![inside], ..source };
         config.sources = vec![source, Source::new("attic", "other")];
-        assert_eq!(languages(&config).into_iter().collect::<Vec<_>>(), ["deu", "eng", "fra", "tur"]);
+        let tried = languages(&config);
+        assert_eq!(tried.keys().copied().collect::<Vec<_>>(), ["deu", "eng", "fra", "tur"]);
+        assert_eq!(tried["eng"], ["capture.languages", "source \"desk\": languages"]);
+        let finding = try_language("xyz", &tried["fra"]);
+        assert!(finding.seen.contains("xyz.traineddata is missing, for source \"desk\": languages"));
     }
 
     #[test]

@@ -192,17 +192,14 @@ mod tests {
             let text = line.to_text();
             assert!(text.ends_with(&format!("{then} {}\n", line.capture_id)), "{text}");
         };
-        for class in [
-            FailureClass::Empty,
-            FailureClass::Truncated,
-            FailureClass::Corrupt,
-            FailureClass::Unsupported,
-            FailureClass::NoPages,
-        ] {
-            check(class, "; put the new file into the hot folder, then platen-agent quarantine discard");
-        }
-        for class in [FailureClass::Locked, FailureClass::NoLanguage, FailureClass::TooLarge] {
-            check(class, ", then platen-agent quarantine retry");
+        for class in FailureClass::ALL {
+            check(
+                class,
+                match class.wants_another_file() {
+                    true => "; put the new file into the hot folder, then platen-agent quarantine discard",
+                    false => ", then platen-agent quarantine retry",
+                },
+            );
         }
     }
 }

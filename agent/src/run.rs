@@ -245,8 +245,11 @@ pub(crate) fn require_tenant(config: &Config, ours: &TenantId) -> Result<(), Com
     ))
 }
 
-/// Refuses a configuration with which every scan would go to quarantine.
+/// Refuses a configuration with which no source can be read. One that can is watched, whatever the others lack.
 fn require_languages(config: &Config) -> Result<(), Complaint> {
+    if config.sources.iter().any(|source| config.lacks_language(source).is_none()) {
+        return Ok(());
+    }
     for (place, languages) in config.languages() {
         ocr::require(languages).map_err(|failure| {
             Complaint::new(

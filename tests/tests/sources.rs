@@ -113,6 +113,28 @@ async fn an_agent_whose_languages_are_not_installed_says_so_at_its_start_and_tak
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_source_whose_language_is_not_installed_waits_and_is_named_while_the_others_go_on() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let attic = folder.path().join("attic");
+    std::fs::create_dir(&attic).expect("a folder");
+    let more = format!("[[source]]\nname = \"attic\"\nfolder = {attic:?}\nlanguages = \"eng+nosuch\"\n");
+    let mut desk = desk(folder.path(), &more);
+    pdf_of(&attic, "waits.pdf", &[&letter()]);
+    pdf_of(&desk.inbox(), "plain.pdf", &[&letter()]);
+    desk.start().expect("the agent starts");
+    let taken = wait::until("the other source to be read", DEADLINE, || {
+        let is_taken = !desk.inbox().join("plain.pdf").exists();
+        async move { is_taken.then_some(()) }
+    });
+    taken.await.unwrap_or_else(|error| panic!("{error}\n{}", desk.last_lines()));
+    assert!(attic.join("waits.pdf").exists(), "it stays where it lies");
+    let status = desk.command(&[], &["status"]).expect("a status");
+    assert!(status.contains("attic") && status.contains("tesseract-ocr-nosuch"), "{status}");
+    let said = desk.last_lines();
+    assert!(said.contains("a source needs attention") && said.contains("tesseract-ocr-nosuch"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_hot_folder_that_is_missing_is_said_once_in_the_log_and_taken_from_when_it_is_there() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut desk = desk(folder.path(), "poll_ms = 10\nrescan_ms = 10");

@@ -253,7 +253,13 @@ impl SourceWatch {
         let (mut more, mut empty) = (false, None);
         let name = &self.source.name;
         let resting = |sight: &Sight| floor.ledger.is_left(name, sight);
-        match list(&self.source.folder, &self.scope, resting) {
+        // Looked for each time: once the data are installed, the scans that wait are taken.
+        let listed = match floor.config.lacks_language(&self.source) {
+            Some(failure) => Err(format!("no scan is taken from it: {}", failure.message)),
+            None => list(&self.source.folder, &self.scope, resting)
+                .map_err(|error| format!("cannot list the folder: {error}")),
+        };
+        match listed {
             Ok(mut listing) => {
                 empty = (!listing.has_gaps).then(|| std::mem::take(&mut listing.empty));
                 let heard = self.watched.notices.as_ref().map(|notices| notices.take()).unwrap_or_default();
@@ -263,9 +269,9 @@ impl SourceWatch {
                 more |= self.examine_all(floor);
                 more |= self.claim_all(floor);
             }
-            Err(error) => {
+            Err(trouble) => {
                 self.watched.listed_before = false;
-                self.status.trouble = Some(format!("cannot list the folder: {error}"));
+                self.status.trouble = Some(trouble);
             }
         }
         let view = self.tray.view(floor.tick());

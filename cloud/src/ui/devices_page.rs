@@ -13,14 +13,6 @@ use crate::store::people::DeviceRow;
 
 /// A device that has not reported for so long is not heard of: the agent reports every few minutes.
 const SILENT_SECONDS: i64 = 30 * 60;
-/// What is wrong with the bytes themselves: another attempt finds the same.
-const NEVER_BETTER: [FailureClass; 5] = [
-    FailureClass::Empty,
-    FailureClass::Truncated,
-    FailureClass::Corrupt,
-    FailureClass::Unsupported,
-    FailureClass::NoPages,
-];
 /// Orders that ended and are shown of each device.
 const ENDED_SHOWN: usize = 5;
 
@@ -213,7 +205,7 @@ fn capture_view(capture: &ReportedCapture, orders: &[&KeptOrder]) -> CaptureView
         attempts: capture.attempts,
         since: words::minute(capture.at),
         asked: orders.iter().any(asks_for_it),
-        hopeless: NEVER_BETTER.iter().any(|class| class.as_str() == capture.class),
+        hopeless: FailureClass::named(&capture.class).is_some_and(FailureClass::wants_another_file),
     }
 }
 

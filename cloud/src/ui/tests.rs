@@ -294,13 +294,7 @@ fn a_device_offers_a_retry_where_one_can_help() {
     check(FailureClass::Locked, 0, true);
     check(FailureClass::Internal, 0, true);
     check(FailureClass::Internal, 1, false);
-    for class in [
-        FailureClass::Empty,
-        FailureClass::Truncated,
-        FailureClass::Corrupt,
-        FailureClass::Unsupported,
-        FailureClass::NoPages,
-    ] {
+    for class in FailureClass::ALL.into_iter().filter(|class| class.wants_another_file()) {
         let page = check(class, 0, false);
         assert!(page.contains(&format!("platen-agent quarantine discard {capture}")), "{page}");
     }

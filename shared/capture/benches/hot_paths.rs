@@ -1,58 +1,23 @@
 //! The steps that every page goes through, each alone, on the generated samples.
 //!
-//! They guard against slow mistakes: compare a run with one from before a change, on the same quiet machine.
+//! Compare a run with one from before a change, on the same quiet machine. What guards against slow mistakes on any machine
+//! is the bench `ratios`.
 
-use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::Write as _;
-use std::path::PathBuf;
+mod pages;
 
 use divan::{Bencher, black_box};
 use image::{GrayImage, Luma};
 use imageproc::drawing::{draw_filled_circle_mut, draw_filled_rect_mut};
 use imageproc::geometric_transformations::{Border, Interpolation, Projection, warp_into};
 use imageproc::rect::Rect as Area;
-use platen_capture::decode::{Chroma, Document, Picture, Samples};
+use pages::{BITONAL, JPEG, SKEW_DEG, as_gray, decoded, gray};
+use platen_capture::decode::{Chroma, Picture, Samples};
 use platen_capture::ocr::Engines;
-use platen_capture::pdf::Binder;
 use platen_capture::raster::encode;
 use platen_capture::raster::measures::{Marks, rectified, turned_by_quarters};
-use platen_capture::worker::protocol::BindInfo;
-use platen_capture::{Limits, PdfA};
-use platen_model::{PageRecord, Rect, Word};
-
-/// A black and white page in TIFF group 4 (300 dpi), and one in JPEG (colour, 200 dpi).
-const BITONAL: &str = "contract-halden";
-const JPEG: &str = "invoice-lindner";
-/// A skew that takes the whole way.
-const SKEW_DEG: f32 = 1.7;
-/// The words of a full page.
-const WORDS: u32 = 500;
 
 fn main() {
     divan::main();
-}
-
-fn sample(name: &str) -> PathBuf {
-    let samples = platen_testdata::samples();
-    let sample = samples.iter().find(|sample| sample.name == name).expect("the sample is committed");
-    sample.paths().remove(0)
-}
-
-fn decoded(name: &str) -> Picture {
-    let limits = Limits::default();
-    let file = File::open(sample(name)).expect("the sample opens");
-    let mut document = Document::open(file, &limits).expect("the sample is a document");
-    document.page(0, &limits).expect("the sample has a page")
-}
-
-fn gray(name: &str) -> GrayImage {
-    decoded(name).samples.to_gray()
-}
-
-/// A page as a gray scan.
-fn as_gray(name: &str) -> Samples {
-    Samples::Gray(gray(name))
 }
 
 #[divan::bench(args = [BITONAL, JPEG])]
@@ -176,40 +141,5 @@ fn encode_jpeg(bencher: Bencher<'_, '_>) {
 /// The text layer and all around it, of one page.
 #[divan::bench]
 fn bind_a_page(bencher: Bencher<'_, '_>) {
-    let (image, bytes) = encode::plain(&decoded(BITONAL).samples, Chroma::Full).expect("it is coded");
-    let mut file = tempfile::tempfile().expect("a file");
-    file.write_all(&bytes).expect("written");
-    let record = full_page(image.width, image.height);
-    let info = BindInfo {
-        title: "page".into(),
-        pdfa: PdfA::A2b,
-        languages: "eng".into(),
-        copy_of_signed: false,
-        sources: Vec::new(),
-    };
-    bencher.bench(|| {
-        let mut binder = Binder::begin(info.clone(), std::io::sink());
-        let source = file.try_clone().expect("an open file");
-        binder.add_page(&image, &record, source).expect("it is added");
-        binder.finish().expect("it is bound")
-    });
-}
-
-/// A page full of words.
-fn full_page(width_px: u32, height_px: u32) -> PageRecord {
-    let word = |number: u32| Word {
-        text: format!("word{number}"),
-        confidence: 0.9,
-        rect: Rect { x: 200 + number % 10 * 200, y: 200 + number / 10 * 60, w: 180, h: 40 },
-        line: number / 10,
-        block: 0,
-    };
-    PageRecord {
-        width_px,
-        height_px,
-        dpi: 300,
-        words: (0..WORDS).map(word).collect(),
-        timings_ms: BTreeMap::new(),
-        ..PageRecord::default()
-    }
+    bencher.bench(pages::binding());
 }

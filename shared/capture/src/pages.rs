@@ -167,6 +167,9 @@ fn salvage(
                 return Ok(Ok(finished));
             }
             Err(failure) if failure.page.is_none() => return Err(failure),
+            // A fresh worker was killed from outside: that is the machine's doing. Without its text the document would be
+            // for good, and another time all of it may be read.
+            Err(failure) if failure.passing => return Err(failure),
             Err(_) => {}
         }
     }

@@ -324,6 +324,9 @@ fn bind(
         if failed.insert(page) && failure.class != FailureClass::TimedOut {
             continue;
         }
+        if failure.passing {
+            return Err(failure);
+        }
         pictures += 1;
         let of_document = if pictures < PICTURES_MAX { page..page + 1 } else { 0..text.pages.len() };
         for page in of_document.filter(|page| is_kept(&text.pages[*page])).collect::<Vec<_>>() {

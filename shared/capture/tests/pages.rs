@@ -16,6 +16,7 @@ use platen_capture::worker::workbench::Workbench;
 use platen_capture::worker::{Pool, Program, sandbox};
 use platen_capture::{Captured, Effort, Input, Limits, Options, Workshop, capture};
 use platen_model::{Digest, Failure, FailureClass, Lack, Reason, Verdict};
+use rustix::process::{Signal, getpid, kill_process};
 
 /// The page on which workers fail, from 0.
 const POISON: u32 = 1;
@@ -83,6 +84,21 @@ fn child_that_starves_unless_it_merely_decodes() -> Result<(), Box<dyn Error>> {
 #[ignore = "is run by other tests as a worker"]
 fn child_that_always_dies() -> Result<(), Box<dyn Error>> {
     serve_but(|_| panic!("a page like this was never seen"))
+}
+
+/// Without a sandbox, which keeps it from sending signals.
+#[test]
+#[ignore = "is run by other tests as a worker"]
+fn child_that_is_killed_on_the_second_page_unless_it_only_decodes() -> Result<(), Box<dyn Error>> {
+    let mut socket = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
+    let mut bench = Workbench::default();
+    while let Some((request, files)) = protocol::receive::<Request>(&mut socket)? {
+        if matches!(request, Request::Page { page: POISON, effort: Effort::Whole, .. }) {
+            kill_process(getpid(), Signal::KILL)?;
+        }
+        protocol::send(&mut socket, &bench.answer(request, files), &[])?;
+    }
+    Ok(())
 }
 
 #[test]
@@ -227,6 +243,16 @@ fn a_page_on_which_every_worker_dies_leaves_a_page_that_says_so() {
     let note = check(SOUND, "child_that_always_dies", Limits::default(), Lack::Image, Reason::PAGE_MISSING);
     assert!(note.starts_with("This page is missing:") && note.contains("was never seen"), "{note}");
     assert!(note.ends_with("The original file is kept as it came."), "{note}");
+}
+
+#[test]
+fn a_page_whose_workers_are_killed_from_outside_is_left_for_another_time_and_not_given_up() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let child = "child_that_is_killed_on_the_second_page_unless_it_only_decodes";
+    let failure = carry(folder.path(), &[SOUND, SOUND, SOUND], child, Limits::default())
+        .expect_err("without its text it would be bound for good");
+    assert!(failure.passing && failure.message.contains("killed from outside"), "{failure}");
+    assert_eq!((failure.class, failure.page), (FailureClass::OutOfMemory, Some(POISON)));
 }
 
 #[test]

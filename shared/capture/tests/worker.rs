@@ -14,13 +14,16 @@ use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 use std::time::Duration;
 
+use image::{GrayImage, Luma};
 use platen_capture::Limits;
 use platen_capture::inspection::{ImageCodec, PageImage};
+use platen_capture::ocr::{Engines, Layout};
 use platen_capture::options::PdfA;
 use platen_capture::worker::protocol::{self, BindInfo, Reply, Request};
 use platen_capture::worker::workbench::Workbench;
 use platen_capture::worker::{Pool, Program, sandbox, serve};
 use platen_model::{FailureClass, PageRecord};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
 
 const MEMORY_MB: u64 = 1_024;
@@ -116,6 +119,47 @@ fn a_pdf_may_be_longer_than_the_memory_of_the_worker_that_binds_it() {
     let output = Command::new(program).args(arguments("child_that_writes_more_than_it_may_hold")).output();
     let said = String::from_utf8(output.expect("it runs").stdout).expect("text");
     assert!(said.contains(&format!("written: {}", ((MEMORY_MB + 1) << 20) + 5)), "{said}");
+}
+
+#[test]
+#[ignore = "is run by other tests as a worker"]
+fn child_that_reads_with_little_memory_left() -> Result<(), Box<dyn Error>> {
+    let statm = File::open("/proc/self/statm")?;
+    sandbox::enter(MEMORY_MB)?;
+    let mut engines = Engines::default();
+    let bars =
+        |side: u32| GrayImage::from_fn(side, side, |x, y| Luma([if x % 40 < y % 25 { 0 } else { 255 }]));
+    engines.read(&bars(300), Some(300), Layout::Page, "eng")?;
+    let page = bars(3_000);
+    let mut pages = [0; 32];
+    let count = statm.read_at(&mut pages, 0)?;
+    let taken: u64 =
+        String::from_utf8_lossy(&pages[..count]).split(' ').next().unwrap_or_default().parse()?;
+    let most = getrlimit(Resource::As).maximum;
+    for left_mb in [1, 9, 10, 12] {
+        let limit = Rlimit { current: Some((taken * 4096) + (left_mb << 20)), maximum: most };
+        setrlimit(Resource::As, limit)?;
+        let read = engines.read(&page, Some(300), Layout::Page, "eng");
+        setrlimit(Resource::As, Rlimit { current: most, maximum: most })?;
+        println!("\n{left_mb} MiB: {:?}", read.map_err(|failure| (failure.class, failure.message)).map(drop));
+    }
+    Ok(())
+}
+
+#[test]
+fn a_page_for_which_tesseract_has_no_memory_passes_the_limit_by_name() {
+    let program = std::env::current_exe().expect("this program has a path");
+    let arguments = arguments("child_that_reads_with_little_memory_left");
+    let child = Command::new(program).args(arguments).output().expect("run");
+    let (said, complained) = (String::from_utf8_lossy(&child.stdout), String::from_utf8_lossy(&child.stderr));
+    let refused = said.lines().find(|line| line.starts_with("1 MiB: ")).unwrap_or_default();
+    assert!(
+        refused.contains("OutOfMemory") && refused.contains("limits.worker_memory_mb"),
+        "{said}{complained}"
+    );
+    // Who dies of it has said so before: the supervisor knows these words.
+    assert!(complained.contains("Cannot allocate memory"), "{complained}");
+    assert!(!said.contains("Internal"), "{said}");
 }
 
 /// Signal 0 to the parent, which does nothing but ask whether one could be sent.

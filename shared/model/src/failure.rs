@@ -37,6 +37,28 @@ pub enum FailureClass {
 }
 
 impl FailureClass {
+    /// All of them.
+    pub const ALL: [Self; 13] = [
+        Self::Empty,
+        Self::Truncated,
+        Self::Corrupt,
+        Self::Locked,
+        Self::Unsupported,
+        Self::TooLarge,
+        Self::TimedOut,
+        Self::OutOfMemory,
+        Self::NoPages,
+        Self::NoDocument,
+        Self::NoLanguage,
+        Self::Unreadable,
+        Self::Internal,
+    ];
+
+    /// The class of this name; `None` where it is one that only a later release knows.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|class| class.as_str() == name)
+    }
+
     /// The class as it is written in files and on the command line.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -71,7 +93,10 @@ impl FailureClass {
                 "split the file, scan at a lower resolution, or raise the limit in the configuration"
             }
             Self::TimedOut => "retry when the machine is less busy, or raise `capture.limits.page_seconds`",
-            Self::OutOfMemory => "scan at a lower resolution, or raise `capture.limits.worker_memory_mb`",
+            Self::OutOfMemory => {
+                "scan at a lower resolution, or raise `limits.worker_memory_mb`; where the machine itself has no memory \
+                 left, retry when it has, or lower `workers`"
+            }
             Self::NoPages => "check that the file holds pages; some programs write empty documents",
             Self::NoDocument => {
                 "scan the sheet together with its pages; to keep the sheet itself, process it with --separate off"
@@ -197,6 +222,18 @@ fn passes(error: &io::Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_class_has_its_name_and_those_that_want_another_file_are_of_the_bytes() {
+        for class in FailureClass::ALL {
+            assert_eq!(FailureClass::named(class.as_str()), Some(class));
+            assert_eq!(serde_json::to_value(class).ok(), Some(class.as_str().into()));
+        }
+        assert_eq!(FailureClass::named("of a later release"), None);
+        let hopeless = FailureClass::ALL.into_iter().filter(|class| class.wants_another_file());
+        let names: Vec<&str> = hopeless.map(FailureClass::as_str).collect();
+        assert_eq!(names, ["empty", "truncated", "corrupt", "unsupported", "no_pages"]);
+    }
 
     #[test]
     fn a_full_disk_passes_and_a_broken_file_does_not() {

@@ -14,6 +14,7 @@ mod ending;
 mod exif;
 mod fax;
 mod frames;
+mod inflate;
 mod jpeg;
 mod jpeg2000;
 mod pdf;

@@ -27,7 +27,7 @@ use image::{GrayImage, RgbImage};
 use platen_model::{FailureClass, Rect, Word};
 
 use super::pdf_content::{Content, Placement, placements};
-use super::pdf_image::Undone;
+use super::pdf_image::{self, Undone};
 use super::pdf_layout;
 use super::pdf_pages::{self, Leaf};
 use super::pdf_source::Source;
@@ -251,7 +251,8 @@ fn of_content(page: &Page<'_>, content: &Content<'_>, limits: &Limits) -> Result
         let finest = pdf_layout::finest_dpi(page, content) / user_unit(page);
         let (picture, is_whole) = render(page, finest.max(RENDER_DPI), limits)?;
         let is_whole = is_whole && !any_is_nothing(content);
-        return Ok(if is_whole { picture } else { with_missing_image(picture, content) });
+        let picture = if is_whole { picture } else { with_missing_image(picture, content) };
+        return Ok(saying_damage(picture, content));
     };
     let is_nothing = match pdf_layout::laid_out(page, content, grid, limits)? {
         Ok(mut picture) => {
@@ -275,7 +276,13 @@ fn of_content(page: &Page<'_>, content: &Content<'_>, limits: &Limits) -> Result
     if images_only && content.images.iter().all(black) {
         picture.samples = two_tones(&picture.samples);
     }
-    Ok(picture)
+    Ok(saying_damage(picture, content))
+}
+
+/// The picture of a page that was rendered, saying so where it shows an image whose data are damaged.
+fn saying_damage(picture: Picture, content: &Content<'_>) -> Picture {
+    let is_damaged = !picture.is_incomplete && content.images.iter().any(pdf_image::is_damaged);
+    if is_damaged { picture.damaged() } else { picture }
 }
 
 /// Whether an image in Deflate coding is none: the renderer passes over such an image without a word. Its first bytes tell.

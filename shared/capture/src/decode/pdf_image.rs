@@ -7,6 +7,7 @@ use hayro_syntax::Filter;
 use hayro_syntax::object::stream::{ImageColorSpace, ImageDecodeParams};
 use hayro_syntax::object::{Array, Dict, Name, Object, Stream, String as PdfString};
 
+use super::inflate::{self, End};
 use super::pdf_content::Placement;
 use super::picture::{Original, Picture, Samples};
 use super::{colours, fax, jpeg, jpeg2000, still};
@@ -58,10 +59,7 @@ pub(super) fn picture(image: &Placement<'_>, limits: &Limits) -> Result<Picture,
 /// JBIG2 data, where they keep every rule of their coding: what a strict decoder takes, every reader shows alike.
 fn jbig2_original(image: &Placement<'_>, stream: &Stream<'_>) -> Option<Original> {
     let own = stream.raw_data();
-    let parameters = stream.dict().get::<Dict<'_>>("DecodeParms").or_else(|| {
-        let all = stream.dict().get::<Array<'_>>("DecodeParms")?;
-        all.iter::<Dict<'_>>().next()
-    });
+    let parameters = parameters_of(stream.dict());
     let shared = parameters.and_then(|parameters| parameters.get::<Stream<'_>>("JBIG2Globals"));
     let shared = match shared {
         Some(shared) => shared.decoded_data().ok()?.into_owned(),
@@ -172,10 +170,7 @@ fn from_jpeg(
 /// CCITT data, which are kept where they are group 4 in the form that we write ourselves.
 fn from_ccitt(image: &Placement<'_>, stream: &Stream<'_>, inverted: bool) -> Result<Picture, Undone> {
     let dictionary = stream.dict();
-    let parameters = dictionary
-        .get::<Dict<'_>>("DecodeParms")
-        .or_else(|| dictionary.get::<Array<'_>>("DecodeParms").and_then(|all| all.iter::<Dict<'_>>().next()));
-    let parameters = parameters.ok_or(Undone::Unusual)?;
+    let parameters = parameters_of(dictionary).ok_or(Undone::Unusual)?;
     let flag = |name: &str| parameters.get::<bool>(name).unwrap_or(false);
     if parameters.get::<u32>("Columns").unwrap_or(1_728) != image.width {
         return Err(Undone::Unusual);
@@ -280,8 +275,66 @@ fn from_samples(
     };
     picture.remarks.extend(image.full.and_then(|full| jpeg2000::remark(full, size)));
     // A row that is not quite full nobody misses.
-    if missing >= row {
+    if missing >= row || (decoded.image_data.is_none() && is_damaged(image)) {
         return Ok(picture.damaged());
     }
     Ok(picture)
+}
+
+/// Whether the data of an image in Deflate coding break a rule of it or end too early. What reads PDFs here makes of such
+/// data what it can, and says nothing.
+pub(super) fn is_damaged(image: &Placement<'_>) -> bool {
+    let Some(stream) = image.stream.as_ref() else { return false };
+    let filters = stream.filters();
+    if filters.first() != Some(&Filter::FlateDecode) {
+        return false;
+    }
+    let samples = (u64::from(image.width) * components(stream) * u64::from(image.bits)).div_ceil(8);
+    let row = samples + u64::from(names_predictions(stream.dict()));
+    let all = row * u64::from(image.height);
+    // Behind its rows nothing is shown any more, but there is the check sum.
+    match inflate::end_of(&stream.raw_data(), all + inflate::BEHIND_BYTES) {
+        (End::Broken, _) => true,
+        // Who leaves out the sum or the code of the end has still written every row.
+        (_, count) => filters.len() == 1 && samples > 0 && count.saturating_add(row) <= all,
+    }
+}
+
+/// Whether each row begins with a byte that says how it is predicted (ISO 32000-1, 7.4.4.4).
+fn names_predictions(dictionary: &Dict<'_>) -> bool {
+    let parameters = parameters_of(dictionary);
+    parameters
+        .and_then(|parameters| parameters.get::<u8>("Predictor"))
+        .is_some_and(|predictor| predictor >= 10)
+}
+
+/// The parameters of a stream's first filter.
+fn parameters_of<'a>(dictionary: &Dict<'a>) -> Option<Dict<'a>> {
+    dictionary.get::<Dict<'_>>("DecodeParms").or_else(|| {
+        let all = dictionary.get::<Array<'_>>("DecodeParms")?;
+        all.iter::<Dict<'_>>().next()
+    })
+}
+
+/// How many components the samples of an image have, and no more than that: one where it cannot be told.
+fn components(stream: &Stream<'_>) -> u64 {
+    match stream.dict().get::<Object<'_>>("ColorSpace") {
+        Some(Object::Name(name)) => match &*name {
+            b"DeviceRGB" | b"RGB" => 3,
+            b"DeviceCMYK" | b"CMYK" => 4,
+            _ => 1,
+        },
+        Some(Object::Array(array)) => {
+            let mut entries = array.flex_iter();
+            match entries.next::<Name<'_>>().as_deref() {
+                Some(b"CalRGB" | b"Lab") => 3,
+                Some(b"ICCBased") => {
+                    let profile = entries.next::<Stream<'_>>();
+                    profile.and_then(|profile| profile.dict().get::<u8>("N")).unwrap_or(1).into()
+                }
+                _ => 1,
+            }
+        }
+        _ => 1,
+    }
 }

@@ -6,11 +6,11 @@
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Read, Seek as _, SeekFrom, Take};
 
-use flate2::bufread::ZlibDecoder;
 use platen_model::FailureClass;
 use weezl::{BitOrder, LzwStatus};
 
 use super::Fault;
+use super::inflate::{self, Inflated};
 use super::tiff_directory::Directory;
 use super::tiff_source::At;
 
@@ -22,9 +22,6 @@ pub(super) const OLD_DEFLATE: u64 = 32_946;
 
 /// Of [`Directory::predictor`]: samples are differences to those of the pixel before.
 pub(super) const DIFFERENCES: u64 = 2;
-
-/// How many bytes behind a strip's last row are unpacked to reach its check sum: tiles are filled up.
-const BEHIND_MAX: u64 = 64 << 20;
 
 /// The bytes of a strip or tile as they stand in the file.
 type Bytes<'f> = BufReader<Ordered<Take<At<'f>>>>;
@@ -67,7 +64,7 @@ impl<'f> Rows<'f> {
                 source: bytes,
                 decoder: weezl::decode::Decoder::with_tiff_size_switch(BitOrder::Msb, 8),
             }),
-            DEFLATE | OLD_DEFLATE => Box::new(ZlibDecoder::new(bytes)),
+            DEFLATE | OLD_DEFLATE => Box::new(Inflated::zlib(bytes)),
             PACK_BITS => Box::new(PackBits { source: bytes, run: Run::Copied(0) }),
             _ => Box::new(bytes),
         };
@@ -106,7 +103,7 @@ impl Rows<'_> {
         if !self.has_check_sum {
             return true;
         }
-        match io::copy(&mut self.unpacked.by_ref().take(BEHIND_MAX), &mut io::sink()) {
+        match io::copy(&mut self.unpacked.by_ref().take(inflate::BEHIND_BYTES), &mut io::sink()) {
             Ok(_) => true,
             // Some programs leave the check sum out.
             Err(error) => error.kind() == io::ErrorKind::UnexpectedEof,

@@ -61,6 +61,7 @@ fn from_rows(
 ) -> Result<(Picture, bool), Fault> {
     let mut sheet = Sheet::new(grid, colours.channels());
     let mut is_all_transparent = colours.alpha.is_some();
+    let mut has_rows = false;
     let planes = if page.planar { grid.samples } else { 1 };
     let together = grid.samples / planes;
     let row_bits = grid.chunk_width * together * page.bits as usize;
@@ -73,11 +74,23 @@ fn from_rows(
                 Rows::of(file, page, bytes, row_bits.div_ceil(8), together)
             })
             .collect::<Result<Vec<_>, _>>()?;
+        let width = place.right - place.left;
+        let mut is_whole = true;
         for y in place.top..place.bottom {
-            for (plane, rows) in rows.iter_mut().enumerate() {
+            let unpacked = rows.iter_mut().enumerate().try_for_each(|(plane, rows)| {
                 spread(rows.next()?, page, &mut samples[plane..], planes);
+                Ok::<(), Fault>(())
+            });
+            match unpacked {
+                Ok(()) => has_rows = true,
+                // What was scanned and is there is shown, on the white of what is not.
+                Err(fault) if has_rows && fault.class != FailureClass::Internal => {
+                    (y..place.bottom).for_each(|y| sheet.row(y, place.left, width).fill(255));
+                    is_whole = false;
+                    break;
+                }
+                Err(fault) => return Err(fault),
             }
-            let width = place.right - place.left;
             let pixels = &samples[..width * grid.samples];
             if let Some((at, _)) = colours.alpha.filter(|_| is_all_transparent) {
                 is_all_transparent = pixels.chunks_exact(grid.samples).all(|pixel| pixel[at] == 0);
@@ -85,7 +98,7 @@ fn from_rows(
             colours.convert(pixels, grid.samples, sheet.row(y, place.left, width));
         }
         for rows in rows {
-            sheet.is_damaged |= !rows.ends_soundly();
+            sheet.is_damaged |= !is_whole || !rows.ends_soundly();
         }
     }
     let is_bitonal = page.bits == 1 && grid.samples == 1 && matches!(colours.of, Inks::Gray { .. });

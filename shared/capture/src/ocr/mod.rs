@@ -5,12 +5,13 @@
 //! in one pass of Tesseract's result iterator. Nothing here opens a file but Tesseract itself, which reads
 //! its language data; a language that is not installed is a [`Failure`] that names the package to install.
 //!
-//! The danger is in [`tesseract`] and [`leptonica`], which talk to C libraries, and in three modules whose functions
+//! The danger is in [`tesseract`], [`leptonica`] and `shortage`, which talk to C libraries, and in three modules whose functions
 //! stand in for some of theirs, which take time and change no word: `line_pictures`, `ambiguities` and `threads`.
 
 mod ambiguities;
 pub mod leptonica;
 mod line_pictures;
+mod shortage;
 pub mod tesseract;
 mod threads;
 
@@ -19,9 +20,10 @@ use std::path::{Path, PathBuf};
 
 use image::GrayImage;
 use platen_model::{Failure, FailureClass, Rect, Stage, Word};
+use rustix::process::{Resource, getrlimit};
 
 use crate::worker::sandbox::language_data_folders;
-use tesseract::Recogniser;
+use tesseract::{GivenUp, Recogniser};
 pub use tesseract::{Layout, Turn};
 
 /// The language set that holds Tesseract's orientation model.
@@ -45,7 +47,7 @@ impl Engines {
     ///
     /// # Errors
     ///
-    /// A language that is not installed, or a fault inside Tesseract.
+    /// A language that is not installed, memory that is not there, or a fault inside Tesseract.
     pub fn read(
         &mut self,
         page: &GrayImage,
@@ -56,7 +58,7 @@ impl Engines {
         let recogniser = self.recogniser(languages)?;
         recogniser.expect(layout);
         recogniser.show(page, dpi);
-        recogniser.recognise().map_err(internal)
+        recogniser.recognise().map_err(given_up)
     }
 
     /// Reads part of the page that was read last, line by line.
@@ -68,7 +70,7 @@ impl Engines {
         let recogniser = self.recogniser(languages)?;
         recogniser.expect(Layout::Lines);
         recogniser.look_at(region);
-        recogniser.recognise().map_err(internal)
+        recogniser.recognise().map_err(given_up)
     }
 
     /// Asks Tesseract which way up a page is. `None` where it cannot say, or where the orientation model is
@@ -170,6 +172,18 @@ fn debian_package(data: &str) -> String {
         Some(format!("script-{code}{ending}"))
     });
     format!("tesseract-ocr-{}", name.unwrap_or_else(|| data.to_lowercase().replace('_', "-")))
+}
+
+/// A page that Tesseract gave up on.
+fn given_up(why: GivenUp) -> Failure {
+    let of_memory = |message: String| Failure::new(FailureClass::OutOfMemory, Stage::Page, message);
+    match (why, getrlimit(Resource::As).current) {
+        (GivenUp::ForMemory, Some(limit)) => {
+            of_memory(format!("passed the limit of {} MiB (limits.worker_memory_mb)", limit >> 20))
+        }
+        (GivenUp::ForMemory, None) => of_memory("found no memory left on the machine".into()).passing(),
+        (GivenUp::ForNoReason, _) => internal("Tesseract gave up on the page".into()),
+    }
 }
 
 fn internal(message: String) -> Failure {

@@ -15,6 +15,11 @@ use image::GrayImage;
 use leptess::capi;
 use platen_model::{Rect, Word};
 
+use super::shortage;
+
+/// How many bytes Tesseract's copy of a picture may be longer than the picture.
+const COPY_MORE_BYTES: usize = 256 << 10;
+
 /// A page's orientation, as Tesseract's model sees it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Turn {
@@ -31,6 +36,15 @@ pub enum Layout {
     Page,
     /// In lines from edge to edge, from top to bottom.
     Lines,
+}
+
+/// Why a picture could not be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GivenUp {
+    /// There was no memory left for it.
+    ForMemory,
+    /// Tesseract does not say.
+    ForNoReason,
 }
 
 /// A Tesseract instance with its languages loaded.
@@ -55,6 +69,7 @@ impl Recogniser {
         let path = folder.to_str().and_then(|path| CString::new(path).ok()).ok_or_else(refused)?;
         let names = CString::new(languages).map_err(|_| refused())?;
         super::stand_in();
+        shortage::watch();
         // SAFETY: no preconditions; a null answer is checked.
         let handle = NonNull::new(unsafe { capi::TessBaseAPICreate() }).ok_or_else(refused)?;
         let mut recogniser = Self { handle, shown: false };
@@ -94,8 +109,10 @@ impl Recogniser {
             self.shown = false;
             return;
         };
-        // A picture without pixels makes Tesseract exit the process.
-        self.shown = columns > 0 && rows > 0;
+        // Of the picture before.
+        let _ = shortage::was();
+        // A picture without pixels makes Tesseract exit the process, and a copy that it has no memory for crash.
+        self.shown = columns > 0 && rows > 0 && shortage::has_room(page.as_raw().len() + COPY_MORE_BYTES);
         if !self.shown {
             return;
         }
@@ -155,14 +172,18 @@ impl Recogniser {
     ///
     /// # Errors
     ///
-    /// When Tesseract gives up.
-    pub fn recognise(&mut self) -> Result<Vec<Word>, String> {
+    /// When Tesseract gives up, or had no memory for some of it: what it read then is not all that there is.
+    pub fn recognise(&mut self) -> Result<Vec<Word>, GivenUp> {
         if !self.shown {
-            return Ok(Vec::new());
+            return if shortage::was() { Err(GivenUp::ForMemory) } else { Ok(Vec::new()) };
         }
         // SAFETY: the handle is live and has a picture; no monitor is passed.
-        if unsafe { capi::TessBaseAPIRecognize(self.handle.as_ptr(), ptr::null_mut()) } != 0 {
-            return Err("Tesseract gave up on the page".into());
+        let status = unsafe { capi::TessBaseAPIRecognize(self.handle.as_ptr(), ptr::null_mut()) };
+        if shortage::was() {
+            return Err(GivenUp::ForMemory);
+        }
+        if status != 0 {
+            return Err(GivenUp::ForNoReason);
         }
         let mut words = Vec::new();
         if let Some(mut results) = Results::of(self) {

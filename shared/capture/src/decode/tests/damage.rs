@@ -168,22 +168,71 @@ fn a_page_of_which_something_is_missing_is_never_blank() {
 }
 
 #[test]
-fn a_deflated_tiff_whose_check_sum_is_wrong_is_refused_or_says_so() {
+fn a_deflated_picture_says_when_data_are_missing_or_wrong_and_not_when_their_end_is() {
     let pixels: Vec<u16> = samples(1).into_iter().map(u16::from).collect();
-    let whole = Tiff { coding: Coding::Deflate { tag: 8 }, ..USUAL };
-    check("whole", &whole.file((SIDE.into(), SIDE.into()), 1, &pixels), false);
-    let mut strip = deflated(&samples(1));
-    check("the same", &whole_of(strip.clone(), &pixels), false);
-    if let Some(last) = strip.last_mut() {
-        *last ^= 1;
+    let written = Tiff { coding: Coding::Deflate { tag: 8 }, ..USUAL };
+    check("as written", &written.file((SIDE.into(), SIDE.into()), 1, &pixels), false);
+    let whole = deflated(&samples(1));
+    let length = whole.len();
+    let mut false_sum = whole.clone();
+    false_sum[length - 1] ^= 1;
+    let mut overwritten = whole.clone();
+    overwritten[length / 2..length / 2 + 40].fill(0xff);
+    for (what, data, is_damaged) in [
+        ("whole", whole.clone(), false),
+        ("padded", [&whole[..], b"\r\n"].concat(), false),
+        ("without a sum", whole[..length - 4].to_vec(), false),
+        ("with a part of its sum", whole[..length - 1].to_vec(), false),
+        ("with another sum", false_sum, true),
+        ("cut", whole[..length / 2].to_vec(), true),
+        ("cut, but ending", deflated(&samples(1)[..90_000]), true),
+        ("overwritten", overwritten, true),
+    ] {
+        check(&format!("TIFF, {what}"), &whole_of(data.clone(), &pixels), is_damaged);
+        let alone = shown_in_pdf("/Filter/FlateDecode", data.clone());
+        check(&format!("PDF, {what}"), &alone, is_damaged);
+        let entries = format!("/Width {SIDE}/Height {SIDE}/BitsPerComponent 8/ColorSpace/DeviceGray");
+        let image = (format!("{entries}/Filter/FlateDecode"), data);
+        let drawn = pdf("/MediaBox[0 0 96 96]", "48 0 0 48 0 0 cm /I0 Do 0 g 1 1 1 1 re f", &[image]);
+        check(&format!("PDF, drawn, {what}"), &drawn, is_damaged);
     }
-    // Where the sum is met with the last row, the page is refused.
-    match page(&file(&whole_of(strip.clone(), &pixels)), 0, &Limits::default()) {
-        Ok(picture) => assert!(picture.is_incomplete),
-        Err(failure) => assert_eq!(failure.class, FailureClass::Corrupt, "{failure}"),
+}
+
+#[test]
+fn the_rows_before_the_damage_of_a_tiff_are_shown_and_those_behind_are_white() {
+    let all = samples(1);
+    let pixels: Vec<u16> = all.iter().copied().map(u16::from).collect();
+    let strip = deflated(&all);
+    let gray = decoded(&whole_of(strip[..strip.len() / 2].to_vec(), &pixels)).samples.to_gray();
+    let side = usize::from(SIDE);
+    let same =
+        gray.as_raw().chunks(side).zip(all.chunks(side)).take_while(|(shown, row)| shown == row).count();
+    assert!(same > 100, "{same} rows");
+    assert!(gray.as_raw()[same * side..].iter().all(|sample| *sample == 255));
+    let nothing = page(&file(&whole_of(b"no strip at all".to_vec(), &pixels)), 0, &Limits::default());
+    assert_eq!(nothing.expect_err("there is nothing to see").class, FailureClass::Corrupt);
+}
+
+#[test]
+fn a_picture_of_another_kind_that_is_damaged_is_refused() {
+    let page_of = |bytes: &[u8]| page(&file(bytes), 0, &Limits::default());
+    let noise = image::GrayImage::from_raw(SIDE.into(), SIDE.into(), samples(1)).expect("all samples");
+    for format in [ImageFormat::Png, ImageFormat::WebP, ImageFormat::Gif, ImageFormat::Bmp] {
+        let colour = DynamicImage::ImageLuma8(noise.clone()).to_rgba8();
+        let whole = coded(DynamicImage::ImageRgba8(colour), format);
+        page_of(&whole).expect("it is whole");
+        for cut in [whole.len() / 4, whole.len() / 2, whole.len() * 3 / 4] {
+            match page_of(&whole[..cut]) {
+                Ok(picture) => {
+                    assert!(picture.is_incomplete, "{format:?} cut after {cut} of {}", whole.len())
+                }
+                Err(failure) => assert!(
+                    matches!(failure.class, FailureClass::Truncated | FailureClass::Corrupt),
+                    "{format:?}: {failure}"
+                ),
+            }
+        }
     }
-    strip.truncate(strip.len() - 4);
-    check("without a sum", &whole_of(strip, &pixels), false);
 }
 
 fn whole_of(strip: Vec<u8>, pixels: &[u16]) -> Vec<u8> {
