@@ -94,8 +94,8 @@ impl FailureClass {
             }
             Self::TimedOut => "retry when the machine is less busy, or raise `capture.limits.page_seconds`",
             Self::OutOfMemory => {
-                "scan at a lower resolution, or raise `limits.worker_memory_mb`; where the machine itself has no memory \
-                 left, retry when it has, or lower `workers`"
+                "scan at a lower resolution, or raise `capture.limits.worker_memory_mb`; where the machine itself \
+                 has no memory left, retry when it has, or lower `workers`"
             }
             Self::NoPages => "check that the file holds pages; some programs write empty documents",
             Self::NoDocument => {

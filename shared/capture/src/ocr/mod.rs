@@ -179,7 +179,7 @@ fn given_up(why: GivenUp) -> Failure {
     let of_memory = |message: String| Failure::new(FailureClass::OutOfMemory, Stage::Page, message);
     match (why, getrlimit(Resource::As).current) {
         (GivenUp::ForMemory, Some(limit)) => {
-            of_memory(format!("passed the limit of {} MiB (limits.worker_memory_mb)", limit >> 20))
+            of_memory(format!("passed the limit of {} MiB (capture.limits.worker_memory_mb)", limit >> 20))
         }
         (GivenUp::ForMemory, None) => of_memory("found no memory left on the machine".into()).passing(),
         (GivenUp::ForNoReason, _) => internal("Tesseract gave up on the page".into()),

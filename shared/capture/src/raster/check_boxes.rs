@@ -8,6 +8,8 @@
 //! a row, and a digit in a box is the number of something. A box that somebody blackened has no frame any more; it counts
 //! where the page has others of its size.
 
+pub(super) mod paint;
+
 use platen_model::{Barcode, CheckBox, Rect, Word};
 
 use super::ink::{Ink, Mark, Run};

@@ -11,6 +11,7 @@ mod barcode;
 mod blank;
 mod check_boxes;
 mod clean;
+mod coverage;
 mod embedded;
 pub mod encode;
 mod fine_print;
@@ -186,17 +187,19 @@ pub fn finish_page(
             if let Some(copy) = copy {
                 own.add(reading::read(&copy, text, &options.languages, engines)?.words);
             }
-            Content { words: own.words, check_boxes: check_boxes::find(&ink) }
+            Content { words: own.words, check_boxes: check_boxes::find(&ink), ..Content::default() }
         }
         (None, None) => Content::default(),
     };
     turn::straighten_rects(content.rects(), gray.dimensions(), size, lean_deg);
-    let Content { words, mut check_boxes } = content;
+    let Content { words, mut check_boxes, coverage } = content;
     check_boxes::drop_others(&mut check_boxes, &barcodes, &words);
     clock.lap("recognise");
 
     let confidence = mean_confidence(&words);
-    let read = Reading { words: &words, confidence, languages: &options.languages };
+    // Letters that were not read count as read without any confidence.
+    let read_share = 1.0 - coverage.unread_share();
+    let read = Reading { words: &words, confidence, languages: &options.languages, coverage };
     let quality = is_read.then(|| quality::judge(&gray, &ink, upright.rotation_deg, grain, read));
     let (quality, mut notes) = quality.map_or((0.0, Vec::new()), |quality| (quality.score, quality.notes));
     let is_kept_as_it_is = photo.is_some_and(|photo| !photo.corrected);
@@ -215,7 +218,7 @@ pub fn finish_page(
         text_source,
         incoming,
         photo,
-        mean_confidence: confidence,
+        mean_confidence: if coverage.lacks_much() { confidence * read_share } else { confidence },
         quality,
         words,
         barcodes,
@@ -318,6 +321,8 @@ fn thread_cpu_ms() -> f64 {
 
 #[cfg(test)]
 mod corpus_tests;
+#[cfg(test)]
+mod passed_over_tests;
 #[cfg(test)]
 mod print_tests;
 #[cfg(test)]

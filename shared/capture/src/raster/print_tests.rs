@@ -280,7 +280,7 @@ fn a_receipt_on_the_glass_is_read_by_its_lines_wherever_it_lies() {
 }
 
 /// Prints lines on an A4 page: the left edge, the upper edge, and the height of the type, in pixels.
-fn print(dpi: u32, lines: &[(u32, u32, f32, &str)]) -> GrayImage {
+pub(super) fn print(dpi: u32, lines: &[(u32, u32, f32, &str)]) -> GrayImage {
     print_in(SANS, dpi, lines)
 }
 
@@ -294,7 +294,7 @@ fn print_in(typeface: &str, dpi: u32, lines: &[(u32, u32, f32, &str)]) -> GrayIm
     page
 }
 
-fn size_of(page: &GrayImage, dpi: u32) -> TextSize {
+pub(super) fn size_of(page: &GrayImage, dpi: u32) -> TextSize {
     TextSize::of(&Ink::of(page), Upright::AS_IT_LIES, Some(dpi))
 }
 
@@ -309,7 +309,7 @@ fn line_of(words: &[Word], with: &str) -> String {
     of_line.collect::<Vec<_>>().join(" ")
 }
 
-const CLAUSES: [&str; 8] = [
+pub(super) const CLAUSES: [&str; 8] = [
     "This agreement is made between the parties named below and binds both of them",
     "from the day on which the second of them has signed it. The supplier delivers the",
     "goods to the place named in the order and bears the risk until they are accepted.",

@@ -10,6 +10,7 @@ use image::GrayImage;
 use platen_model::Word;
 
 use super::clean::light::Paper;
+use super::coverage::Coverage;
 use super::grain::Grain;
 use super::ink::Ink;
 use lean::Lean;
@@ -41,6 +42,8 @@ const BENT_DEG: f32 = 1.2;
 const WORDS_MIN: usize = 8;
 /// Where more marks than this look like letters, a page of few words or none was read poorly.
 const UNREAD_MARKS_MIN: usize = 40;
+/// A page of which much was not read scores at most this.
+const LACKING: f32 = 0.6;
 /// Of the rows of the page one in so many is looked at.
 const ROW_STEP: usize = 16;
 /// Smaller steps between neighbouring samples are noise.
@@ -68,6 +71,8 @@ pub(super) struct Reading<'a> {
     pub(super) confidence: f32,
     /// The languages it was read in.
     pub(super) languages: &'a str,
+    /// How much of the text the words are.
+    pub(super) coverage: Coverage,
 }
 
 /// Judges a page that is not blank, as it was read. `ink` are the marks found on it before it was turned by
@@ -114,7 +119,11 @@ fn score(image: &Image, reading: Reading<'_>) -> f32 {
     let contrast = image.contrast().map_or(1.0, |contrast| contrast / PALE * 0.5);
     let size = image.capital_px.map_or(1.0, |height| height / SMALL_PX * 0.75);
     let image = sharpness.min(contrast).min(size).clamp(0.0, 1.0);
-    words.clamp(0.0, 1.0) * WORDS_PART + image * (1.0 - WORDS_PART)
+    let score = words.clamp(0.0, 1.0) * WORDS_PART + image * (1.0 - WORDS_PART);
+    match reading.coverage.lacks_much() {
+        true => (score * (1.0 - reading.coverage.unread_share())).min(LACKING),
+        false => score,
+    }
 }
 
 /// Why the page was read poorly, or why a person should look at it.
@@ -124,16 +133,21 @@ fn notes(page: &GrayImage, image: &Image, reading: Reading<'_>, ink: &Ink) -> Ve
     let is_poor = reading.confidence < CONFIDENT
         && (reading.words.len() >= WORDS_MIN || ink.text_like().nth(UNREAD_MARKS_MIN).is_some());
     if reading.words.is_empty() {
-        let mut notes = vec!["No text was found on this page.".to_owned()];
+        let mut notes = vec![match reading.coverage.is_of_text() {
+            true => "This page seems to hold text that could not be read. Lay the sheet straight.".to_owned(),
+            false => "No text was found on this page.".to_owned(),
+        }];
         if is_poor {
             notes.extend(causes(page, image, reading));
         }
         return notes;
     }
+    let missing = reading.coverage.lacks_much().then(|| "Part of the text could not be read.".to_owned());
+    let mut notes: Vec<String> = missing.into_iter().collect();
     if !is_poor {
-        return Vec::new();
+        return notes;
     }
-    let mut notes = causes(page, image, reading);
+    notes.extend(causes(page, image, reading));
     if notes.is_empty() {
         notes.push(if is_handwritten(ink) {
             "Much of the page seems to be handwritten; handwriting is not read well.".into()

@@ -18,6 +18,8 @@ use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer
 use image::{GrayImage, imageops};
 use platen_model::{CheckBox, Failure, FailureClass, Rect, Stage, Word};
 
+use super::clean::tint;
+use super::coverage::Coverage;
 use super::encode::Lettering;
 use super::ink::Ink;
 use super::upright::Upright;
@@ -151,6 +153,8 @@ pub(super) struct Content {
     pub(super) words: Vec<Word>,
     /// The boxes to tick.
     pub(super) check_boxes: Vec<CheckBox>,
+    /// How much of its text the words are.
+    pub(super) coverage: Coverage,
 }
 
 impl Content {
@@ -170,6 +174,7 @@ impl Content {
             ..word
         }));
         self.check_boxes.extend(strip.check_boxes);
+        self.coverage = self.coverage.and(strip.coverage);
     }
 }
 
@@ -215,19 +220,58 @@ impl How<'_> {
     fn read(self, mut copy: Cow<'_, GrayImage>, engines: &mut Engines) -> Result<Content, Failure> {
         let ink = Ink::of(&copy);
         let check_boxes = check_boxes::find(&ink);
+        let painted = check_boxes::paint::paint_over(&mut copy, &ink, &check_boxes, self.languages);
         underline::take_out(&mut copy, &ink);
-        let mut words = engines.read(&copy, self.dpi, self.layout, self.languages)?;
-        let mut found = Vec::new();
-        for region in unread::regions(&ink, copy.dimensions(), &words) {
-            let read = engines.read_region(region.rect, self.languages)?;
-            found.push((region, read));
+        let mut words = self.words(&copy, &ink, engines)?;
+        let mut coverage = Coverage::of(&ink, &words);
+        if let Some((again, covered)) = self.again_without_tints(&copy, &ink, &words, coverage, engines)? {
+            (words, coverage) = (again, covered);
         }
-        unread::put_in(&mut words, found);
+        check_boxes::paint::drop_ticks(&mut words, &painted);
         litter::take_out(&mut words);
         if self.layout == Layout::Page {
             rows::join(&mut words);
         }
-        Ok(Content { words, check_boxes })
+        Ok(Content { words, check_boxes, coverage })
+    }
+
+    /// The words on a copy, with those that were passed over at first. `ink` is the copy's.
+    fn words(self, copy: &GrayImage, ink: &Ink, engines: &mut Engines) -> Result<Vec<Word>, Failure> {
+        let mut words = engines.read(copy, self.dpi, self.layout, self.languages)?;
+        let mut found = Vec::new();
+        for region in unread::regions(ink, copy.dimensions(), &words) {
+            let read = engines.read_region(region.rect, self.languages)?;
+            found.push((region, read));
+        }
+        unread::put_in(&mut words, found);
+        Ok(words)
+    }
+
+    /// Reads a copy again with its tints made white, where that may be why letters were not read; `None` where it was not, or
+    /// did not help.
+    fn again_without_tints(
+        self,
+        copy: &GrayImage,
+        ink: &Ink,
+        words: &[Word],
+        coverage: Coverage,
+        engines: &mut Engines,
+    ) -> Result<Option<(Vec<Word>, Coverage)>, Failure> {
+        let Some(capital) = ink.capital_height_px(false) else { return Ok(None) };
+        if !coverage.lacks_some() && !tint::is_on(copy, capital) {
+            return Ok(None);
+        }
+        let even = tint::evened(copy, capital);
+        // The letters on a tint are no marks of their own where the tint is a mark.
+        let ink = Ink::of(&even);
+        if !Coverage::of(&ink, words).lacks_some() {
+            return Ok(None);
+        }
+        let again = self.words(&even, &ink, engines)?;
+        Ok(unread::are_worth_more(&again, words).then(|| {
+            let covered = Coverage::of(&ink, &again);
+            (again, covered)
+        }))
     }
 }
 

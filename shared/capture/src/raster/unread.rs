@@ -34,6 +34,8 @@ const AREA_MAX: f64 = 0.5;
 const SURE: f32 = 0.75;
 /// And better than what stood there by this factor.
 const BETTER: f32 = 1.1;
+/// And a whole page by this one.
+const WHOLE_BETTER: f32 = 1.02;
 /// A line that is read with less confidence, and so many times as high as it is wide, may be a column of figures. What does
 /// run down the page is read better.
 const STACKED: (f32, u32) = (0.6, 2);
@@ -290,6 +292,12 @@ fn is_better<'w>(found: &[Word], before: impl Iterator<Item = &'w Word>) -> bool
     let sure: f32 = found.iter().map(|word| word.confidence * letters_of(word)).sum();
     let after: f32 = found.iter().map(worth).sum();
     letters >= 3.0 && sure / letters >= SURE && after >= before.map(worth).sum::<f32>() * BETTER + 1.0
+}
+
+/// Whether a second reading of a whole page is clearly more than the first.
+pub(super) fn are_worth_more(again: &[Word], before: &[Word]) -> bool {
+    let worth = |words: &[Word]| words.iter().map(worth).sum::<f32>();
+    worth(again) > worth(before) * WHOLE_BETTER + 1.0
 }
 
 /// Where words of a region that held none belong: before the first word below it.

@@ -97,7 +97,7 @@ fn between(at: u32, cell: u32, cells: usize) -> (usize, usize, f32) {
 }
 
 /// The paper's level in each cell.
-fn probed(page: &GrayImage, cell: u32) -> Vec<u8> {
+pub(super) fn probed(page: &GrayImage, cell: u32) -> Vec<u8> {
     let width = page.width() as usize;
     let step = (cell / PROBES).max(1);
     let mut levels = Vec::new();
@@ -157,7 +157,7 @@ fn around(levels: &[u8], columns: usize, at: usize) -> impl Iterator<Item = u8> 
     rows.flat_map(move |row| span.clone().map(move |column| levels[row * columns + column]))
 }
 
-fn share(levels: &[u8], is: impl Fn(u8) -> bool) -> f32 {
+pub(super) fn share(levels: &[u8], is: impl Fn(u8) -> bool) -> f32 {
     levels.iter().filter(|&&level| is(level)).count() as f32 / levels.len().max(1) as f32
 }
 

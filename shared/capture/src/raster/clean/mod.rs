@@ -12,6 +12,7 @@ pub(super) mod holes;
 pub(super) mod light;
 mod rim;
 mod speckle;
+pub(super) mod tint;
 mod veil;
 
 use std::borrow::Cow;

@@ -35,7 +35,13 @@ fn words(skew_deg: impl Fn(u32) -> f32) -> Vec<Word> {
 
 fn judged(page: &GrayImage, confidence: f32) -> Quality {
     let words = words(|_| 0.0);
-    judge(page, &Ink::of(page), 0, None, Reading { words: &words, confidence, languages: "eng" })
+    judge(
+        page,
+        &Ink::of(page),
+        0,
+        None,
+        Reading { words: &words, confidence, languages: "eng", coverage: Coverage::default() },
+    )
 }
 
 /// Checks that a page read with little confidence has one note, and that it says this.
@@ -64,7 +70,14 @@ fn where_letters_stand_and_few_or_no_words_were_read_the_cause_is_named() {
     let blurred = gaussian_blur_f32(&page(20), 5.0);
     let notes = |page: &GrayImage, count: usize, confidence: f32| {
         let words = &words(|_| 0.0)[..count];
-        judge(page, &Ink::of(page), 0, None, Reading { words, confidence, languages: "eng" }).notes
+        judge(
+            page,
+            &Ink::of(page),
+            0,
+            None,
+            Reading { words, confidence, languages: "eng", coverage: Coverage::default() },
+        )
+        .notes
     };
     assert_eq!(notes(&blurred, 3, 0.4), ["The page is blurred."]);
     assert_eq!(notes(&blurred, 0, 0.0), ["No text was found on this page.", "The page is blurred."]);
@@ -101,7 +114,7 @@ fn a_shadow_over_half_of_the_page_is_named() {
 fn skew_that_is_left_and_lines_that_are_bent_are_named() {
     let check = |words: &[Word], confidence, expected: &[&str]| {
         let page = page(20);
-        let reading = Reading { words, confidence, languages: "eng" };
+        let reading = Reading { words, confidence, languages: "eng", coverage: Coverage::default() };
         assert_eq!(judge(&page, &Ink::of(&page), 0, None, reading).notes, expected);
     };
     check(&words(|_| 3.0), 0.6, &["The text is still turned clockwise by 3.0°. Lay the sheet straight."]);
@@ -117,7 +130,7 @@ fn skew_that_is_left_and_lines_that_are_bent_are_named() {
 
 #[test]
 fn a_page_without_a_word_says_so() {
-    let reading = Reading { words: &[], confidence: 0.0, languages: "eng" };
+    let reading = Reading { words: &[], confidence: 0.0, languages: "eng", coverage: Coverage::default() };
     let quality = judge(&page(20), &Ink::of(&page(20)), 0, None, reading);
     assert_eq!(quality.notes, ["No text was found on this page."]);
 }
