@@ -6,6 +6,7 @@ use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Rgb, RgbImage, Rgba};
 use platen_model::FailureClass;
 
+use super::jpeg::{Headers, Inks};
 use super::picture::{Original, Picture, Samples};
 use super::{Fault, jpeg, within_pixel_limit};
 use crate::Kind;
@@ -26,16 +27,15 @@ pub(super) fn page(file: &[u8], kind: Kind, limits: &Limits) -> Result<Picture, 
     Ok(picture.oriented(orientation))
 }
 
-/// A JPEG as it stands in a PDF: shown as its samples lie, whatever its metadata say. One without its end is decoded too,
-/// for what counts is whether its data are there.
-pub(super) fn jpeg_as_stored(file: &[u8], limits: &Limits) -> Result<Picture, Fault> {
+/// A JPEG as it stands in a PDF: shown as its samples lie, whatever its metadata say, and with four components as `inks`. One
+/// without its end is decoded too, for what counts is whether its data are there.
+pub(super) fn jpeg_as_stored(file: &[u8], inks: Inks, limits: &Limits) -> Result<Picture, Fault> {
     open(file, Kind::Jpeg, limits)?;
-    from_jpeg(file)
+    let headers = jpeg::headers(file)?;
+    from_jpeg(file, headers, jpeg::decoded_as(file, headers, inks)?)
 }
 
-fn from_jpeg(file: &[u8]) -> Result<Picture, Fault> {
-    let headers = jpeg::headers(file)?;
-    let (samples, is_whole) = jpeg::decoded(file)?;
+fn from_jpeg(file: &[u8], headers: Headers, (samples, is_whole): (Samples, bool)) -> Result<Picture, Fault> {
     let mut picture = Picture::new(samples);
     picture.chroma = headers.chroma;
     if !is_whole {
@@ -52,7 +52,7 @@ fn decoded(file: &[u8], kind: Kind, limits: &Limits) -> Result<(Picture, Orienta
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     let mut picture = if kind == Kind::Jpeg {
         drop(decoder);
-        from_jpeg(file)?
+        from_jpeg(file, jpeg::headers(file)?, jpeg::decoded(file)?)?
     } else {
         Picture::new(samples(DynamicImage::from_decoder(decoder).map_err(|error| fault(&error))?, kind))
     };
