@@ -9,6 +9,12 @@
 //! as in photographs, nothing is a stroke, and the picture below shows it. The danger is a page that does not come
 //! apart so: [`taken_apart`] puts the layers together again, coarsely, and answers nothing where they do not look like
 //! the page.
+//!
+//! A large page is held anyway while it is taken apart; beside it there is room for its mask, and for nothing else of its
+//! size. What is needed of its other pixels is made for a few rows at a time, as often as it is asked for.
+
+use std::borrow::Cow;
+use std::ops::Range;
 
 use fast_image_resize::images::{Image as ResizedImage, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
@@ -75,17 +81,26 @@ pub(crate) struct Layers {
 
 /// Takes a page apart; `None` where it has no strokes, or where the layers do not look like it.
 pub(crate) fn taken_apart(samples: &Samples, dpi: u32) -> Option<Layers> {
-    let gray = samples.to_gray();
+    let page = Page::of(samples);
     let doubled = dpi < DOUBLED_BELOW_DPI;
-    let (mask, mask_dpi) =
-        if doubled { (strokes(&twice(&gray)?, dpi * 2), dpi * 2) } else { (strokes(&gray, dpi), dpi) };
+    let (mask, mask_dpi) = if doubled {
+        let gray = twice(&samples.to_gray())?;
+        let row = gray.width() as usize;
+        let rows = |rows: Range<usize>| Cow::Borrowed(&gray.as_raw()[rows.start * row..rows.end * row]);
+        (strokes(rows, gray.dimensions(), dpi * 2), dpi * 2)
+    } else {
+        (strokes(|rows| samples.gray_rows(rows), (page.width as u32, page.height as u32), dpi), dpi)
+    };
     let mask = without_dust(mask, (DUST * mask_dpi as usize * mask_dpi as usize / 90_000).max(2));
     if mask.iter().all(|dot| *dot != 0) {
         return None;
     }
-    let (pixels, channels) = interleaved(samples);
-    let page = Page { pixels, channels, width: gray.width() as usize, height: gray.height() as usize };
-    let shares = page.shares(&mask, doubled);
+    let shares = Shares {
+        mask: &mask,
+        per_pixel: if doubled { 2 } else { 1 },
+        width: page.width,
+        height: page.height,
+    };
 
     let (below, known) = page.averaged(page.factor(dpi, BELOW_DPI), &shares, |share| f32::from(share == 0));
     let below = filled(below, &known);
@@ -101,29 +116,27 @@ pub(crate) fn taken_apart(samples: &Samples, dpi: u32) -> Option<Layers> {
         Some(colour) => Ink::Same(colour),
         None => Ink::Picture(filled(ink, &weights)),
     };
-    let layers = Layers { below, mask, ink };
-    page.looks_like(&layers, &shares, dpi).then_some(layers)
+    page.looks_like(&below, &ink, &shares, dpi).then_some(Layers { below, mask, ink })
 }
 
-/// The dots that are strokes, black on white.
-fn strokes(gray: &GrayImage, dpi: u32) -> GrayImage {
+/// The dots that are strokes, black on white, of a page whose gray rows are made when they are asked for.
+fn strokes<'g>(
+    gray: impl Fn(Range<usize>) -> Cow<'g, [u8]>,
+    (width, height): (u32, u32),
+    dpi: u32,
+) -> GrayImage {
     let side = (dpi / SQUARES_PER_INCH).max(6);
-    let (width, height) = gray.dimensions();
     let (across, down) = (width.div_ceil(side), height.div_ceil(side));
     let at = |x: u32, y: u32| (y * across + x) as usize;
     let mut papers = vec![255u8; (across * down) as usize];
     let mut inks = vec![255u8; (across * down) as usize];
-    let square = |x: u32, y: u32| {
-        let columns = (x * side) as usize..((x + 1) * side).min(width) as usize;
-        let rows = y * side..((y + 1) * side).min(height);
-        rows.flat_map(move |row| {
-            gray.as_raw()[row as usize * width as usize..][columns.clone()].iter().copied()
-        })
-    };
+    let rows_of = |y: u32| (y * side) as usize..((y + 1) * side).min(height) as usize;
+    let columns_of = |x: u32| (x * side) as usize..((x + 1) * side).min(width) as usize;
     for y in 0..down {
+        let band = gray(rows_of(y));
         for x in 0..across {
             let mut counts = [0u32; 256];
-            square(x, y).for_each(|sample| counts[usize::from(sample)] += 1);
+            in_square(&band, width, columns_of(x)).for_each(|sample| counts[usize::from(sample)] += 1);
             let all: u32 = counts.iter().sum();
             papers[at(x, y)] = ranked(&counts, all * 9 / 10);
             inks[at(x, y)] = ranked(&counts, all / 50);
@@ -144,6 +157,7 @@ fn strokes(gray: &GrayImage, dpi: u32) -> GrayImage {
 
     let mut mask = GrayImage::from_pixel(width, height, Luma([255]));
     for y in 0..down {
+        let band = gray(rows_of(y));
         for x in 0..across {
             let (paper, ink) = (papers[at(x, y)], inks[at(x, y)]);
             if paper.saturating_sub(ink) < CONTRAST_MIN {
@@ -153,17 +167,17 @@ fn strokes(gray: &GrayImage, dpi: u32) -> GrayImage {
             let edge = f32::from(ink) + contrast * EDGE;
             let (dark, light) = (f32::from(ink) + contrast * 0.3, f32::from(ink) + contrast * 0.75);
             let (mut all, mut between) = (0u32, 0u32);
-            for sample in square(x, y) {
+            for sample in in_square(&band, width, columns_of(x)) {
                 all += 1;
                 between += u32::from((dark..light).contains(&f32::from(sample)));
             }
             if between as f32 > all as f32 * BETWEEN_MAX {
                 continue;
             }
-            for row in y * side..((y + 1) * side).min(height) {
-                let begin = (row * width) as usize;
-                let columns = begin + (x * side) as usize..begin + ((x + 1) * side).min(width) as usize;
-                for (dot, sample) in mask.as_mut()[columns.clone()].iter_mut().zip(&gray.as_raw()[columns]) {
+            let width = width as usize;
+            let dots = mask.as_mut().chunks_exact_mut(width).skip(rows_of(y).start);
+            for (dots, samples) in dots.zip(band.chunks_exact(width)) {
+                for (dot, sample) in dots[columns_of(x)].iter_mut().zip(&samples[columns_of(x)]) {
                     if f32::from(*sample) < edge {
                         *dot = 0;
                     }
@@ -172,6 +186,11 @@ fn strokes(gray: &GrayImage, dpi: u32) -> GrayImage {
         }
     }
     mask
+}
+
+/// The samples of a band of rows that are in these columns.
+fn in_square(band: &[u8], width: u32, columns: Range<usize>) -> impl Iterator<Item = u8> + '_ {
+    band.chunks_exact(width as usize).flat_map(move |row| row[columns.clone()].iter().copied())
 }
 
 /// The sample that has so many samples below it.
@@ -186,15 +205,17 @@ fn ranked(counts: &[u32; 256], rank: u32) -> u8 {
 
 /// Takes out groups of less than `least` dots that touch nothing.
 fn without_dust(mut mask: GrayImage, least: usize) -> GrayImage {
+    /// A black dot that was met.
+    const SEEN: u8 = 1;
     let (width, height) = (mask.width() as usize, mask.height() as usize);
-    let mut seen = vec![false; width * height];
+    let dots = mask.as_mut();
     let (mut group, mut queue) = (Vec::new(), Vec::new());
     for start in 0..width * height {
-        if seen[start] || mask.as_raw()[start] != 0 {
+        if dots[start] != 0 {
             continue;
         }
         group.clear();
-        seen[start] = true;
+        dots[start] = SEEN;
         queue.push(start);
         while let Some(at) = queue.pop() {
             if group.len() < least {
@@ -204,17 +225,18 @@ fn without_dust(mut mask: GrayImage, least: usize) -> GrayImage {
             for near_y in y.saturating_sub(1)..=(y + 1).min(height - 1) {
                 for near_x in x.saturating_sub(1)..=(x + 1).min(width - 1) {
                     let near = near_y * width + near_x;
-                    if !seen[near] && mask.as_raw()[near] == 0 {
-                        seen[near] = true;
+                    if dots[near] == 0 {
+                        dots[near] = SEEN;
                         queue.push(near);
                     }
                 }
             }
         }
         if group.len() < least {
-            group.iter().for_each(|&at| mask.as_mut()[at] = 255);
+            group.iter().for_each(|&at| dots[at] = 255);
         }
     }
+    dots.iter_mut().filter(|dot| **dot == SEEN).for_each(|dot| *dot = 0);
     mask
 }
 
@@ -227,13 +249,6 @@ fn twice(gray: &GrayImage) -> Option<GrayImage> {
     GrayImage::from_raw(width, height, target.into_vec())
 }
 
-fn interleaved(samples: &Samples) -> (&[u8], usize) {
-    match samples {
-        Samples::Bitonal(image) | Samples::Gray(image) => (image.as_raw(), 1),
-        Samples::Rgb(image) => (image.as_raw(), 3),
-    }
-}
-
 /// The page while it is taken apart.
 struct Page<'s> {
     pixels: &'s [u8],
@@ -242,60 +257,37 @@ struct Page<'s> {
     height: usize,
 }
 
-impl Page<'_> {
+impl<'s> Page<'s> {
+    fn of(samples: &'s Samples) -> Self {
+        let (pixels, channels, (width, height)) = match samples {
+            Samples::Bitonal(image) | Samples::Gray(image) => (image.as_raw(), 1, image.dimensions()),
+            Samples::Rgb(image) => (image.as_raw(), 3, image.dimensions()),
+        };
+        Self { pixels, channels, width: width as usize, height: height as usize }
+    }
+
     /// How many pixels a side of a square has that is one pixel of a coarse picture in about this resolution.
     fn factor(&self, dpi: u32, coarse_dpi: u32) -> usize {
         let least = self.width.max(self.height).div_ceil(SIDE_MAX);
         ((dpi / coarse_dpi) as usize).max(least).max(1)
     }
 
-    /// For each pixel how much of it and of its neighbours is stroke: 0 none, 255 all, 1 where only a neighbour is.
-    fn shares(&self, mask: &GrayImage, doubled: bool) -> Vec<u8> {
-        let (width, height) = (self.width, self.height);
-        let per_pixel = if doubled { 2 } else { 1 };
-        let row = mask.width() as usize;
-        let mut own = vec![0u8; width * height];
-        for (y, line) in own.chunks_exact_mut(width).enumerate() {
-            for (x, share) in line.iter_mut().enumerate() {
-                let dots = (0..per_pixel * per_pixel).filter(|dot| {
-                    let (dx, dy) = (dot % per_pixel, dot / per_pixel);
-                    mask.as_raw()[(y * per_pixel + dy) * row + x * per_pixel + dx] == 0
-                });
-                *share = (dots.count() * 255 / (per_pixel * per_pixel)) as u8;
-            }
-        }
-        let mut shares = own.clone();
-        for y in 0..height {
-            for x in 0..width {
-                let at = y * width + x;
-                let near_rows = y.saturating_sub(1)..=(y + 1).min(height - 1);
-                let near = near_rows.flat_map(|row| {
-                    own[row * width + x.saturating_sub(1)..=row * width + (x + 1).min(width - 1)].iter()
-                });
-                if own[at] == 0 {
-                    shares[at] = u8::from(near.into_iter().any(|share| *share != 0));
-                } else if own[at] == 255 && near.into_iter().any(|share| *share != 255) {
-                    shares[at] = 254;
-                }
-            }
-        }
-        shares
-    }
-
     /// The page in squares of `factor` pixels: the mean of their pixels as they weigh, and their weights.
-    #[expect(clippy::needless_range_loop, reason = "one index reads two arrays of different strides")]
-    fn averaged(&self, factor: usize, shares: &[u8], weigh: impl Fn(u8) -> f32) -> (Coarse, Vec<f32>) {
+    fn averaged(&self, factor: usize, shares: &Shares<'_>, weigh: impl Fn(u8) -> f32) -> (Coarse, Vec<f32>) {
         let (across, down) = (self.width.div_ceil(factor), self.height.div_ceil(factor));
         let mut samples = Vec::with_capacity(across * down * self.channels);
         let mut weights = Vec::with_capacity(across * down);
         for y in 0..down {
+            let rows = y * factor..((y + 1) * factor).min(self.height);
+            let band = shares.of_rows(rows.clone());
+            let first = rows.start * self.width;
             for x in 0..across {
                 let (mut sums, mut weight) = ([0f32; 3], 0f32);
-                for row in y * factor..((y + 1) * factor).min(self.height) {
+                for row in rows.clone() {
                     for at in
                         row * self.width + x * factor..row * self.width + ((x + 1) * factor).min(self.width)
                     {
-                        let one = weigh(shares[at]);
+                        let one = weigh(band[at - first]);
                         weight += one;
                         for (sum, sample) in
                             sums.iter_mut().zip(&self.pixels[at * self.channels..][..self.channels])
@@ -313,21 +305,20 @@ impl Page<'_> {
     }
 
     /// Whether the layers, put together, look like the page from some way off.
-    fn looks_like(&self, layers: &Layers, shares: &[u8], dpi: u32) -> bool {
+    fn looks_like(&self, below: &Coarse, ink: &Ink, shares: &Shares<'_>, dpi: u32) -> bool {
         let factor = (dpi / 50).max(1) as usize;
         let (page, _) = self.averaged(factor, shares, |_| 1.0);
         let mut apart: Vec<f32> = Vec::new();
         for y in 0..page.height as usize {
+            let rows = y * factor..((y + 1) * factor).min(self.height);
+            let band = shares.of_rows(rows.clone());
             for x in 0..page.width as usize {
-                let (columns, rows) = (
-                    x * factor..((x + 1) * factor).min(self.width),
-                    y * factor..((y + 1) * factor).min(self.height),
-                );
+                let columns = x * factor..((x + 1) * factor).min(self.width);
                 let mut stroke = 0f32;
-                for row in rows.clone() {
-                    stroke += columns
-                        .clone()
-                        .map(|column| match shares[row * self.width + column] {
+                for row in band.chunks_exact(self.width) {
+                    stroke += row[columns.clone()]
+                        .iter()
+                        .map(|share| match *share {
                             1 => 0.0,
                             share => f32::from(share) / 255.0,
                         })
@@ -335,13 +326,13 @@ impl Page<'_> {
                 }
                 let stroke = stroke / (columns.len() * rows.len()).max(1) as f32;
                 for channel in 0..self.channels {
-                    let below = layers.below.near(
+                    let below = below.near(
                         columns.start + columns.len() / 2,
                         rows.start + rows.len() / 2,
                         (self.width, self.height),
                         channel,
                     );
-                    let ink = match &layers.ink {
+                    let ink = match ink {
                         Ink::Same(colour) => f32::from(colour[channel]),
                         Ink::Picture(ink) => ink.near(
                             columns.start + columns.len() / 2,
@@ -359,6 +350,61 @@ impl Page<'_> {
         apart.sort_by(f32::total_cmp);
         let worst = apart.get(apart.len().saturating_sub(1 + apart.len() / 1_000)).copied().unwrap_or(0.0);
         mean <= MEAN_MAX && worst <= WORST_MAX
+    }
+}
+
+/// How much of the page's pixels is stroke.
+struct Shares<'m> {
+    mask: &'m GrayImage,
+    /// How many dots of the mask a side of a pixel has.
+    per_pixel: usize,
+    width: usize,
+    height: usize,
+}
+
+impl Shares<'_> {
+    /// For each pixel of these rows how much of it and of its neighbours is stroke: 0 none, 255 all, 1 where only a
+    /// neighbour is.
+    fn of_rows(&self, rows: Range<usize>) -> Vec<u8> {
+        let width = self.width;
+        let known = rows.start.saturating_sub(1)..(rows.end + 1).min(self.height);
+        let own: Vec<u8> = known.clone().flat_map(|y| self.own(y)).collect();
+        let own_row = |y: usize| &own[(y - known.start) * width..][..width];
+        // Whether a pixel or one of those beside it has any stroke, and whether all of them are nothing else.
+        let (mut any, mut all) = (vec![false; width], vec![true; width]);
+        let mut shares = Vec::with_capacity(rows.len() * width);
+        for y in rows {
+            any.fill(false);
+            all.fill(true);
+            for near in y.saturating_sub(1)..(y + 2).min(self.height) {
+                let near = own_row(near);
+                for x in 0..width {
+                    let (left, right) = (near[x.saturating_sub(1)], near[(x + 1).min(width - 1)]);
+                    any[x] |= left | near[x] | right != 0;
+                    all[x] &= left & near[x] & right == 255;
+                }
+            }
+            shares.extend(own_row(y).iter().zip(any.iter().zip(&all)).map(
+                |(share, (any, all))| match share {
+                    0 => u8::from(*any),
+                    255 if !*all => 254,
+                    share => *share,
+                },
+            ));
+        }
+        shares
+    }
+
+    /// For each pixel of a row how much of it is stroke: 0 none, 255 all.
+    fn own(&self, y: usize) -> impl Iterator<Item = u8> + '_ {
+        let (row, per_pixel) = (self.mask.width() as usize, self.per_pixel);
+        (0..self.width).map(move |x| {
+            let dots = (0..per_pixel * per_pixel).filter(|dot| {
+                let (dx, dy) = (dot % per_pixel, dot / per_pixel);
+                self.mask.as_raw()[(y * per_pixel + dy) * row + x * per_pixel + dx] == 0
+            });
+            (dots.count() * 255 / (per_pixel * per_pixel)) as u8
+        })
     }
 }
 

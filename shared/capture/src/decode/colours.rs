@@ -19,7 +19,7 @@ pub(super) fn samples(
         (2, true) => GrayImage::from_raw(width, height, on_white::<2, 1>(&data)).map(Samples::Gray),
         (3, false) => RgbImage::from_raw(width, height, data).map(Samples::Rgb),
         (4, true) => RgbImage::from_raw(width, height, on_white::<4, 3>(&data)).map(Samples::Rgb),
-        (4, false) => RgbImage::from_raw(width, height, from_cmyk(&data)).map(Samples::Rgb),
+        (4, false) => RgbImage::from_raw(width, height, from_cmyk(data)).map(Samples::Rgb),
         _ => None,
     }
 }
@@ -38,9 +38,27 @@ pub(super) fn over_white(sample: u8, alpha: u8) -> u8 {
     ((u32::from(sample) * u32::from(alpha) + 255 * (255 - u32::from(alpha)) + 127) / 255) as u8
 }
 
-/// Inks to light.
-pub(super) fn from_cmyk(data: &[u8]) -> Vec<u8> {
-    data.as_chunks::<4>().0.iter().flat_map(|inks| light_of(*inks)).collect()
+/// Inks to light, in the same memory: a large page is not held twice.
+fn from_cmyk(mut data: Vec<u8>) -> Vec<u8> {
+    let count = data.len() / 4;
+    for pixel in 0..count {
+        let light = light_of(std::array::from_fn(|at| data[4 * pixel + at]));
+        data[3 * pixel..3 * pixel + 3].copy_from_slice(&light);
+    }
+    data.truncate(3 * count);
+    data.shrink_to_fit();
+    data
+}
+
+/// Lightness, two differences of colour and black to inks, as `DCTDecode` does (ISO 32000-1, table 13, `ColorTransform`).
+pub(super) fn cmyk_of_ycck(data: &mut [u8]) {
+    for [first, second, third, _] in data.as_chunks_mut::<4>().0 {
+        let (light, blue, red) = (f32::from(*first), f32::from(*second) - 128.0, f32::from(*third) - 128.0);
+        let ink = |light: f32| (255.0 - light).round().clamp(0.0, 255.0) as u8;
+        *first = ink(light + 1.402 * red);
+        *second = ink(light - 0.344_14 * blue - 0.714_14 * red);
+        *third = ink(light + 1.772 * blue);
+    }
 }
 
 /// Cyan, magenta, yellow and black to red, green and blue.

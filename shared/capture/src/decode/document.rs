@@ -30,8 +30,8 @@ pub struct Document {
 enum Body {
     Tiff(Tiff),
     Pdf(pdf::Open),
-    /// A file of one picture: its bytes.
-    Picture(Vec<u8>),
+    /// A file of one picture.
+    Picture(File),
 }
 
 impl Document {
@@ -65,7 +65,7 @@ impl Document {
             Kind::Tiff => Body::Tiff(Tiff::open(file)?),
             Kind::Pdf => Body::Pdf(pdf::Open::new(file, passwords)?),
             Kind::Jpeg | Kind::Png | Kind::Webp | Kind::Bmp | Kind::Gif | Kind::Jpeg2000 => {
-                Body::Picture(read_all(&file)?)
+                Body::Picture(file)
             }
         };
         Ok(Self { kind, body })
@@ -84,12 +84,13 @@ impl Document {
                 Ok(Inspection { features: tiff.features(), ..plain(Kind::Tiff, pages) })
             }
             Body::Pdf(pdf) => pdf.inspect(limits),
-            Body::Picture(bytes) if self.kind == Kind::Jpeg2000 => {
-                jpeg2000::inspect(bytes, limits).map(|()| plain(self.kind, 1))
+            Body::Picture(file) if self.kind == Kind::Jpeg2000 => {
+                jpeg2000::inspect(&read_all(file)?, limits).map(|()| plain(self.kind, 1))
             }
-            Body::Picture(bytes) => {
-                still::inspect(bytes, self.kind, limits)?;
-                let features = match frames::count(bytes, self.kind) {
+            Body::Picture(file) => {
+                let bytes = read_all(file)?;
+                still::inspect(&bytes, self.kind, limits)?;
+                let features = match frames::count(&bytes, self.kind) {
                     1 => Vec::new(),
                     count => vec![Feature::Pictures { count }],
                 };
@@ -108,8 +109,8 @@ impl Document {
         guarded(|| match &mut self.body {
             Body::Tiff(tiff) => tiff.page(page, limits),
             Body::Pdf(pdf) => pdf.page(page, limits),
-            Body::Picture(bytes) if self.kind == Kind::Jpeg2000 => jpeg2000::page(bytes, limits),
-            Body::Picture(bytes) => still::page(bytes, self.kind, limits),
+            Body::Picture(file) if self.kind == Kind::Jpeg2000 => jpeg2000::page(&read_all(file)?, limits),
+            Body::Picture(file) => still::page(file, self.kind, limits),
         })
         .map_err(|fault| fault.at(Stage::Page))
     }

@@ -55,9 +55,9 @@ pub(super) struct Headers {
 }
 
 impl Headers {
-    /// Whether samples are amounts of ink. With Adobe's segment they are what the inks leave of the light.
-    pub(super) fn are_inks(&self) -> bool {
-        self.components == 4 && !self.adobe
+    /// What four components are in a file of its own.
+    fn inks(&self) -> Inks {
+        if self.adobe { Inks::Left } else { Inks::Laid }
     }
 
     /// Whether `DCTDecode` shows these bytes as their decoder here did.
@@ -70,6 +70,15 @@ impl Headers {
         let intervals = self.blocks.div_ceil(u64::from(self.restart_interval.max(1)));
         found + 1 >= intervals
     }
+}
+
+/// What the samples of four components are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Inks {
+    /// How much of each ink is laid down.
+    Laid,
+    /// How much light each ink leaves, as Adobe's programs write it, with a segment of theirs.
+    Left,
 }
 
 /// Reads the headers, up to the first scan.
@@ -162,27 +171,32 @@ impl Headers {
 /// picture decoded a second time, as far as it can be.
 pub(super) fn decoded(file: &[u8]) -> Result<(Samples, bool), Fault> {
     let headers = headers(file)?;
+    decoded_as(file, headers, headers.inks())
+}
+
+/// The same, where who holds the picture says what four components are.
+pub(super) fn decoded_as(file: &[u8], headers: Headers, inks: Inks) -> Result<(Samples, bool), Fault> {
     let data = Data::of(file);
     let strictly = match headers.restart_interval {
         // The decoder does not miss whole scans.
         _ if data.components < headers.components.into() => {
             Err(Fault::corrupt("the JPEG ends before its last scan"))
         }
-        0 => attempt(&data.sealed(file), headers, true),
+        0 => attempt(&data.sealed(file), headers, inks, true),
         // The decoder looks for a restart marker behind the last block too. Where data are missing, markers are.
         _ if !headers.has_restarts(data.restarts) => {
             Err(Fault::corrupt("the JPEG ends before its last block"))
         }
-        _ => attempt(file, headers, true),
+        _ => attempt(file, headers, inks, true),
     };
     match strictly {
         Ok(samples) => Ok((samples, true)),
-        Err(_) => attempt(file, headers, false).map(|samples| (samples, false)),
+        Err(_) => attempt(file, headers, inks, false).map(|samples| (samples, false)),
     }
 }
 
 /// Decodes a picture; strictly from the first scan on, for headers have oddities that do no harm.
-fn attempt(file: &[u8], headers: Headers, strict: bool) -> Result<Samples, Fault> {
+fn attempt(file: &[u8], headers: Headers, inks: Inks, strict: bool) -> Result<Samples, Fault> {
     let options =
         DecoderOptions::default().set_strict_mode(false).set_max_width(usize::MAX).set_max_height(usize::MAX);
     let mut decoder = zune_jpeg::JpegDecoder::new_with_options(ZCursor::new(file), options);
@@ -191,13 +205,19 @@ fn attempt(file: &[u8], headers: Headers, strict: bool) -> Result<Samples, Fault
     let (width, height) = decoder.dimensions().ok_or_else(missing)?;
     let size = (u32::try_from(width), u32::try_from(height));
     let (Ok(width), Ok(height)) = size else { return Err(missing()) };
+    let is_laid = headers.components == 4 && inks == Inks::Laid;
     let (colours, channels) = match decoder.input_colorspace() {
-        _ if headers.are_inks() => (ColorSpace::CMYK, 4),
+        Some(ColorSpace::YCCK) if is_laid => (ColorSpace::YCCK, 4),
+        _ if is_laid => (ColorSpace::CMYK, 4),
+        // What inks leave, the decoder makes light of by itself.
         Some(ColorSpace::Luma) => (ColorSpace::Luma, 1),
         _ => (ColorSpace::RGB, 3),
     };
     decoder.set_options(options.jpeg_set_out_colorspace(colours).set_strict_mode(strict));
-    let samples = decoder.decode().map_err(|error| fault(&error))?;
+    let mut samples = decoder.decode().map_err(|error| fault(&error))?;
+    if colours == ColorSpace::YCCK {
+        colours::cmyk_of_ycck(&mut samples);
+    }
     colours::samples((width, height), samples, channels, false).ok_or_else(missing)
 }
 

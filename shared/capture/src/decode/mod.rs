@@ -29,6 +29,7 @@ mod pdf_pages;
 mod pdf_source;
 mod pdf_text;
 mod picture;
+mod png;
 mod still;
 mod tiff;
 mod tiff_directory;

@@ -1,16 +1,17 @@
 //! The samples of an image in a PDF, in the image's own pixels.
 //!
-//! Only what scanners write is taken on: gray, RGB, palettes and stencils, without masks. Anything else is left to
-//! the renderer, which knows all of PDF but redraws every pixel. Colour profiles are not applied.
+//! Only what scanners write is taken on: gray, RGB, inks, palettes and stencils, without masks that hide anything.
+//! Anything else is left to the renderer, which knows all of PDF but redraws every pixel. Colour profiles are not applied.
 
 use hayro_syntax::Filter;
 use hayro_syntax::object::stream::{ImageColorSpace, ImageDecodeParams};
 use hayro_syntax::object::{Array, Dict, Name, Object, Stream, String as PdfString};
 
 use super::inflate::{self, End};
+use super::jpeg::Inks;
 use super::pdf_content::Placement;
 use super::picture::{Original, Picture, Samples};
-use super::{colours, fax, jpeg, jpeg2000, still};
+use super::{colours, fax, jpeg, jpeg2000, still, within_pixel_limit};
 use crate::options::Limits;
 use hayro_ccitt::EncodingMode;
 use hayro_jbig2::{DecodeSettings, Globals, Page as Jbig2Page};
@@ -19,6 +20,8 @@ use hayro_jbig2::{DecodeSettings, Globals, Page as Jbig2Page};
 enum Colours {
     Gray,
     Rgb,
+    /// Amounts of cyan, magenta, yellow and black.
+    Inks,
     /// Red, green and blue for each value.
     Palette(Vec<[u8; 3]>),
     /// As the coding itself says.
@@ -38,7 +41,7 @@ pub(super) enum Undone {
 pub(super) fn picture(image: &Placement<'_>, limits: &Limits) -> Result<Picture, Undone> {
     let stream = image.stream.as_ref().ok_or(Undone::Unusual)?;
     let dictionary = stream.dict();
-    if ["SMask", "Mask"].iter().any(|name| dictionary.contains_key(name)) {
+    if dictionary.contains_key("Mask") || !is_opaque(image, dictionary, limits) {
         return Err(Undone::Unusual);
     }
     let filters = stream.filters();
@@ -54,6 +57,33 @@ pub(super) fn picture(image: &Placement<'_>, limits: &Limits) -> Result<Picture,
         }
         _ => from_samples(image, stream, &colours, inverted),
     }
+}
+
+/// Whether all of an image is seen: it has no soft mask, or one that hides nothing, as programs write that give every
+/// picture one.
+fn is_opaque(image: &Placement<'_>, dictionary: &Dict<'_>, limits: &Limits) -> bool {
+    let mask = match dictionary.get::<Object<'_>>("SMask") {
+        Some(Object::Stream(mask)) => mask,
+        Some(_) => return false,
+        None => return !dictionary.contains_key("SMask"),
+    };
+    let entries = mask.dict();
+    let number = |name: &str| entries.get::<u32>(name).unwrap_or(0);
+    let (width, height) = (number("Width"), number("Height"));
+    // A mask of a mask is against the rules, and might lead back here.
+    let is_plain = !entries.contains_key("SMask") && !mask.filters().contains(&Filter::JpxDecode);
+    if !is_plain || within_pixel_limit(width.into(), height.into(), limits).is_err() {
+        return false;
+    }
+    let bits = number("BitsPerComponent");
+    let stream = Some(mask);
+    let mask = Placement { width, height, full: None, bits, ink: None, clip: None, stream, ..*image };
+    picture(&mask, limits).is_ok_and(|mask| match mask.samples {
+        Samples::Bitonal(opacity) | Samples::Gray(opacity) => {
+            !mask.is_incomplete && opacity.iter().all(|opacity| *opacity == 255)
+        }
+        Samples::Rgb(_) => false,
+    })
 }
 
 /// JBIG2 data, where they keep every rule of their coding: what a strict decoder takes, every reader shows alike.
@@ -97,6 +127,7 @@ fn colours_named(space: Object<'_>) -> Option<Colours> {
         Object::Name(name) => match &*name {
             b"DeviceGray" | b"CalGray" | b"G" => Some(Colours::Gray),
             b"DeviceRGB" | b"CalRGB" | b"RGB" => Some(Colours::Rgb),
+            b"DeviceCMYK" | b"CMYK" => Some(Colours::Inks),
             _ => None,
         },
         Object::Array(array) => {
@@ -107,6 +138,7 @@ fn colours_named(space: Object<'_>) -> Option<Colours> {
                 b"ICCBased" => match entries.next::<Stream<'_>>()?.dict().get::<u8>("N")? {
                     1 => Some(Colours::Gray),
                     3 => Some(Colours::Rgb),
+                    4 => Some(Colours::Inks),
                     _ => None,
                 },
                 b"Indexed" | b"I" => palette(&array),
@@ -129,17 +161,19 @@ fn palette(array: &Array<'_>) -> Option<Colours> {
     Some(Colours::Palette(match colours_named(base)? {
         Colours::Gray => table.into_iter().map(|gray| [gray; 3]).collect(),
         Colours::Rgb => table.as_chunks::<3>().0.to_vec(),
+        Colours::Inks => table.as_chunks::<4>().0.iter().map(|inks| colours::light_of(*inks)).collect(),
         Colours::Palette(_) | Colours::Coded => return None,
     }))
 }
 
-/// Whether `Decode` turns black and white round; `None` where it does anything else.
+/// Whether `Decode` turns all samples round; `None` where it does anything else.
 fn inverted(dictionary: &Dict<'_>, colours: &Colours) -> Option<bool> {
     let Some(decode) = dictionary.get::<Array<'_>>("Decode") else { return Some(false) };
     let decode: Vec<f64> = decode.iter::<f64>().collect();
     match (colours, decode.as_slice()) {
         (Colours::Gray, [0.0, 1.0]) | (Colours::Rgb, [0.0, 1.0, 0.0, 1.0, 0.0, 1.0]) => Some(false),
-        (Colours::Gray, [1.0, 0.0]) => Some(true),
+        (Colours::Inks, [0.0, 1.0, 0.0, 1.0, 0.0, 1.0, 0.0, 1.0]) => Some(false),
+        (Colours::Gray, [1.0, 0.0]) | (Colours::Inks, [1.0, 0.0, 1.0, 0.0, 1.0, 0.0, 1.0, 0.0]) => Some(true),
         _ => None,
     }
 }
@@ -154,16 +188,23 @@ fn from_jpeg(
     let components = match colours {
         Colours::Gray => 1,
         Colours::Rgb => 3,
+        Colours::Inks => 4,
         Colours::Palette(_) | Colours::Coded => return Err(Undone::Unusual),
     };
     let bytes = stream.raw_data();
     let headers = jpeg::headers(&bytes).map_err(|_| Undone::Unusual)?;
     let told = stream.dict().get::<Dict<'_>>("DecodeParms");
     let told = told.is_some_and(|parameters| parameters.contains_key("ColorTransform"));
-    if inverted || told || headers.components != components || headers.unusual_colours {
+    // Four components are inks as Adobe marks them, in one of two ways, or unmarked.
+    let has_inks = matches!(colours, Colours::Inks);
+    let as_expected =
+        if has_inks { !headers.adobe || headers.unusual_colours } else { !headers.unusual_colours };
+    if told || (inverted && !has_inks) || headers.components != components || !as_expected {
         return Err(Undone::Unusual);
     }
-    let picture = still::jpeg_as_stored(&bytes, limits).map_err(|_| Undone::Unusual)?;
+    // What Adobe's mark says of inks is said by `Decode` in a PDF (ISO 32000-1, 7.4.8 and 8.9.5.2).
+    let inks = if inverted { Inks::Left } else { Inks::Laid };
+    let picture = still::jpeg_as_stored(&bytes, inks, limits).map_err(|_| Undone::Unusual)?;
     if picture.dimensions() == (image.width, image.height) { Ok(picture) } else { Err(Undone::Unusual) }
 }
 
@@ -216,6 +257,7 @@ fn from_samples(
         num_components: match colours {
             Colours::Gray | Colours::Palette(_) => Some(1),
             Colours::Rgb => Some(3),
+            Colours::Inks => Some(4),
             Colours::Coded => None,
         },
         target_dimension: image.full.map(|full| jpeg2000::asked(full, (image.width, image.height))),
@@ -227,7 +269,11 @@ fn from_samples(
         return Err(Undone::Nothing);
     }
     let mut bits = image.bits;
-    let mut channels = if matches!(colours, Colours::Rgb) { 3 } else { 1 };
+    let mut channels = match colours {
+        Colours::Gray | Colours::Palette(_) | Colours::Coded => 1,
+        Colours::Rgb => 3,
+        Colours::Inks => 4,
+    };
     if let Some(of) = &decoded.image_data {
         if of.alpha.is_some() || (of.width, of.height) != (image.width, image.height) {
             return Err(Undone::Unusual);
@@ -236,6 +282,7 @@ fn from_samples(
         channels = match (colours, of.color_space) {
             (Colours::Gray | Colours::Coded, Some(ImageColorSpace::Gray)) => 1,
             (Colours::Rgb | Colours::Coded, Some(ImageColorSpace::Rgb)) => 3,
+            (Colours::Inks, Some(ImageColorSpace::Cmyk)) => 4,
             (Colours::Palette(_), _) => 1,
             _ => return Err(Undone::Unusual),
         };
@@ -247,16 +294,20 @@ fn from_samples(
     let missing = (row * image.height as usize).saturating_sub(bytes.len());
     if missing > 0 {
         // A viewer would stretch what is there over the place of all.
-        bytes.to_mut().resize(row * image.height as usize, if inverted { 0 } else { 0xff });
+        let paper = if inverted == (channels == 4) { 0xff } else { 0 };
+        bytes.to_mut().resize(row * image.height as usize, paper);
     }
-    let data = match bits {
+    let mut data = match bits {
         8 => bytes.into_owned(),
         1 if !is_indexed => colours::unpacked(&bytes, image.width, image.height),
         1 | 2 | 4 => colours::spread(&bytes, bits, image.width as usize * channels, !is_indexed),
         16 => bytes.as_chunks::<2>().0.iter().map(|&[high, _]| high).collect(),
         _ => return Err(Undone::Unusual),
     };
-    let mut samples = match colours {
+    if inverted {
+        data.iter_mut().for_each(|sample| *sample = !*sample);
+    }
+    let samples = match colours {
         Colours::Palette(table) => {
             let pixels = data.iter().flat_map(|&value| {
                 table.get(usize::from(value)).or(table.last()).copied().unwrap_or_default()
@@ -266,9 +317,6 @@ fn from_samples(
         _ => colours::samples(size, data, channels, false),
     }
     .ok_or(Undone::Unusual)?;
-    if inverted && let Samples::Gray(gray) = &mut samples {
-        gray.iter_mut().for_each(|sample| *sample = !*sample);
-    }
     let mut picture = match samples {
         Samples::Gray(gray) if bitonal => Picture::bitonal(gray),
         samples => Picture::new(samples),

@@ -1,5 +1,8 @@
 //! A decoded page, before anything is done to it.
 
+use std::borrow::Cow;
+use std::ops::Range;
+
 use fast_image_resize::images::{Image as ResizedImage, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 use image::metadata::Orientation;
@@ -211,6 +214,21 @@ impl Samples {
                 let (pixels, _) = image.as_raw().as_chunks::<3>();
                 GrayImage::from_raw(image.width(), image.height(), pixels.iter().map(luminance).collect())
                     .expect("one sample for each pixel was made")
+            }
+        }
+    }
+
+    /// The gray samples of some rows, as [`to_gray`](Self::to_gray) makes them of all.
+    pub(crate) fn gray_rows(&self, rows: Range<usize>) -> Cow<'_, [u8]> {
+        match self {
+            Self::Bitonal(image) | Self::Gray(image) => {
+                let row = image.width() as usize;
+                Cow::Borrowed(&image.as_raw()[rows.start * row..rows.end * row])
+            }
+            Self::Rgb(image) => {
+                let row = image.width() as usize * 3;
+                let (pixels, _) = image.as_raw()[rows.start * row..rows.end * row].as_chunks::<3>();
+                Cow::Owned(pixels.iter().map(luminance).collect())
             }
         }
     }

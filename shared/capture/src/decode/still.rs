@@ -1,41 +1,47 @@
 //! Files that hold one picture: JPEG, PNG, WebP, BMP, GIF, through the `image` crate.
+//!
+//! What may be as large as its picture, PNG and BMP, is read from the file while it is decoded, and never held.
 
-use std::io::Cursor;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Cursor, Seek};
 
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Rgb, RgbImage, Rgba};
 use platen_model::FailureClass;
 
+use super::document::{head, read_all};
+use super::jpeg::{Headers, Inks};
 use super::picture::{Original, Picture, Samples};
+use super::png::Png;
+use super::tiff_source::At;
 use super::{Fault, jpeg, within_pixel_limit};
 use crate::Kind;
 use crate::options::Limits;
 
 /// The most memory a decoder may take for its own tables beside the picture.
-const DECODER_BYTES_MAX: u64 = 512 << 20;
+pub(super) const DECODER_BYTES_MAX: u64 = 512 << 20;
 
 /// Checks the headers: size within limits, and for JPEG that the file is whole.
 pub(super) fn inspect(file: &[u8], kind: Kind, limits: &Limits) -> Result<(), Fault> {
     whole(file, kind)?;
-    open(file, kind, limits).map(drop)
+    open(Cursor::new(file), kind, limits).map(drop)
 }
 
 /// Decodes the picture, turned as its metadata say, on white where it is transparent.
-pub(super) fn page(file: &[u8], kind: Kind, limits: &Limits) -> Result<Picture, Fault> {
+pub(super) fn page(file: &File, kind: Kind, limits: &Limits) -> Result<Picture, Fault> {
     let (picture, orientation) = decoded(file, kind, limits)?;
     Ok(picture.oriented(orientation))
 }
 
-/// A JPEG as it stands in a PDF: shown as its samples lie, whatever its metadata say. One without its end is decoded too,
-/// for what counts is whether its data are there.
-pub(super) fn jpeg_as_stored(file: &[u8], limits: &Limits) -> Result<Picture, Fault> {
-    open(file, Kind::Jpeg, limits)?;
-    from_jpeg(file)
+/// A JPEG as it stands in a PDF: shown as its samples lie, whatever its metadata say, and with four components as `inks`. One
+/// without its end is decoded too, for what counts is whether its data are there.
+pub(super) fn jpeg_as_stored(file: &[u8], inks: Inks, limits: &Limits) -> Result<Picture, Fault> {
+    open(Cursor::new(file), Kind::Jpeg, limits)?;
+    let headers = jpeg::headers(file)?;
+    from_jpeg(file, headers, jpeg::decoded_as(file, headers, inks)?)
 }
 
-fn from_jpeg(file: &[u8]) -> Result<Picture, Fault> {
-    let headers = jpeg::headers(file)?;
-    let (samples, is_whole) = jpeg::decoded(file)?;
+fn from_jpeg(file: &[u8], headers: Headers, (samples, is_whole): (Samples, bool)) -> Result<Picture, Fault> {
     let mut picture = Picture::new(samples);
     picture.chroma = headers.chroma;
     if !is_whole {
@@ -46,20 +52,51 @@ fn from_jpeg(file: &[u8]) -> Result<Picture, Fault> {
     Ok(picture)
 }
 
-fn decoded(file: &[u8], kind: Kind, limits: &Limits) -> Result<(Picture, Orientation), Fault> {
-    whole(file, kind)?;
-    let mut decoder = open(file, kind, limits)?;
-    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-    let mut picture = if kind == Kind::Jpeg {
-        drop(decoder);
-        from_jpeg(file)?
-    } else {
-        Picture::new(samples(DynamicImage::from_decoder(decoder).map_err(|error| fault(&error))?, kind))
+fn decoded(file: &File, kind: Kind, limits: &Limits) -> Result<(Picture, Orientation), Fault> {
+    let (picture, resolution, orientation) = match kind {
+        Kind::Png => {
+            let mut decoder = open(BufReader::new(At::beginning(file)?), kind, limits)?;
+            let orientation = orientation(&mut decoder);
+            let png = Png::open(file)?;
+            let resolution = png.resolution();
+            let samples = match png.is_in_order() {
+                true => png.samples()?,
+                false => samples_of(decoder, kind)?,
+            };
+            (Picture::new(samples), resolution, orientation)
+        }
+        Kind::Bmp => {
+            let mut decoder = open(BufReader::new(At::beginning(file)?), kind, limits)?;
+            let orientation = orientation(&mut decoder);
+            (Picture::new(samples_of(decoder, kind)?), bmp_resolution(&head(file)?), orientation)
+        }
+        _ => {
+            let bytes = read_all(file)?;
+            whole(&bytes, kind)?;
+            let mut decoder = open(Cursor::new(bytes.as_slice()), kind, limits)?;
+            let orientation = orientation(&mut decoder);
+            if kind == Kind::Jpeg {
+                drop(decoder);
+                let headers = jpeg::headers(&bytes)?;
+                (from_jpeg(&bytes, headers, jpeg::decoded(&bytes)?)?, headers.resolution, orientation)
+            } else {
+                (Picture::new(samples_of(decoder, kind)?), None, orientation)
+            }
+        }
     };
-    if let Some((horizontal, vertical)) = resolution(file, kind) {
-        picture = picture.with_stated_resolution(horizontal, vertical);
-    }
+    let picture = match resolution {
+        Some((horizontal, vertical)) => picture.with_stated_resolution(horizontal, vertical),
+        None => picture,
+    };
     Ok((picture, orientation))
+}
+
+fn orientation(decoder: &mut impl ImageDecoder) -> Orientation {
+    decoder.orientation().unwrap_or(Orientation::NoTransforms)
+}
+
+fn samples_of(decoder: impl ImageDecoder, kind: Kind) -> Result<Samples, Fault> {
+    Ok(samples(DynamicImage::from_decoder(decoder).map_err(|error| fault(&error))?, kind))
 }
 
 fn whole(file: &[u8], kind: Kind) -> Result<(), Fault> {
@@ -75,7 +112,11 @@ fn whole(file: &[u8], kind: Kind) -> Result<(), Fault> {
     Ok(())
 }
 
-fn open<'f>(file: &'f [u8], kind: Kind, limits: &Limits) -> Result<impl ImageDecoder + 'f, Fault> {
+fn open<'f>(
+    file: impl BufRead + Seek + 'f,
+    kind: Kind,
+    limits: &Limits,
+) -> Result<impl ImageDecoder + 'f, Fault> {
     let format = match kind {
         Kind::Jpeg => ImageFormat::Jpeg,
         Kind::Png => ImageFormat::Png,
@@ -84,7 +125,7 @@ fn open<'f>(file: &'f [u8], kind: Kind, limits: &Limits) -> Result<impl ImageDec
         Kind::Gif => ImageFormat::Gif,
         Kind::Tiff | Kind::Pdf | Kind::Jpeg2000 => return Err(Fault::corrupt("not a file of one picture")),
     };
-    let reader = ImageReader::with_format(Cursor::new(file), format);
+    let reader = ImageReader::with_format(file, format);
     let mut decoder = reader.into_decoder().map_err(|error| fault(&error))?;
     let (width, height) = decoder.dimensions();
     within_pixel_limit(width.into(), height.into(), limits)?;
@@ -94,7 +135,8 @@ fn open<'f>(file: &'f [u8], kind: Kind, limits: &Limits) -> Result<impl ImageDec
     Ok(decoder)
 }
 
-fn samples(image: DynamicImage, kind: Kind) -> Samples {
+/// A decoded picture as a page's samples, on white where it is transparent.
+pub(super) fn samples(image: DynamicImage, kind: Kind) -> Samples {
     match image {
         // Programs that know of no opacity leave the fourth byte zero.
         DynamicImage::ImageRgba8(image)
@@ -121,33 +163,7 @@ fn on_white(image: DynamicImage) -> RgbImage {
     flat
 }
 
-/// What the file says of its resolution, in dots an inch.
-fn resolution(file: &[u8], kind: Kind) -> Option<(f64, f64)> {
-    match kind {
-        Kind::Jpeg => jpeg::headers(file).ok()?.resolution,
-        Kind::Png => png_resolution(file),
-        Kind::Bmp => bmp_resolution(file),
-        _ => None,
-    }
-}
-
 const INCHES_PER_METRE: f64 = 0.0254;
-
-/// The `pHYs` chunk (PNG, third edition, 11.3.4.3).
-fn png_resolution(file: &[u8]) -> Option<(f64, f64)> {
-    let mut rest = file.get(8..)?;
-    loop {
-        let length = u32::from_be_bytes(*rest.first_chunk()?) as usize;
-        match (rest.get(4..8)?, rest.get(8..)?.get(..length)?) {
-            (b"pHYs", [x1, x2, x3, x4, y1, y2, y3, y4, 1]) => {
-                let axis = |bytes| f64::from(u32::from_be_bytes(bytes)) * INCHES_PER_METRE;
-                return Some((axis([*x1, *x2, *x3, *x4]), axis([*y1, *y2, *y3, *y4])));
-            }
-            (b"IDAT", _) => return None,
-            _ => rest = rest.get(12 + length..)?,
-        }
-    }
-}
 
 /// `biXPelsPerMeter` and `biYPelsPerMeter` of the header.
 fn bmp_resolution(file: &[u8]) -> Option<(f64, f64)> {

@@ -202,6 +202,8 @@ mod damage;
 mod desk;
 #[path = "tests/formats.rs"]
 mod formats;
+#[path = "tests/pdf_images.rs"]
+mod pdf_images;
 #[path = "tests/pdf.rs"]
 mod pdf_pages;
 #[path = "tests/scene.rs"]

@@ -116,6 +116,14 @@ impl Tiff {
                 );
                 Err(Fault::new(FailureClass::Unsupported, message))
             }
+            None if usual(page.compression) && matches!(page.bits, 24 | 32 | 64) => {
+                let message = format!(
+                    "its samples are whole numbers of {} bits, as measurements are and scans are not; let the \
+                     device write gray or colours of 8 or 16 bits",
+                    page.bits
+                );
+                Err(Fault::new(FailureClass::Unsupported, message))
+            }
             None if usual(page.compression) => {
                 Err(Fault::corrupt("the page's data break the rules of their coding"))
             }

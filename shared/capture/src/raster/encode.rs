@@ -69,7 +69,7 @@ pub fn encode(
 ) -> Result<(PageImage, Vec<u8>), Failure> {
     let size = picture.dimensions();
     let Picture { samples, chroma, original, .. } = picture;
-    let layered = match (profile, &samples) {
+    let coarse = match (profile, &samples) {
         // The print of receipts is faint and uneven, and there is little of it: made black or white it loses more than
         // is saved.
         (Profile::Compact, Samples::Gray(image)) if lettering.is_narrow => {
@@ -79,18 +79,31 @@ pub fn encode(
             coarsely(image.as_raw(), image.dimensions(), 3)?
         }
         (Profile::Compact, Samples::Gray(_) | Samples::Rgb(_)) => {
-            in_layers(&samples, lettering.fineness_dpi())?
+            match layers::taken_apart(&samples, lettering.fineness_dpi()) {
+                Some(layers) => {
+                    // Nothing more is asked of the page: it need not be held while its layers are coded.
+                    drop(samples);
+                    return Ok(shorter(original, size, in_layers(layers)?));
+                }
+                None => None,
+            }
         }
         (Profile::Compact, Samples::Bitonal(_)) | (Profile::Exact, _) => None,
     };
-    let ours = |layered: Option<_>| layered.map_or_else(|| plain(&samples, chroma), Ok);
     match (original, profile) {
         (Some(original), Profile::Exact) => Ok(untouched(original, size)),
-        (Some(original), Profile::Compact) => {
-            let (own, other) = (untouched(original, size), ours(layered)?);
-            Ok(if other.0.all_bytes() < own.0.bytes { other } else { own })
+        (original, _) => {
+            let ours = coarse.map_or_else(|| plain(&samples, chroma), Ok)?;
+            Ok(shorter(original, size, ours))
         }
-        (None, _) => ours(layered),
+    }
+}
+
+/// What the scanner coded, where what was made of it is no shorter.
+fn shorter(original: Option<Original>, size: (u32, u32), ours: (PageImage, Vec<u8>)) -> (PageImage, Vec<u8>) {
+    match original.map(|original| untouched(original, size)) {
+        Some(own) if ours.0.all_bytes() >= own.0.bytes => own,
+        _ => ours,
     }
 }
 
@@ -179,9 +192,8 @@ fn continuous(
     Ok((PageImage::plain(codec, size, channels as u8, 8, bytes.len() as u64), bytes))
 }
 
-/// The page in layers; `None` where it does not come apart.
-fn in_layers(samples: &Samples, dpi: u32) -> Result<Option<(PageImage, Vec<u8>)>, Failure> {
-    let Some(Layers { below, mask, ink }) = layers::taken_apart(samples, dpi) else { return Ok(None) };
+/// The page in layers.
+fn in_layers(Layers { below, mask, ink }: Layers) -> Result<(PageImage, Vec<u8>), Failure> {
     let (mut image, mut bytes) = coarse(&below)?;
     let (mask, mask_bytes) = bitonal(&mask);
     bytes.extend(mask_bytes);
@@ -194,7 +206,7 @@ fn in_layers(samples: &Samples, dpi: u32) -> Result<Option<(PageImage, Vec<u8>)>
         }
     };
     image.strokes = Some(Box::new(Strokes { mask, colour, colours }));
-    Ok(Some((image, bytes)))
+    Ok((image, bytes))
 }
 
 fn coarse(picture: &Coarse) -> Result<(PageImage, Vec<u8>), Failure> {

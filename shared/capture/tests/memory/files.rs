@@ -9,6 +9,7 @@ use flate2::Compression;
 use flate2::write::ZlibEncoder;
 use image::GrayImage;
 use jpeg_encoder::{Encoder, ImageBuffer, JpegColorType, PixelDensity};
+use png::{BitDepth, ColorType};
 
 /// A3 at 600 dpi.
 pub(crate) const A3: (u32, u32) = (7_016, 9_921);
@@ -138,6 +139,47 @@ fn rows_of_a3(mut each: impl FnMut(&[[u8; 3]])) {
         }
         each(&row);
     }
+}
+
+/// The page as a PNG whose samples have so many bytes, and whose rows are made so: of RGB, or with opacity.
+pub(crate) fn a3_png(sample_bytes: u8, form: impl Fn(&[[u8; 3]]) -> Vec<u8>) -> File {
+    let colours = if sample_bytes == 2 { ColorType::Rgb } else { ColorType::Rgba };
+    let file = tempfile::tempfile().expect("a file");
+    let mut encoder = png::Encoder::new(BufWriter::new(&file), A3.0, A3.1);
+    encoder.set_color(colours);
+    encoder.set_depth(if sample_bytes == 2 { BitDepth::Sixteen } else { BitDepth::Eight });
+    encoder.set_compression(png::Compression::Fast);
+    let mut writer = encoder.write_header().expect("written");
+    let mut rows = writer.stream_writer().expect("written");
+    rows_of_a3(|row| rows.write_all(&form(row)).expect("written"));
+    rows.finish().expect("written");
+    writer.finish().expect("written");
+    file
+}
+
+/// The page as a BMP of 24 bits a pixel, from the top down.
+pub(crate) fn a3_bmp() -> File {
+    let row_bytes = (A3.0 * 3).next_multiple_of(4);
+    let mut head = b"BM".to_vec();
+    for number in [54 + row_bytes * A3.1, 0, 54, 40, A3.0] {
+        head.extend(number.to_le_bytes());
+    }
+    head.extend((-(A3.1 as i32)).to_le_bytes());
+    head.extend([1, 0, 24, 0]);
+    for number in [0, row_bytes * A3.1, 23_622, 23_622, 0, 0] {
+        head.extend(number.to_le_bytes());
+    }
+    let file = tempfile::tempfile().expect("a file");
+    let mut writer = BufWriter::new(&file);
+    writer.write_all(&head).expect("written");
+    rows_of_a3(|row| {
+        let mut bytes: Vec<u8> = row.iter().flat_map(|[red, green, blue]| [*blue, *green, *red]).collect();
+        bytes.resize(row_bytes as usize, 0);
+        writer.write_all(&bytes).expect("written");
+    });
+    writer.flush().expect("written");
+    drop(writer);
+    file
 }
 
 /// A TIFF file being written.

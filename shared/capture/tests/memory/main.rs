@@ -21,10 +21,14 @@ use platen_capture::inspection::{ImageCodec, PageImage};
 use platen_capture::raster::measures::turned_by_quarters;
 use platen_capture::worker::protocol::{self, BindInfo, Reply, Request};
 use platen_capture::worker::{Pool, Program, serve};
-use platen_capture::{Effort, Input, Inspection, Kind, Limits, Options, Passwords, PdfA, Workshop, capture};
+use platen_capture::{
+    Effort, Input, Inspection, Kind, Limits, Options, Passwords, PdfA, Profile, Workshop, capture,
+};
 use platen_model::{Digest, PageRecord, Rect, Word};
 
-use files::{A3, Noise, OnItsSide, Pdf, Scan, Writing, a3_tiff, file_of, group_4, jpeg, jpeg_2000};
+use files::{
+    A3, Noise, OnItsSide, Pdf, Scan, Writing, a3_bmp, a3_png, a3_tiff, file_of, group_4, jpeg, jpeg_2000,
+};
 
 const WORKER_MB_MAX: u64 = 400;
 const SUPERVISOR_MB_MAX: u64 = 80;
@@ -142,6 +146,8 @@ struct Carried {
     notes: Vec<String>,
     /// How many pages went into the PDF as they came.
     kept: usize,
+    /// How many were taken apart into layers.
+    layered: usize,
     /// The length of the PDF.
     pdf_bytes: u64,
     /// The worker's peak after so many pages, in MB.
@@ -150,9 +156,15 @@ struct Carried {
 
 /// Inspects, finishes and binds the first `pages` pages of a file with one worker, as a capture does, and measures the
 /// worker after the pages of `marks`.
-fn carry_through(pool: &Pool, input: &File, pages: u32, effort: Effort, marks: &[u32]) -> Carried {
+fn carry_through(
+    pool: &Pool,
+    input: &File,
+    pages: u32,
+    (effort, profile): (Effort, Profile),
+    marks: &[u32],
+) -> Carried {
     let folder = tempfile::tempdir().expect("a folder");
-    let options = Options { languages: "eng".into(), ..Options::default() };
+    let options = Options { languages: "eng".into(), profile, ..Options::default() };
     let (limits, passwords) = (options.limits.clone(), Passwords::default());
     let request = Request::Inspect { limits: limits.clone(), passwords: passwords.clone() };
     let inspected = pool.call(&request, &[input.as_fd()]).expect("inspected");
@@ -173,6 +185,7 @@ fn carry_through(pool: &Pool, input: &File, pages: u32, effort: Effort, marks: &
     }
     let (turned_deg, notes) =
         finished.first().map_or((0, Vec::new()), |(record, ..)| (record.rotation_deg, record.notes.clone()));
+    let layered = finished.iter().filter(|(_, image, _)| image.strokes.is_some()).count();
     let mut worker = pool.lease();
     let info = BindInfo {
         title: "large".into(),
@@ -198,12 +211,22 @@ fn carry_through(pool: &Pool, input: &File, pages: u32, effort: Effort, marks: &
     let bound = worker.call(&Request::BindFinish, &[]).expect("bound");
     let Reply::Bound { bytes: pdf_bytes, .. } = bound else { panic!("{bound:?}") };
     assert_eq!(pdf.metadata().expect("its length").len(), pdf_bytes);
-    Carried { turned_deg, notes, kept, pdf_bytes, peaks }
+    Carried { turned_deg, notes, kept, layered, pdf_bytes, peaks }
 }
 
 fn check(what: &str, input: &File, pages: u32, effort: Effort, worker_mb_max: u64) -> Carried {
+    check_profile(what, input, pages, (effort, Profile::Exact), worker_mb_max)
+}
+
+fn check_profile(
+    what: &str,
+    input: &File,
+    pages: u32,
+    way: (Effort, Profile),
+    worker_mb_max: u64,
+) -> Carried {
     let (pool, begun) = (pool(), Instant::now());
-    let carried = carry_through(&pool, input, pages, effort, &[]);
+    let carried = carry_through(&pool, input, pages, way, &[]);
     let (worker, supervisor) = (worker_peak_mb(), peak_mb("self"));
     println!(
         "{what}: worker {worker} MB, supervisor {supervisor} MB, {:.1} s",
@@ -212,6 +235,28 @@ fn check(what: &str, input: &File, pages: u32, effort: Effort, worker_mb_max: u6
     assert!(worker <= worker_mb_max, "{what}: the worker held {worker} MB");
     assert!(supervisor <= SUPERVISOR_MB_MAX, "{what}: the supervisor held {supervisor} MB");
     carried
+}
+
+#[test]
+fn an_a3_colour_scan_at_600_dpi_is_taken_apart_within_the_memory_of_a_worker() {
+    let way = (Effort::Unread, Profile::Compact);
+    let carried = check_profile("a compact page", &a3_in_colour(0.0), 1, way, WORKER_MB_MAX);
+    assert_eq!(carried.layered, 1, "it has strokes");
+}
+
+/// PNG and BMP are as large as their picture, or larger: they are not held.
+#[test]
+fn an_a3_colour_picture_at_600_dpi_stays_within_the_memory_of_a_worker_as_png_and_bmp() {
+    for (what, file) in [
+        (
+            "a PNG of 16 bits",
+            a3_png(2, |row| row.iter().flatten().flat_map(|sample| [*sample, 77]).collect()),
+        ),
+        ("a PNG with opacity", a3_png(1, |row| row.iter().flat_map(|[r, g, b]| [*r, *g, *b, 255]).collect())),
+        ("a BMP", a3_bmp()),
+    ] {
+        check(what, &file, 1, Effort::Unread, WORKER_MB_MAX);
+    }
 }
 
 #[test]
@@ -390,7 +435,8 @@ fn a_thousand_full_pages_of_group_4_take_no_more_memory_than_fifty() {
     assert!(file_mb * 2 > GROWTH_MB_MAX * 3, "{file_mb} MB prove nothing");
     let pool = pool();
     let begun = Instant::now();
-    let carried = carry_through(&pool, &input, MANY_PAGES, Effort::Unread, &[50, 500, MANY_PAGES]);
+    let carried =
+        carry_through(&pool, &input, MANY_PAGES, (Effort::Unread, Profile::Exact), &[50, 500, MANY_PAGES]);
     let (worker, supervisor) = (worker_peak_mb(), peak_mb("self"));
     println!(
         "{MANY_PAGES} pages of {page_bytes} bytes: worker {:?} and {worker} MB bound, supervisor {supervisor} MB, {:.1} s",

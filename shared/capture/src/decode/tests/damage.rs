@@ -287,11 +287,12 @@ fn opacity_that_hides_all_of_a_picture_is_none() {
 }
 
 #[test]
-fn samples_that_are_no_whole_numbers_are_unsupported_and_said() {
+fn samples_that_are_no_whole_numbers_or_too_long_ones_are_unsupported_and_said() {
     let pixels = vec![300u16; 100];
-    for (format, says) in [(2, "signed numbers of 16 bits"), (3, "floating-point")] {
-        let tiff =
-            Tiff { bits: 16, further: vec![(339, 3, vec![format])], ..USUAL }.file((10, 10), 1, &pixels);
+    for (format, bits, says) in
+        [(2, 16, "signed numbers of 16 bits"), (3, 16, "floating-point"), (1, 32, "whole numbers of 32 bits")]
+    {
+        let tiff = Tiff { bits, further: vec![(339, 3, vec![format])], ..USUAL }.file((10, 10), 1, &pixels);
         match page(&file(&tiff), 0, &Limits::default()) {
             Ok(picture) => assert_eq!(picture.dimensions(), (10, 10), "{format}"),
             Err(failure) => {

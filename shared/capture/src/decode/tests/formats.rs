@@ -13,7 +13,7 @@ use super::tiff_file::{Chunks, Coding, Tiff, USUAL};
 use super::*;
 
 /// A file, and what must come of it.
-struct Case {
+pub(super) struct Case {
     name: &'static str,
     file: Vec<u8>,
     expected: Samples,
@@ -21,16 +21,16 @@ struct Case {
     apart: f64,
 }
 
-fn exact(name: &'static str, file: Vec<u8>, expected: Samples) -> Case {
+pub(super) fn exact(name: &'static str, file: Vec<u8>, expected: Samples) -> Case {
     Case { name, file, expected, apart: 0.0 }
 }
 
-fn lossy(name: &'static str, file: Vec<u8>, expected: Samples) -> Case {
+pub(super) fn lossy(name: &'static str, file: Vec<u8>, expected: Samples) -> Case {
     Case { name, file, expected, apart: 4.0 }
 }
 
 /// A file that lies in the project.
-fn kept(name: &str) -> Vec<u8> {
+pub(super) fn kept(name: &str) -> Vec<u8> {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/formats").join(name);
     std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
@@ -40,7 +40,7 @@ fn wide(samples: &[u8]) -> Vec<u16> {
 }
 
 #[track_caller]
-fn check(cases: Vec<Case>) {
+pub(super) fn check(cases: Vec<Case>) {
     let mut wrong = Vec::new();
     for Case { name, file, expected, apart } in cases {
         let picture = match page(&super::file(&file), 0, &Limits::default()) {
@@ -90,7 +90,7 @@ fn colours(tiff: &Tiff) -> Vec<u8> {
     Tiff { photometric: 2, ..tiff.clone() }.file((WIDTH, HEIGHT), 3, &wide(&colour()))
 }
 
-fn group_4() -> Vec<u8> {
+pub(super) fn group_4() -> Vec<u8> {
     crate::codec::ccitt::encoded(&dots())
 }
 
@@ -336,7 +336,7 @@ fn jpeg_strips() -> Vec<u8> {
     Tiff { further: vec![(530, 3, vec![1, 1])], ..tiff }.file((WIDTH, HEIGHT), 3, &wide(&colour()))
 }
 
-fn jpeg_ycbcr(samples: &[u8], width: u16, height: u16) -> Vec<u8> {
+pub(super) fn jpeg_ycbcr(samples: &[u8], width: u16, height: u16) -> Vec<u8> {
     jpeg(samples, (width, height), ColorType::Rgb, SamplingFactor::F_1_1, false)
 }
 
@@ -344,7 +344,7 @@ fn jpeg_gray(samples: &[u8], width: u16, height: u16) -> Vec<u8> {
     jpeg(samples, (width, height), ColorType::Luma, SamplingFactor::F_1_1, false)
 }
 
-fn jpeg(
+pub(super) fn jpeg(
     samples: &[u8],
     (width, height): (u16, u16),
     kind: ColorType,
@@ -360,7 +360,7 @@ fn jpeg(
 }
 
 /// Light to inks, with as much black as there is in all three.
-fn inks([r, g, b]: [u8; 3]) -> [u8; 4] {
+pub(super) fn inks([r, g, b]: [u8; 3]) -> [u8; 4] {
     let most = r.max(g).max(b).max(1);
     let ink = |light: u8| 255 - (u32::from(light) * 255 / u32::from(most)) as u8;
     [ink(r), ink(g), ink(b), 255 - most]
@@ -410,7 +410,7 @@ pub(super) fn with_segment(jpeg: &[u8], marker: u8, segment: &[u8]) -> Vec<u8> {
 }
 
 /// A JPEG without its segments of this marker.
-fn without(jpeg: &[u8], unwanted: u8) -> Vec<u8> {
+pub(super) fn without(jpeg: &[u8], unwanted: u8) -> Vec<u8> {
     let (mut kept, mut rest) = (jpeg[..2].to_vec(), &jpeg[2..]);
     while let [0xff, marker, high, low, ..] = rest {
         if *marker == 0xda {
@@ -615,71 +615,4 @@ fn bmp_of_dots() -> Vec<u8> {
     file.extend([0, 0, 0, 0, 255, 255, 255, 0]);
     file.extend(rows);
     file
-}
-
-#[test]
-fn a_pdf_page_of_one_image_is_that_image_in_every_coding_turned_and_cut_as_the_page_says() {
-    let size = format!("/Width {WIDTH}/Height {HEIGHT}");
-    let bit = |filter: &str| format!("{size}/BitsPerComponent 1/ColorSpace/DeviceGray/Filter/{filter}");
-    let group_4_entries = bit(&format!("CCITTFaxDecode/DecodeParms<</K -1/Columns {WIDTH}/Rows {HEIGHT}>>"));
-    let jpeg_entries = format!("{size}/BitsPerComponent 8/ColorSpace/DeviceRGB/Filter/DCTDecode");
-    let jpeg_bytes = jpeg_ycbcr(&colour(), WIDTH as u16, HEIGHT as u16);
-    // One pixel is one point, which is under 100 dots an inch and still what the page says.
-    let page_of = |entries: &str, image: (String, Vec<u8>)| {
-        let draw = format!("q {WIDTH} 0 0 {HEIGHT} 0 0 cm /I0 Do Q");
-        super::pdf_pages::pdf(&format!("/MediaBox[0 0 {WIDTH} {HEIGHT}]{entries}"), &draw, &[image])
-    };
-    let turned = |samples: Samples, deg| crate::raster::by_quarters(samples, deg);
-    let upper_half = image::imageops::crop_imm(&colour(), 0, 0, WIDTH, 20).to_image();
-    check(vec![
-        lossy("JPEG", page_of("", (jpeg_entries.clone(), jpeg_bytes.clone())), Samples::Rgb(colour())),
-        exact("group 4", page_of("", (group_4_entries.clone(), group_4())), Samples::Bitonal(dots())),
-        exact(
-            "JBIG2",
-            page_of("", (bit("JBIG2Decode"), crate::codec::jbig2::encoded(&dots()))),
-            Samples::Bitonal(dots()),
-        ),
-        exact(
-            "JPX",
-            page_of("", (format!("{size}/Filter/JPXDecode"), kept("lossless.jp2"))),
-            Samples::Rgb(colour()),
-        ),
-        exact(
-            "group 4, turned",
-            page_of("/Rotate 90", (group_4_entries.clone(), group_4())),
-            turned(Samples::Bitonal(dots()), 90),
-        ),
-        exact(
-            "group 4, turned back",
-            page_of("/Rotate -90", (group_4_entries, group_4())),
-            turned(Samples::Bitonal(dots()), 270),
-        ),
-        lossy(
-            "JPEG, cut",
-            page_of(&format!("/CropBox[0 {} {WIDTH} {HEIGHT}]", HEIGHT - 20), (jpeg_entries, jpeg_bytes)),
-            Samples::Rgb(upper_half),
-        ),
-    ]);
-}
-
-#[test]
-fn a_pdf_page_of_several_images_is_put_together() {
-    // Strips, as scanners write that send while they scan.
-    let strips = [(0u32, 15u32), (15, 16), (31, 16)].map(|(top, height)| {
-        let part = image::imageops::crop_imm(&gray(), 0, top, WIDTH, height).to_image();
-        let entries = format!("/Width {WIDTH}/Height {height}/BitsPerComponent 8/ColorSpace/DeviceGray");
-        (entries, part.into_raw())
-    });
-    let draw = "q 61 0 0 15 0 32 cm /I0 Do Q q 61 0 0 16 0 16 cm /I1 Do Q q 61 0 0 16 0 0 cm /I2 Do Q";
-    let file = super::pdf_pages::pdf(&format!("/MediaBox[0 0 {WIDTH} {HEIGHT}]"), draw, &strips);
-    let samples = page(&super::file(&file), 0, &Limits::default()).expect("it decodes").samples.to_gray();
-    let expected = image::imageops::resize(
-        &gray(),
-        samples.width(),
-        samples.height(),
-        image::imageops::FilterType::Nearest,
-    );
-    let sum: u64 = samples.iter().zip(expected.iter()).map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
-    let mean = sum as f64 / samples.len() as f64;
-    assert!(mean < 6.0, "{mean} levels apart on average, {:?}", samples.dimensions());
 }

@@ -195,7 +195,7 @@ fn a_jpeg_in_a_pdf_lies_as_its_samples_do_whatever_its_metadata_say() {
         let mut exif = b"\xff\xe1\x00\x22Exif\0\0MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0".to_vec();
         exif.extend([orientation, 0, 0, 0, 0, 0, 0]);
         let file = [&jpeg[..2], &exif, &jpeg[2..]].concat();
-        let alone = still::page(&file, Kind::Jpeg, &Limits::default()).expect("a picture");
+        let alone = still::page(&super::file(&file), Kind::Jpeg, &Limits::default()).expect("a picture");
         let draw = "q 100 0 0 150 0 0 cm /I0 Do Q";
         let picture = first_page(&pdf("/MediaBox[0 0 100 150]", draw, &[(entries.clone(), file)]));
         (alone.samples.to_gray(), picture.samples.to_gray())

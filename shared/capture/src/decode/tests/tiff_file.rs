@@ -178,7 +178,9 @@ impl Tiff {
     /// A row of samples in as many bits as they have.
     fn packed(&self, row: &[u16]) -> Vec<u8> {
         match self.bits {
-            16 => row.iter().flat_map(|&sample| self.number(sample.into(), 2)).collect(),
+            bits @ (16 | 32) => {
+                row.iter().flat_map(|&sample| self.number(sample.into(), bits as usize / 8)).collect()
+            }
             8 => row.iter().map(|&sample| sample as u8).collect(),
             bits => row
                 .chunks(8 / bits as usize)
