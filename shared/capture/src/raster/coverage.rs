@@ -23,6 +23,8 @@ const LINES_APART: f32 = 0.2;
 const LETTERS_MIN: usize = 4;
 /// Of so many letters that stand beside each other, some are wider than others.
 const ALIKE_MIN: usize = 8;
+/// More marks than this are the grain of a picture.
+const MARKS_MAX: usize = 20_000;
 /// Much of the text is missing where more than this part of its letters is, and more letters than this.
 const MUCH: (f32, usize) = (0.1, 40);
 /// Some of it is, and may be worth a second look.
@@ -82,6 +84,9 @@ fn in_lines(ink: &Ink, capital: f32) -> Vec<Mark> {
         HEIGHTS.contains(&(mark.height() as f32 / capital)) && mark.width() as f32 <= capital * WIDEST
     };
     let mut letters: Vec<Mark> = ink.text_like().map(|(_, mark)| mark).filter(is_letter).copied().collect();
+    if letters.len() > MARKS_MAX {
+        return Vec::new();
+    }
     letters.sort_unstable_by_key(|mark| mark.x0);
     let near = (capital * APART) as u32;
     let widest = (capital * WIDEST) as u32;

@@ -2,7 +2,7 @@
 
 use image::{GrayImage, Luma};
 use imageproc::drawing::{draw_filled_rect_mut, draw_hollow_rect_mut, draw_line_segment_mut};
-use imageproc::geometric_transformations::{Interpolation, rotate_about_center};
+use imageproc::geometric_transformations::{Border, Interpolation, rotate_about_center};
 use imageproc::rect::Rect as Area;
 
 use super::coverage::Coverage;
@@ -140,7 +140,7 @@ fn text_that_lies_too_crooked_to_be_read_is_text() {
         &print(300, &clauses(1_000)),
         22f32.to_radians(),
         Interpolation::Bilinear,
-        Luma([255]),
+        Border::Constant(Luma([255])),
     );
     let (notes, _) = judged(&page, &Content::default());
     assert_eq!(notes[0], "This page seems to hold text that could not be read. Lay the sheet straight.");
