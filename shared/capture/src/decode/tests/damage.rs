@@ -207,7 +207,7 @@ fn the_rows_before_the_damage_of_a_tiff_are_shown_and_those_behind_are_white() {
     let side = usize::from(SIDE);
     let same =
         gray.as_raw().chunks(side).zip(all.chunks(side)).take_while(|(shown, row)| shown == row).count();
-    assert!(same > 100, "{same} rows");
+    assert!(same > 40, "{same} rows");
     assert!(gray.as_raw()[same * side..].iter().all(|sample| *sample == 255));
     let nothing = page(&file(&whole_of(b"no strip at all".to_vec(), &pixels)), 0, &Limits::default());
     assert_eq!(nothing.expect_err("there is nothing to see").class, FailureClass::Corrupt);
