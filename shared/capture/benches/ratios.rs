@@ -1,9 +1,9 @@
 //! A guard against slow mistakes in the steps that every page goes through, on any machine.
 //!
 //! A step's processor time is taken beside that of a plain pass over the same page, turn by turn in one run. The ratio of
-//! the two hardly depends on the machine; where it passes the bound that stands here, the run fails and names the step. The
-//! bounds are some three times what was measured: a step that became half as fast again by noise does not pass them, one that
-//! goes over the page several times more does. `make bench-guard` runs it.
+//! the two hardly depends on the machine; where it passes the bound that stands here, the run fails and names the step.
+//! `make bench-guard` runs it. The bounds are a first guess that was not measured: they are to become some three times what a
+//! run prints.
 
 mod pages;
 
