@@ -117,7 +117,7 @@ fn judged(page: &GrayImage, content: &Content) -> (Vec<String>, f32) {
     let coverage = Coverage::of(&ink, &content.words);
     let confidence = if content.words.is_empty() { 0.0 } else { 0.95 };
     let reading = Reading { words: &content.words, confidence, languages: "eng", coverage };
-    let quality = quality::judge(page, &ink, 0, reading);
+    let quality = quality::judge(page, &ink, 0, None, reading);
     (quality.notes, quality.score)
 }
 

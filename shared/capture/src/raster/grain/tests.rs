@@ -5,6 +5,7 @@ use platen_model::Word;
 
 use super::*;
 use crate::ocr::Engines;
+use crate::raster::coverage::Coverage;
 use crate::raster::ink::Ink;
 use crate::raster::quality::{self, Reading};
 use crate::raster::reading::{self, TextSize};
@@ -133,7 +134,8 @@ fn another_copy_of_the_page_is_treated_alike() {
 fn a_page_that_is_read_poorly_for_its_grain_says_so() {
     let (grain, smooth) = Grain::taken_out(&page(DARK, LINES.len())).expect("it has grain");
     let words = read(&smooth);
-    let reading = Reading { words: &words, confidence: 0.5, languages: "eng" };
+    let coverage = Coverage::default();
+    let reading = Reading { words: &words, confidence: 0.5, languages: "eng", coverage };
     let notes = quality::judge(&smooth, &Ink::of(&smooth), 0, Some(grain), reading).notes;
     assert!(notes.len() == 1 && notes[0].contains("grain of the paper"), "{notes:?}");
 }
