@@ -7,7 +7,7 @@
 //! So the same is done here first, on a part of the page: where it has more specks than print has, dots and commas and
 //! broken letters together, they are grain. The page is smoothed until they are gone, and then given the contrast of an
 //! ordinary page. That copy is measured and read in place of the page; what is shown stays as it is. A page without
-//! grain is not touched: one whose print is dark is told by the contrast of a few rows.
+//! grain is not touched: one whose print is dark is told by its contrast.
 
 use std::borrow::Cow;
 
@@ -126,7 +126,8 @@ impl Classes {
     /// By Otsu's method, as Tesseract does: the classes that lie farthest apart for their sizes.
     fn of(page: &GrayImage) -> Self {
         let mut counts = [0u64; 256];
-        bands(page).flatten().for_each(|&sample| counts[usize::from(sample)] += 1);
+        // Of the whole page: a single line of print may lie between the bands.
+        page.iter().for_each(|&sample| counts[usize::from(sample)] += 1);
         let count = counts.iter().sum::<u64>() as f64;
         let sum: f64 = (0u32..).zip(&counts).map(|(level, &count)| f64::from(level) * count as f64).sum();
         let are_black_and_white = (counts[0] + counts[255]) as f64 * 2.0 > count;
