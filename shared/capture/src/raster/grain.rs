@@ -27,6 +27,8 @@ const SPECKS_LEFT: f32 = 400.0;
 const CONTRAST_MAX: f32 = 80.0;
 /// The most that a page is smoothed. Each pass blurs by a pixel, all together by 2.6: half a stroke of 12 points at 300 dpi.
 const PASSES_MAX: u32 = 7;
+/// The samples of one row in so many are counted: the lowest print has some.
+const COUNTED_EVERY: usize = 8;
 /// Of so many rows...
 const BAND_EVERY: usize = 192;
 /// ...these are looked at.
@@ -126,8 +128,9 @@ impl Classes {
     /// By Otsu's method, as Tesseract does: the classes that lie farthest apart for their sizes.
     fn of(page: &GrayImage) -> Self {
         let mut counts = [0u64; 256];
-        // Of the whole page: a single line of print may lie between the bands.
-        page.iter().for_each(|&sample| counts[usize::from(sample)] += 1);
+        // Rows all over the page: a single line of print may lie between the bands.
+        let rows = page.as_raw().chunks(page.width().max(1) as usize).step_by(COUNTED_EVERY);
+        rows.flatten().for_each(|&sample| counts[usize::from(sample)] += 1);
         let count = counts.iter().sum::<u64>() as f64;
         let sum: f64 = (0u32..).zip(&counts).map(|(level, &count)| f64::from(level) * count as f64).sum();
         let are_black_and_white = (counts[0] + counts[255]) as f64 * 2.0 > count;

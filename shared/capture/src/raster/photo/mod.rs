@@ -18,7 +18,7 @@ use quad::Corners;
 
 /// What the notes of a page say when it is a photo whose edges were not found.
 pub(super) const EDGES_NOT_FOUND: &str =
-    "The page's edges were not found in this photo; it is kept as it is.";
+    "The page's edges were not found in this photo; its perspective is kept.";
 /// A sheet found with less confidence than this is not corrected.
 const CONFIDENCE_MIN: f32 = 0.6;
 /// A sheet whose opposite sides are closer to parallel than this was scanned, unless the picture is a camera's.
