@@ -130,7 +130,8 @@ fn child_that_reads_with_little_memory_left() -> Result<(), Box<dyn Error>> {
     let bars =
         |side: u32| GrayImage::from_fn(side, side, |x, y| Luma([if x % 40 < y % 25 { 0 } else { 255 }]));
     engines.read(&bars(300), Some(300), Layout::Page, "eng")?;
-    let page = bars(3_000);
+    // Larger than what the C library may have put by for this thread.
+    let page = bars(9_000);
     let mut pages = [0; 32];
     let count = statm.read_at(&mut pages, 0)?;
     let taken: u64 =

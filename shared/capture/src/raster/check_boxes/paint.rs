@@ -11,14 +11,16 @@ use platen_model::{CheckBox, Rect, Word};
 
 use super::Ink;
 
-/// A frame with something closer beside it than this part of its side may be a letter of a word.
-const ALONE: u32 = 6;
+/// A frame with something closer beside it than this part of its side may be a letter of a word...
+const ALONE: u32 = 2;
+/// ...and one that is not so many times as high as capitals may be a letter that stands by itself: a coarse `B` or `D`.
+const LARGER: f32 = 1.2;
 /// A tick reaches out of its box by this part of its side...
 const TICK_REACH: u32 = 2;
 /// ...where the mark is not wider or higher than so many boxes: larger ones hold letters that the tick touches.
 const BOXES_MAX: u32 = 2;
 /// What recognisers make of ticks and crosses.
-const TICKS: &str = "xXvVyYkK×✓✔✗✘√/\\|%*+";
+const TICKS: &str = "xXvVyYkK×✓✔✗✘√/\\|%*+_";
 
 /// Paints the boxes over that stand alone, with the paper around them. Answers where.
 pub(in crate::raster) fn paint_over(
@@ -30,11 +32,11 @@ pub(in crate::raster) fn paint_over(
     // Their scripts have characters that are boxes.
     let has_square_characters =
         ["chi_", "jpn", "kor", "Han", "Japanese"].iter().any(|name| languages.contains(name));
-    if has_square_characters {
+    let Some(capital) = ink.capital_height_px(false).filter(|_| !has_square_characters) else {
         return Vec::new();
-    }
+    };
     let mut painted = Vec::new();
-    for found in boxes {
+    for found in boxes.iter().filter(|found| found.rect.h as f32 >= capital * LARGER) {
         let by = ink.reduction;
         let frame =
             Rect { x: found.rect.x / by, y: found.rect.y / by, w: found.rect.w / by, h: found.rect.h / by };
