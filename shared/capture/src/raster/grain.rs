@@ -27,6 +27,9 @@ const SPECKS_LEFT: f32 = 400.0;
 const CONTRAST_MAX: f32 = 80.0;
 /// The most that a page is smoothed. Each pass blurs by a pixel, all together by 2.6: half a stroke of 12 points at 300 dpi.
 const PASSES_MAX: u32 = 7;
+/// Pages of fewer pixels, A4 at 165 dots an inch, are read soon whatever their grain, and have strokes hardly wider than it:
+/// smoothing would take them along.
+const PIXELS_MIN: u64 = 3_000_000;
 /// The samples of one row in so many are counted: the lowest print has some.
 const COUNTED_EVERY: usize = 8;
 /// Of so many rows...
@@ -48,6 +51,11 @@ pub(super) struct Grain {
 }
 
 impl Grain {
+    /// Whether grain may cost a page of this size its text.
+    pub(super) fn matters((width, height): (u32, u32)) -> bool {
+        u64::from(width) * u64::from(height) >= PIXELS_MIN
+    }
+
     /// The grain of a page, and the page without it; `None` where there is none.
     pub(super) fn taken_out(page: &GrayImage) -> Option<(Self, GrayImage)> {
         if !is_on(page) {

@@ -117,7 +117,8 @@ pub fn finish_page(
     clock.lap("barcodes");
 
     // From here on grain is in the way. What is blank is told by it, and bars may be finer.
-    let without_grain = if blank { None } else { Grain::taken_out(&gray) };
+    let matters = !blank && Grain::matters(gray.dimensions());
+    let without_grain = matters.then(|| Grain::taken_out(&gray)).flatten();
     let (grain, gray, ink) = match without_grain {
         Some((grain, gray)) => {
             let ink = Ink::of(&gray);
