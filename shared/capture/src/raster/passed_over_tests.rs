@@ -107,12 +107,12 @@ fn boxes_to_tick_leave_no_letters_among_the_words() {
 fn a_square_letter_is_no_box_to_tick() {
     let mut page = print(300, &clauses(300));
     // As coarse print has a B: strokes on all four sides, and one across.
-    draw_filled_rect_mut(&mut page, Area::at(250, 1_800).of_size(34, 36), Luma([0]));
-    for top in [1_805, 1_821] {
-        draw_filled_rect_mut(&mut page, Area::at(256, top).of_size(22, 11), Luma([255]));
+    draw_filled_rect_mut(&mut page, Area::at(252, 1_804).of_size(28, 30), Luma([0]));
+    for top in [1_809, 1_821] {
+        draw_filled_rect_mut(&mut page, Area::at(258, top).of_size(16, 8), Luma([255]));
     }
     let ink = Ink::of(&page);
-    let boxes = [CheckBox { rect: Rect { x: 250, y: 1_800, w: 34, h: 36 }, ticked: true, confidence: 0.9 }];
+    let boxes = [CheckBox { rect: Rect { x: 252, y: 1_804, w: 28, h: 30 }, ticked: true, confidence: 0.9 }];
     let mut copy = Cow::Borrowed(&page);
     assert!(check_boxes::paint::paint_over(&mut copy, &ink, &boxes, "eng").is_empty());
     assert!(*copy == page, "a letter was painted over");
