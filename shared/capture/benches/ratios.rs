@@ -41,12 +41,21 @@ fn steps() -> Vec<Step> {
         step("decode", BITONAL, 1_000.0, Box::new(|| drop(black_box(decoded(BITONAL))))),
         step("decode", JPEG, 1_000.0, Box::new(|| drop(black_box(decoded(JPEG))))),
         step("find_marks", BITONAL, 1_000.0, Box::new(move || drop(black_box(Marks::of(&seen.0))))),
-        step("find_skew", BITONAL, 1_000.0, Box::new(move || drop(black_box(marks.skew_deg())))),
+        step(
+            "find_skew",
+            BITONAL,
+            1_000.0,
+            Box::new(move || {
+                black_box(marks.skew_deg());
+            }),
+        ),
         step(
             "judge_blank",
             BITONAL,
             1_000.0,
-            Box::new(move || drop(black_box(judged.1.are_of_blank(&judged.0)))),
+            Box::new(move || {
+                black_box(judged.1.are_of_blank(&judged.0));
+            }),
         ),
         step(
             "clean_for_reading",

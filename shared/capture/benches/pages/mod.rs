@@ -14,10 +14,10 @@ use platen_capture::{Limits, PdfA};
 use platen_model::{PageRecord, Rect, Word};
 
 /// A black and white page in TIFF group 4 (300 dpi), and one in JPEG (colour, 200 dpi).
-pub const BITONAL: &str = "contract-halden";
-pub const JPEG: &str = "invoice-lindner";
+pub(crate) const BITONAL: &str = "contract-halden";
+pub(crate) const JPEG: &str = "invoice-lindner";
 /// A skew that takes the whole way.
-pub const SKEW_DEG: f32 = 1.7;
+pub(crate) const SKEW_DEG: f32 = 1.7;
 /// The words of a full page.
 const WORDS: u32 = 500;
 
@@ -27,24 +27,24 @@ fn sample(name: &str) -> PathBuf {
     sample.paths().remove(0)
 }
 
-pub fn decoded(name: &str) -> Picture {
+pub(crate) fn decoded(name: &str) -> Picture {
     let limits = Limits::default();
     let file = File::open(sample(name)).expect("the sample opens");
     let mut document = Document::open(file, &limits).expect("the sample is a document");
     document.page(0, &limits).expect("the sample has a page")
 }
 
-pub fn gray(name: &str) -> GrayImage {
+pub(crate) fn gray(name: &str) -> GrayImage {
     decoded(name).samples.to_gray()
 }
 
 /// A page as a gray scan.
-pub fn as_gray(name: &str) -> Samples {
+pub(crate) fn as_gray(name: &str) -> Samples {
     Samples::Gray(gray(name))
 }
 
 /// Binds a page full of words into a PDF.
-pub fn binding() -> impl Fn() {
+pub(crate) fn binding() -> impl Fn() {
     let (image, bytes) = encode::plain(&decoded(BITONAL).samples, Chroma::Full).expect("it is coded");
     let mut file = tempfile::tempfile().expect("a file");
     file.write_all(&bytes).expect("written");
