@@ -224,7 +224,7 @@ impl How<'_> {
         underline::take_out(&mut copy, &ink);
         let mut words = self.words(&copy, &ink, engines)?;
         let mut coverage = Coverage::of(&ink, &words);
-        if let Some((again, covered)) = self.again_without_tints(&copy, &ink, &words, coverage, engines)? {
+        if let Some((again, covered)) = self.again_without_tints(&copy, &ink, &words, engines)? {
             (words, coverage) = (again, covered);
         }
         check_boxes::paint::drop_ticks(&mut words, &painted);
@@ -254,11 +254,10 @@ impl How<'_> {
         copy: &GrayImage,
         ink: &Ink,
         words: &[Word],
-        coverage: Coverage,
         engines: &mut Engines,
     ) -> Result<Option<(Vec<Word>, Coverage)>, Failure> {
         let Some(capital) = ink.capital_height_px(false) else { return Ok(None) };
-        if !coverage.lacks_some() && !tint::is_on(copy, capital) {
+        if !tint::is_on(copy, capital) {
             return Ok(None);
         }
         let even = tint::evened(copy, capital);
