@@ -149,7 +149,8 @@ pub struct PageRecord {
     pub skew_deg: f32,
     /// No ink but dust: the page was not recognised.
     pub blank: bool,
-    /// Mean of the words' confidences weighted by their length, 0 to 1; 0 where there are no words.
+    /// Mean of the words' confidences weighted by their length, 0 to 1; 0 where there are no words. Where much of the text was
+    /// not read, that part counts with none.
     pub mean_confidence: f32,
     /// The words in reading order.
     pub words: Vec<Word>,
