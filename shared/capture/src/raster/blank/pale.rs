@@ -27,12 +27,22 @@ const HEIGHTS: [f32; 5] = [7.0, 11.0, 18.0, 30.0, 50.0];
 /// Strokes of one row are this near, as parts of that height: between their middles, and from one to the next.
 const NEAR: (f32, f32) = (0.6, 2.5);
 /// The steepest step of a row's edges is this part of their depth, on a copy whose longer side has so many pixels. On
-/// finer copies it is less, as the root of that. Print has half and more, what shines through paper at most 0.44.
-const SHARP: (f32, f32) = (0.47, 1_754.0);
+/// finer copies it is less, as the root of that. Print has 0.47 and more, what shines through paper at most 0.44.
+const SHARP: (f32, f32) = (0.44, 1_754.0);
 /// The most that is asked of a coarse copy.
-const SHARP_MAX: f32 = 0.5;
+const SHARP_MAX: f32 = 0.47;
+/// So much more is asked of a copy that was made smaller: what blurs a scan's edges is less of its pixels.
+const REDUCED: f32 = 0.03;
+/// A step is measured as steeper than it is: the steepest of several steps is taken, along strokes that stand out where
+/// noise makes them darker. So much of it does not count: standard deviations of what noise leaves in its mean...
+const LUCK: f32 = 2.0;
+/// ...and levels of 255.
+const STEP_ERROR: f32 = 0.2;
 /// Of letters from this height on, in reduced pixels, so much more is asked: stains and folds are large.
 const LARGE: (f32, f32) = (25.0, 0.03);
+/// The edges of a row are so deep, of 255: of strokes that shine through, the darkest parts alone count as ink, and have
+/// the steps of where they were cut off.
+const EDGE_MIN: f32 = 10.0;
 /// The depth of a row's edges stands out of what noise leaves in their mean by this factor.
 const CERTAIN: f32 = 20.0;
 /// Pixels to each side of an edge that are looked at.
@@ -59,7 +69,7 @@ pub(super) fn has_print(page: &GrayImage, reduction: u32) -> bool {
     }
     let mut runs = ink.runs;
     runs.sort_unstable_by_key(|run| run.mark);
-    let sharp = sharp(&small);
+    let sharp = sharp(&small, reduction);
     let of_height = |down: bool, height: f32| {
         let sharp = if height < LARGE.0 { sharp } else { sharp + LARGE.1 };
         let rows = rows(&letters, height, down).into_iter().filter(|row| row.len() >= STROKES_MIN);
@@ -69,9 +79,9 @@ pub(super) fn has_print(page: &GrayImage, reduction: u32) -> bool {
 }
 
 /// How steep the steepest step of print is on this copy of a page at least, as a part of the depth of its edges.
-pub(super) fn sharp(small: &GrayImage) -> f32 {
+pub(super) fn sharp(small: &GrayImage, reduction: u32) -> f32 {
     let finer = (SHARP.1 / ink::long_side(small.dimensions()) as f32).sqrt();
-    (SHARP.0 * finer).min(SHARP_MAX)
+    (SHARP.0 * finer).min(SHARP_MAX) + if reduction > 1 { REDUCED } else { 0.0 }
 }
 
 /// The strokes that are darker than their neighbourhood by more than the page's noise, and that noise.
@@ -224,7 +234,11 @@ impl Edges {
         let most = self.levels.iter().copied().fold(f32::MIN, f32::max) / count;
         let depth = most - self.levels.iter().copied().fold(f32::MAX, f32::min) / count;
         let steepest = self.levels.windows(2).map(|pair| pair[0] - pair[1]).fold(0.0, f32::max) / count;
-        depth > DEPTH_MIN * most / 255.0 && depth * count.sqrt() > noise * CERTAIN && steepest > depth * sharp
+        // What noise leaves in a mean of so many samples.
+        let doubt = noise / count.sqrt();
+        depth > EDGE_MIN * most / 255.0
+            && depth > doubt * CERTAIN
+            && steepest - doubt * LUCK - STEP_ERROR * most / 255.0 > depth * sharp
     }
 }
 

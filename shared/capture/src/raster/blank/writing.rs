@@ -60,7 +60,7 @@ pub(super) fn is_there(page: &GrayImage, ink: &Ink) -> bool {
         let row: Vec<u32> = row.iter().map(|letter| letter.index).collect();
         let mut runs: Vec<Run> = ink.runs.iter().filter(|run| row.contains(&run.mark)).copied().collect();
         runs.sort_unstable_by_key(|run| run.mark);
-        Edges::of(&look.small, &runs, &row).are_sharp(pale::sharp(&look.small), 0.0)
+        Edges::of(&look.small, &runs, &row).are_sharp(pale::sharp(&look.small, ink.reduction), 0.0)
     };
     [false, true]
         .into_iter()
