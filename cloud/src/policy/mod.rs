@@ -205,11 +205,11 @@ impl Policy {
 
     /// What speaks against letting this document go on without a person.
     pub fn judge(&self, record: &Record, text: Option<&PageText>) -> Judgement {
-        Judgement { doubts: self.doubts(record), violations: self.violations(&record.document, text) }
+        Judgement { doubts: self.doubts(record, text), violations: self.violations(&record.document, text) }
     }
 
     /// What a person has to look at.
-    fn doubts(&self, record: &Record) -> Vec<String> {
+    fn doubts(&self, record: &Record, text: Option<&PageText>) -> Vec<String> {
         let document = &record.document;
         let mut doubts: Vec<String> = record
             .decision
@@ -232,7 +232,10 @@ impl Policy {
         doubts.extend(unsure);
         let least = self.validation.minimum_confidence(&document.document_type.0);
         if document.document_type.is_unknown() {
-            doubts.push("The rules do not know what kind of document this is.".to_owned());
+            doubts.push(match text.is_some_and(PageText::is_blank) {
+                true => "There is nothing on its pages: they are blank.".to_owned(),
+                false => "The rules do not know what kind of document this is.".to_owned(),
+            });
         } else if document.confidence < least {
             doubts.push(format!(
                 "It is taken for \"{}\" with a confidence of only {:.0} %.",

@@ -1,5 +1,5 @@
 use jiff::SignedDuration;
-use platen_model::{DocumentType, Reason};
+use platen_model::{DocumentType, PageRecord, Reason};
 
 use super::dry_run::Counts;
 use super::explain::RouteOutcome;
@@ -142,6 +142,21 @@ fn a_person_is_asked_where_there_is_doubt() {
         rect: None,
     });
     assert_eq!(reasons(&asked), ["Page 4: This page has no text: it was too large."]);
+}
+
+#[test]
+fn of_a_document_without_a_kind_a_person_is_told_whether_its_pages_are_blank() {
+    let policy = Policy::parse(&when("true"), "routing.toml", &offers());
+    let policy = policy.expect("fits");
+    let (unknown, page) = (record("unknown", &[]), PageRecord::default());
+    let blank = PageRecord { blank: true, ..PageRecord::default() };
+    let check = |pages: &[&PageRecord], expected: &str| {
+        let text = PageText::new(pages.iter().map(|page| (*page).clone()).collect());
+        assert_eq!(policy.judge(&unknown, Some(&text)).reasons(), [expected]);
+    };
+    check(&[&blank, &blank], "There is nothing on its pages: they are blank.");
+    check(&[&blank, &page], "The rules do not know what kind of document this is.");
+    check(&[], "The rules do not know what kind of document this is.");
 }
 
 #[test]

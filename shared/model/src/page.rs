@@ -279,6 +279,11 @@ impl PageText {
         Self { version: PAGE_TEXT_VERSION, pages, set_aside: Vec::new() }
     }
 
+    /// Whether nothing is on any of its pages, of which it has at least one.
+    pub fn is_blank(&self) -> bool {
+        !self.pages.is_empty() && self.pages.iter().all(|page| page.blank)
+    }
+
     /// The same with each word by itself: one that came with blanks in it is divided, and its box by its characters.
     /// Programs outside hold phrases for words.
     pub fn words_apart(mut self) -> Self {
